@@ -1,0 +1,49 @@
+"""What tests and the doctests of the package share. The matrix of backends is in tests/conftest.py."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+# A user's own choice of backend must not decide what is tested.
+os.environ.pop("NNX_BACKEND", None)
+
+# Modules that only import where their library is installed have no doctests to lose.
+collect_ignore = [
+    f"nnx/backend/{name}_adapter.py" for name in ("cupy", "torch") if importlib.util.find_spec(name) is None
+]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend",
+        action="append",
+        metavar="NAME",
+        help="run the `backend` tests with this entry of the matrix alone (may be repeated); also the "
+        "environment variable NNX_TEST_BACKEND, with names separated by commas. "
+        "Default: every entry that needs no GPU.",
+    )
+
+
+@pytest.fixture(autouse=True)
+def _global_backend_is_put_back() -> Iterator[None]:
+    """A test or doctest that calls ``set_backend`` changes nothing for the next one."""
+    from nnx.backend import selection
+
+    before = selection._global
+    yield
+    selection._global = before
+
+
+@pytest.fixture(autouse=True)
+def _doctest_names(doctest_namespace: dict[str, Any]) -> None:
+    """Doctests may use ``nnx`` and ``np`` without importing them."""
+    import numpy as np
+
+    import nnx
+
+    doctest_namespace |= {"nnx": nnx, "np": np}

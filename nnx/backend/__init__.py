@@ -1,0 +1,44 @@
+"""Room 0: which arrays. The only place that knows array libraries by name."""
+
+from nnx.backend.philox import Stream
+from nnx.backend.reference import Adapter
+from nnx.backend.seeds import next_seed, set_seed
+from nnx.backend.selection import (
+    Backend,
+    adapter_of,
+    asarray,
+    available_backends,
+    default_dtype,
+    device_of,
+    get_backend,
+    make_backend,
+    namespace,
+    register_traced,
+    set_backend,
+    synchronize,
+    to_numpy,
+    use_backend,
+)
+from nnx.backend.versions import show_versions
+
+__all__ = [
+    "Adapter",
+    "Backend",
+    "Stream",
+    "adapter_of",
+    "asarray",
+    "available_backends",
+    "default_dtype",
+    "device_of",
+    "get_backend",
+    "make_backend",
+    "namespace",
+    "next_seed",
+    "register_traced",
+    "set_backend",
+    "set_seed",
+    "show_versions",
+    "synchronize",
+    "to_numpy",
+    "use_backend",
+]

@@ -1,0 +1,65 @@
+"""Counter-based random numbers: the stream of ``numpy.random.Philox``, addressed and never advanced.
+
+A :class:`Stream` is four integers (seed, purpose, index, step). The same four give the same numbers on
+every array library and machine, in any order and as often as they are asked for, so a checkpoint
+holds only integers and a dropout mask can be drawn again.
+Source: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Stream(NamedTuple):
+    """The address of a sequence of random numbers."""
+
+    seed: int
+    purpose: int = 0  #: what the numbers are for: see the constants below
+    index: int = 0  # type: ignore[assignment]  #: which layer, which epoch, ...; hides tuple.index
+    step: int = 0
+
+
+WEIGHTS, SHUFFLE, DROPOUT, NOISE, DATA, SEEDS = range(6)
+
+
+def generator(stream: Stream) -> np.random.Generator:
+    """NumPy's generator at that address, for permutations and host-side draws."""
+    return np.random.Generator(_bits(stream))
+
+
+def uniform(stream: Stream, shape: tuple[int, ...]) -> np.ndarray:
+    """Float64 numbers in [0, 1): the top 53 of each 64 bits."""
+    raw = _raw(stream, math.prod(shape))
+    return ((raw >> np.uint64(11)) * 2.0**-53).reshape(shape)
+
+
+def normal(stream: Stream, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normal float64 numbers: both values of Box and Muller's transform of each pair."""
+    n = math.prod(shape)
+    pairs = (n + 1) // 2
+    u = uniform(stream, (2, pairs))
+    radius, angle = np.sqrt(-2.0 * np.log1p(-u[0])), 2.0 * np.pi * u[1]
+    both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    return both[:n].reshape(shape)
+
+
+def keep_mask(stream: Stream, rate: float, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """0 with probability ``rate`` (to 2⁻¹⁶), else 1/(1 − rate): 16 random bits for each number."""
+    n = math.prod(shape)
+    bits = _raw(stream, (n + 3) // 4).astype("<u8", copy=False).view("<u2")[:n]
+    keep = bits >= round(rate * 65536)
+    return np.multiply(keep, dtype(1.0 / (1.0 - rate)), dtype=dtype).reshape(shape)
+
+
+def _raw(stream: Stream, n: int) -> np.ndarray:
+    return _bits(stream).random_raw(n)
+
+
+def _bits(stream: Stream) -> np.random.Philox:
+    mask = 2**64 - 1
+    key = (stream.purpose << 64) | (stream.seed & mask)
+    return np.random.Philox(key=key, counter=((stream.step & mask) << 128) | ((stream.index & mask) << 64))

@@ -1,0 +1,172 @@
+"""What nnx needs of an array library beyond the standard, written in standard calls only.
+
+:class:`Adapter` is the whole list. A library's own adapter overrides what it can do faster; what it
+does not override works as written here. ``tests/backend/test_adapters.py`` holds the two together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnx.backend import philox
+
+Array = Any
+
+
+class Adapter:
+    """One array library: its namespace and the few functions that the standard lacks."""
+
+    name = "reference"
+    #: True where reading a number back (``float(x)``) does not wait for another device.
+    reads_are_free = False
+
+    def __init__(self, xp: Any) -> None:
+        self.xp = xp
+
+    # -- moving ---------------------------------------------------------------------------------
+
+    def device(self, spec: Any) -> Any:
+        """The library's device object for what a user wrote (None, a number, a name, a device)."""
+        return spec
+
+    def asarray(self, x: Any, dtype: Any = None, device: Any = None) -> Array:
+        """``x`` (of this library, of NumPy, a list, a number) as an array on ``device``."""
+        return self.xp.asarray(x, dtype=dtype, device=device)
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        """``x`` as a NumPy array: the one place where data come back to the host."""
+        return np.from_dlpack(x)
+
+    def synchronize(self, device: Any = None) -> None:
+        """Waits until everything that was asked of the device has been done."""
+
+    def dtype(self, name: Any) -> Any:
+        """The library's dtype object for a name such as ``"float32"`` (a dtype passes through)."""
+        return getattr(self.xp, name) if isinstance(name, str) else name
+
+    def is_floating(self, dtype: Any) -> bool:
+        """Whether a dtype is of real floating-point numbers."""
+        return bool(self.xp.isdtype(dtype, "real floating"))
+
+    # -- what the standard lacks ------------------------------------------------------------------
+
+    def erf(self, x: Array) -> Array:
+        """erf(x) by W. J. Cody's rational approximations (Math. Comp. 23, 1969, 631–637)."""
+        xp = self.xp
+        a = xp.abs(x)
+        small = xp.where(a <= 0.46875, x, xp.zeros_like(x))
+        middle = xp.minimum(xp.maximum(a, xp.full_like(a, 0.46875)), xp.full_like(a, 4.0))
+        large = xp.minimum(xp.maximum(a, xp.full_like(a, 4.0)), xp.full_like(a, 30.0))
+        near = small * _ratio(small * small, *_ERF_NEAR)
+        mid = 1.0 - xp.exp(-middle * middle) * _ratio(middle, *_ERF_MIDDLE)
+        inverse = 1.0 / (large * large)
+        tail = (_INV_SQRT_PI - inverse * _ratio(inverse, *_ERF_FAR)) / large
+        far = 1.0 - xp.exp(-large * large) * tail
+        outer = xp.where(a <= 4.0, mid, far)
+        signed = xp.where(x < 0, -outer, outer)
+        return xp.where(xp.isnan(x), x, xp.where(a <= 0.46875, near, signed))
+
+    def scatter_add(self, n: int, index: Array, values: Array) -> Array:
+        """``out`` with ``n`` rows of zeros, where ``out[index[i]] += values[i]`` for every i.
+
+        ``index`` has shape (k,) and ``values`` (k, ...). Repeated indices add up. Here as a product
+        with a one-hot matrix, which is deterministic but needs k·n numbers.
+        """
+        xp = self.xp
+        rows = xp.arange(n, dtype=index.dtype, device=xp.asarray(index).device)
+        hot = xp.astype(rows[:, None] == index[None, :], values.dtype, copy=False)
+        flat = xp.reshape(values, (values.shape[0], math.prod(values.shape[1:])))
+        return xp.reshape(hot @ flat, (n, *values.shape[1:]))
+
+    # -- random numbers: the same on every library ------------------------------------------------
+
+    def uniform(self, stream: philox.Stream, shape: Sequence[int], dtype: Any, device: Any) -> Array:
+        """Uniform numbers in [0, 1) from the counter-based ``stream``."""
+        return self.asarray(philox.uniform(stream, tuple(shape)), dtype=dtype, device=device)
+
+    def normal(self, stream: philox.Stream, shape: Sequence[int], dtype: Any, device: Any) -> Array:
+        """Standard normal numbers (Box–Muller) from the counter-based ``stream``."""
+        return self.asarray(philox.normal(stream, tuple(shape)), dtype=dtype, device=device)
+
+    def keep_mask(
+        self, stream: philox.Stream, rate: float, shape: Sequence[int], dtype: Any, device: Any
+    ) -> Array:
+        """Inverted-dropout mask: 0 with probability ``rate``, else 1/(1 − rate)."""
+        kind = np.float64 if dtype == self.xp.float64 else np.float32
+        return self.asarray(philox.keep_mask(stream, rate, tuple(shape), kind), dtype=dtype, device=device)
+
+    # -- the training loop's kernels --------------------------------------------------------------
+
+    def map_inplace(
+        self,
+        function: Callable[..., tuple[Array, ...]],
+        read: tuple[Array, ...],
+        write: tuple[Array, ...],
+        scalars: tuple[float, ...] = (),
+    ) -> None:
+        """Evaluates an elementwise ``function(xp, *read, *scalars)``; stores its results into ``write``.
+
+        All arrays are vectors of one length; ``write`` may be among ``read``. Only the owner of the
+        ``write`` buffers may call this: it is how an optimizer updates weights and state. Numbers that
+        change from step to step are ``scalars``, so that one compiled kernel serves all steps; the
+        ``function`` must be hashable and always the same object (or compare equal).
+        """
+        results = apart(self.xp, function(self.xp, *read, *scalars), read)
+        for target, value in zip(write, results, strict=True):
+            target[...] = value
+
+    def pack(self, pieces: Sequence[Array], out: Array) -> None:
+        """Writes the pieces, flattened one after the other, into the vector ``out``."""
+        xp, start = self.xp, 0
+        for piece in pieces:
+            stop = start + math.prod(piece.shape)
+            out[start:stop] = xp.reshape(piece, (-1,))
+            start = stop
+
+    def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
+        """``x[index]`` along the first axis; ``out`` may be a buffer to reuse (or is ignored)."""
+        return self.xp.take(x, index, axis=0)
+
+
+def apart(xp: Any, results: Sequence[Array], inputs: Sequence[Array]) -> list[Array]:
+    """The results, with a copy of each that is one of the inputs: writing to that one must not change it.
+
+    A rule that keeps its last weights returns ``(w - step, w)``.
+    """
+    given = {id(x) for x in inputs}
+    return [xp.asarray(r, copy=True) if id(r) in given else r for r in results]
+
+
+_INV_SQRT_PI = 1.0 / math.sqrt(math.pi)
+# Cody's coefficients: numerator and denominator, highest power first.
+_ERF_NEAR = (
+    (1.85777706184603153e-1, 3.16112374387056560e00, 1.13864154151050156e02,
+     3.77485237685302021e02, 3.20937758913846947e03),
+    (1.0, 2.36012909523441209e01, 2.44024637934444173e02, 1.28261652607737228e03,
+     2.84423683343917062e03),
+)  # fmt: skip
+_ERF_MIDDLE = (
+    (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e01,
+     2.98635138197400131e02, 8.81952221241769090e02, 1.71204761263407058e03,
+     2.05107837782607147e03, 1.23033935479799725e03),
+    (1.0, 1.57449261107098347e01, 1.17693950891312499e02, 5.37181101862009858e02,
+     1.62138957456669019e03, 3.29079923573345963e03, 4.36261909014324716e03,
+     3.43936767414372164e03, 1.23033935480374942e03),
+)  # fmt: skip
+_ERF_FAR = (
+    (1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1,
+     1.25781726111229246e-1, 1.60837851487422766e-2, 6.58749161529837803e-4),
+    (1.0, 2.56852019228982242e00, 1.87295284992346047e00, 5.27905102951428412e-1,
+     6.05183413124413191e-2, 2.33520497626869185e-3),
+)  # fmt: skip
+
+
+def _ratio(x: Array, numerator: tuple[float, ...], denominator: tuple[float, ...]) -> Array:
+    top, bottom = numerator[0] * x + numerator[1], denominator[0] * x + denominator[1]
+    for p, q in zip(numerator[2:], denominator[2:], strict=True):
+        top, bottom = top * x + p, bottom * x + q
+    return top / bottom

@@ -1,0 +1,33 @@
+"""The library-wide seed: where models and generators that were given no seed of their own get one."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from nnx.backend import philox
+
+_lock = threading.Lock()
+_seed: int | None = None
+_given = 0
+
+
+def set_seed(seed: int) -> None:
+    """Starts the sequence of :func:`next_seed` anew; the same ``seed`` gives the same sequence."""
+    global _seed, _given
+    with _lock:
+        _seed, _given = seed, 0
+
+
+def next_seed() -> int:
+    """The next seed (0 ≤ seed < 2⁵³) of the sequence; unpredictable unless :func:`set_seed` was called.
+
+    53 bits, so that every reader of a checkpoint's JSON gets the number exactly.
+    """
+    global _seed, _given
+    with _lock:
+        if _seed is None:
+            _seed = int.from_bytes(os.urandom(8), "little")
+        stream = philox.Stream(_seed, philox.SEEDS, index=_given)
+        _given += 1
+    return int(philox.uniform(stream, (1,))[0] * 2**53)

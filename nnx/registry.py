@@ -1,0 +1,230 @@
+"""Names for things: one registry per kind (activations, losses, optimizers, layers, ...).
+
+A registered function becomes usable by its name (``"relu"``), by its aliases, by the name of its
+class in Keras (``ReLU``), and with options (``activations.LeakyRelu(negative_slope=0.1)``).
+Tests and documentation walk the registry, so a new entry is tested and documented by being there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar
+
+from nnx.errors import FileFormatError, OptionError, UnknownName
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A registered function together with its options: ``leaky_relu`` with ``negative_slope=0.1``."""
+
+    kind: str
+    name: str
+    function: Callable[..., Any] = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, *args: Any, **extra: Any) -> Any:
+        return self.function(*args, **self.options, **extra)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What was declared at registration (formula, domain, ...); empty for a user's function."""
+        entry = Registry.kinds[self.kind].find(self.function, self.name)
+        return entry.facts if entry else {}
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.name))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a registry."""
+
+    kind: str
+    name: str
+    target: Callable[..., Any]
+    class_name: str
+    aliases: tuple[str, ...]
+    facts: Mapping[str, Any]
+
+    def create(self, *args: Any, **options: Any) -> Any:
+        """An instance of a registered class, or a :class:`Choice` of a registered function."""
+        if inspect.isclass(self.target):
+            return self.target(*args, **options)
+        allowed = self.options
+        if len(args) > len(allowed):
+            raise OptionError(
+                f"{self.class_name} takes {len(allowed)} options {allowed}, got {len(args)} values."
+            )
+        for name in options:
+            if name not in allowed:
+                known = ", ".join(allowed) or "none"
+                raise OptionError(f"{self.class_name} has no option '{name}'. Its options: {known}.")
+            if name in allowed[: len(args)]:
+                raise OptionError(f"{self.class_name} was given its option '{name}' twice.")
+        return Choice(self.kind, self.name, self.target, dict(zip(allowed, args, strict=False)) | options)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the keyword-only parameters, in order: these are the options."""
+        parameters = inspect.signature(self.target).parameters.values()
+        return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+class Registry:
+    """The things of one kind, by name.
+
+    >>> shapes = Registry("shape")
+    >>> @shapes.register("disc")
+    ... def circle(r, *, scale=1.0):
+    ...     return scale * 3.0 * r * r
+    >>> shapes.get("disc")(1.0)
+    3.0
+    >>> shapes.factory("Circle")(scale=2.0)(1.0)
+    6.0
+    """
+
+    kinds: ClassVar[dict[str, Registry]] = {}
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+        self._names: dict[str, str] = {}
+        Registry.kinds[kind] = self
+
+    def register(self, *aliases: str, class_name: str | None = None, **facts: Any) -> Callable[[Any], Any]:
+        """Decorator: makes a function or class known under its name, its class name and ``aliases``.
+
+        ``facts`` are kept with the entry, for tests and documentation (formula, domain, ...).
+        The same name again replaces the entry; a name that belongs to another raises ``OptionError``.
+        """
+
+        def add(target: Any) -> Any:
+            name = target.__name__
+            if inspect.isclass(target):
+                own_class, name = name, snake_case(name)
+            else:
+                own_class = class_name or "".join(part.capitalize() for part in name.split("_"))
+            names = (name, own_class, own_class.lower(), *aliases)
+            for known in names:
+                if (owner := self._names.get(known, name)) != name:
+                    raise OptionError(f"Cannot register {name}: {self.kind} '{known}' is {owner} already.")
+            self._names.update(dict.fromkeys(names, name))
+            self._entries[name] = Entry(self.kind, name, target, own_class, aliases, facts)
+            return target
+
+        return add
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def entry(self, name: str) -> Entry:
+        """The row of a name, an alias or a class name; ``UnknownName`` lists the nearest ones."""
+        if name not in self._names:
+            spellings = {known.lower(): known for known in reversed(self._names)}
+            near = difflib.get_close_matches(str(name).lower(), spellings, n=3, cutoff=0.5)
+            hint = f" Did you mean {' or '.join(repr(spellings[n]) for n in near)}?" if near else ""
+            known = ", ".join(sorted(self._entries))
+            raise UnknownName(f"Unknown {self.kind} '{name}'.{hint} Known: {known}.")
+        return self._entries[self._names[name]]
+
+    def get(self, spec: Any) -> Any:
+        """Turns what a user wrote (name, class, instance, function, configuration) into the thing."""
+        if spec is None or isinstance(spec, Choice):
+            return spec
+        if isinstance(spec, str):
+            return self.entry(spec).create()
+        if isinstance(spec, Mapping):
+            return from_config(spec)
+        if inspect.isclass(spec):
+            return spec()
+        if (entry := self.find(spec, getattr(spec, "__name__", ""))) is not None:
+            return entry.create()
+        if inspect.isfunction(spec):
+            return Choice(self.kind, spec.__name__, spec)
+        return spec
+
+    def factory(self, class_name: str) -> Callable[..., Any]:
+        """``create`` of the entry with that class name; ``AttributeError`` if there is none."""
+        for entry in self._entries.values():
+            if entry.class_name == class_name:
+                return entry.create
+        raise AttributeError(f"There is no {self.kind} called '{class_name}'.")
+
+    def class_names(self) -> list[str]:
+        """The class names, for ``dir()`` of the module that holds the registry."""
+        return [entry.class_name for entry in self]
+
+    def find(self, target: Any, name: str) -> Entry | None:
+        """The row of that name if it is ``target``'s own, and not that of a namesake.
+
+        Decorators that keep ``__wrapped__`` are looked through.
+        """
+        entry = self._entries.get(name)
+        own = entry is not None and inspect.unwrap(entry.target) is inspect.unwrap(target)
+        return entry if own else None
+
+
+def snake_case(name: str) -> str:
+    """``LeCunNormal`` → ``le_cun_normal``; runs of capitals stay together (``RMSprop`` → ``rmsprop``)."""
+    out = ""
+    for i, c in enumerate(name):
+        if c.isupper() and i and name[i - 1].islower():
+            out += "_"
+        out += c.lower()
+    return out
+
+
+def to_config(thing: Any) -> Any:
+    """A JSON-able description of a thing made of registered parts; inverse of :func:`from_config`."""
+    if thing is None or isinstance(thing, bool | int | float | str):
+        return thing
+    if isinstance(thing, tuple | list):
+        return [to_config(part) for part in thing]
+    if isinstance(thing, Choice):
+        _must_know(thing.kind, thing.name, thing.function, thing)
+        return {"kind": thing.kind, "name": thing.name, "options": _mapping(thing.options)}
+    if isinstance(thing, dict):
+        return {"kind": "dict", "options": _mapping(thing)}
+    kind = getattr(type(thing), "kind", None)
+    if kind in Registry.kinds and is_dataclass(thing):
+        name = snake_case(type(thing).__name__)
+        _must_know(kind, name, type(thing), thing)
+        values = {f.name: getattr(thing, f.name) for f in fields(thing) if f.init}
+        return {"kind": kind, "name": name, "options": _mapping(values)}
+    raise OptionError(
+        f"Cannot save {thing!r}: only registered things can be written to a file. Register it "
+        f"(nnx.{kind or 'layer'}s: `@register`), or save the weights alone."
+    )
+
+
+def from_config(config: Any) -> Any:
+    """The thing that :func:`to_config` described."""
+    if isinstance(config, list):
+        return tuple(from_config(part) for part in config)
+    if not isinstance(config, Mapping):
+        return config
+    kind, options = config.get("kind"), config.get("options")
+    if not isinstance(options, Mapping) or (kind != "dict" and kind not in Registry.kinds):
+        raise FileFormatError(f"Not a configuration that nnx wrote: {config!r}.")
+    values = {key: from_config(value) for key, value in options.items()}
+    if kind == "dict":
+        return values
+    return Registry.kinds[kind].entry(config.get("name", "")).create(**values)
+
+
+def _mapping(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: to_config(value) for key, value in options.items()}
+
+
+def _must_know(kind: str, name: str, target: Any, thing: Any) -> None:
+    if Registry.kinds[kind].find(target, name) is None:
+        raise OptionError(
+            f"Cannot save the {kind} {thing!r}: it is not registered, so a file could not name it. "
+            f"Decorate it with `@register` of nnx's {kind} registry, or save the weights alone."
+        )

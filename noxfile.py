@@ -1,0 +1,102 @@
+"""What can be run here: `nox --list`. Everything after `--` goes to the program that a session runs.
+
+Each session keeps its environment in `.nox/`; a second run reuses it (`nox -r` is the default here).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+
+import nox
+
+if sys.version_info < (3, 11):
+    raise SystemExit(f"nnx needs Python 3.11 or newer; this nox runs on {sys.version.split()[0]}.")
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests", "lint"]
+
+# One test process for each core does better than many threads in each.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+NO_WINDOW = {"MPLBACKEND": "Agg"}
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite on every backend that needs no GPU."""
+    session.install("-e", ".[test]")
+    _pytest(session, "--numprocesses=auto", "--maxprocesses=4")
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """The tests that train for real (marked `slow`), which `tests` leaves out."""
+    session.install("-e", ".[test]")
+    _pytest(session, "--numprocesses=auto", "--maxprocesses=4", "-m", "slow")
+
+
+@nox.session
+def tests_cupy(session: nox.Session) -> None:
+    """The same suite with CuPy as its backend. Needs an NVIDIA GPU."""
+    cuda = _cuda_of_the_driver()
+    if cuda is None:
+        session.error("tests_cupy needs an NVIDIA GPU, and no driver here offers one. CPU: nox -s tests")
+    session.install("-e", ".[test,cupy13]" if cuda >= 13 else ".[test,cupy12]")
+    _pytest(session, "--backend=cupy", "--numprocesses=auto", "--maxprocesses=8")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and types: ruff on everything, mypy on the package."""
+    session.install("-e", ".[lint]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job: the lectures' network on handwritten digits, with a picture of how it learned."""
+    session.install("-e", ".[data,plot]")
+    session.run("python", "tutorials/mnist_mlp.py", *session.posargs, env=NO_WINDOW)
+
+
+@nox.session
+def tutorials(session: nox.Session) -> None:
+    """Runs every script of tutorials/, or those named after `--`."""
+    session.install("-e", ".[data,plot]")
+    _scripts(session, "tutorials")
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Runs every script of benchmarks/, or those named after `--`, beside the libraries compared with."""
+    session.install("-e", ".[bench]")
+    _scripts(session, "benchmarks")
+
+
+def _pytest(session: nox.Session, *options: str) -> None:
+    session.run("python", "-m", "pytest", *options, *session.posargs, env=ONE_THREAD | NO_WINDOW)
+
+
+def _scripts(session: nox.Session, folder: str) -> None:
+    names = session.posargs or sorted(path.stem for path in Path(folder).glob("[!_]*.py"))
+    if not names:
+        session.error(f"There is no script in {folder}/.")
+    for name in names:
+        session.run("python", f"{folder}/{Path(name).stem}.py", env=NO_WINDOW)
+
+
+def _cuda_of_the_driver() -> int | None:
+    """The newest CUDA (12, 13, ...) that the NVIDIA driver supports; None without driver or GPU."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return None
+    count, version = ctypes.c_int(), ctypes.c_int()
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        return None
+    driver.cuDriverGetVersion(ctypes.byref(version))
+    return version.value // 1000

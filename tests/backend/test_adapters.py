@@ -1,0 +1,203 @@
+"""Each library's adapter does what the reference in standard calls does."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nnx.backend import Adapter, device_of, to_numpy
+from nnx.backend.numpy_adapter import _BLOCK
+
+BOTH_SIDES = (0.0, 1e-300, 1e-8, 0.1, 0.46875, 0.46876, 0.9, 2.0, 3.999, 4.0, 4.001, 5.9, 10.0, 26.0, 1e4)
+
+
+@pytest.fixture(params=["native", "reference"])
+def adapter(request, backend):
+    """The library's own adapter, and the reference on the same library."""
+    if request.param == "native":
+        return backend.adapter
+    reference = Adapter(backend.xp)
+    reference.asarray = backend.adapter.asarray  # moving data is each library's own
+    return reference
+
+
+class TestErf:
+    @pytest.mark.parametrize(("dtype", "rtol"), [("float64", 5e-16), ("float32", 3e-7)])
+    def test_equals_pythons_to_a_few_units_in_the_last_place(self, adapter, backend, dtype, rtol):
+        x = np.array([s * v for v in BOTH_SIDES for s in (1, -1)], dtype=dtype)
+        x = np.concatenate([x, np.linspace(-6, 6, 997, dtype=dtype)])
+        expected = [math.erf(v) for v in x.tolist()]
+        y = adapter.erf(backend.asarray(x))
+        assert y.dtype == backend.adapter.dtype(dtype)
+        assert device_of(y) == device_of(backend.asarray(x))
+        np.testing.assert_allclose(to_numpy(y), expected, rtol=rtol, atol=0)
+
+    def test_special_values(self, adapter, backend):
+        y = to_numpy(adapter.erf(backend.asarray([math.inf, -math.inf, math.nan, 0.0], dtype="float64")))
+        np.testing.assert_array_equal(y, [1.0, -1.0, math.nan, 0.0])
+
+
+class TestScatterAdd:
+    @pytest.mark.parametrize("tail", [(), (3,), (2, 3)])
+    @pytest.mark.parametrize("index", [[0, 4, 4, 1, 4], [2, 2, 2, 2, 2]])
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_repeated_indices_add_up(self, adapter, backend, index, tail, dtype):
+        values = np.arange(1, 1 + 5 * math.prod(tail), dtype=dtype).reshape(5, *tail)  # sums are exact
+        expected = np.zeros((6, *tail), dtype=dtype)
+        for row, value in zip(index, values, strict=True):
+            expected[row] += value
+        out = adapter.scatter_add(6, backend.asarray(index, dtype="int64"), backend.asarray(values))
+        assert device_of(out) == backend.asarray(values).device
+        np.testing.assert_array_equal(to_numpy(out), expected, strict=True)
+
+    def test_no_indices_give_zeros(self, adapter, backend):
+        index = backend.asarray(np.zeros(0, dtype=np.int64))
+        out = adapter.scatter_add(2, index, backend.asarray(np.zeros((0, 3))))
+        np.testing.assert_array_equal(to_numpy(out), np.zeros((2, 3)))
+
+
+class TestMapInplace:
+    @pytest.mark.parametrize("n", [1, 100, 2 * _BLOCK + 1, 3 * _BLOCK])
+    def test_is_the_function_evaluated_once_on_whole_vectors(self, adapter, backend, n):
+        def rule(xp, w, m, g, rate):
+            m = 0.9 * m + g
+            return w - rate * xp.sqrt(xp.abs(m)), m
+
+        w, m, g = (np.linspace(a, b, n) for a, b in ((0, 1), (-1, 1), (2, 3)))
+        expected = rule(np, w, m, g, 0.1)
+        own = [_owned(backend, v) for v in (w, m)]
+        adapter.map_inplace(rule, (*own, backend.asarray(g)), tuple(own), (0.1,))
+        for result, value in zip(own, expected, strict=True):
+            # One rounding more or less where a library fuses a multiplication and an addition
+            np.testing.assert_allclose(to_numpy(result), value, rtol=1e-14, atol=1e-15)
+
+    def test_writes_into_the_very_buffers_and_reads_all_before_it_writes(self, adapter, backend):
+        def swap(xp, a, b):
+            return b, a
+
+        a, b = (_owned(backend, np.full(2 * _BLOCK + 5, v)) for v in (1.0, 2.0))
+        view = a[3:5]
+        adapter.map_inplace(swap, (a, b), (a, b))
+        assert to_numpy(view).tolist() == [2.0, 2.0]
+        assert set(to_numpy(b).tolist()) == {1.0}
+
+    def test_changing_scalars_are_seen(self, adapter, backend):
+        def scale(xp, w, rate):
+            return (w * rate,)
+
+        w = _owned(backend, np.ones(3))
+        for rate in (2.0, 3.0):
+            adapter.map_inplace(scale, (w,), (w,), (rate,))
+        assert to_numpy(w).tolist() == [6.0, 6.0, 6.0]
+
+
+class TestNumpysThreads:
+    """NumPy shares a long vector between two threads: what one does the other must do as well."""
+
+    n = 4 * _BLOCK
+
+    @pytest.fixture
+    def numpy_adapter(self, monkeypatch):
+        from nnx.backend import make_backend, numpy_adapter
+
+        monkeypatch.setattr(numpy_adapter, "_cores", lambda: 2)
+        return make_backend("numpy").adapter
+
+    @pytest.mark.parametrize("bad", [0, -1])
+    def test_an_error_in_either_half_is_raised(self, numpy_adapter, bad):
+        w = np.ones(self.n)
+        w[bad] = 0.0
+        with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+            numpy_adapter.map_inplace(lambda xp, w: (1.0 / w,), (w,), (w,))
+
+    @pytest.mark.filterwarnings("error")
+    def test_silenced_warnings_stay_silent_in_both(self, numpy_adapter):
+        w = np.zeros(self.n)
+        with np.errstate(divide="ignore"):
+            numpy_adapter.map_inplace(lambda xp, w: (1.0 / w,), (w,), (w,))
+        assert np.all(np.isinf(w))
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+    def test_a_forked_process_gets_a_thread_of_its_own(self):
+        code = f"""
+import multiprocessing, numpy as np
+from nnx.backend import make_backend, numpy_adapter
+numpy_adapter._cores = lambda: 2
+def update():
+    w = np.ones({self.n})
+    make_backend("numpy").adapter.map_inplace(lambda xp, w: (w + 1.0,), (w,), (w,))
+    return float(w.sum())
+update()
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    print(pool.apply(update))
+"""
+        run = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
+        out = subprocess.run(run, capture_output=True, text=True, check=True, timeout=60).stdout
+        assert float(out) == 2.0 * self.n
+
+
+class TestPack:
+    def test_writes_the_pieces_one_after_the_other(self, adapter, backend):
+        pieces = [np.arange(6.0).reshape(2, 3), np.asarray(7.0), np.zeros((0, 2)), np.arange(3.0)]
+        out = _owned(backend, np.full(11, -1.0))
+        adapter.pack([backend.asarray(p) for p in pieces], out)
+        assert to_numpy(out).tolist() == [0, 1, 2, 3, 4, 5, 7, 0, 1, 2, -1]
+
+    def test_takes_pieces_that_do_not_lie_in_order(self, adapter, backend):
+        out = _owned(backend, np.zeros(6))
+        adapter.pack([backend.asarray(np.arange(6.0).reshape(2, 3)).T], out)
+        assert to_numpy(out).tolist() == [0, 3, 1, 4, 2, 5]
+
+
+class TestTakeRows:
+    @pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 2, 2)])
+    def test_is_indexing_along_the_first_axis(self, adapter, backend, shape):
+        x = np.arange(math.prod(shape), dtype="float32").reshape(shape)
+        rows = adapter.take_rows(backend.asarray(x), backend.asarray([4, 0, 0], dtype="int64"))
+        np.testing.assert_array_equal(to_numpy(rows), x[[4, 0, 0]], strict=True)
+
+    def test_a_buffer_may_be_offered(self, adapter, backend):
+        x = np.arange(10.0).reshape(5, 2)
+        out = _owned(backend, np.zeros((3, 2)))
+        rows = adapter.take_rows(backend.asarray(x), backend.asarray([4, 0, 2], dtype="int64"), out=out)
+        np.testing.assert_array_equal(to_numpy(rows), x[[4, 0, 2]])
+
+
+class TestMoving:
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "uint8", "bool"])
+    def test_numpy_arrays_go_there_and_back(self, backend, dtype):
+        x = np.array([[0, 1], [2, 3]]).astype(dtype)
+        there = backend.asarray(x)
+        assert there.dtype == backend.adapter.dtype(dtype)
+        np.testing.assert_array_equal(to_numpy(there), x, strict=True)
+
+    @pytest.mark.parametrize(
+        "x",
+        [2.5, [1.0, 2.0], np.float32(1.5), np.float64(1.5), np.asarray(1.5), np.arange(4.0)[::-1],
+         np.arange(6.0).reshape(2, 3).T, np.broadcast_to(np.float64(3.0), (2, 2))],
+        ids=["number", "list", "float32", "float64", "0-d", "reversed", "transposed", "read-only"],
+    )  # fmt: skip
+    @pytest.mark.filterwarnings("error")
+    def test_whatever_its_layout(self, backend, x):
+        there = backend.asarray(x, dtype="float64")
+        assert there.dtype == backend.adapter.dtype("float64")
+        np.testing.assert_array_equal(to_numpy(there), np.asarray(x, dtype="float64"))
+
+    def test_an_own_array_changes_its_dtype_and_keeps_its_device(self, backend):
+        x = backend.asarray([1.0, 2.0], dtype="float64")
+        y = backend.asarray(x, dtype="float32")
+        assert y.dtype == backend.adapter.dtype("float32")
+        assert device_of(y) == device_of(x)
+
+    def test_synchronize_waits_and_says_nothing(self, backend):
+        assert backend.adapter.synchronize(backend.device) is None
+
+
+def _owned(backend, values: np.ndarray):
+    """A buffer of the test's own, which it may let others write to."""
+    return backend.xp.asarray(backend.asarray(values), copy=True)

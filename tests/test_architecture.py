@@ -1,0 +1,209 @@
+"""The rooms of nnx: a module imports only from rooms below its own, and inside a row only from further left.
+
+The imports are read from the source (AST), also those inside functions; what stands under
+``if TYPE_CHECKING:`` does not run and does not count.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# From the ground up; in each row from left to right.
+ROOMS = (
+    ("errors", "registry", "backend"),
+    ("autodiff", "parameters"),
+    ("initializers", "activations", "losses", "metrics", "regularizers", "constraints"),
+    ("layers", "optimizers"),
+    ("utils", "datasets", "callbacks", "models", "plotting"),
+)
+STRANGERS = ("layers", "optimizers")  # neighbours that never see each other
+
+ARRAY_LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "array_api_strict", "array_api_compat", "scipy"}
+# Files and pictures are NumPy's business: these alone may import it outside the backend room.
+MAY_IMPORT_NUMPY = ("nnx/datasets/", "nnx/utils/", "nnx/models/saving.py", "nnx/plotting.py")
+
+MOST_LINES = 350
+
+
+class Module(NamedTuple):
+    """One source file: its dotted name, its path below the root, and what it imports (name, line)."""
+
+    name: str
+    path: str
+    imports: tuple[tuple[str, int], ...]
+
+
+def modules(root: Path) -> dict[str, Module]:
+    """Every module of the package ``nnx`` below ``root``, by its dotted name."""
+    files = {dotted(path.relative_to(root)): path for path in sorted((root / "nnx").rglob("*.py"))}
+    found = {}
+    for name, path in files.items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+        imports = tuple(imported(tree, package, set(files)))
+        found[name] = Module(name, path.relative_to(root).as_posix(), imports)
+    return found
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(tree: ast.AST, package: str, known: set[str]) -> Iterator[tuple[str, int]]:
+    """(module, line) for each import; ``from package import module`` counts as that module."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{source}.{alias.name}"
+                yield (inner if inner in known else source), node.lineno
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from imported(ast.Module(node.orelse, []), package, known)
+        else:
+            yield from imported(node, package, known)
+
+
+def place(name: str) -> tuple[int, int] | None:
+    """(row, position in it) of a module; the package itself lies above all, an unknown name nowhere."""
+    parts = name.split(".")
+    if len(parts) == 1 or parts[1] == "__main__":
+        return len(ROOMS), 0
+    for row, names in enumerate(ROOMS):
+        if parts[1] in names:
+            return row, names.index(parts[1])
+    return None
+
+
+def room_of(name: str) -> str:
+    return ".".join(name.split(".")[:2])
+
+
+def upward_edges(root: Path) -> list[str]:
+    """Imports from a room above, from further right in the row, between strangers, or without a room."""
+    wrong = []
+    for module in modules(root).values():
+        here = place(module.name)
+        if here is None:
+            wrong.append(f"{module.path}: has no room in ROOMS of tests/test_architecture.py")
+            continue
+        for target, line in module.imports:
+            if target.split(".")[0] != "nnx" or room_of(target) == room_of(module.name):
+                continue
+            there = place(target)
+            both = {room_of(target)[4:], room_of(module.name)[4:]}
+            if there is not None and (there > here or both == set(STRANGERS)):
+                wrong.append(f"{module.path}:{line}: imports {target}, which its room may not see")
+    return wrong
+
+
+def cycle(root: Path) -> list[str]:
+    """The modules of one import cycle, or nothing."""
+    found = modules(root)
+    graph = {m.name: {t for t, _ in m.imports if t in found} for m in found.values()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def foreign_arrays(root: Path) -> list[str]:
+    """Imports of an array library outside the backend room."""
+    return [
+        f"{module.path}:{line}: imports {target}"
+        for module in modules(root).values()
+        for target, line in module.imports
+        if (library := target.split(".")[0]) in ARRAY_LIBRARIES
+        and not module.path.startswith("nnx/backend/")
+        and not (library == "numpy" and module.path.startswith(MAY_IMPORT_NUMPY))
+    ]
+
+
+def long_files(root: Path) -> list[str]:
+    """Files too long to hold one idea."""
+    texts = {m.path: (root / m.path).read_text(encoding="utf-8") for m in modules(root).values()}
+    return [f"{path}: {n} lines" for path, text in texts.items() if (n := text.count("\n")) >= MOST_LINES]
+
+
+def test_the_package_was_found():
+    assert {"nnx", "nnx.errors", "nnx.backend.selection"} <= set(modules(ROOT))
+
+
+@pytest.mark.parametrize("rule", [upward_edges, cycle, foreign_arrays, long_files])
+def test_nnx_keeps(rule):
+    assert rule(ROOT) == []
+
+
+# -- the checker itself, on a small house with one thing wrong ------------------------------------------
+
+SOUND = {
+    "nnx/__init__.py": "from nnx.layers import Dense\nfrom nnx.losses import mse",
+    "nnx/errors.py": "import re",
+    "nnx/registry.py": "from nnx.errors import NnxError",
+    "nnx/backend/__init__.py": "from nnx.backend.selection import namespace\nimport numpy as np",
+    "nnx/backend/selection.py": "from nnx.errors import NnxError\nfrom .reference import Adapter",
+    "nnx/backend/reference.py": "import numpy",
+    "nnx/losses.py": "from nnx.backend import namespace",
+    "nnx/layers/__init__.py": "from nnx.layers.dense import Dense",
+    "nnx/layers/dense.py": "from nnx import losses\nfrom ..backend import namespace",
+    "nnx/optimizers/__init__.py": "from nnx.losses import mse",
+    "nnx/models/__init__.py": "from nnx.layers import Dense\nfrom nnx.optimizers import sgd",
+    "nnx/models/saving.py": "import numpy as np",
+}
+
+
+def build(root: Path, files: dict[str, str]) -> Path:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text + "\n", encoding="utf-8")
+    return root
+
+
+def test_a_sound_house_passes(tmp_path):
+    build(tmp_path, SOUND)
+    assert not any(rule(tmp_path) for rule in (upward_edges, cycle, foreign_arrays, long_files))
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "rule"),
+    [
+        ("nnx/losses.py", "from nnx.layers import Dense", upward_edges),
+        ("nnx/losses.py", "import nnx.layers.dense", upward_edges),
+        ("nnx/losses.py", "def f():\n    from nnx.models import x", upward_edges),
+        ("nnx/losses.py", "try:\n    import nnx\nexcept ImportError:\n    pass", upward_edges),
+        ("nnx/losses.py", "from . import layers", upward_edges),
+        ("nnx/losses.py", "from nnx import grad", upward_edges),
+        ("nnx/activations.py", "from nnx.losses import mse", upward_edges),
+        ("nnx/errors.py", "from nnx.registry import Registry", upward_edges),
+        ("nnx/layers/dense.py", "from nnx.optimizers import sgd", upward_edges),
+        ("nnx/optimizers/__init__.py", "from nnx.layers import Dense", upward_edges),
+        ("nnx/helpers.py", "", upward_edges),
+        ("nnx/backend/reference.py", "from nnx.backend.selection import namespace", cycle),
+        ("nnx/backend/reference.py", "from nnx.backend import namespace", cycle),
+        ("nnx/backend/reference.py", "def f():\n    from . import namespace", cycle),
+        ("nnx/losses.py", "import numpy as np", foreign_arrays),
+        ("nnx/layers/dense.py", "def f():\n    from torch.nn import functional", foreign_arrays),
+        ("nnx/models/saving.py", "import cupy", foreign_arrays),
+        ("nnx/losses.py", "if TYPE_CHECKING:\n    import re\nelse:\n    import numpy", foreign_arrays),
+        ("nnx/losses.py", "x = 1\n" * MOST_LINES, long_files),
+    ],
+)
+def test_a_planted_violation_is_caught(tmp_path, path, text, rule):
+    assert rule(build(tmp_path, SOUND | {path: text}))
+
+
+def test_imports_for_the_type_checker_alone_do_not_count(tmp_path):
+    text = "import typing\nif typing.TYPE_CHECKING:\n    import numpy\n    from nnx.models import x"
+    build(tmp_path, SOUND | {"nnx/losses.py": text})
+    assert not any(rule(tmp_path) for rule in (upward_edges, cycle, foreign_arrays))
