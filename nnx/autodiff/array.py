@@ -1,0 +1,213 @@
+"""The traced array: an array API array that remembers how it was computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from nnx.backend import register_traced
+from nnx.errors import DerivativeError
+
+
+class Traced:
+    """An array under differentiation: a value, the trace (one transform's level) and its mark there.
+
+    It implements the array object of the array API standard. Functions reach the differentiable
+    namespace through ``x.__array_namespace__()``. ``mark`` belongs to the trace: a node of the tape
+    in reverse mode, a tangent in forward mode. ``value`` may be traced itself, by an outer transform.
+    """
+
+    __slots__ = ("mark", "space", "trace", "value")
+
+    def __init__(self, value: Any, trace: Any, mark: Any, space: Any) -> None:
+        self.value = value
+        self.trace = trace
+        self.mark = mark
+        self.space = space
+
+    # -- attributes -------------------------------------------------------------------------------
+
+    @property
+    def dtype(self) -> Any:
+        return self.value.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim
+
+    @property
+    def size(self) -> int:
+        return self.space.element_count(self.value.shape)
+
+    @property
+    def device(self) -> Any:
+        return self.space.device_of(self)
+
+    @property
+    def T(self) -> Traced:  # noqa: N802 (the standard's name)
+        if self.ndim != 2:
+            raise ValueError(f"x.T needs a matrix, got {self.ndim} dimensions; use x.mT or permute_dims.")
+        return self.space.matrix_transpose(self)
+
+    @property
+    def mT(self) -> Traced:  # noqa: N802 (the standard's name)
+        return self.space.matrix_transpose(self)
+
+    def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
+        return self.space
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Traced:
+        return self.space.to_device(self, device)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of an array without dimensions.")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Traced]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Traced({self.value!r})"
+
+    # -- arithmetic -------------------------------------------------------------------------------
+
+    def __neg__(self) -> Any:
+        return self.space.op_neg(self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return self.space.abs(self)
+
+    def __add__(self, other: Any) -> Any:
+        return self.space.op_add(self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return self.space.op_add(other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return self.space.op_sub(self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self.space.op_sub(other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return self.space.op_mul(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self.space.op_mul(other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.space.op_truediv(self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self.space.op_truediv(other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return self.space.op_pow(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return self.space.op_pow(other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return self.space.op_mod(self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return self.space.op_mod(other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self.space.op_floordiv(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self.space.op_floordiv(other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return self.space.op_matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return self.space.op_matmul(other, self)
+
+    # -- comparisons are constants: plain arrays --------------------------------------------------
+
+    def __eq__(self, other: object) -> Any:
+        return self.space.op_eq(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return self.space.op_ne(self, other)
+
+    def __lt__(self, other: Any) -> Any:
+        return self.space.op_lt(self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return self.space.op_le(self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self.space.op_gt(self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.space.op_ge(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # -- indexing ---------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.space.getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise DerivativeError(
+            "Assigning into an array that is being differentiated (x[key] = value) is not supported. "
+            "Build the new array instead, for example xp.where(mask, value, x) or xp.concat([...])."
+        )
+
+    # -- what would silently cut the gradient -----------------------------------------------------
+
+    def __float__(self) -> float:
+        raise _leaves("float(x)")
+
+    def __int__(self) -> int:
+        raise _leaves("int(x)")
+
+    def __index__(self) -> int:
+        raise _leaves("using x as an index")
+
+    def __complex__(self) -> complex:
+        raise _leaves("complex(x)")
+
+    def __bool__(self) -> bool:
+        raise _leaves("bool(x), `if x`")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise _leaves("np.asarray(x), np.array([x]) or a NumPy call that nnx cannot intercept")
+
+    # -- NumPy's own protocols (NEP 13, NEP 18): plain NumPy code is differentiable ------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return self.space.numpy_ufunc(ufunc.__name__, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return self.space.numpy_function(func, args, kwargs)
+
+
+def _leaves(what: str) -> DerivativeError:
+    return DerivativeError(
+        f"{what}: the value of an array that is being differentiated would leave the trace, and its "
+        "gradient would silently be lost. Compute with the array itself (comparisons give plain "
+        "arrays, xp.where chooses), or use nnx.stop_gradient(x) if the value shall count as a constant."
+    )
+
+
+def raw(x: Any) -> Any:
+    """``x`` without any trace, at all levels: the plain array below."""
+    while type(x) is Traced:
+        x = x.value
+    return x
+
+
+register_traced(Traced)

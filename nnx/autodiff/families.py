@@ -1,0 +1,254 @@
+"""The families of derivative rules. A rule is declared once and serves both modes.
+
+==============  ==================================================================================
+Elementwise     y = f(x) number by number: one derivative f′; pushes t·f′, pulls g·f′
+ElementwisePair y = f(x1, x2) with broadcasting: two partial derivatives
+Reduction       y = f(x) over axes: ∂y/∂x as an array of x's shape
+Linear          f is linear in its first argument: pushes f(t), pulls its transpose
+JointlyLinear   f is linear in several arguments together (add, where, concat)
+Bilinear        f is linear in each of two arguments (multiply, matmul)
+Fused           a whole function with a hand-written pullback; forward mode is its transpose
+==============  ==================================================================================
+
+``pull(argnums, answer, values, kwargs)`` returns a function ``(xp, g)`` → cotangents of the arguments
+``argnums``; it keeps alive only what it needs. ``push(xp, argnums, tangents, answer, values, kwargs)``
+returns the tangent of the answer. ``xp`` in a pullback is the raw namespace when nothing around is being
+differentiated, else the differentiable one, so derivatives of derivatives come by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nnx.autodiff.array import Traced
+from nnx.autodiff.trace import Tape, backward
+
+Pull = Callable[[Any, Any], Sequence[Any]]
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an array or of a Python number."""
+    return getattr(x, "shape", ())
+
+
+def unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """The transpose of broadcasting: ``g`` summed over the axes that were stretched to give its shape."""
+    if g.shape != shape:
+        extra = len(g.shape) - len(shape)
+        if extra:
+            g = xp.sum(g, axis=tuple(range(extra)))
+        stretched = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)
+        if stretched:
+            g = xp.sum(g, axis=stretched, keepdims=True)
+    return g if dtype is None or g.dtype == dtype else xp.astype(g, dtype)
+
+
+def broadcast_like(xp: Any, t: Any, answer: Any) -> Any:
+    """The tangent ``t`` stretched to the answer's shape."""
+    return t if t.shape == answer.shape else xp.broadcast_to(t, answer.shape)
+
+
+def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """``axis`` of a reduction as a tuple of non-negative numbers."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def keep_dims(xp: Any, y: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
+    """A reduction's result with the reduced axes put back with length 1."""
+    if keepdims or not shape:
+        return y
+    axes = normal_axes(axis, len(shape))
+    return xp.reshape(y, tuple(1 if i in axes else n for i, n in enumerate(shape)))
+
+
+def along(axis: int, part: Any) -> tuple[Any, ...]:
+    """The index that takes ``part`` of one axis and all of the others."""
+    return (slice(None),) * axis + (part, ...)
+
+
+class Elementwise:
+    """y = f(x). The derivative is ``d(xp, x)``, or ``d(xp, y)`` if ``of_result``."""
+
+    def __init__(self, name: str, d: Callable[..., Any], *, of_result: bool = False) -> None:
+        self.name, self.d, self.of_result = name, d, of_result
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        d, saved = self.d, answer if self.of_result else values[0]
+        return lambda xp, g: (g * d(xp, saved),)
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        return tangents[0] * self.d(xp, answer if self.of_result else values[0])
+
+
+class ElementwisePair:
+    """y = f(x1, x2) with broadcasting; the partial derivatives are ``d(xp, y, x1, x2)``."""
+
+    def __init__(self, name: str, d1: Callable[..., Any], d2: Callable[..., Any]) -> None:
+        self.name, self.d = name, (d1, d2)
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        x1, x2 = values
+        d = self.d
+
+        def pull(xp: Any, g: Any) -> list[Any]:
+            return [
+                unbroadcast(xp, g * d[i](xp, answer, x1, x2), values[i].shape, values[i].dtype)
+                for i in argnums
+            ]
+
+        return pull
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        terms = [t * self.d[i](xp, answer, *values) for i, t in zip(argnums, tangents, strict=True)]
+        return broadcast_like(xp, terms[0] if len(terms) == 1 else terms[0] + terms[1], answer)
+
+
+class Reduction:
+    """y = f(x, axis=, keepdims=); ``d(xp, x, y, axis, **options)`` is ∂y/∂x, with y's axes kept.
+
+    ``axis`` arrives as given, and the derivative broadcasts against ``x``.
+    """
+
+    def __init__(self, name: str, d: Callable[..., Any]) -> None:
+        self.name, self.d = name, d
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        x = values[0]
+        axis, keepdims, options = _split(kwargs)
+
+        def pull(xp: Any, g: Any) -> tuple[Any]:
+            y = keep_dims(xp, answer, x.shape, axis, keepdims)
+            return (keep_dims(xp, g, x.shape, axis, keepdims) * self.d(xp, x, y, axis, **options),)
+
+        return pull
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        x = values[0]
+        axis, keepdims, options = _split(kwargs)
+        d = self.d(xp, x, keep_dims(xp, answer, x.shape, axis, keepdims), axis, **options)
+        return xp.sum(tangents[0] * d, axis=axis, keepdims=keepdims)
+
+
+def _split(kwargs: Any) -> tuple[Any, bool, dict[str, Any]]:
+    options = dict(kwargs)
+    return options.pop("axis", None), options.pop("keepdims", False), options
+
+
+class Linear:
+    """``apply(xp, x, *rest, **options)`` is linear in x; ``transpose(xp, g, x_shape, *rest, **options)``."""
+
+    def __init__(self, name: str, apply: Callable[..., Any], transpose: Callable[..., Any]) -> None:
+        self.name, self.apply, self.transpose = name, apply, transpose
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        shape, rest, transpose = values[0].shape, values[1:], self.transpose
+        return lambda xp, g: (transpose(xp, g, shape, *rest, **kwargs),)
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        return self.apply(xp, tangents[0], *values[1:], **kwargs)
+
+
+class JointlyLinear:
+    """Linear in all of its differentiable arguments together.
+
+    ``transpose(xp, g, i, shapes, values, **options)`` is the cotangent of argument i before
+    unbroadcasting; ``values`` are those of the leading ``constants`` arguments, which are not
+    differentiable. ``apply(xp, *args, **options)`` is the function itself.
+    """
+
+    def __init__(
+        self, name: str, apply: Callable[..., Any], transpose: Callable[..., Any], constants: int = 0
+    ) -> None:
+        self.name, self.apply, self.transpose, self.constants = name, apply, transpose, constants
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        shapes, transpose = [shape_of(v) for v in values], self.transpose
+        dtypes = [values[i].dtype for i in argnums]
+        fixed = values[: self.constants]
+
+        def pull(xp: Any, g: Any) -> list[Any]:
+            return [
+                unbroadcast(xp, transpose(xp, g, i, shapes, fixed, **kwargs), shapes[i], dtype)
+                for i, dtype in zip(argnums, dtypes, strict=True)
+            ]
+
+        return pull
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        args = list(values[: self.constants]) + [_zero(xp, v) for v in values[self.constants :]]
+        for i, t in zip(argnums, tangents, strict=True):
+            args[i] = t
+        return broadcast_like(xp, self.apply(xp, *args, **kwargs), answer)
+
+
+def _zero(xp: Any, x: Any) -> Any:
+    return xp.zeros_like(x) if hasattr(x, "shape") else 0.0
+
+
+class Bilinear:
+    """``apply(xp, x1, x2, **options)`` is linear in each argument.
+
+    ``transposes[i](xp, g, other, shape_i, **options)`` is the cotangent of argument i before unbroadcasting.
+    """
+
+    def __init__(self, name: str, apply: Callable[..., Any], *transposes: Callable[..., Any]) -> None:
+        self.name, self.apply, self.transposes = name, apply, transposes
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        transposes = self.transposes
+        # Only the factor that a cotangent needs is kept alive: the other one's.
+        saved = [(i, values[1 - i], values[i].shape, values[i].dtype) for i in argnums]
+
+        def pull(xp: Any, g: Any) -> list[Any]:
+            return [
+                unbroadcast(xp, transposes[i](xp, g, other, shape, **kwargs), shape, dtype)
+                for i, other, shape, dtype in saved
+            ]
+
+        return pull
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        total = None
+        for i, t in zip(argnums, tangents, strict=True):
+            term = (
+                self.apply(xp, t, values[1], **kwargs) if i == 0 else self.apply(xp, values[0], t, **kwargs)
+            )
+            total = term if total is None else total + term
+        return broadcast_like(xp, total, answer)
+
+
+class Fused:
+    """A function with a hand-written pullback ``reverse(xp, g, needs, answer, *args, **options)``.
+
+    ``needs[i]`` says whether argument i is differentiated; ``reverse`` returns one cotangent per
+    argument (None where not needed). The tangent is the transpose of the pullback, which is linear
+    in ``g``: so forward mode needs no rule of its own.
+    """
+
+    def __init__(self, name: str, reverse: Callable[..., Sequence[Any]]) -> None:
+        self.name, self.reverse = name, reverse
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        needs = tuple(i in argnums for i in range(len(values)))
+        reverse = self.reverse
+
+        def pull(xp: Any, g: Any) -> list[Any]:
+            cotangents = reverse(xp, g, needs, answer, *values, **kwargs)
+            return [cotangents[i] for i in argnums]
+
+        return pull
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        tape = Tape()
+        seed = tape.leaf(xp.zeros_like(answer), xp)
+        cotangents = self.pull(argnums, answer, values, kwargs)(xp, seed)
+        ends = [
+            (c.mark, t)
+            for c, t in zip(cotangents, tangents, strict=True)
+            if type(c) is Traced and c.trace is tape
+        ]
+        tangent = backward(ends, [seed.mark])[0]
+        return xp.zeros_like(answer) if tangent is None else broadcast_like(xp, tangent, answer)

@@ -1,0 +1,1 @@
+"""The derivative rules, by family of functions."""

@@ -1,0 +1,142 @@
+"""Rules of the functions that move, choose and join numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nnx.autodiff.families import JointlyLinear, Linear, Pull, along
+
+
+def _permute(xp: Any, g: Any, shape: Any, axes: Any) -> Any:
+    axes = tuple(a % len(axes) for a in axes)
+    return xp.permute_dims(g, tuple(axes.index(i) for i in range(len(axes))))
+
+
+def _flip(xp: Any, x: Any, *_: Any, axis: Any = None) -> Any:
+    return xp.flip(x, axis=axis)
+
+
+def _roll_back(xp: Any, g: Any, shape: Any, shift: Any, axis: Any = None) -> Any:
+    back = tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
+    return xp.roll(g, back, axis=axis)
+
+
+def _broadcast_back(xp: Any, g: Any, shape: Any, *_: Any) -> Any:
+    extra = len(g.shape) - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1
+    )
+    return xp.reshape(xp.sum(g, axis=axes), shape) if axes else g
+
+
+def _repeat_back(xp: Any, g: Any, shape: Any, repeats: Any, axis: Any = None) -> Any:
+    if hasattr(repeats, "shape"):
+        n = math.prod(shape) if axis is None else shape[axis]
+        origin = xp.repeat(xp.positions((n,), g), repeats)
+        if axis is None:
+            return xp.reshape(xp.scatter_add(g, origin, n), shape)
+        return xp.moveaxis(xp.scatter_add(xp.moveaxis(g, axis, 0), origin, n), 0, axis)
+    if axis is None:
+        return xp.reshape(xp.sum(xp.reshape(g, (-1, repeats)), axis=1), shape)
+    axis %= len(shape)
+    return xp.sum(xp.reshape(g, (*shape[: axis + 1], repeats, *shape[axis + 1 :])), axis=axis + 1)
+
+
+def _tile_back(xp: Any, g: Any, shape: Any, repetitions: Any) -> Any:
+    extra = max(len(repetitions) - len(shape), 0)
+    full = (1,) * extra + tuple(shape)
+    counts = (1,) * (len(full) - len(repetitions)) + tuple(repetitions)
+    split = [n for pair in zip(counts, full, strict=True) for n in pair]
+    return xp.reshape(xp.sum(xp.reshape(g, tuple(split)), axis=tuple(range(0, len(split), 2))), shape)
+
+
+def _concat(xp: Any, *arrays: Any, axis: Any = 0) -> Any:
+    return xp.concat(arrays, axis=axis)
+
+
+def _concat_back(xp: Any, g: Any, i: int, shapes: Any, fixed: Any, axis: Any = 0) -> Any:
+    if axis is None:
+        start = sum(math.prod(s) for s in shapes[:i])
+        return xp.reshape(g[start : start + math.prod(shapes[i])], shapes[i])
+    axis %= len(shapes[i])
+    start = sum(s[axis] for s in shapes[:i])
+    return g[along(axis, slice(start, start + shapes[i][axis]))]
+
+
+def _stack(xp: Any, *arrays: Any, axis: int = 0) -> Any:
+    return xp.stack(arrays, axis=axis)
+
+
+def _stack_back(xp: Any, g: Any, i: int, shapes: Any, fixed: Any, axis: int = 0) -> Any:
+    return g[along(axis % len(g.shape), i)]
+
+
+def _where_back(xp: Any, g: Any, i: int, shapes: Any, fixed: Any) -> Any:
+    return xp.where(fixed[0], g, 0.0) if i == 1 else xp.where(fixed[0], 0.0, g)
+
+
+def _triangle(name: str) -> Linear:
+    def apply(xp: Any, x: Any, *, k: int = 0) -> Any:
+        return getattr(xp, name)(x, k=k)
+
+    return Linear(name, apply, lambda xp, g, shape, k=0: getattr(xp, name)(g, k=k))
+
+
+def _same(name: str) -> Any:
+    return lambda xp, x, *rest, **kw: getattr(xp, name)(x, *rest, **kw)
+
+
+def _reshape_back(xp: Any, g: Any, shape: Any, *_: Any, **__: Any) -> Any:
+    return xp.reshape(g, shape)
+
+
+def _getitem(xp: Any, x: Any, key: Any) -> Any:
+    return x[key]
+
+
+def _take_back(xp: Any, g: Any, shape: Any, indices: Any, axis: Any = None) -> Any:
+    axis = 0 if axis is None else axis % len(shape)
+    n = shape[axis]
+    rows = xp.moveaxis(g, axis, 0) if axis else g
+    out = xp.scatter_add(rows, xp.where(indices < 0, indices + n, indices), n)
+    return xp.moveaxis(out, 0, axis) if axis else out
+
+
+class _Astype(Linear):
+    """A change of data type: the cotangent changes back."""
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        dtype = values[0].dtype
+        return lambda xp, g: (xp.astype(g, dtype),)
+
+
+MANIPULATION = (
+    Linear("reshape", _same("reshape"), _reshape_back),
+    Linear("expand_dims", _same("expand_dims"), _reshape_back),
+    Linear("squeeze", _same("squeeze"), _reshape_back),
+    Linear("permute_dims", _same("permute_dims"), _permute),
+    Linear("moveaxis", _same("moveaxis"), lambda xp, g, shape, a, b: xp.moveaxis(g, b, a)),
+    Linear("flip", _flip, _flip),
+    Linear("roll", _same("roll"), _roll_back),
+    Linear("broadcast_to", _same("broadcast_to"), _broadcast_back),
+    Linear("repeat", _same("repeat"), _repeat_back),
+    Linear("tile", _same("tile"), _tile_back),
+    _triangle("tril"),
+    _triangle("triu"),
+    _Astype("astype", _same("astype"), _reshape_back),
+    # Choosing by index, and its transpose: putting into zeros, where repeated positions add up.
+    Linear("getitem", _getitem, lambda xp, g, shape, key: xp.scatter(g, key, shape)),
+    Linear(
+        "scatter", lambda xp, g, key, shape: xp.scatter(g, key, shape), lambda xp, t, _, key, shape: t[key]
+    ),
+    Linear("take", _same("take"), _take_back),
+    Linear(
+        "scatter_add",
+        lambda xp, v, index, n: xp.scatter_add(v, index, n),
+        lambda xp, t, shape, index, n: xp.take(t, index, axis=0),
+    ),
+    JointlyLinear("concat", _concat, _concat_back),
+    JointlyLinear("stack", _stack, _stack_back),
+    JointlyLinear("where", lambda xp, c, a, b: xp.where(c, a, b), _where_back, constants=1),
+)

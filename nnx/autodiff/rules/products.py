@@ -1,0 +1,77 @@
+"""Rules of the matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnx.autodiff.families import Bilinear, Linear
+
+
+def _matmul_first(xp: Any, g: Any, other: Any, shape: Any) -> Any:
+    """Cotangent of x1 in x1 @ x2: g x2ᵀ, with vectors as one-column or one-row matrices."""
+    if other.ndim == 1:
+        return xp.expand_dims(g, axis=-1) * other if len(shape) > 1 else g * other
+    if len(shape) == 1:
+        # (k,) @ (..., k, n) -> (..., n)
+        return xp.squeeze(xp.matmul(other, xp.expand_dims(g, axis=-1)), axis=-1)
+    return xp.matmul(_dense(g), xp.matrix_transpose(other))
+
+
+def _matmul_second(xp: Any, g: Any, other: Any, shape: Any) -> Any:
+    """Cotangent of x2 in x1 @ x2: x1ᵀ g."""
+    if other.ndim == 1:
+        return other * g if len(shape) == 1 else xp.expand_dims(other, axis=-1) * xp.expand_dims(g, axis=-2)
+    if len(shape) == 1:
+        # (..., m, k) @ (k,) -> (..., m)
+        return xp.squeeze(xp.matmul(xp.matrix_transpose(other), xp.expand_dims(g, axis=-1)), axis=-1)
+    return xp.matmul(xp.matrix_transpose(other), _dense(g))
+
+
+def _dense(g: Any) -> Any:
+    # NumPy multiplies stretched arrays (stride 0, the pullback of sum) without BLAS: copy them first.
+    return g + 0.0 if 0 in getattr(g, "strides", ()) else g
+
+
+def _tensordot_axes(axes: Any, n1: int, n2: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    if isinstance(axes, int):
+        return tuple(range(n1 - axes, n1)), tuple(range(axes))
+    return tuple(a % n1 for a in axes[0]), tuple(a % n2 for a in axes[1])
+
+
+def _tensordot_first(xp: Any, g: Any, other: Any, shape: Any, axes: Any = 2) -> Any:
+    mine, theirs = _tensordot_axes(axes, len(shape), other.ndim)
+    free, free_other = _free(mine, len(shape)), _free(theirs, other.ndim)
+    n = len(free)
+    back = xp.tensordot(g, other, axes=(tuple(range(n, n + len(free_other))), free_other))
+    # Axes of `back`: mine that are free, then the contracted ones in the order that `other` has them.
+    contracted = [mine[theirs.index(a)] for a in sorted(theirs)]
+    return _restore(xp, back, free + tuple(contracted))
+
+
+def _tensordot_second(xp: Any, g: Any, other: Any, shape: Any, axes: Any = 2) -> Any:
+    theirs, mine = _tensordot_axes(axes, other.ndim, len(shape))
+    free, free_other = _free(mine, len(shape)), _free(theirs, other.ndim)
+    back = xp.tensordot(other, g, axes=(free_other, tuple(range(len(free_other)))))
+    contracted = [mine[theirs.index(a)] for a in sorted(theirs)]
+    return _restore(xp, back, tuple(contracted) + free)
+
+
+def _free(used: tuple[int, ...], n: int) -> tuple[int, ...]:
+    return tuple(a for a in range(n) if a not in used)
+
+
+def _restore(xp: Any, x: Any, order: tuple[int, ...]) -> Any:
+    return xp.permute_dims(x, tuple(order.index(a) for a in range(len(order))))
+
+
+def _matrix_transpose(xp: Any, x: Any, *_: Any) -> Any:
+    return xp.matrix_transpose(x)
+
+
+PRODUCTS = (
+    Bilinear("matmul", lambda xp, a, b: xp.matmul(a, b), _matmul_first, _matmul_second),
+    Bilinear(
+        "tensordot", lambda xp, a, b, **kw: xp.tensordot(a, b, **kw), _tensordot_first, _tensordot_second
+    ),
+    Linear("matrix_transpose", _matrix_transpose, _matrix_transpose),
+)

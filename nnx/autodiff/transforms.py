@@ -1,0 +1,288 @@
+"""The transforms: from a function to its derivatives. They nest, so every order works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.space import space_of
+from nnx.autodiff.trace import Dual, Tape, backward
+from nnx.autodiff.tree import flatten
+from nnx.backend import get_backend
+from nnx.errors import DerivativeError, ShapeError
+
+Argnums = int | Sequence[int]
+
+
+def stop_gradient(x: Any) -> Any:
+    """``x`` as a constant: its value, without any gradient. Works on nested containers.
+
+    >>> float(nnx.grad(lambda x: x * nnx.stop_gradient(x))(3.0))
+    3.0
+    """
+    leaves, build = flatten(x)
+    return build([raw(leaf) for leaf in leaves])
+
+
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """``(f(*primals), pullback)``, and ``aux`` if ``has_aux``; the vector–Jacobian product of reverse mode.
+
+    ``pullback(g)`` takes a cotangent shaped like the output and returns a tuple with gᵀ·∂f/∂x for each
+    primal. It may be called any number of times.
+
+    >>> y, pullback = nnx.vjp(lambda x: x * x, np.asarray([1.0, 2.0]))
+    >>> pullback(np.asarray([1.0, 10.0]))[0]
+    array([ 2., 40.])
+    """
+    tape = Tape()
+    leaves, build = flatten(primals)
+    leaves = [_floating(leaf, "vjp") for leaf in leaves]
+    inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
+    try:
+        out = f(*build(inputs))
+    finally:
+        tape.open = False
+    out, aux = _split_aux(out, has_aux, tape)
+    outs, build_out = flatten(out)
+    own = [type(o) is Traced and o.trace is tape for o in outs]
+    nodes = [o.mark if mine else None for o, mine in zip(outs, own, strict=True)]
+    values = [o.value if mine else o for o, mine in zip(outs, own, strict=True)]
+    marks = [x.mark for x in inputs]
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        gs, _ = flatten(cotangent)
+        if len(gs) != len(values):
+            raise ShapeError(f"The pullback needs {len(values)} cotangents, one per output, got {len(gs)}.")
+        seeds = []
+        for node, value, g in zip(nodes, values, gs, strict=True):
+            if node is not None:
+                g = _like(g, value)
+                if g.shape != value.shape:
+                    raise ShapeError(f"Cotangent of shape {g.shape} for an output of shape {value.shape}.")
+                seeds.append((node, g))
+        found = backward(seeds, marks)
+        return build([_zeros(x) if c is None else c for x, c in zip(leaves, found, strict=True)])
+
+    result = build_out(values)
+    return (result, pullback, aux) if has_aux else (result, pullback)
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+    """``(f(*primals), ∂f·tangents)``, and ``aux`` if ``has_aux``: forward mode along one direction.
+
+    >>> nnx.jvp(lambda x: x * x, (np.asarray([1.0, 2.0]),), (np.asarray([1.0, 10.0]),))[1]
+    array([ 2., 40.])
+    """
+    trace = Dual()
+    leaves, build = flatten(tuple(primals))
+    directions, _ = flatten(tuple(tangents))
+    if len(leaves) != len(directions):
+        raise ShapeError(f"jvp got {len(leaves)} primal arrays and {len(directions)} tangents.")
+    inputs = []
+    for leaf, t in zip(leaves, directions, strict=True):
+        x = _floating(leaf, "jvp")
+        t = _like(t, x)
+        if t.shape != x.shape:
+            raise ShapeError(f"Tangent of shape {t.shape} for a primal of shape {x.shape}.")
+        inputs.append(Traced(x, trace, t, space_of(x)))
+    try:
+        out = f(*build(inputs))
+    finally:
+        trace.open = False
+    out, aux = _split_aux(out, has_aux, trace)
+    outs, build_out = flatten(out)
+    own = [type(o) is Traced and o.trace is trace for o in outs]
+    values = build_out([o.value if mine else o for o, mine in zip(outs, own, strict=True)])
+    moved = build_out([o.mark if mine else _zeros(o) for o, mine in zip(outs, own, strict=True)])
+    return (values, moved, aux) if has_aux else (values, moved)
+
+
+def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that returns ``(f(...), gradient)``; ``f`` must return one number (a 0-d array).
+
+    The gradient has the structure of argument ``argnums`` (a tuple of them for several argnums). With
+    ``has_aux``, ``f`` returns ``(value, aux)`` and the result is ``((value, aux), gradient)``. An output that
+    does not depend on the argument has gradient zero. Raises :class:`nnx.errors.DerivativeError` for an
+    output that is not a number, and for integer arguments.
+
+    >>> value, g = nnx.value_and_grad(lambda w: np.sum(w * w))(np.asarray([1.0, 2.0]))
+    >>> float(value), g
+    (5.0, array([2., 4.]))
+    """
+
+    def both(*args: Any, **kwargs: Any) -> Any:
+        chosen, rebuild = _choose(args, argnums)
+        out = vjp(lambda *xs: f(*rebuild(xs), **kwargs), *chosen, has_aux=has_aux)
+        value, pullback = out[0], out[1]
+        if getattr(value, "shape", ()) != () or (
+            not isinstance(value, float | int) and not hasattr(value, "dtype")
+        ):
+            raise DerivativeError(
+                f"grad needs a function that returns one number, got {_describe(value)}. Sum or average it "
+                "first, or use nnx.jacobian or nnx.vjp."
+            )
+        gradients = pullback(1.0)
+        gradient = gradients[0] if isinstance(argnums, int) else gradients
+        return ((value, out[2]), gradient) if has_aux else (value, gradient)
+
+    return both
+
+
+def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that returns the gradient of ``f``; with ``has_aux``, ``(gradient, aux)``.
+
+    See :func:`value_and_grad`. Source of the method: A. Griewank, A. Walther, *Evaluating Derivatives*,
+    SIAM 2008, chapter 3.
+
+    >>> nnx.grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 5.0)
+    (np.float64(5.0), np.float64(2.0))
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, g = both(*args, **kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return gradient
+
+
+def jacobian(f: Callable[..., Any], argnums: int = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that returns ∂f/∂x as an array of shape ``f(x).shape + x.shape``, by reverse mode.
+
+    One forward pass, and one pullback for each number of the output. Argument and output may be nested
+    containers: then the result is one of outputs' structure with the argument's structure in each leaf.
+
+    >>> nnx.jacobian(lambda x: np.stack([x[0] * x[1], x[0]]))(np.asarray([2.0, 3.0]))
+    array([[3., 2.],
+           [1., 0.]])
+    """
+
+    def jac(*args: Any, **kwargs: Any) -> Any:
+        chosen, rebuild = _choose(args, argnums)
+        out = vjp(lambda *xs: f(*rebuild(xs), **kwargs), *chosen, has_aux=has_aux)
+        outs, build_out = flatten(out[0])
+        blocks = []
+        for k, y in enumerate(outs):
+            rows = []
+            for e in _basis(y):
+                g = [e if i == k else _zeros(o) for i, o in enumerate(outs)]
+                rows.append(flatten(out[1](build_out(g))[0])[0])
+            build_in = flatten(chosen[0])[1]
+            blocks.append(build_in([_assemble(column, y) for column in zip(*rows, strict=True)]))
+        result = build_out(blocks)
+        return (result, out[2]) if has_aux else result
+
+    return jac
+
+
+def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+    """A function that returns ∂²f/∂x² of shape ``x.shape + x.shape``: forward over reverse mode.
+
+    >>> nnx.hessian(lambda x: x[0] ** 2 * x[1])(np.asarray([3.0, 5.0]))
+    array([[10.,  6.],
+           [ 6.,  0.]])
+    """
+
+    def hess(*args: Any, **kwargs: Any) -> Any:
+        x = _floating(args[argnums], "hessian")
+
+        def of(v: Any) -> Any:
+            return grad(f, argnums)(*args[:argnums], v, *args[argnums + 1 :], **kwargs)
+
+        columns = [jvp(of, (x,), (e,))[1] for e in _basis(x)]
+        return _assemble(columns, x)
+
+    return hess
+
+
+def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
+    """The product H·v of the Hessian of ``f`` at ``x`` with ``v``, without forming H.
+
+    Cost: a small multiple of one gradient. Source: B. A. Pearlmutter, "Fast exact multiplication by the
+    Hessian", Neural Computation 6 (1994) 147–160.
+
+    >>> nnx.hvp(lambda x: x[0] ** 2 * x[1], np.asarray([3.0, 5.0]), np.asarray([1.0, 0.0]))
+    array([10.,  6.])
+    """
+    return jvp(grad(f), (x,), (v,))[1]
+
+
+# -- details -------------------------------------------------------------------------------------------
+
+
+def _choose(args: Sequence[Any], argnums: Argnums) -> tuple[list[Any], Callable[..., list[Any]]]:
+    """The arguments to differentiate, and the function that puts new ones into their places."""
+    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    for n in numbers:
+        if not -len(args) <= n < len(args):
+            raise DerivativeError(f"argnums={argnums}, but the function was given {len(args)} arguments.")
+    numbers = [n % len(args) for n in numbers]
+
+    def rebuild(new: Sequence[Any]) -> list[Any]:
+        full = list(args)
+        for n, x in zip(numbers, new, strict=True):
+            full[n] = x
+        return full
+
+    return [args[n] for n in numbers], rebuild
+
+
+def _floating(x: Any, who: str) -> Any:
+    """``x`` as an array that can be differentiated; Python numbers become float64 arrays."""
+    if isinstance(x, bool | str) or not (hasattr(x, "dtype") or isinstance(x, float | int)):
+        raise DerivativeError(f"{who} can differentiate arrays and numbers, got {type(x).__name__}.")
+    if not hasattr(x, "dtype"):
+        return get_backend().asarray(float(x), dtype="float64")
+    base = space_of(x).base
+    if not base.isdtype(x.dtype, "real floating"):
+        raise DerivativeError(
+            f"{who} needs arrays of a real floating-point type, got {x.dtype}: a derivative with respect to "
+            "integers (or complex numbers) is not defined here. Convert with xp.astype(x, xp.float64), or "
+            "choose other arguments with argnums."
+        )
+    return x
+
+
+def _like(g: Any, x: Any) -> Any:
+    """``g`` as an array of x's library, data type and device (numbers may stand for 0-d arrays)."""
+    if not hasattr(g, "dtype"):
+        g = space_of(x).base.asarray(g, dtype=x.dtype, device=space_of(x).device_of(x))
+    return g
+
+
+def _zeros(x: Any) -> Any:
+    if not hasattr(x, "dtype"):
+        return 0.0
+    return space_of(x).base.zeros_like(raw(x))
+
+
+def _basis(x: Any) -> list[Any]:
+    """The unit arrays of x's shape, one for each of its numbers."""
+    base = space_of(x).base
+    n = base.element_count(x.shape)
+    eye = base.eye(n, dtype=x.dtype, device=base.device_of(x))
+    return [base.reshape(eye[i, :], x.shape) for i in range(n)]
+
+
+def _assemble(parts: Sequence[Any], y: Any) -> Any:
+    """The parts, one for each number of ``y``, as one array of shape ``y.shape + part.shape``."""
+    xp = next((p.space for p in parts if type(p) is Traced), space_of(parts[0]).base)
+    return xp.reshape(xp.stack(list(parts)), tuple(y.shape) + tuple(parts[0].shape))
+
+
+def _split_aux(out: Any, has_aux: bool, trace: Any) -> tuple[Any, Any]:
+    if not has_aux:
+        return out, None
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise DerivativeError(
+            f"has_aux=True needs a function that returns (value, aux), got {_describe(out)}."
+        )
+    leaves, build = flatten(out[1])
+    lowered = [leaf.value if type(leaf) is Traced and leaf.trace is trace else leaf for leaf in leaves]
+    return out[0], build(lowered)
+
+
+def _describe(x: Any) -> str:
+    shape = getattr(x, "shape", None)
+    return f"an array of shape {tuple(shape)}" if shape is not None else f"{type(x).__name__}"

@@ -1,0 +1,55 @@
+"""All weights of a network as one vector, and the layout that names its pieces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from nnx.backend import namespace
+from nnx.errors import ShapeError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names and shapes of the pieces that lie one after the other in a vector.
+
+    >>> layout = nnx.parameters.Layout(("kernel", "bias"), ((2, 3), (3,)))
+    >>> layout.size, layout.slices
+    (9, (slice(0, 6, None), slice(6, 9, None)))
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    @cached_property
+    def size(self) -> int:
+        """The length of the vector."""
+        return sum(math.prod(shape) for shape in self.shapes)
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Where each piece lies."""
+        out, start = [], 0
+        for shape in self.shapes:
+            stop = start + math.prod(shape)
+            out.append(slice(start, stop))
+            start = stop
+        return tuple(out)
+
+    def views(self, w: Any) -> list[Any]:
+        """The pieces of ``w`` in their shapes. They share memory with ``w`` where the library can."""
+        if tuple(w.shape) != (self.size,):
+            raise ShapeError(f"Expected a vector of {self.size} numbers, got shape {tuple(w.shape)}.")
+        xp = namespace(w)
+        return [xp.reshape(w[part], shape) for part, shape in zip(self.slices, self.shapes, strict=True)]
+
+    def pack(self, pieces: Sequence[Any]) -> Any:
+        """A new vector of the given pieces; inverse of :meth:`views`."""
+        for name, shape, piece in zip(self.names, self.shapes, pieces, strict=True):
+            if tuple(piece.shape) != shape:
+                raise ShapeError(f"'{name}' has shape {shape}, got an array of shape {tuple(piece.shape)}.")
+        xp = namespace(*pieces)
+        return xp.concat([xp.reshape(piece, (-1,)) for piece in pieces])
