@@ -1,0 +1,12 @@
+"""Preparing data: one-hot labels, seeds, splitting, standardising.
+
+Arrays of any library stay in their library and on their device; lists become NumPy arrays, because data
+live on the host until the training loop moves them.
+"""
+
+from nnx.utils.labels import to_categorical
+from nnx.utils.scaling import StandardScaler, normalize
+from nnx.utils.seeds import set_random_seed
+from nnx.utils.splitting import train_test_split
+
+__all__ = ["StandardScaler", "normalize", "set_random_seed", "to_categorical", "train_test_split"]
