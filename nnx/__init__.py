@@ -1,6 +1,23 @@
 """nnx: a differentiable array API, neural networks written against it, and their training."""
 
-from nnx import autodiff, backend, errors
+from nnx import (
+    activations,
+    autodiff,
+    backend,
+    callbacks,
+    constraints,
+    datasets,
+    errors,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    parameters,
+    regularizers,
+    utils,
+)
 from nnx.autodiff import (
     check_derivatives,
     grad,
@@ -21,5 +38,46 @@ from nnx.backend import (
     to_numpy,
     use_backend,
 )
+from nnx.layers import Input
+from nnx.models import Model, Sequential, load_model
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Input",
+    "Model",
+    "Sequential",
+    "activations",
+    "asarray",
+    "autodiff",
+    "available_backends",
+    "backend",
+    "callbacks",
+    "check_derivatives",
+    "constraints",
+    "datasets",
+    "errors",
+    "get_backend",
+    "grad",
+    "hessian",
+    "hvp",
+    "initializers",
+    "jacobian",
+    "jvp",
+    "layers",
+    "load_model",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "parameters",
+    "regularizers",
+    "set_backend",
+    "show_versions",
+    "stop_gradient",
+    "to_numpy",
+    "use_backend",
+    "utils",
+    "value_and_grad",
+    "vjp",
+]

@@ -25,6 +25,7 @@ class NumpyAdapter(Adapter):
 
     name = "numpy"
     reads_are_free = True
+    fills_buffers = True
 
     def device(self, spec: Any) -> Any:
         if spec not in (None, "cpu"):

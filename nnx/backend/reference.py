@@ -23,6 +23,8 @@ class Adapter:
     name = "reference"
     #: True where reading a number back (``float(x)``) does not wait for another device.
     reads_are_free = False
+    #: True where :meth:`take_rows` writes into ``out``.
+    fills_buffers = False
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp

@@ -1,0 +1,71 @@
+"""Room 2: activation functions, each with its derivative.
+
+``nnx.activations.get("leaky_relu")`` and ``nnx.activations.LeakyReLU(negative_slope=0.1)`` are what a layer
+is given; ``nnx.activations.leaky_relu(x, negative_slope=0.1)`` computes at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnx.activations.bounded import hard_sigmoid, hard_tanh, sigmoid, softsign, sparse_sigmoid, tanh
+from nnx.activations.exponentials import celu, elu, exponential, log_sigmoid, selu, softplus
+from nnx.activations.gates import erf, gelu, glu, hard_silu, mish, silu
+from nnx.activations.rectifiers import leaky_relu, linear, relu, relu6, sparse_plus
+from nnx.activations.registry import registry
+from nnx.activations.shrinkage import hard_shrink, soft_shrink, tanh_shrink
+from nnx.activations.vectors import log_softmax, softmax
+
+__all__ = [
+    "celu",
+    "elu",
+    "erf",
+    "exponential",
+    "gelu",
+    "get",
+    "glu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "registry",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "tanh",
+    "tanh_shrink",
+]
+
+
+def get(spec: Any) -> Any:
+    """The activation that a name, a class name, a function or a configuration stands for; None is linear.
+
+    Raises :class:`nnx.errors.UnknownName` with the nearest names.
+
+    >>> nnx.activations.get("swish")(np.asarray([0.0]))
+    array([0.])
+    """
+    return registry.get("linear" if spec is None else spec)
+
+
+def __getattr__(name: str) -> Any:
+    """``LeakyReLU`` → the maker of ``leaky_relu`` with options; also what was registered later."""
+    own = [entry.target for entry in registry if entry.name == name]
+    return own[0] if own else registry.factory(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *registry.class_names()})

@@ -1,0 +1,159 @@
+"""Activations made of straight pieces, from the identity to the rectifiers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnx.activations.registry import registry
+from nnx.autodiff import fused
+from nnx.backend import namespace
+
+Array = Any
+
+
+@registry.register(
+    formula="z",
+    derivative="1",
+    range="(-∞, ∞)",
+    limits=(float("-inf"), float("inf")),
+    slopes=(1.0, 1.0),
+    use="The output of a regression.",
+)
+def linear(x: Array) -> Array:
+    """``x`` itself: the identity.
+
+    >>> nnx.activations.linear(np.asarray([-1.0, 2.0]))
+    array([-1.,  2.])
+    """
+    return x
+
+
+def _relu_slope(
+    xp: Any,
+    x: Array,
+    y: Array,
+    negative_slope: float = 0.0,
+    max_value: float | None = None,
+    threshold: float = 0.0,
+) -> Array:
+    passes = x > threshold
+    if max_value is not None:
+        passes = passes & (x < max_value)
+    d = xp.astype(passes, x.dtype)
+    if negative_slope:
+        d = d + negative_slope * xp.astype(x <= threshold, x.dtype)
+    return d
+
+
+@registry.register(
+    class_name="ReLU",
+    formula=r"\max(z, 0)",
+    derivative=r"1 \text{ for } z > 0, \text{ else } 0",
+    range="[0, ∞)",
+    limits=(0.0, float("inf")),
+    slopes=(0.0, 1.0),
+    kinks=(0.0,),
+    use="The first choice for hidden layers: cheap, and it does not saturate to the right.",
+)
+@fused(derivative=_relu_slope)
+def relu(
+    x: Array, *, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
+) -> Array:
+    """Returns max(x, 0): the rectified linear unit.
+
+    With options: x for threshold < x < max_value, ``max_value`` above (None: no bound), and
+    negative_slope·(x − threshold) below. The derivative at a kink is that of the piece to the left of 0
+    (relu′(0) = 0) and 0 at ``max_value``; where x is nan it is 0.
+    Source: V. Nair, G. Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
+
+    >>> nnx.activations.relu(np.asarray([-2.0, 0.0, 3.0]))
+    array([0., 0., 3.])
+    >>> nnx.activations.relu(np.asarray([-2.0, 1.0, 9.0]), negative_slope=0.5, max_value=6.0, threshold=2.0)
+    array([-2. , -0.5,  6. ])
+    """
+    xp = namespace(x)
+    if negative_slope == 0.0 and threshold == 0.0:
+        y = xp.maximum(x, 0.0)
+    else:
+        below = negative_slope * (x - threshold) if negative_slope else xp.zeros_like(x)
+        y = xp.where(x <= threshold, below, x)
+    return y if max_value is None else xp.minimum(y, max_value)
+
+
+def _leaky_relu_slope(xp: Any, x: Array, y: Array, negative_slope: float = 0.2) -> Array:
+    return (1.0 - negative_slope) * xp.astype(x > 0.0, x.dtype) + negative_slope
+
+
+@registry.register(
+    class_name="LeakyReLU",
+    formula=r"\max(z, 0) + s \min(z, 0)",
+    derivative=r"1 \text{ for } z > 0, \text{ else } s",
+    range="(-∞, ∞)",
+    limits=(float("-inf"), float("inf")),
+    slopes=(0.2, 1.0),
+    kinks=(0.0,),
+    use="As relu, but a neuron cannot die: the slope to the left is not 0.",
+)
+@fused(derivative=_leaky_relu_slope)
+def leaky_relu(x: Array, *, negative_slope: float = 0.2) -> Array:
+    """``x`` where it is positive, else negative_slope·x. The derivative at 0 is ``negative_slope``.
+
+    Source: A. Maas, A. Hannun, A. Ng, "Rectifier nonlinearities improve neural network acoustic models",
+    ICML 2013.
+
+    >>> nnx.activations.leaky_relu(np.asarray([-2.0, 3.0]))
+    array([-0.4,  3. ])
+    """
+    xp = namespace(x)
+    if negative_slope == 0.0:
+        return xp.maximum(x, 0.0)  # 0·(−∞) would be nan
+    choose = xp.maximum if negative_slope <= 1.0 else xp.minimum
+    return choose(x, negative_slope * x)
+
+
+@registry.register(
+    class_name="ReLU6",
+    formula=r"\min(\max(z, 0), 6)",
+    derivative=r"1 \text{ for } 0 < z < 6, \text{ else } 0",
+    range="[0, 6]",
+    limits=(0.0, 6.0),
+    slopes=(0.0, 0.0),
+    kinks=(0.0, 6.0),
+    use="Networks for arithmetic with few bits, such as MobileNet.",
+)
+@fused(derivative=lambda xp, x, y: xp.astype((x > 0.0) & (x < 6.0), x.dtype))
+def relu6(x: Array) -> Array:
+    """``x`` cut off at 0 and 6. The derivative at the kinks 0 and 6 is 0.
+
+    Source: A. Krizhevsky, "Convolutional deep belief networks on CIFAR-10", 2010.
+
+    >>> nnx.activations.relu6(np.asarray([-2.0, 3.0, 8.0]))
+    array([0., 3., 6.])
+    """
+    xp = namespace(x)
+    return xp.minimum(xp.maximum(x, 0.0), 6.0)
+
+
+def _sparse_plus_slope(xp: Any, x: Array, y: Array) -> Array:
+    return xp.minimum(xp.maximum(0.5 * x + 0.5, 0.0), 1.0)
+
+
+@registry.register(
+    formula=r"0 \text{ for } z \le -1, \; (z + 1)^2 / 4 \text{ for } |z| < 1, \; z \text{ for } z \ge 1",
+    derivative=r"\max(0, \min(1, (z + 1)/2))",
+    range="[0, ∞)",
+    limits=(0.0, float("inf")),
+    slopes=(0.0, 1.0),
+    kinks=(-1.0, 1.0),
+    use="A softplus that reaches 0 exactly, without an exponential.",
+)
+@fused(derivative=_sparse_plus_slope)
+def sparse_plus(x: Array) -> Array:
+    """max(x, 0) with its corner rounded off between −1 and 1 by the parabola (x + 1)²/4.
+
+    >>> nnx.activations.sparse_plus(np.asarray([-2.0, 0.0, 3.0]))
+    array([0.  , 0.25, 3.  ])
+    """
+    xp = namespace(x)
+    c = 0.5 * xp.minimum(xp.maximum(x, -1.0), 1.0) + 0.5
+    return c * c + xp.maximum(x - 1.0, 0.0)

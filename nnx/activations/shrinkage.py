@@ -1,0 +1,78 @@
+"""Activations that pull numbers towards 0: what small inputs carry is taken for noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnx.activations.registry import registry
+from nnx.autodiff import fused
+from nnx.backend import namespace
+
+Array = Any
+
+
+def _tanh_shrink_slope(xp: Any, x: Array, y: Array) -> Array:
+    t = xp.tanh(x)
+    return t * t
+
+
+@registry.register(
+    formula=r"z - \tanh z",
+    derivative=r"\tanh^2 z",
+    range="(-∞, ∞)",
+    limits=(float("-inf"), float("inf")),
+    slopes=(1.0, 1.0),
+    use="Denoising: small inputs nearly vanish (like z³/3).",
+)
+@fused(derivative=_tanh_shrink_slope)
+def tanh_shrink(x: Array) -> Array:
+    """The difference x − tanh(x).
+
+    >>> nnx.activations.tanh_shrink(np.asarray([0.0, 1.0]))
+    array([0.        , 0.23840584])
+    """
+    return x - namespace(x).tanh(x)
+
+
+def _outside(xp: Any, x: Array, y: Array, threshold: float = 0.5) -> Array:
+    return xp.astype(xp.abs(x) > threshold, x.dtype)
+
+
+@registry.register(
+    formula=r"\max(z - t, 0) + \min(z + t, 0)",
+    derivative=r"1 \text{ for } |z| > t, \text{ else } 0",
+    range="(-∞, ∞)",
+    limits=(float("-inf"), float("inf")),
+    slopes=(1.0, 1.0),
+    kinks=(-0.5, 0.5),
+    use="Sparse codes: the proximal operator of t·|z|.",
+)
+@fused(derivative=_outside)
+def soft_shrink(x: Array, *, threshold: float = 0.5) -> Array:
+    """``x`` moved towards 0 by ``threshold``, and 0 within it. The derivative at the kinks ±threshold is 0.
+
+    >>> nnx.activations.soft_shrink(np.asarray([-2.0, 0.25, 1.0]))
+    array([-1.5,  0. ,  0.5])
+    """
+    xp = namespace(x)
+    return xp.maximum(x - threshold, 0.0) + xp.minimum(x + threshold, 0.0)
+
+
+@registry.register(
+    formula=r"z \text{ for } |z| > t, \text{ else } 0",
+    derivative=r"1 \text{ for } |z| > t, \text{ else } 0",
+    range="(-∞, ∞)",
+    limits=(float("-inf"), float("inf")),
+    slopes=(1.0, 1.0),
+    kinks=(-0.5, 0.5),
+    use="Sparse codes, without a bias on what remains; not continuous.",
+)
+@fused(derivative=_outside)
+def hard_shrink(x: Array, *, threshold: float = 0.5) -> Array:
+    """``x`` where |x| is above ``threshold``, else 0. The derivative at the jumps ±threshold is taken as 0.
+
+    >>> nnx.activations.hard_shrink(np.asarray([-2.0, 0.25, 1.0]))
+    array([-2.,  0.,  1.])
+    """
+    xp = namespace(x)
+    return xp.where(xp.abs(x) <= threshold, 0.0, x)

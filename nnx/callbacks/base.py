@@ -1,0 +1,120 @@
+"""The base of all callbacks, and the one made of plain functions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nnx.errors import OptionError
+
+Logs = Mapping[str, Any]
+
+
+class Callback:
+    """Base class: override the hooks that you need.
+
+    ``self.model`` is the model (``self.model.stop_training = True`` ends training after this batch or
+    epoch, ``self.model.learning_rate`` can be read and set), ``self.params`` a dict with the numbers of
+    ``epochs`` and of ``steps`` in each, and ``verbose``. Epochs and batches count from 0.
+
+    ``logs`` maps names to numbers. At the end of an epoch it is a dict of the loss, the metrics and their
+    ``val_`` counterparts; what you add to it is recorded with the rest. At the end of a batch it holds the
+    running means of the epoch so far, which are read from the device only when you ask for one: look now
+    and then rather than always. A hook that no callback overrides costs nothing.
+
+    >>> class Halve(nnx.callbacks.Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         if logs["loss"] < 0.1:
+    ...             self.model.learning_rate /= 2
+    """
+
+    model: Any = None
+    params: Mapping[str, Any] | None = None
+
+    def set_model(self, model: Any) -> None:
+        """Called before training: from then on the callback has a model."""
+        self.model = model
+
+    def set_params(self, params: Mapping[str, Any]) -> None:
+        """Called before training with ``epochs``, ``steps`` and ``verbose``."""
+        self.params = params
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Called once before the first epoch: forget an earlier ``fit``, the callback may serve two."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Called once after the last epoch, with its logs; not after an error or Ctrl-C."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Called before each epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Called after each epoch and its validation."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called before each training step."""
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Called after each training step."""
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Keras' older name of :meth:`on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Keras' older name of :meth:`on_train_batch_end`."""
+
+
+#: every hook that training calls
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+
+
+class LambdaCallback(Callback):
+    """A callback made of functions: ``on_epoch_end=f`` calls ``f(epoch, logs)``, and so on.
+
+    Functions for batches get ``(batch, logs)``, those for the whole training ``(logs)``.
+    A name that is no hook raises :class:`nnx.errors.OptionError`.
+
+    >>> losses = []
+    >>> keep = nnx.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))
+    """
+
+    def __init__(
+        self,
+        on_epoch_begin: Callable[[int, Any], Any] | None = None,
+        on_epoch_end: Callable[[int, Any], Any] | None = None,
+        on_train_begin: Callable[[Any], Any] | None = None,
+        on_train_end: Callable[[Any], Any] | None = None,
+        on_train_batch_begin: Callable[[int, Any], Any] | None = None,
+        on_train_batch_end: Callable[[int, Any], Any] | None = None,
+        **others: Callable[..., Any] | None,
+    ) -> None:
+        hooks = {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+            **others,
+        }
+        for name, function in hooks.items():
+            if name not in HOOKS:
+                raise OptionError(f"LambdaCallback: there is no hook '{name}'. Hooks: {', '.join(HOOKS)}.")
+            if function is None:
+                continue
+            if not callable(function):
+                raise OptionError(f"LambdaCallback: {name} must be a function, got {function!r}.")
+            setattr(self, name, function)
+
+
+def say(text: str) -> None:
+    """Prints a line without running into a progress bar."""
+    bars = sys.modules.get("tqdm")  # where nothing has imported it, there is no bar
+    if bars is None or sys.stdout is None:
+        print(text, flush=True)
+        return
+    bars.tqdm.write(text, file=sys.stdout)
+    sys.stdout.flush()

@@ -1,0 +1,145 @@
+"""Changing the learning rate from epoch to epoch."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+from nnx.callbacks.base import Callback, Logs, say
+from nnx.callbacks.monitor import Monitor, checked
+from nnx.errors import OptionError
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate before each epoch to ``schedule(epoch, learning_rate)`` or ``schedule(epoch)``.
+
+    Epochs count from 0; the rate given is the present one. It is recorded as ``learning_rate`` in the logs.
+    ``verbose=1`` prints it. A result that is no number ≥ 0 raises :class:`nnx.errors.OptionError`.
+    For a schedule by steps give one to the optimizer.
+
+    The lectures' piecewise constant rate:
+
+    >>> def rate(epoch):
+    ...     return 0.1 if epoch < 5 else 0.01 if epoch < 20 else 0.001
+    >>> scheduler = nnx.callbacks.LearningRateScheduler(rate)
+    """
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        if not callable(schedule):
+            raise OptionError(
+                f"LearningRateScheduler: schedule must be a function of the epoch (and the learning rate), "
+                f"got {schedule!r}."
+            )
+        self.schedule = schedule
+        self.verbose = verbose
+        self._takes_rate = _takes_two(schedule)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        rate = self.schedule(epoch, self.model.learning_rate) if self._takes_rate else self.schedule(epoch)
+        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0.0 <= rate < math.inf:
+            raise OptionError(
+                f"LearningRateScheduler: schedule must give a finite number >= 0, got {rate!r} "
+                f"for epoch {epoch}."
+            )
+        self.model.learning_rate = float(rate)
+        if self.verbose:
+            say(f"Epoch {epoch + 1}: learning rate set to {float(rate):g}.")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = self.model.learning_rate
+
+
+def _takes_two(schedule: Callable[..., float]) -> bool:
+    # Asked beforehand: to try and catch TypeError, as Keras does, would hide those of the function itself.
+    try:
+        inspect.signature(schedule).bind(0, 0.0)
+    except TypeError:
+        return False
+    except ValueError:  # some functions written in C cannot be asked
+        return True
+    return True
+
+
+class ReduceLROnPlateau(Monitor):
+    """Multiplies the learning rate by ``factor`` when ``monitor`` has not improved for ``patience`` epochs.
+
+    This is the lectures' performance scheduling.
+
+    Args:
+        monitor: name of the watched number.
+        factor: by what the rate is multiplied, in (0, 1).
+        patience: how many epochs in a row without improvement reduce it.
+        verbose: 1 says when the rate is reduced.
+        mode: ``"min"`` or ``"max"``: which way the number improves; ``"auto"`` tells from its name.
+        min_delta: an improvement by this or less is none.
+        cooldown: for how many epochs after a reduction nothing is counted.
+        min_lr: the rate is not reduced below this.
+
+    The rate is recorded as ``learning_rate`` in the logs. A value of NaN is never an improvement.
+    Raises :class:`nnx.errors.OptionError` when ``monitor`` is not measured.
+
+    >>> reduce = nnx.callbacks.ReduceLROnPlateau("val_loss", factor=0.2, patience=5, min_lr=1e-5)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.factor = checked(self, "factor", factor, above=0.0, below=1.0)
+        self.patience = checked(self, "patience", patience, least=0, whole=True)
+        self.verbose = verbose
+        self.cooldown = checked(self, "cooldown", cooldown, least=0, whole=True)
+        self.min_lr = checked(self, "min_lr", min_lr, least=0.0)
+        self._reset()
+
+    def _reset(self) -> None:
+        self.best = None
+        self.wait = 0
+        self.cooldown_counter = 0
+
+    def in_cooldown(self) -> bool:
+        """Whether the last reduction was so recent that nothing is counted yet."""
+        return self.cooldown_counter > 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._reset()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs = {} if logs is None else logs
+        logs["learning_rate"] = self.model.learning_rate
+        current = self.value(logs)
+        if self.in_cooldown():
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self.improved(current, self.best):
+            self.best = current
+            self.wait = 0
+        elif not self.in_cooldown():
+            self.wait += 1
+            if self.wait >= self.patience:
+                self._reduce(epoch)
+
+    def _reduce(self, epoch: int) -> None:
+        before = self.model.learning_rate
+        if before <= self.min_lr:
+            return
+        self.model.learning_rate = max(before * self.factor, self.min_lr)
+        self.cooldown_counter = self.cooldown
+        self.wait = 0
+        if self.verbose:
+            say(
+                f"Epoch {epoch + 1}: '{self.monitor}' is on a plateau; learning rate {before:g} -> "
+                f"{self.model.learning_rate:g}."
+            )

@@ -1,0 +1,106 @@
+"""Writing down what training measured: in memory and in a file."""
+
+from __future__ import annotations
+
+import csv
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from nnx.callbacks.base import Callback, Logs
+from nnx.errors import OptionError
+
+
+class History(Callback):
+    """The record of a training: what ``fit`` returns.
+
+    ``history`` maps each name (``"loss"``, ``"accuracy"``, ``"val_loss"``, ...) to the list of its values,
+    one for each epoch; ``epoch`` lists the epochs' numbers (from 0) and ``seconds`` what each took, with
+    its validation. Training adds a History by itself.
+
+    >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
+    >>> model.compile("sgd", "mse")
+    >>> record = model.fit(np.zeros((4, 2)), np.zeros((4, 1)), epochs=3, verbose=0)
+    >>> record.epoch, len(record.history["loss"])
+    ([0, 1, 2], 3)
+    """
+
+    def __init__(self) -> None:
+        self.history: dict[str, list[Any]] = {}
+        self.epoch: list[int] = []
+        self.seconds: list[float] = []
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.history, self.epoch, self.seconds = {}, [], []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+
+
+class CSVLogger(Callback):
+    """Writes a row for each epoch into a CSV file: ``epoch`` (from 0), then the logs in alphabetical order.
+
+    Each row is in the file as soon as its epoch is over, whatever happens then. ``append=True`` goes on
+    where an earlier training stopped; a file with other columns raises :class:`nnx.errors.OptionError`.
+    Unlike Keras' it makes no ``val_`` columns for a training without validation. A value that a later
+    epoch lacks is ``NA``.
+
+    >>> log = nnx.callbacks.CSVLogger("training.csv", append=True)
+    """
+
+    def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise OptionError(f"CSVLogger: separator must be one character, got {separator!r}.")
+        self.filename = os.fspath(filename)
+        self.separator = separator
+        self.append = append
+        self.keys: list[str] | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        Path(self.filename).parent.mkdir(parents=True, exist_ok=True)
+        self.keys = None
+        self._found: list[str] = []
+        # Opened now, so that a file which cannot be written is known before the first epoch.
+        with open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8"):
+            pass
+        if self.append:
+            with open(self.filename, newline="", encoding="utf-8") as file:
+                self._found = next(csv.reader(file, delimiter=self.separator), [])
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs = logs or {}
+        if self.keys is None:
+            self.keys = self._begin(sorted(logs))
+        if strangers := [name for name in logs if name not in self.keys]:
+            warnings.warn(
+                f"CSVLogger: {self.filename} has no column for {', '.join(strangers)}, which was logged in "
+                f"epoch {epoch + 1} and not in the first. Log it in every epoch to have it written.",
+                stacklevel=2,
+            )
+        self._write([epoch, *(_text(logs.get(name, "NA")) for name in self.keys)])
+
+    def _begin(self, names: list[str]) -> list[str]:
+        if not self._found:
+            self._write(["epoch", *names])
+            return names
+        if self._found[0] != "epoch" or sorted(self._found[1:]) != names:
+            raise OptionError(
+                f"CSVLogger: cannot append to {self.filename}: it has the columns {', '.join(self._found)}, "
+                f"this training epoch, {', '.join(names)}. Choose another file, or replace it: append=False."
+            )
+        return self._found[1:]
+
+    def _write(self, row: list[Any]) -> None:
+        # Opened for each row: nothing is left open, or unwritten, when training ends by an error.
+        with open(self.filename, "a", newline="", encoding="utf-8") as file:
+            csv.writer(file, delimiter=self.separator).writerow(row)
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str) or getattr(value, "shape", None) == () or not isinstance(value, Iterable):
+        return value
+    return f"[{', '.join(map(str, value))}]"

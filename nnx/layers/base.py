@@ -1,0 +1,136 @@
+"""What a layer is: a frozen description, from which building, counting, saving and running follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from nnx.backend import Stream
+from nnx.errors import OptionError, ShapeError
+from nnx.registry import Registry
+
+registry = Registry("layer")
+register = registry.register
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One array of numbers that a layer needs: its name, shape, and where its numbers come from."""
+
+    name: str
+    shape: Shape
+    initializer: Any
+    regularizer: Any = None
+    constraint: Any = None
+    trainable: bool = True
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a layer becomes for inputs of a known shape; shapes are those of one sample."""
+
+    output_shape: Shape
+    weights: tuple[Weight, ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What only random layers see of a step: whether it trains, and where its random numbers lie."""
+
+    training: bool = False
+    seed: int = 0
+    step: int = 0
+    index: int = 0
+
+    def stream(self, purpose: int) -> Stream:
+        """The address of this step's random numbers for this layer."""
+        return Stream(self.seed, purpose, self.index, self.step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """Base class of layers; derive a frozen dataclass from it to make your own.
+
+    ``spec(input_shape)`` says which weights there are and what shape comes out, without touching arrays.
+    ``forward(p, x)`` is a pure function of the named weights ``p`` and a batch ``x`` (first axis: samples),
+    written with ``nnx.backend.namespace(x)``. A layer that needs randomness or behaves differently in
+    training sets ``random = True`` and has ``forward(p, x, context)`` (see :class:`Context`).
+    ``@nnx.layers.register()`` makes models with it savable.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Scale(nnx.layers.Layer):
+    ...     start: float = 1.0
+    ...     def spec(self, input_shape):
+    ...         start = nnx.initializers.Constant(self.start)
+    ...         return nnx.layers.Spec(input_shape, (nnx.layers.Weight("scale", input_shape, start),))
+    ...     def forward(self, p, x):
+    ...         return x * p["scale"]
+    >>> model = nnx.Sequential([Scale(2.0, input_shape=(3,))])
+    >>> model.predict(np.ones((1, 3), dtype="float32"))
+    array([[2., 2., 2.]], dtype=float32)
+    """
+
+    kind: ClassVar[str] = "layer"
+    random: ClassVar[bool] = False
+
+    input_shape: Shape | None = None
+    name: str | None = None
+    trainable: bool = True
+
+    def __post_init__(self) -> None:
+        if self.input_shape is not None:
+            self._set("input_shape", shape_of_sample(self.input_shape, f"input_shape of {self.label}"))
+
+    def spec(self, input_shape: Shape) -> Spec:
+        """The weights and the output shape for samples of ``input_shape``."""
+        return Spec(input_shape)
+
+    def forward(self, p: Mapping[str, Any], x: Any) -> Any:
+        """The layer's output for a batch ``x``."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward(self, p, x).")
+
+    @property
+    def label(self) -> str:
+        """The name of the layer's class, for messages."""
+        return type(self).__name__
+
+    def _set(self, name: str, value: Any) -> None:
+        """Normalises a field of the frozen dataclass; for ``__post_init__`` only."""
+        object.__setattr__(self, name, value)
+
+
+def shape_of_sample(shape: Any, what: str) -> Shape:
+    """``shape`` as a tuple of positive integers, without a leading None for the batch axis."""
+    parts = (shape,) if isinstance(shape, int) else tuple(shape)
+    if parts and parts[0] is None:
+        parts = parts[1:]
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in parts):
+        raise OptionError(f"{what} must be a tuple of positive integers (one sample's shape), got {shape!r}.")
+    return parts
+
+
+def positive(value: Any, what: str) -> int:
+    """``value`` if it is a positive integer, else :class:`nnx.errors.OptionError`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise OptionError(f"{what} must be a positive integer, got {value!r}.")
+    return value
+
+
+def fraction(value: Any, what: str) -> float:
+    """``value`` if it lies in [0, 1), else :class:`nnx.errors.OptionError`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < 1.0:
+        raise OptionError(f"{what} must be a number in [0, 1), got {value!r}.")
+    return float(value)
+
+
+def need_features(label: str, input_shape: Shape) -> int:
+    """The length of the last axis, or an error for samples that have none."""
+    if not input_shape:
+        raise ShapeError(
+            f"{label} needs samples with at least one axis (features), got single numbers. "
+            "Give x the shape (samples, features), for example with x.reshape(-1, 1)."
+        )
+    return input_shape[-1]

@@ -1,0 +1,149 @@
+"""Layers that multiply by a matrix of weights: Dense and Maxout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nnx import activations, constraints, initializers, regularizers
+from nnx.autodiff import fused
+from nnx.backend import namespace
+from nnx.layers.base import Layer, Shape, Spec, Weight, need_features, positive, registry
+
+
+def _affine_reverse(
+    xp: Any, g: Any, needs: Any, y: Any, x: Any, kernel: Any, bias: Any
+) -> tuple[Any, Any, Any]:
+    return (
+        g @ kernel.T if needs[0] else None,
+        x.T @ g if needs[1] else None,
+        xp.sum(g, axis=0) if needs[2] else None,
+    )
+
+
+@fused(reverse=_affine_reverse)
+def affine(x: Any, kernel: Any, bias: Any) -> Any:
+    """Z = xΘ + β for a matrix ``x`` of samples; the equations BP2–BP4 of the lectures are its derivative."""
+    z = x @ kernel
+    z += bias
+    return z
+
+
+def _rows(x: Any) -> Any:
+    """``x`` with all axes but the last made one, so that one matrix product does it all."""
+    if x.ndim == 2:
+        return x
+    return namespace(x).reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def _multiply(x: Any, kernel: Any, bias: Any | None) -> Any:
+    rows = _rows(x)
+    z = rows @ kernel if bias is None else affine(rows, kernel, bias)
+    return z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], kernel.shape[1]))
+
+
+@registry.register()
+@dataclass(frozen=True)
+class Dense(Layer):
+    """A layer in which every output is connected to every input: ``g(xΘ + β)``.
+
+    ``kernel`` Θ has shape (inputs, units), ``bias`` β (units,); samples are rows. Names and defaults are
+    those of Keras. Source: lectures, "Feedforward"; D. E. Rumelhart, G. E. Hinton, R. J. Williams,
+    Nature 323 (1986) 533.
+
+    >>> model = nnx.Sequential([nnx.layers.Dense(10, activation="softmax", input_shape=(784,))])
+    >>> model.count_params()
+    7850
+    """
+
+    units: int
+    activation: Any = None
+    use_bias: bool = True
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    kernel_regularizer: Any = None
+    bias_regularizer: Any = None
+    kernel_constraint: Any = None
+    bias_constraint: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive(self.units, f"units of {self.label}")
+        normalise(self, activation=activations)
+        normalise(self, kernel_initializer=initializers, bias_initializer=initializers)
+        normalise(self, kernel_regularizer=regularizers, bias_regularizer=regularizers)
+        normalise(self, kernel_constraint=constraints, bias_constraint=constraints)
+
+    def spec(self, input_shape: Shape) -> Spec:
+        n = need_features(self.label, input_shape)
+        kernel = Weight(
+            "kernel",
+            (n, self.units),
+            self.kernel_initializer,
+            self.kernel_regularizer,
+            self.kernel_constraint,
+        )
+        bias = Weight(
+            "bias", (self.units,), self.bias_initializer, self.bias_regularizer, self.bias_constraint
+        )
+        return Spec((*input_shape[:-1], self.units), (kernel, bias) if self.use_bias else (kernel,))
+
+    def preactivation(self, p: Mapping[str, Any], x: Any) -> Any:
+        """Z = xΘ + β, before the activation."""
+        return _multiply(x, p["kernel"], p.get("bias"))
+
+    def forward(self, p: Mapping[str, Any], x: Any) -> Any:
+        z = self.preactivation(p, x)
+        return z if self.activation is None else self.activation(z)
+
+
+@registry.register()
+@dataclass(frozen=True)
+class Maxout(Layer):
+    """The largest of ``pieces`` affine functions for each unit: ``max_k (xΘ_k + β_k)``.
+
+    ``kernel`` has shape (inputs, units · pieces): the pieces of one unit lie side by side.
+    Source: I. Goodfellow et al., "Maxout networks", ICML 2013, section 3.
+
+    >>> nnx.Sequential([nnx.layers.Maxout(4, pieces=3, input_shape=(5,))]).count_params()
+    72
+    """
+
+    units: int
+    pieces: int = 2
+    use_bias: bool = True
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    kernel_regularizer: Any = None
+    bias_regularizer: Any = None
+    kernel_constraint: Any = None
+    bias_constraint: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive(self.units, f"units of {self.label}")
+        positive(self.pieces, f"pieces of {self.label}")
+        normalise(self, kernel_initializer=initializers, bias_initializer=initializers)
+        normalise(self, kernel_regularizer=regularizers, bias_regularizer=regularizers)
+        normalise(self, kernel_constraint=constraints, bias_constraint=constraints)
+
+    def spec(self, input_shape: Shape) -> Spec:
+        n, m = need_features(self.label, input_shape), self.units * self.pieces
+        kernel = Weight(
+            "kernel", (n, m), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
+        )
+        bias = Weight("bias", (m,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
+        return Spec((*input_shape[:-1], self.units), (kernel, bias) if self.use_bias else (kernel,))
+
+    def forward(self, p: Mapping[str, Any], x: Any) -> Any:
+        z = _multiply(x, p["kernel"], p.get("bias"))
+        xp = namespace(z)
+        return xp.max(xp.reshape(z, (*x.shape[:-1], self.units, self.pieces)), axis=-1)
+
+
+def normalise(layer: Layer, **fields: Any) -> None:
+    """Turns names in the given fields into the things of the given modules."""
+    for name, module in fields.items():
+        layer._set(name, module.get(getattr(layer, name)))

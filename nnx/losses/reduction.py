@@ -1,0 +1,93 @@
+"""From one number per example to one number: the weighted mean, in one place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nnx.autodiff import fused
+from nnx.backend import device_of, namespace
+from nnx.errors import OptionError, ShapeError
+
+Array = Any
+
+
+def _mean_back(
+    xp: Any, g: Array, needs: Any, y: Array, values: Array, axis: int | None = None
+) -> tuple[Array]:
+    share = g * (1.0 / _count(values, axis))
+    if axis is not None:
+        share = share[..., None] if axis == -1 else xp.expand_dims(share, axis=axis)
+    return (xp.broadcast_to(share, values.shape),)
+
+
+@fused(reverse=_mean_back)
+def mean(values: Array, *, axis: int | None = None) -> Array:
+    """The mean of all numbers, or along one axis; 0 where there are none. One step on the tape."""
+    return namespace(values).sum(values, axis=axis) / _count(values, axis)
+
+
+def _count(values: Array, axis: int | None) -> int:
+    return max(math.prod(values.shape) if axis is None else values.shape[axis], 1)
+
+
+def reduce(values: Array, sample_weight: Array | None = None) -> Array:
+    """Σ w·values / (number of values), a 0-d array: Keras' ``sum_over_batch_size``.
+
+    ``values`` has one number per example, shape (n,), or more, (n, ...); ``sample_weight`` has the same
+    shape or only its first axes. The divisor is not the sum of the weights, so the weights' scale matters.
+
+    >>> float(nnx.losses.reduce(np.asarray([1.0, 3.0]), np.asarray([1.0, 0.5])))
+    1.25
+    """
+    if sample_weight is not None:
+        values = values * weights_like(namespace(values, sample_weight), sample_weight, values)
+    return mean(values)
+
+
+def weights_like(xp: Any, sample_weight: Array, values: Array) -> Array:
+    """The weights in the data type of ``values``, with axes of length 1 for those that they lack."""
+    shape, given = tuple(values.shape), tuple(sample_weight.shape)
+    if given != shape:
+        while given[1:] and given[-1] == 1:
+            given = given[:-1]
+        if given != shape[: len(given)]:
+            raise ShapeError(
+                f"sample_weight must have one number for each example: for examples of shape {shape} "
+                f"it cannot have shape {tuple(sample_weight.shape)}."
+            )
+        sample_weight = xp.reshape(sample_weight, given + (1,) * (len(shape) - len(given)))
+    return sample_weight if sample_weight.dtype == values.dtype else xp.astype(sample_weight, values.dtype)
+
+
+def class_weights(y_true: Array, class_weight: Mapping[int, float], dtype: Any) -> Array:
+    """The weight of each example by its class, shape (n,): what ``fit(class_weight=...)`` stands for.
+
+    ``y_true`` holds class numbers, (n,) or (n, 1), or one-hot rows, (n, classes). Classes that
+    ``class_weight`` does not name have weight 1. Raises :class:`nnx.errors.OptionError` for classes that are
+    not whole numbers ≥ 0 and for weights that are negative or not finite.
+
+    >>> nnx.losses.class_weights(np.asarray([0, 2, 2, 1]), {0: 3.0, 2: 0.5}, np.float32)
+    array([3. , 0.5, 0.5, 1. ], dtype=float32)
+    """
+    for number, weight in class_weight.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise OptionError(
+                f"class_weight maps class numbers 0, 1, ... to weights, got the class {number!r}."
+            )
+        if not 0.0 <= weight < math.inf:
+            raise OptionError(f"class_weight of class {number} must be a number ≥ 0, got {weight!r}.")
+    xp = namespace(y_true)
+    if y_true.ndim > 2:
+        raise ShapeError(
+            f"class_weight needs one label per example, got targets of shape {tuple(y_true.shape)}."
+        )
+    if y_true.ndim == 2:
+        y_true = xp.argmax(y_true, axis=-1) if y_true.shape[-1] > 1 else xp.squeeze(y_true, axis=-1)
+    labels = xp.astype(y_true, xp.int64)
+    count = max(class_weight, default=-1) + 1
+    # The last entry is for the classes that are not named.
+    table = [float(class_weight.get(number, 1.0)) for number in range(count)] + [1.0]
+    place = xp.where((labels >= 0) & (labels < count), labels, count)
+    return xp.take(xp.asarray(table, dtype=dtype, device=device_of(y_true)), place)

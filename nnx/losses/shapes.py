@@ -1,0 +1,71 @@
+"""Targets and outputs brought together: one shape, one data type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnx.backend import namespace
+from nnx.errors import DtypeError, ShapeError
+
+Array = Any
+
+
+def matched(y_true: Array, y_pred: Array) -> tuple[Any, Array, Array]:
+    """``(xp, y_true, y_pred)``: of one shape, ``y_true`` in the data type of ``y_pred``.
+
+    As in Keras, (n,) beside (n, 1) becomes (n, 1). Other shapes that differ raise ``ShapeError``: they
+    would broadcast, and the loss would silently compare everything with everything.
+    """
+    xp = namespace(y_pred, y_true)
+    if y_true.shape != y_pred.shape:
+        y_true, y_pred = _same_shape(xp, y_true, y_pred)
+    if y_true.dtype != y_pred.dtype:
+        y_true = xp.astype(y_true, y_pred.dtype)
+    return xp, y_true, y_pred
+
+
+def _same_shape(xp: Any, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+    given, predicted = tuple(y_true.shape), tuple(y_pred.shape)
+    if predicted == (*given, 1):
+        return xp.expand_dims(y_true, axis=-1), y_pred
+    if given == (*predicted, 1):
+        return y_true, xp.expand_dims(y_pred, axis=-1)
+    hint = ""
+    if len(given) == len(predicted) - 1 and given == predicted[:-1]:
+        hint = (
+            " If the targets are numbers of classes, use a sparse_categorical_… loss or metric, or make them "
+            "one-hot with nnx.utils.to_categorical."
+        )
+    raise ShapeError(
+        f"Targets and outputs must have the same shape, got y_true of shape {given} and y_pred of shape "
+        f"{predicted}.{hint}"
+    )
+
+
+def class_numbers(y_true: Array, y_pred: Array, axis: int = -1) -> tuple[Any, Array]:
+    """``(xp, labels)``: class numbers as int64, in the shape of ``y_pred`` without ``axis``.
+
+    An axis of length 1 of ``y_true`` is dropped. Whether the numbers are whole and in range is not looked
+    at here (that would wait for the device): a model does it on the host, before the data move.
+    """
+    xp = namespace(y_pred, y_true)
+    shape = tuple(y_pred.shape)
+    if not shape:
+        raise ShapeError(
+            "Outputs of classes need an axis with one number for each class, got a single number."
+        )
+    axis %= len(shape)
+    expected = shape[:axis] + shape[axis + 1 :]
+    given = tuple(y_true.shape)
+    if given != expected:
+        if given != (*shape[:axis], 1, *shape[axis + 1 :]):
+            raise ShapeError(
+                f"Class numbers for outputs of shape {shape} must have shape {expected}, got {given}. For "
+                "one-hot targets use the categorical_… loss or metric without `sparse`."
+            )
+        y_true = xp.squeeze(y_true, axis=axis)
+    if y_true.dtype != xp.int64:
+        if not xp.isdtype(y_true.dtype, ("integral", "real floating", "bool")):
+            raise DtypeError(f"Class numbers must be whole numbers, got dtype {y_true.dtype}.")
+        y_true = xp.astype(y_true, xp.int64)
+    return xp, y_true

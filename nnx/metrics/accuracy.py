@@ -1,0 +1,121 @@
+"""How many answers are right: the accuracy family, and top-k."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnx.errors import OptionError
+from nnx.losses.shapes import class_numbers, matched
+from nnx.metrics.base import is_class, registry
+
+Array = Any
+
+
+@registry.register(
+    "acc", task="labels", direction="up", use="The share of right answers; what right means, the shapes tell."
+)
+def accuracy(y_true: Array, y_pred: Array) -> Array:
+    """1.0 for each right answer, else 0.0; which accuracy is meant is seen from the shapes, as in Keras.
+
+    One output, (n, 1) or (n,): :func:`binary_accuracy`. Several outputs and class numbers:
+    :func:`sparse_categorical_accuracy`; several outputs and rows of them: :func:`categorical_accuracy`.
+    If ``y_pred`` holds whole numbers, these are class numbers, and are compared with ``y_true``.
+    (For several labels that may hold together, ask for ``binary_accuracy`` by name.)
+
+    >>> nnx.metrics.accuracy(np.asarray([0, 2]), np.asarray([[0.9, 0.1, 0.0], [0.5, 0.3, 0.2]]))
+    array([1., 0.])
+    """
+    if y_pred.ndim < 2 or y_pred.shape[-1] == 1:
+        xp, _, _ = matched(y_true, y_pred)
+        if xp.isdtype(y_pred.dtype, ("integral", "bool")):
+            return xp.astype(y_true == y_pred, xp.float32)
+        return binary_accuracy(y_true, y_pred)
+    if y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1:
+        return sparse_categorical_accuracy(y_true, y_pred)
+    return categorical_accuracy(y_true, y_pred)
+
+
+@registry.register(
+    task="binary", direction="up", use="The share of labels on the right side of the threshold."
+)
+def binary_accuracy(y_true: Array, y_pred: Array, *, threshold: float = 0.5) -> Array:
+    """The share of outputs of an example that are on the right side of ``threshold``: (n,) from (n, labels).
+
+    >>> nnx.metrics.binary_accuracy(np.asarray([[1.0], [0.0]]), np.asarray([[0.7], [0.6]]))
+    array([1., 0.])
+    """
+    xp, y_true, y_pred = matched(y_true, y_pred)
+    hits = xp.astype(xp.astype(y_pred > threshold, y_true.dtype) == y_true, y_pred.dtype)
+    if hits.ndim < 2:
+        return hits
+    return hits[..., 0] if hits.shape[-1] == 1 else xp.mean(hits, axis=-1)
+
+
+@registry.register(
+    task="categorical", direction="up", use="The share of examples whose class has the best score."
+)
+def categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
+    """1.0 where the best output is at the place of the largest target, else 0.0: (n,) from (n, classes).
+
+    >>> nnx.metrics.categorical_accuracy(np.asarray([[0.0, 1.0]]), np.asarray([[0.2, 0.8]]))
+    array([1.])
+    """
+    xp, y_true, y_pred = matched(y_true, y_pred)
+    return xp.astype(xp.argmax(y_true, axis=-1) == xp.argmax(y_pred, axis=-1), y_pred.dtype)
+
+
+@registry.register(
+    task="sparse", direction="up", use="As categorical_accuracy, with class numbers as targets."
+)
+def sparse_categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
+    """1.0 where the best output is at the place that ``y_true`` names, else 0.0: (n,) from (n, classes).
+
+    >>> nnx.metrics.sparse_categorical_accuracy(np.asarray([1]), np.asarray([[0.2, 0.8]]))
+    array([1.])
+    """
+    xp, labels = class_numbers(y_true, y_pred)
+    return xp.astype(labels == xp.argmax(y_pred, axis=-1), y_pred.dtype)
+
+
+@registry.register(
+    class_name="TopKCategoricalAccuracy",
+    task="categorical",
+    direction="up",
+    use="The share of examples whose class is among the k best; k = 1 is categorical_accuracy.",
+)
+def top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> Array:
+    """1.0 where the class of the largest target is among the ``k`` best outputs, else 0.0.
+
+    A tie at the k-th place counts as in; nan counts as better than every number.
+
+    >>> y = np.asarray([[0.0, 0.0, 1.0]])
+    >>> nnx.metrics.top_k_categorical_accuracy(y, np.asarray([[0.5, 0.3, 0.2]]), k=2)
+    array([0.])
+    """
+    xp, y_true, y_pred = matched(y_true, y_pred)
+    return _among_best(xp, xp.argmax(y_true, axis=-1), y_pred, k)
+
+
+@registry.register(
+    class_name="SparseTopKCategoricalAccuracy",
+    task="sparse",
+    direction="up",
+    use="As top_k_categorical_accuracy, with class numbers as targets.",
+)
+def sparse_top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> Array:
+    """1.0 where the class that ``y_true`` names is among the ``k`` best outputs, else 0.0.
+
+    >>> nnx.metrics.sparse_top_k_categorical_accuracy(np.asarray([2]), np.asarray([[0.5, 0.2, 0.3]]), k=2)
+    array([1.])
+    """
+    xp, labels = class_numbers(y_true, y_pred)
+    return _among_best(xp, labels, y_pred, k)
+
+
+def _among_best(xp: Any, labels: Array, y_pred: Array, k: int) -> Array:
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise OptionError(f"Top-k accuracy needs a whole number k ≥ 1, got k={k!r}.")
+    own = xp.sum(xp.where(is_class(xp, labels, y_pred), y_pred, 0.0), axis=-1)
+    # Not "greater", so that a nan counts as a better one.
+    better = xp.sum(xp.astype(~(y_pred <= own[..., None]), xp.int32), axis=-1)
+    return xp.astype(better < k, y_pred.dtype)

@@ -1,0 +1,142 @@
+"""The part of a model that holds a network and its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnx.backend import Backend, make_backend, next_seed
+from nnx.errors import NotBuilt, ShapeError
+from nnx.layers.base import shape_of_sample
+from nnx.models.handles import BoundLayer
+from nnx.models.network import Network
+from nnx.models.summary import table
+
+
+class Holder:
+    """Layers, the two vectors of weights, and where they live."""
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        backend: Any = None,
+        device: Any = None,
+        dtype: str | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.backend: Backend = make_backend(backend, device, dtype)
+        self.name = name or type(self).__name__.lower()
+        self.seed = next_seed() if seed is None else int(seed)
+        self._network: Network | None = None
+        self._w: Any = None
+        self._fixed: Any = None
+
+    # -- what there is --------------------------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        """Whether the input shape is known and the weights exist."""
+        return self._network is not None
+
+    @property
+    def network(self) -> Network:
+        """The pure part; :class:`nnx.errors.NotBuilt` before the input shape is known."""
+        if self._network is None:
+            raise NotBuilt(
+                f"Model '{self.name}' is not built: its input shape is not known yet. Give the first layer "
+                "input_shape=..., call model.build(input_shape), or fit it on data."
+            )
+        return self._network
+
+    @property
+    def layers(self) -> list[BoundLayer]:
+        """The layers, each with access to its weights in this model."""
+        return [BoundLayer(self, i) for i in range(len(self._layer_list()))]
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """The shape of a batch of inputs; None stands for the number of samples."""
+        return (None, *self.network.input_shape)
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """The shape of a batch of outputs."""
+        return (None, *self.network.output_shape)
+
+    def count_params(self) -> int:
+        """The number of weights, trained or not."""
+        return self.network.layout.size + self.network.fixed_layout.size
+
+    @property
+    def weights_vector(self) -> Any:
+        """All trained weights as one vector: the lectures' w (the model's own array, read it only)."""
+        return self.network and self._w
+
+    # -- building -------------------------------------------------------------------------------
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Makes the weights for inputs of ``input_shape`` (with or without a leading None)."""
+        shape = shape_of_sample(input_shape, "input_shape")
+        if self._network is not None:
+            if self._network.input_shape != shape:
+                raise ShapeError(
+                    f"Model '{self.name}' is built for {self._network.input_shape}, not {shape}."
+                )
+            return
+        self._adopt(self._make_network(shape))
+
+    def _layer_list(self) -> Sequence[Any]:
+        raise NotImplementedError
+
+    def _make_network(self, input_shape: tuple[int, ...]) -> Network:
+        raise NotImplementedError
+
+    def _adopt(self, network: Network) -> None:
+        trained, fixed = network.initial(self.seed)
+        self._w = self._vector(network.layout, trained)
+        self._fixed = self._vector(network.fixed_layout, fixed)
+        self._network = network
+        self._forget_training()
+
+    def _vector(self, layout: Any, pieces: list[Any]) -> Any:
+        if not pieces:
+            return self.backend.xp.zeros(0, dtype=self._dtype(), device=self.backend.device)
+        # a copy: this vector is written to in place from now on
+        packed = self.backend.asarray(layout.pack(pieces), dtype=self.backend.dtype)
+        return self.backend.xp.asarray(packed, copy=True)
+
+    def _dtype(self) -> Any:
+        return self.backend.adapter.dtype(self.backend.dtype)
+
+    def _forget_training(self) -> None:
+        """What has to start anew when the weights are others."""
+
+    # -- weights --------------------------------------------------------------------------------
+
+    def get_weights(self) -> list[Any]:
+        """Copies of all weights as NumPy arrays, layer by layer."""
+        return [array for layer in self.layers for array in layer.get_weights()]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Puts the given arrays, in the order of :meth:`get_weights`, in place of the weights.
+
+        Raises :class:`nnx.errors.ShapeError` if number or shapes do not fit; then nothing is changed.
+        """
+        counts = [len(slots) for slots in self.network.slots]
+        if len(weights) != sum(counts):
+            raise ShapeError(f"Model '{self.name}' has {sum(counts)} weight arrays, got {len(weights)}.")
+        parts, start = [], 0
+        for layer, count in zip(self.layers, counts, strict=True):
+            parts.append((layer, layer.checked(weights[start : start + count])))
+            start += count
+        for layer, arrays in parts:
+            layer.put(arrays)
+
+    def _pieces(self) -> tuple[list[Any], list[Any]]:
+        network = self.network
+        return network.layout.views(self._w), network.fixed_layout.views(self._fixed)
+
+    def summary(self, print_fn: Any = None) -> None:
+        """Prints a table of the layers: name and type, output shape, number of weights."""
+        (print_fn or print)(table(self))

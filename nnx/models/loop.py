@@ -1,0 +1,203 @@
+"""The training loop: steps, running means, and how a run ends early without harm."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from nnx.backend import Stream, philox, to_numpy
+from nnx.callbacks import CallbackList, TerminateOnNaN
+from nnx.errors import NonFiniteError
+from nnx.models.data import Batches
+from nnx.models.objective import BatchProblem, Objective, evaluate_batch
+
+if TYPE_CHECKING:
+    from nnx.models.model import Model
+
+#: Steps between two looks at the cost, where looking waits for the device.
+_LOOK_EVERY = 64
+
+
+class Totals(Mapping[str, float]):
+    """The running means of an epoch, by name; numbers come back from the device when they are asked for."""
+
+    def __init__(self, objective: Objective, names: tuple[str, ...], free: bool) -> None:
+        self._metrics = (*objective.metrics, *objective.weighted_metrics)
+        self._names = names
+        self._free = free
+        self._cost: Any = 0.0
+        self._size = 0
+        self._sums: list[Any] = []
+
+    def add(self, cost: Any, size: int, statistics: list[Any]) -> None:
+        """Takes in one batch."""
+        self._cost = self._cost + (float(cost) if self._free else cost) * size
+        self._size += size
+        self._sums = (
+            [a + b for a, b in zip(self._sums, statistics, strict=True)] if self._sums else statistics
+        )
+
+    def __getitem__(self, name: str) -> float:
+        if name == "loss":
+            cost = self._cost if isinstance(self._cost, float) else float(to_numpy(self._cost))
+            return cost / max(self._size, 1)
+        if name not in self._names:
+            raise KeyError(name)
+        i = self._names.index(name)
+        return _number(self._metrics[i].result(to_numpy(self._sums[i]))) if self._sums else math.nan
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("loss", *self._names))
+
+    def __len__(self) -> int:
+        return 1 + len(self._names)
+
+
+def _number(x: Any) -> Any:
+    return float(x) if getattr(x, "shape", ()) == () else x
+
+
+class Snapshot:
+    """The last weights that gave a finite cost, where the cost is only looked at now and then."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._needed = not model.backend.adapter.reads_are_free
+        self._steps = 0
+        self.take()
+
+    def take(self) -> None:
+        """Keeps the present weights."""
+        if self._needed:
+            self._w = self._model.backend.xp.asarray(self._model._w, copy=True)
+
+    def look(self, totals: Totals, now: bool = False) -> None:
+        """Every so many steps (or ``now``): keeps the weights if the cost is finite, else goes back."""
+        self._steps += 1
+        if not self._needed or (not now and self._steps % _LOOK_EVERY):
+            return
+        if not math.isfinite(totals["loss"]):
+            self._model._w[...] = self._w
+            raise NonFiniteError(f"The loss became {totals['loss']} within the last {_LOOK_EVERY} steps.")
+        self.take()
+
+
+def train(
+    model: Model,
+    batches: Batches,
+    validation: Batches | None,
+    callbacks: CallbackList,
+    epochs: range,
+    shuffle: bool,
+) -> None:
+    """Trains ``model`` for the given epochs; an error or Ctrl-C leaves it with its last good weights."""
+    problem = model._problem()
+    terminate = any(isinstance(c, TerminateOnNaN) for c in callbacks)
+    with deferred_interrupt() as pressed:
+        callbacks.on_train_begin()
+        for epoch in epochs:
+            if model.stop_training:
+                break
+            callbacks.on_epoch_begin(epoch)
+            start = time.perf_counter()
+            try:
+                totals = _epoch(model, problem, batches, callbacks, shuffle, pressed, epoch)
+            except NonFiniteError:
+                model.stop_training = True
+                if not terminate:
+                    raise
+                break
+            logs = dict(totals)
+            if validation is not None:
+                logs |= {f"val_{k}": v for k, v in evaluate(model, validation).items()}
+            model._epochs_seen += 1
+            callbacks.on_epoch_end(epoch, logs, time.perf_counter() - start)
+        callbacks.on_train_end()
+
+
+def _epoch(
+    model: Model,
+    problem: BatchProblem,
+    batches: Batches,
+    callbacks: CallbackList,
+    shuffle: bool,
+    pressed: list[int],
+    epoch: int,
+) -> Totals:
+    totals = model._totals()
+    snapshot = Snapshot(model)
+    n = 0
+    try:
+        for n, batch in enumerate(_batches(model, batches, shuffle)):
+            callbacks.on_train_batch_begin(n)
+            model._step_on(problem, batch)
+            point = problem.last
+            totals.add(point.value, batch.size, point.statistics)  # type: ignore[union-attr]
+            snapshot.look(totals)
+            callbacks.on_train_batch_end(n, totals)
+            if pressed:
+                raise KeyboardInterrupt
+            if model.stop_training:
+                break
+        snapshot.look(totals, now=True)
+    except Exception as error:
+        error.add_note(f"  in batch {n + 1} of {len(batches)}, epoch {epoch + 1}")
+        raise
+    return totals
+
+
+def _batches(model: Model, batches: Batches, shuffle: bool) -> Iterator[Any]:
+    if not shuffle:
+        return batches.in_order()
+    stream = Stream(model.seed, philox.SHUFFLE, 0, model._epochs_seen)
+    return batches.shuffled(philox.generator(stream).permutation(batches.size))
+
+
+def evaluate(model: Model, batches: Batches, progress: Any = None) -> dict[str, float]:
+    """The loss and the metrics over all batches, without training."""
+    totals = model._totals()
+    trained, fixed = model._pieces()
+    n = 0
+    try:
+        for n, batch in enumerate(batches.in_order()):
+            cost, statistics = evaluate_batch(model._objective, trained, fixed, batch)
+            totals.add(cost, batch.size, statistics)
+            if progress is not None:
+                progress.update()
+    except Exception as error:
+        error.add_note(f"  in batch {n + 1} of {len(batches)} of the evaluation")
+        raise
+    return dict(totals)
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[list[int]]:
+    """Lets the step that is under way end before Ctrl-C raises: no weights are left half updated.
+
+    The list gets an entry when Ctrl-C is pressed. Pressed a second time, it interrupts at once.
+    """
+    pressed: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handler(number: int, frame: Any) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handler)
+    try:
+        yield pressed
+    finally:
+        if before is signal.default_int_handler:
+            signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt

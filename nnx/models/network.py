@@ -1,0 +1,165 @@
+"""The pure part of a model: layers on samples of a known shape, as functions of flat vectors of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from nnx.backend import Stream, philox
+from nnx.errors import ShapeError, located
+from nnx.layers import Context, Layer, Spec, Weight
+from nnx.parameters import Layout
+from nnx.registry import Choice, snake_case
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where one layer's weight lies: its name there, and its number among the trained or the fixed ones."""
+
+    name: str
+    trained: bool
+    number: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers, one after the other, for samples of shape ``input_shape``."""
+
+    layers: tuple[Layer, ...]
+    names: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    model: str = "Sequential"
+
+    @cached_property
+    def specs(self) -> tuple[Spec, ...]:
+        """What each layer becomes, from its input's shape."""
+        specs: list[Spec] = []
+        shape = self.input_shape
+        for i, layer in enumerate(self.layers):
+            with located(lambda i=i: self.place(i)):  # type: ignore[misc]
+                if layer.input_shape is not None and tuple(layer.input_shape) != shape:
+                    raise ShapeError(
+                        f"{layer.label} was declared with input_shape={layer.input_shape}, but it receives "
+                        f"samples of shape {shape}."
+                    )
+                specs.append(layer.spec(shape))
+            shape = specs[-1].output_shape
+        return tuple(specs)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of one sample's output."""
+        return self.specs[-1].output_shape if self.specs else self.input_shape
+
+    @cached_property
+    def slots(self) -> tuple[tuple[Slot, ...], ...]:
+        """For each layer, where its weights lie."""
+        counts = {True: 0, False: 0}
+        table = []
+        for layer, spec in zip(self.layers, self.specs, strict=True):
+            row = []
+            for weight in spec.weights:
+                trained = layer.trainable and weight.trainable
+                row.append(Slot(weight.name, trained, counts[trained]))
+                counts[trained] += 1
+            table.append(tuple(row))
+        return tuple(table)
+
+    @cached_property
+    def trained(self) -> tuple[Weight, ...]:
+        """The weights that are trained, in order."""
+        return tuple(w for w, slot in self._weights() if slot.trained)
+
+    @cached_property
+    def constrained(self) -> tuple[tuple[slice, Weight], ...]:
+        """The place and the weight of each trained weight that has a constraint."""
+        pairs = zip(self.layout.slices, self.trained, strict=True)
+        return tuple((part, weight) for part, weight in pairs if weight.constraint is not None)
+
+    @cached_property
+    def fixed(self) -> tuple[Weight, ...]:
+        """The weights that are not trained, in order."""
+        return tuple(w for w, slot in self._weights() if not slot.trained)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Names and shapes of the trained weights in their vector."""
+        return self._layout(True)
+
+    @cached_property
+    def fixed_layout(self) -> Layout:
+        """Names and shapes of the other weights in theirs."""
+        return self._layout(False)
+
+    def _weights(self) -> list[tuple[Weight, Slot]]:
+        return [
+            pair
+            for spec, slots in zip(self.specs, self.slots, strict=True)
+            for pair in zip(spec.weights, slots, strict=True)
+        ]
+
+    def _layout(self, trained: bool) -> Layout:
+        names, shapes = [], []
+        for i, spec in enumerate(self.specs):
+            for weight, slot in zip(spec.weights, self.slots[i], strict=True):
+                if slot.trained is trained:
+                    names.append(f"{self.names[i]}/{weight.name}")
+                    shapes.append(weight.shape)
+        return Layout(tuple(names), tuple(shapes))
+
+    def initial(self, seed: int) -> tuple[list[Any], list[Any]]:
+        """New numbers for the trained and the fixed weights: float64 arrays on the host."""
+        trained: list[Any] = []
+        fixed: list[Any] = []
+        for n, (weight, slot) in enumerate(self._weights()):
+            random = philox.generator(Stream(seed, philox.WEIGHTS, n))
+            (trained if slot.trained else fixed).append(weight.initializer(weight.shape, random))
+        return trained, fixed
+
+    def apply(
+        self, trained: Sequence[Any], fixed: Sequence[Any], x: Any, context: Context, linear: bool = False
+    ) -> Any:
+        """The output for a batch ``x``; with ``linear``, without the last layer's activation."""
+        last = len(self.layers) - 1
+        for i, layer in enumerate(self.layers):
+            p = {s.name: (trained if s.trained else fixed)[s.number] for s in self.slots[i]}
+            try:
+                if layer.random:
+                    x = layer.forward(p, x, replace(context, index=i))  # type: ignore[call-arg]
+                elif linear and i == last:
+                    x = layer.preactivation(p, x)  # type: ignore[attr-defined]
+                else:
+                    x = layer.forward(p, x)
+            except Exception as error:
+                error.add_note(f"  {self.place(i)}")
+                raise
+        return x
+
+    @property
+    def head(self) -> Choice | None:
+        """The last layer's activation, if it has one that can be taken off."""
+        last = self.layers[-1] if self.layers else None
+        return getattr(last, "activation", None) if hasattr(last, "preactivation") else None
+
+    def place(self, i: int) -> str:
+        """Where layer i is, for messages."""
+        return f"in layer {i + 1} ({self.layers[i].label} '{self.names[i]}') of {self.model}"
+
+
+def unique_names(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """A name for each layer: its own, else its class's in lower case with a number if it is not the first."""
+    taken: set[str] = {layer.name for layer in layers if layer.name is not None}
+    names = []
+    for layer in layers:
+        name = layer.name
+        if name is None:
+            stem = name = snake_case(layer.label)
+            number = 0
+            while name in taken:
+                number += 1
+                name = f"{stem}_{number}"
+            taken.add(name)
+        names.append(name)
+    return tuple(names)

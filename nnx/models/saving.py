@@ -1,0 +1,138 @@
+"""Models in files: safetensors with the configuration in the header. Nothing in a file is ever executed.
+
+The tensors are the weights under their names (``weights/dense/kernel``) and the optimizer's vectors
+(``optimizer/momentum``); the header's entry ``nnx`` holds the rest as JSON. A file is written beside its
+place and then moved there, so a crash leaves the old file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nnx.backend import to_numpy
+from nnx.errors import FileFormatError, OptionError, ShapeError
+from nnx.registry import to_config
+
+_FORMAT = 1
+_OTHERS = {".h5", ".hdf5", ".keras", ".pt", ".pth", ".npz", ".onnx", ".pkl"}
+
+
+def save_model(model: Any, path: Any) -> None:
+    """Writes the whole model; see :meth:`nnx.Model.save`."""
+    target = _target(path)
+    network = model.network
+    header: dict[str, Any] = {
+        "format": _FORMAT,
+        "name": model.name,
+        "layers": [to_config(layer) for layer in network.layers],
+        "input_shape": network.input_shape,
+        "dtype": model.backend.dtype,
+        "seed": model.seed,
+        "epochs_seen": model._epochs_seen,
+    }
+    tensors = _weights(model)
+    if model._compiled is not None:
+        c = model._compiled
+        header["compiled"] = {
+            "optimizer": to_config(model.optimizer),
+            "loss": to_config(c["loss"]),
+            "metrics": [[name, to_config(m)] for name, m in c["metrics"]],
+            "weighted_metrics": [[name, to_config(m)] for name, m in c["weighted_metrics"]],
+        }
+        if model._state is not None:
+            header["state"] = model._state.numbers()
+            tensors |= {f"optimizer/{k}": to_numpy(v) for k, v in model._state.vectors().items()}
+    _write(target, tensors, header)
+
+
+def save_weights(model: Any, path: Any) -> None:
+    """Writes the weights alone."""
+    _write(_target(path), _weights(model), {"format": _FORMAT})
+
+
+def load_weights(model: Any, path: Any) -> None:
+    """Puts the weights of a file into a model with layers of the same names and shapes."""
+    tensors, _ = read(path)
+    put_weights(model, tensors, path)
+
+
+def _weights(model: Any) -> dict[str, Any]:
+    return {f"weights/{name}": array for name, array in _named(model)}
+
+
+def _named(model: Any) -> list[tuple[str, Any]]:
+    pairs = []
+    for layer, slots in zip(model.layers, model.network.slots, strict=True):
+        pairs += [(f"{layer.name}/{s.name}", w) for s, w in zip(slots, layer.get_weights(), strict=True)]
+    return pairs
+
+
+def put_weights(model: Any, tensors: Mapping[str, Any], path: Any) -> None:
+    """Puts the tensors named ``weights/…`` into the model, or says what does not fit."""
+    own = [name for name, _ in _named(model)]
+    found = [name.removeprefix("weights/") for name in tensors if name.startswith("weights/")]
+    if sorted(own) != sorted(found):
+        lacking, foreign = sorted(set(own) - set(found)), sorted(set(found) - set(own))
+        raise ShapeError(
+            f"{path} does not fit model '{model.name}': it lacks {lacking or 'nothing'}, and has "
+            f"{foreign or 'nothing'} that the model does not have."
+        )
+    model.set_weights([tensors[f"weights/{name}"] for name in own])
+
+
+def _write(target: Path, tensors: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    from safetensors.numpy import save
+
+    data = save(dict(tensors), metadata={"nnx": json.dumps(header)})
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _target(path: Any) -> Path:
+    """``path`` if a safetensors file can be written there."""
+    target = Path(path)
+    if target.suffix.lower() in _OTHERS:
+        raise OptionError(
+            f"nnx writes safetensors files, not {target.suffix}: use {target.with_suffix('.safetensors').name!r}."
+        )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"The folder {target.parent} for {target.name} does not exist.")
+    return target
+
+
+def read(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tensors and nnx's header of a file."""
+    from safetensors import SafetensorError, safe_open
+
+    source = Path(path)
+    if not source.is_file():
+        raise FileNotFoundError(f"There is no file {source}.")
+    try:
+        with safe_open(str(source), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except SafetensorError as error:
+        raise FileFormatError(
+            f"{source} is not a whole safetensors file: {error}. Save the model again."
+        ) from error
+    try:
+        header = json.loads(metadata["nnx"])
+        known = header["format"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{source} is a safetensors file, but nnx did not write it.") from error
+    if known != _FORMAT:
+        raise FileFormatError(f"{source} has nnx's format {known}, this version reads format {_FORMAT}.")
+    return tensors, header

@@ -1,0 +1,48 @@
+"""What an optimizer remembers between two steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Array = Any
+
+
+@dataclass
+class State:
+    """The memory of an optimizer. Steps write into it in place: who made it owns it.
+
+    ``step`` counts the steps made. ``learning_rate``, where it is not None, replaces the optimizer's own from
+    the next step on (callbacks set it). ``slots`` are the vectors that the rule updates (momentum, moving
+    averages), ``memory`` other arrays (the average of the weights is ``memory["ema"]``), ``values`` numbers.
+    ``plan`` is what follows from the options and the layout; it is not saved.
+
+    A checkpoint is ``vectors()`` (arrays, live ones) and ``numbers()``; the optimizer's ``restore`` makes a
+    state of them with which training goes on bit for bit.
+    """
+
+    plan: Any
+    slots: dict[str, Array]
+    memory: dict[str, Array] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
+    step: int = 0
+    learning_rate: float | None = None
+
+    def vectors(self) -> dict[str, Array]:
+        """Every array of the state by its name."""
+        return self.slots | self.memory
+
+    def numbers(self) -> dict[str, int | float]:
+        """Every number of the state by its name."""
+        found: dict[str, int | float] = {"step": self.step, **self.values}
+        if self.learning_rate is not None:
+            found["learning_rate"] = self.learning_rate
+        return found
+
+    def take_numbers(self, numbers: Mapping[str, int | float]) -> None:
+        """Sets what :meth:`numbers` gave."""
+        given = dict(numbers)
+        self.step = int(given.pop("step"))
+        self.learning_rate = given.pop("learning_rate", None)
+        self.values = {name: float(given[name]) for name in self.values}

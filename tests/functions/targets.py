@@ -1,0 +1,33 @@
+"""Targets and outputs for each task of losses and metrics, with nothing near a kink."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def example(task, n=6, k=3, seed=0):
+    """``(y_true, y_pred)`` as NumPy arrays: float64, class numbers as int64."""
+    random = np.random.default_rng(seed)
+    scores = random.standard_normal((n, k))
+    shares = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+    labels = random.integers(0, k, n)
+    hot = np.eye(k)[labels]
+    if task == "regression":
+        error = random.uniform(0.1, 0.9, (n, k)) * random.choice([-1.0, 1.0], (n, k))
+        error[0] *= 3.0  # some errors beyond Huber's delta, none near it
+        error = np.where(np.abs(np.abs(error) - 1.0) < 0.1, 0.5, error)
+        y_true = random.uniform(0.5, 2.0, (n, k))
+        return y_true, y_true + error
+    if task == "positive":
+        return random.uniform(0.1, 3.0, (n, k)), random.uniform(0.1, 3.0, (n, k))
+    if task == "signs":
+        y_true = random.choice([-1.0, 1.0], (n, k))
+        margin = np.where(np.abs(scores * y_true - 1.0) < 0.1, 0.5, scores * y_true)
+        return y_true, margin * y_true
+    if task == "binary":
+        return (random.random((n, k)) < 0.5).astype("float64"), 1.0 / (1.0 + np.exp(-scores))
+    if task == "categorical":
+        return hot, shares
+    if task == "sparse":
+        return labels, shares
+    raise AssertionError(f"No example for the task {task!r}: add one here.")

@@ -1,0 +1,173 @@
+"""A contract for every layer in the registry, and what each one computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+import nnx
+from nnx.backend import namespace, to_numpy
+from nnx.layers import (
+    Activation,
+    Context,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    Input,
+    Layer,
+    Maxout,
+    Permute,
+    PReLU,
+    Rescaling,
+    Reshape,
+    Spec,
+    Weight,
+)
+from nnx.layers.dense import affine
+from nnx.registry import from_config, to_config
+
+#: An example of every registered layer, with a shape of samples that it takes.
+EXAMPLES = {
+    "activation": (Activation("tanh"), (3,)),
+    "dense": (Dense(4, "tanh"), (3,)),
+    "dropout": (Dropout(0.4), (5,)),
+    "flatten": (Flatten(), (2, 3)),
+    "gaussian_noise": (GaussianNoise(0.3), (4,)),
+    "input": (Input((3,)), (3,)),
+    "maxout": (Maxout(4, pieces=3), (3,)),
+    "permute": (Permute((2, 1)), (2, 3)),
+    "pre_lu": (PReLU("ones"), (3,)),
+    "rescaling": (Rescaling(0.5, 1.0), (3,)),
+    "reshape": (Reshape((3, -1)), (2, 3)),
+}
+NAMES = [entry.name for entry in nnx.layers.registry if entry.target.__module__.startswith("nnx.")]
+
+
+def run(layer, shape, backend, training=False):
+    spec = layer.spec(shape)
+    random = np.random.default_rng(0)
+    p = {w.name: backend.asarray(random.standard_normal(w.shape), dtype="float64") for w in spec.weights}
+    x = backend.asarray(random.standard_normal((6, *shape)), dtype="float64")
+    context = Context(training=training, seed=3, step=2)
+
+    def f(p, x):
+        return layer.forward(p, x, context) if layer.random else layer.forward(p, x)
+
+    return spec, p, x, f
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_contract(name, backend):
+    layer, shape = EXAMPLES[name]
+    spec, p, x, f = run(layer, shape, backend, training=True)
+    y = f(p, x)
+    assert tuple(y.shape) == (6, *spec.output_shape)
+    assert y.dtype == x.dtype
+    assert nnx.backend.device_of(y) == nnx.backend.device_of(x)
+    nnx.check_derivatives(f, p, x)
+    # with frozen randomness a layer is a function: the same step gives the same output
+    np.testing.assert_array_equal(to_numpy(f(p, x)), to_numpy(y))
+    assert from_config(to_config(layer)) == layer
+
+
+def test_every_layer_of_the_lectures_is_registered():
+    wanted = {
+        "dense",
+        "activation",
+        "dropout",
+        "gaussian_noise",
+        "flatten",
+        "reshape",
+        "permute",
+        "maxout",
+        "pre_lu",
+    }
+    assert wanted | {"rescaling", "input"} <= set(NAMES)
+    assert set(NAMES) == set(EXAMPLES)
+
+
+def test_affine_is_its_plain_body_and_bp2_to_bp4(backend):
+    arrays = [np.random.default_rng(i).standard_normal(s) for i, s in enumerate([(5, 3), (3, 2), (2,)])]
+    x, k, b = (backend.asarray(a, dtype="float64") for a in arrays)
+
+    def second(f):
+        def loss(x, k, b):
+            y = f(x, k, b)
+            return namespace(y).sum(y * y * y)
+
+        grads = nnx.grad(loss, argnums=(0, 1, 2))(x, k, b)
+        hvps = nnx.jvp(nnx.grad(loss, argnums=(0, 1, 2)), (x, k, b), (x, k, b))[1]
+        return [*grads, *hvps]
+
+    for a, c in zip(second(affine), second(affine.plain), strict=True):
+        np.testing.assert_allclose(to_numpy(a), to_numpy(c), rtol=1e-12)
+    delta = np.random.default_rng(9).standard_normal((5, 2))
+    gx, gk, gb = nnx.vjp(affine, x, k, b)[1](backend.asarray(delta, dtype="float64"))
+    np.testing.assert_allclose(to_numpy(gx), delta @ arrays[1].T, rtol=1e-13)
+    np.testing.assert_allclose(to_numpy(gk), arrays[0].T @ delta, rtol=1e-13)
+    np.testing.assert_allclose(to_numpy(gb), delta.sum(axis=0), rtol=1e-13)
+
+
+def test_dense_on_more_than_two_axes(backend):
+    layer = Dense(4)
+    spec, p, x, f = run(layer, (2, 3), backend)
+    assert spec.output_shape == (2, 4)
+    expected = to_numpy(x) @ to_numpy(p["kernel"]) + to_numpy(p["bias"])
+    np.testing.assert_allclose(to_numpy(f(p, x)), expected, rtol=1e-13)
+
+
+def test_maxout_takes_the_largest_piece(backend):
+    _, p, x, f = run(Maxout(2, pieces=3), (4,), backend)
+    z = to_numpy(x) @ to_numpy(p["kernel"]) + to_numpy(p["bias"])
+    np.testing.assert_allclose(to_numpy(f(p, x)), z.reshape(6, 2, 3).max(axis=-1), rtol=1e-13)
+
+
+def test_dropout_keeps_the_mean_and_scales(backend):
+    x = backend.asarray(np.ones((200, 500)), dtype="float32")
+    y = to_numpy(Dropout(0.2).forward({}, x, Context(training=True, seed=1)))
+    assert set(np.unique(y)) == {np.float32(0.0), np.float32(1.25)}
+    # 100 000 draws: the standard deviation of the kept share is 0.0013
+    assert abs((y > 0).mean() - 0.8) < 0.006
+    other = to_numpy(Dropout(0.2).forward({}, x, Context(training=True, seed=1, step=1)))
+    assert np.any(other != y)
+    np.testing.assert_array_equal(to_numpy(Dropout(0.2).forward({}, x, Context())), np.ones((200, 500)))
+
+
+def test_gaussian_noise_has_its_deviation(backend):
+    x = backend.asarray(np.zeros((100, 400)), dtype="float64")
+    y = to_numpy(GaussianNoise(0.5).forward({}, x, Context(training=True, seed=1)))
+    assert abs(y.std() - 0.5) < 0.01
+    assert abs(y.mean()) < 0.01
+
+
+def test_prelu_shares_its_slope_along_axes():
+    assert PReLU(shared_axes=(1,)).spec((4, 3)).weights[0].shape == (1, 3)
+    y = PReLU().forward({"alpha": np.asarray([0.1, 0.2])}, np.asarray([[-1.0, 2.0], [3.0, -4.0]]))
+    np.testing.assert_allclose(y, [[-0.1, 2.0], [3.0, -0.8]])
+
+
+@dataclass(frozen=True)
+class Quadratic(Layer):
+    units: int = 2
+    scale: float = field(default=1.0)
+
+    def spec(self, input_shape):
+        return Spec((self.units,), (Weight("a", (input_shape[-1], self.units), nnx.initializers.Ones()),))
+
+    def forward(self, p, x):
+        return self.scale * (x @ p["a"]) ** 2
+
+
+def test_a_layer_of_ones_own(tmp_path):
+    model = nnx.Sequential([Quadratic(3, input_shape=(2,)), Dense(1)])
+    assert model.predict(np.ones((1, 2), dtype="float32")).shape == (1, 1)
+    model.compile("sgd", "mse")
+    model.fit(np.ones((8, 2)), np.ones(8), verbose=0)
+    with pytest.raises(nnx.errors.OptionError, match="not registered"):
+        model.save(tmp_path / "m.safetensors")
+    nnx.layers.register()(Quadratic)
+    model.save(tmp_path / "m.safetensors")
+    assert nnx.load_model(tmp_path / "m.safetensors").layers[0].units == 3

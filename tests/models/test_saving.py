@@ -1,0 +1,164 @@
+"""Models in files: nothing is lost, nothing foreign is believed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import nnx
+from nnx.errors import FileFormatError, OptionError, ShapeError
+from nnx.layers import (
+    Activation,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    Input,
+    Maxout,
+    Permute,
+    PReLU,
+    Rescaling,
+    Reshape,
+)
+
+
+def trained(backend=None, optimizer="adam", epochs=2):
+    x, y = nnx.datasets.four_pixel_camera(96, seed=1)
+    x, y = x.reshape(-1, 4), nnx.utils.to_categorical(y, 4)
+    model = nnx.Sequential(
+        [
+            Input((4,)),
+            Rescaling(0.5, offset=0.1),
+            Dense(
+                6,
+                nnx.activations.LeakyReLU(negative_slope=0.3),
+                kernel_regularizer=nnx.regularizers.L1L2(1e-3, 1e-3),
+            ),
+            Dropout(0.3),
+            Dense(4, "softmax", name="top"),
+        ],
+        name="small",
+        seed=5,
+        backend=backend,
+    )
+    model.compile(
+        optimizer, nnx.losses.CategoricalCrossentropy(label_smoothing=0.1), metrics=["accuracy", "mse"]
+    )
+    model.fit(x, y, epochs=epochs, verbose=0)
+    return model, x, y
+
+
+def optimizers():
+    return [entry.name for entry in nnx.optimizers.registry]
+
+
+@pytest.mark.parametrize("optimizer", optimizers())
+def test_training_goes_on_bit_for_bit(optimizer, tmp_path):
+    model, x, y = trained(optimizer=optimizer)
+    model.save(tmp_path / "model.safetensors")
+    copy = nnx.load_model(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(copy.predict(x), model.predict(x))
+    assert copy.evaluate(x, y, verbose=0, return_dict=True) == model.evaluate(
+        x, y, verbose=0, return_dict=True
+    )
+    for m in (model, copy):
+        m.fit(x, y, epochs=3, verbose=0)
+    for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert copy.history.history == model.history.history
+
+
+def test_a_file_moves_between_backends(backend, tmp_path):
+    model, x, _ = trained()
+    model.save(tmp_path / "m.safetensors")
+    copy = nnx.load_model(tmp_path / "m.safetensors", backend=backend)
+    np.testing.assert_allclose(copy.predict(x), model.predict(x), rtol=1e-5, atol=1e-7)
+    copy.save(tmp_path / "n.safetensors")
+    again = nnx.load_model(tmp_path / "n.safetensors")
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_every_layer_is_saved_with_its_options(tmp_path):
+    model = nnx.Sequential(
+        [
+            Permute((2, 1), input_shape=(2, 3)),
+            Reshape((2, -1)),
+            Flatten(),
+            GaussianNoise(0.1),
+            Maxout(5, pieces=3, kernel_initializer="he_normal"),
+            PReLU(),
+            Dense(4, use_bias=False, kernel_constraint=nnx.constraints.MaxNorm(1.5), trainable=False),
+            Activation("gelu"),
+        ]
+    )
+    model.save(tmp_path / "m.safetensors")
+    copy = nnx.load_model(tmp_path / "m.safetensors")
+    assert [bound.layer for bound in copy.layers] == [bound.layer for bound in model.layers]
+    x = np.ones((2, 2, 3), dtype="float32")
+    np.testing.assert_array_equal(copy.predict(x), model.predict(x))
+
+
+def test_weights_alone(tmp_path):
+    model, x, _ = trained()
+    model.save_weights(tmp_path / "w.safetensors")
+    other, _, _ = trained(epochs=1)
+    other.load_weights(tmp_path / "w.safetensors")
+    np.testing.assert_array_equal(other.predict(x), model.predict(x))
+    with pytest.raises(FileFormatError, match="load_weights"):
+        nnx.load_model(tmp_path / "w.safetensors")
+    different = nnx.Sequential([Dense(3, input_shape=(4,))])
+    with pytest.raises(ShapeError, match="top/kernel"):
+        different.load_weights(tmp_path / "w.safetensors")
+
+
+def test_damaged_and_foreign_files(tmp_path):
+    model, _, _ = trained()
+    good = tmp_path / "m.safetensors"
+    model.save(good)
+    data = good.read_bytes()
+    bad = tmp_path / "bad.safetensors"
+    for content in (b"", data[: len(data) // 2], b"\x00" * 64, b"PK\x03\x04 a zip"):
+        bad.write_bytes(content)
+        with pytest.raises(FileFormatError, match=r"bad\.safetensors"):
+            nnx.load_model(bad)
+    from safetensors.numpy import save_file
+
+    save_file({"x": np.ones(2)}, str(bad))
+    with pytest.raises(FileFormatError, match="did not write"):
+        nnx.load_model(bad)
+    save_file({"x": np.ones(2)}, str(bad), metadata={"nnx": json.dumps({"format": 99})})
+    with pytest.raises(FileFormatError, match="format 99"):
+        nnx.load_model(bad)
+    save_file(
+        {"x": np.ones(2)},
+        str(bad),
+        metadata={"nnx": json.dumps({"format": 1, "layers": [{"kind": "layer"}]})},
+    )
+    with pytest.raises((FileFormatError, OptionError)):
+        nnx.load_model(bad)
+    with pytest.raises(FileNotFoundError, match="no file"):
+        nnx.load_model(tmp_path / "absent.safetensors")
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    model, _, _ = trained()
+    path = tmp_path / "m.safetensors"
+    model.save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        model.save(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_what_cannot_be_saved_is_named(tmp_path):
+    model = nnx.Sequential([Dense(2, activation=lambda z: z * 2.0, input_shape=(3,))])
+    with pytest.raises(OptionError, match="not registered"):
+        model.save(tmp_path / "m.safetensors")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OptionError, match=r"m\.safetensors"):
+        model.save(tmp_path / "m.h5")

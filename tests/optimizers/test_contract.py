@@ -1,0 +1,201 @@
+"""What every registered optimizer keeps; a new one is tested by being registered."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import tripwire
+
+import nnx
+from nnx import optimizers
+from nnx.backend import namespace, to_numpy
+from nnx.optimizers import FunctionProblem
+from nnx.parameters import Layout
+from nnx.registry import from_config, to_config
+
+ENTRIES = list(optimizers.registry)
+LAYOUT = Layout(("dense/kernel", "dense/bias"), ((4, 2), (2,)))
+START = np.linspace(-1.0, 2.0, 10)
+OPTIONS = {
+    "plain": {},
+    "everything": {
+        "weight_decay": 0.01,
+        "exclude_from_weight_decay": ("bias",),
+        "clipvalue": 0.5,
+        "use_ema": True,
+        "ema_momentum": 0.9,
+        "ema_overwrite_frequency": 3,
+        "mask": ("kernel", "bias"),
+    },
+    "clipnorm": {"clipnorm": 0.3},
+    "global_clipnorm": {"global_clipnorm": 0.3},
+}
+
+each_optimizer = pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: e.class_name)
+each_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+
+
+def quadratic(backend, dtype="float64"):
+    """½ Σ aᵢ(wᵢ − cᵢ)² with known minimum; gives the problem and weights that the caller owns."""
+    a = backend.asarray(np.linspace(0.5, 3.0, 10), dtype=dtype)
+    c = backend.asarray(np.cos(np.arange(10.0)), dtype=dtype)
+
+    def f(w):
+        return 0.5 * namespace(w).sum(a * (w - c) * (w - c))
+
+    w = backend.xp.asarray(backend.asarray(START, dtype=dtype), copy=True)
+    return FunctionProblem(f, LAYOUT), w
+
+
+def steps(optimizer, problem, w, state, count):
+    for _ in range(count):
+        w, state, info = optimizer.step(problem, w, state)
+    return w, state, info
+
+
+@each_optimizer
+def test_the_cost_of_a_convex_quadratic_falls_on_every_backend_without_waiting_for_it(entry, backend):
+    problem, w = quadratic(backend)
+    optimizer = entry.create()
+    state, before = optimizer.init(problem, w), float(to_numpy(problem.f(w)))
+    quiet = backend.name == "array_api_strict" and not entry.facts.get("reads_the_cost")
+    with tripwire.no_reads() if quiet else nullcontext():
+        same, state, info = steps(optimizer, problem, w, state, 20)
+    assert same is w
+    assert state.step == 20
+    assert info.learning_rate >= 0.0
+    assert float(to_numpy(problem.f(w))) < before
+
+
+@each_optimizer
+@each_option
+def test_every_backend_takes_the_same_way(entry, options, backend):
+    problem, w = quadratic(backend)
+    reference, v = quadratic(nnx.backend.make_backend("numpy"))
+    optimizer = entry.create(**options)
+    steps(optimizer, problem, w, optimizer.init(problem, w), 20)
+    steps(optimizer, reference, v, optimizer.init(reference, v), 20)
+    # the same operations in the same order; what is left is how each library rounds sums and roots
+    np.testing.assert_allclose(to_numpy(w), v, rtol=1e-12)
+
+
+@each_optimizer
+@each_option
+def test_single_precision_stays_single(entry, options, backend):
+    problem, w = quadratic(backend, "float32")
+    optimizer = entry.create(**options)
+    w, state, info = steps(optimizer, problem, w, optimizer.init(problem, w), 3)
+    float32 = backend.adapter.dtype("float32")
+    assert w.dtype == float32
+    assert info.point.gradient.dtype == float32
+    assert all(x.dtype == float32 for x in state.vectors().values())
+
+
+@each_optimizer
+@each_option
+def test_training_goes_on_bit_for_bit_from_a_saved_state(entry, options, backend):
+    optimizer = entry.create(**options)
+    problem, w = quadratic(backend, "float32")
+    w, state, _ = steps(optimizer, problem, w, optimizer.init(problem, w), 4)
+    state.learning_rate = optimizer.rate(state) * 0.5
+    saved = {name: np.array(to_numpy(x)) for name, x in state.vectors().items()}
+    numbers, weights = state.numbers(), np.array(to_numpy(w))
+    assert all(type(x) in (int, float) for x in numbers.values())
+    w, state, _ = steps(optimizer, problem, w, state, 5)
+
+    again = backend.xp.asarray(backend.asarray(weights), copy=True)
+    restored = optimizer.restore(problem, again, saved, numbers)
+    again, restored, _ = steps(optimizer, problem, again, restored, 5)
+    np.testing.assert_array_equal(to_numpy(again), to_numpy(w))
+    assert restored.numbers() == state.numbers()
+    assert restored.vectors().keys() == state.vectors().keys()
+    for name, x in restored.vectors().items():
+        np.testing.assert_array_equal(to_numpy(x), to_numpy(state.vectors()[name]))
+
+
+@each_optimizer
+@each_option
+def test_blocks_and_threads_change_nothing(entry, options, monkeypatch):
+    n = 2 * 65536 + 40  # more than the NumPy adapter does in one thread, with a short last block
+    rng = np.random.default_rng(1)
+    a, start = rng.uniform(0.5, 3.0, n), rng.standard_normal(n)
+    problem = FunctionProblem(lambda w: 0.5 * np.sum(a * w * w), Layout(("kernel", "bias"), ((n - 9,), (9,))))
+    optimizer, ends = entry.create(**options), []
+    for block in (65536, 1 << 30):
+        monkeypatch.setattr("nnx.backend.numpy_adapter._BLOCK", block)
+        w = start.copy()
+        steps(optimizer, problem, w, optimizer.init(problem, w), 2)
+        ends.append(w)
+    assert not np.array_equal(ends[0], start)
+    # vector instructions and the rest of a loop may round differently
+    np.testing.assert_allclose(*ends, rtol=1e-14)
+
+
+@each_optimizer
+@each_option
+def test_a_vector_without_weights_is_no_accident(entry, options):
+    problem = FunctionProblem(lambda w: np.sum(w * w), Layout(("kernel", "bias"), ((0,), (0, 3))))
+    optimizer, w = entry.create(**options), np.zeros(0)
+    w, state, _ = steps(optimizer, problem, w, optimizer.init(problem, w), 2)
+    assert (w.shape, state.step) == ((0,), 2)
+
+
+@each_optimizer
+@each_option
+def test_what_a_file_says_makes_the_same_optimizer(entry, options):
+    optimizer = entry.create(**options)
+    assert from_config(to_config(optimizer)) == optimizer
+    assert hash(from_config(to_config(optimizer))) == hash(optimizer)
+
+
+@each_optimizer
+def test_it_is_known_by_its_names(entry):
+    for name in (entry.name, entry.class_name, entry.class_name.lower(), *entry.aliases):
+        assert optimizers.get(name) == entry.target()
+    assert getattr(optimizers, entry.class_name) is entry.target
+    assert entry.class_name in dir(optimizers)
+
+
+@each_optimizer
+def test_it_says_its_equation_and_its_source(entry):
+    assert "w ←" in entry.facts["formula"] or "rule" in entry.facts["formula"]
+    assert entry.facts["source"]
+    assert "Source" in entry.target.__doc__ or "same as" in entry.target.__doc__
+
+
+@each_optimizer
+def test_the_learning_rate_of_the_state_replaces_its_own(entry):
+    problem, w = quadratic(nnx.backend.make_backend("numpy"))
+    optimizer = entry.create()
+    state = optimizer.init(problem, w)
+    state.learning_rate = 0.125
+    assert optimizer.step(problem, w, state)[2].learning_rate == 0.125
+    for wrong in (-1.0, float("nan"), float("inf")):
+        state.learning_rate = wrong
+        with pytest.raises(nnx.errors.OptionError, match=r"state\.learning_rate"):
+            optimizer.step(problem, w, state)
+
+
+def test_a_new_optimizer_needs_one_class_and_nothing_else():
+    from dataclasses import dataclass
+
+    registry = optimizers.registry
+    entries, names = dict(registry._entries), dict(registry._names)
+    try:
+
+        @optimizers.register(formula="w ← w − η·sign(g)", source="a test")
+        @dataclass(frozen=True)
+        class SignDescent(optimizers.FirstOrder):
+            @property
+            def rule(self):
+                return lambda xp, w, g, eta: (w - eta * xp.sign(g),)
+
+        assert optimizers.SignDescent is SignDescent
+        problem, w = quadratic(nnx.backend.make_backend("numpy"))
+        optimizer = optimizers.get("sign_descent")
+        optimizer.step(problem, w, optimizer.init(problem, w))
+        assert set(np.round(np.abs(w - START), 12)) == {0.01}
+    finally:
+        registry._entries, registry._names = entries, names
