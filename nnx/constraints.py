@@ -1,37 +1,50 @@
-"""Projections that keep weights where they may be, after every step. Names and defaults are those of Keras."""
+"""Room 2: constraints on weights, applied after every step: pure functions from weights to weights."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from nnx.backend import namespace
+from nnx.errors import OptionError
 from nnx.registry import Registry
 
+Array = Any
+Axis = int | tuple[int, ...]
+
+#: Declared with each: ``formula`` (LaTeX) and ``use``, in one line.
 registry = Registry("constraint")
-register = registry.register
 
-#: Keras' ``epsilon()``: a norm of 0 divides by this.
-_EPSILON = 1e-7
+_EPSILON = 1e-7  # Keras' epsilon(), in the denominator
 
 
-@registry.register(formula=r"w \min(1, c/\|w\|)")
-def max_norm(w: Any, *, max_value: float = 2.0, axis: Any = 0) -> Any:
-    """``w`` with every norm along ``axis`` (0: the weights into one unit) at most ``max_value``.
-
-    Source: N. Srivastava et al., JMLR 15 (2014), section 5.1.
-
-    >>> nnx.constraints.MaxNorm(1.0)(np.asarray([[3.0, 0.3], [4.0, 0.4]]))
-    array([[0.6, 0.3],
-           [0.8, 0.4]])
-    """
-    norm = _norm(w, axis)
+def _scaled(w: Array, axis: Axis, length: Any) -> Array:
+    """``w`` with its vectors along ``axis`` given the lengths ``length(xp, norms)``."""
     xp = namespace(w)
-    return w * (xp.minimum(norm, max_value) / xp.maximum(norm, _EPSILON))
+    norms = xp.sqrt(xp.sum(w * w, axis=axis if isinstance(axis, int) else tuple(axis), keepdims=True))
+    return w * (length(xp, norms) / (norms + _EPSILON))
 
 
-@registry.register(formula=r"\max(w, 0)")
-def non_neg(w: Any) -> Any:
-    """``w`` with negative numbers replaced by 0.
+@registry.register(
+    formula=r"w \, \min(1, m / \lVert w \rVert)", use="With dropout: large weights are cut down."
+)
+def max_norm(w: Array, *, max_value: float = 2, axis: Axis = 0) -> Array:
+    """``w`` with the vectors along ``axis`` (0: the weights into one neuron) no longer than ``max_value``.
+
+    Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15
+    (2014), section 5.1.
+
+    >>> nnx.constraints.MaxNorm(5.0)(np.asarray([[6.0, 1.0], [8.0, 1.0]])).round(6)
+    array([[3., 1.],
+           [4., 1.]])
+    """
+    if not max_value >= 0.0:
+        raise OptionError(f"max_norm needs max_value ≥ 0, got {max_value!r}.")
+    return _scaled(w, axis, lambda xp, norms: xp.minimum(norms, float(max_value)))
+
+
+@registry.register(formula=r"\max(w, 0)", use="Weights that are amounts.")
+def non_neg(w: Array) -> Array:
+    """``w`` with 0 in place of negative numbers.
 
     >>> nnx.constraints.NonNeg()(np.asarray([-1.0, 2.0]))
     array([0., 2.])
@@ -39,46 +52,46 @@ def non_neg(w: Any) -> Any:
     return namespace(w).maximum(w, 0.0)
 
 
-@registry.register(formula=r"w/\|w\|")
-def unit_norm(w: Any, *, axis: Any = 0) -> Any:
-    """``w`` with every norm along ``axis`` equal to 1.
+@registry.register(formula=r"w / \lVert w \rVert", use="Directions: all neurons weigh the same.")
+def unit_norm(w: Array, *, axis: Axis = 0) -> Array:
+    """``w`` with the vectors along ``axis`` of length 1 (a zero vector stays zero).
 
-    >>> np.round(nnx.constraints.UnitNorm()(np.asarray([[3.0], [4.0]])), 6)
-    array([[0.6],
-           [0.8]])
+    >>> nnx.constraints.UnitNorm()(np.asarray([[3.0, 0.0], [4.0, 0.0]])).round(6)
+    array([[0.6, 0. ],
+           [0.8, 0. ]])
     """
-    return w / (_norm(w, axis) + _EPSILON)
+    return _scaled(w, axis, lambda xp, norms: xp.ones_like(norms))
 
 
-@registry.register(formula=r"w\,(\rho\,\mathrm{clip}(\|w\|) + (1-\rho)\|w\|)/\|w\|")
+@registry.register(
+    formula=r"w \, (r \operatorname{clip}(\lVert w \rVert, m, M) / \lVert w \rVert + 1 - r)",
+    use="Lengths kept between two bounds, strictly (r = 1) or little by little.",
+)
 def min_max_norm(
-    w: Any, *, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Any = 0
-) -> Any:
-    """``w`` with every norm along ``axis`` moved by ``rate`` (1: all the way) into [min_value, max_value].
+    w: Array, *, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Axis = 0
+) -> Array:
+    """``w`` with the lengths along ``axis`` moved into [min_value, max_value], the share ``rate`` of the way.
 
-    >>> np.round(nnx.constraints.MinMaxNorm(1.0, 2.0)(np.asarray([[0.3], [0.4]])), 6)
-    array([[0.6],
-           [0.8]])
+    >>> nnx.constraints.MinMaxNorm(1.0, 2.0)(np.asarray([[3.0, 0.5], [4.0, 0.0]])).round(6)
+    array([[1.2, 1. ],
+           [1.6, 0. ]])
     """
-    xp = namespace(w)
-    norm = _norm(w, axis)
-    wanted = rate * xp.minimum(xp.maximum(norm, min_value), max_value) + (1.0 - rate) * norm
-    return w * (wanted / (norm + _EPSILON))
+    if not 0.0 <= min_value <= max_value:
+        raise OptionError(
+            f"min_max_norm needs 0 ≤ min_value ≤ max_value, got {min_value!r} and {max_value!r}."
+        )
+    if not 0.0 <= rate <= 1.0:
+        raise OptionError(f"min_max_norm needs a rate from 0 to 1, got {rate!r}.")
+
+    def length(xp: Any, norms: Array) -> Array:
+        inside = xp.minimum(xp.maximum(norms, float(min_value)), float(max_value))
+        return rate * inside + (1.0 - rate) * norms
+
+    return _scaled(w, axis, length)
 
 
-def _norm(w: Any, axis: Any) -> Any:
-    xp = namespace(w)
-    axis = tuple(axis) if isinstance(axis, list) else axis
-    return xp.sqrt(xp.sum(w * w, axis=axis, keepdims=True))
-
-
-def get(spec: Any) -> Any:
-    """The constraint that a name, a class name, a function or a configuration stands for."""
-    return registry.get(spec)
-
-
-def __getattr__(name: str) -> Any:
-    return registry.factory(name)
+get = registry.get
+__getattr__ = registry.factory
 
 
 def __dir__() -> list[str]:

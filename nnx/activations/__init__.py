@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx.activations.base import registry
 from nnx.activations.bounded import hard_sigmoid, hard_tanh, sigmoid, softsign, sparse_sigmoid, tanh
 from nnx.activations.exponentials import celu, elu, exponential, log_sigmoid, selu, softplus
 from nnx.activations.gates import erf, gelu, glu, hard_silu, mish, silu
 from nnx.activations.rectifiers import leaky_relu, linear, relu, relu6, sparse_plus
-from nnx.activations.registry import registry
 from nnx.activations.shrinkage import hard_shrink, soft_shrink, tanh_shrink
 from nnx.activations.vectors import log_softmax, softmax
 

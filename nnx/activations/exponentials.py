@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.activations.registry import registry
+from nnx.activations.base import registry
 from nnx.autodiff import fused
 from nnx.backend import namespace
 from nnx.errors import OptionError

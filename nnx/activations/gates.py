@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from nnx.activations.base import FAR, registry
 from nnx.activations.bounded import hard_sigmoid, sigmoid
 from nnx.activations.exponentials import softplus
-from nnx.activations.registry import FAR, registry
 from nnx.autodiff import fused
 from nnx.backend import adapter_of, namespace
 from nnx.errors import ShapeError

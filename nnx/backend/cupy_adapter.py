@@ -86,7 +86,7 @@ class CupyAdapter(Adapter):
         scalars: tuple[float, ...] = (),
     ) -> None:
         if function not in self._fused:
-            self._fused[function] = cupy.fuse(partial(function, cupy), kernel_name="nnx_update")
+            self._fused[function] = cupy.fuse(kernel_name="nnx_update")(partial(function, cupy))
         for target, value in zip(write, self._fused[function](*read, *scalars), strict=True):
             target[...] = value
 

@@ -39,7 +39,6 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.close()
-        self._bar = Bar()
         self._pending = ""
         self._shown = -math.inf
         self._due = time.perf_counter() + REFRESH if can_be_redrawn() else math.inf

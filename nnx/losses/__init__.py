@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx.losses.base import registry
 from nnx.losses.crossentropies import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -17,7 +18,6 @@ from nnx.losses.crossentropies import (
 )
 from nnx.losses.hinges import categorical_hinge, hinge, squared_hinge
 from nnx.losses.reduction import class_weights, reduce
-from nnx.losses.registry import registry
 from nnx.losses.regression import (
     cosine_similarity,
     huber,

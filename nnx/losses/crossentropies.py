@@ -8,8 +8,8 @@ from nnx.activations import log_softmax, sigmoid
 from nnx.autodiff import fused
 from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
+from nnx.losses.base import EPSILON, registry
 from nnx.losses.reduction import mean
-from nnx.losses.registry import EPSILON, registry
 from nnx.losses.shapes import class_numbers, matched
 
 Array = Any

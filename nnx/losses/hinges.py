@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx.losses.base import registry
 from nnx.losses.reduction import mean
-from nnx.losses.registry import registry
 from nnx.losses.shapes import matched
 
 Array = Any

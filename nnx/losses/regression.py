@@ -7,8 +7,8 @@ from typing import Any
 
 from nnx.autodiff import fused
 from nnx.backend import namespace
+from nnx.losses.base import EPSILON, registry
 from nnx.losses.reduction import mean, weights_like
-from nnx.losses.registry import EPSILON, registry
 from nnx.losses.shapes import matched
 
 Array = Any

@@ -13,7 +13,7 @@ from typing import Any
 
 from nnx import losses
 from nnx.errors import UnknownName
-from nnx.metrics.accuracy import (
+from nnx.metrics.accuracies import (
     accuracy,
     binary_accuracy,
     categorical_accuracy,

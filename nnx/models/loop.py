@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nnx.backend import Stream, philox, to_numpy
@@ -98,7 +98,7 @@ def train(
     """Trains ``model`` for the given epochs; an error or Ctrl-C leaves it with its last good weights."""
     problem = model._problem()
     terminate = any(isinstance(c, TerminateOnNaN) for c in callbacks)
-    with deferred_interrupt() as pressed:
+    with deferred_interrupt() as pressed, closing(callbacks):
         callbacks.on_train_begin()
         for epoch in epochs:
             if model.stop_training:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -127,7 +127,8 @@ class Network:
             p = {s.name: (trained if s.trained else fixed)[s.number] for s in self.slots[i]}
             try:
                 if layer.random:
-                    x = layer.forward(p, x, replace(context, index=i))  # type: ignore[call-arg]
+                    own = Context(context.training, context.seed, context.step, i)
+                    x = layer.forward(p, x, own)  # type: ignore[call-arg]
                 elif linear and i == last:
                     x = layer.preactivation(p, x)  # type: ignore[attr-defined]
                 else:

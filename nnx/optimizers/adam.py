@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnx.optimizers.averages import mean, mean_square
 from nnx.optimizers.first_order import FirstOrder, Rule, registry
 from nnx.optimizers.options import LearningRate, flag, fraction, number
 from nnx.optimizers.problem import Problem
@@ -15,59 +16,30 @@ Array = Any
 
 
 def adam(
-    xp: Any,
-    w: Array,
-    g: Array,
-    m: Array,
-    s: Array,
-    alpha: float,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
-) -> tuple[Array, ...]:
+    xp: Any, w: Array, g: Array, m: Array, s: Array,
+    alpha: float, gain_1: float, gain_2: float, epsilon: float,
+) -> tuple[Array, ...]:  # fmt: skip
     """The rule m ← β₁m + (1−β₁)g;  s ← β₂s + (1−β₂)g²;  w ← w − αm/(√s + ε)."""
-    m = beta_1 * m
-    m += (1.0 - beta_1) * g
-    s = beta_2 * s
-    s += (1.0 - beta_2) * (g * g)
-    root = xp.sqrt(s)
-    root += epsilon
-    step = alpha * m
-    step /= root
-    return w - step, m, s
+    m, s = mean(m, g, gain_1), mean_square(s, g, gain_2)
+    return w - _quotient(xp, alpha * m, s, epsilon), m, s
 
 
 def amsgrad(
     xp: Any, w: Array, g: Array, m: Array, s: Array, top: Array,
-    alpha: float, beta_1: float, beta_2: float, epsilon: float,
+    alpha: float, gain_1: float, gain_2: float, epsilon: float,
 ) -> tuple[Array, ...]:  # fmt: skip
     """The rule m ← β₁m + (1−β₁)g;  s ← β₂s + (1−β₂)g²;  ŝ ← max(ŝ, s);  w ← w − αm/(√ŝ + ε)."""
-    m = beta_1 * m
-    m += (1.0 - beta_1) * g
-    s = beta_2 * s
-    s += (1.0 - beta_2) * (g * g)
+    m, s = mean(m, g, gain_1), mean_square(s, g, gain_2)
     top = xp.maximum(top, s)
-    root = xp.sqrt(top)
-    root += epsilon
-    step = alpha * m
-    step /= root
-    return w - step, m, s, top
+    return w - _quotient(xp, alpha * m, top, epsilon), m, s, top
 
 
 def adamax(
-    xp: Any,
-    w: Array,
-    g: Array,
-    m: Array,
-    u: Array,
-    alpha: float,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
-) -> tuple[Array, ...]:
+    xp: Any, w: Array, g: Array, m: Array, u: Array,
+    alpha: float, gain_1: float, beta_2: float, epsilon: float,
+) -> tuple[Array, ...]:  # fmt: skip
     """The rule m ← β₁m + (1−β₁)g;  u ← max(β₂u, |g|);  w ← w − αm/(u + ε)."""
-    m = beta_1 * m
-    m += (1.0 - beta_1) * g
+    m = mean(m, g, gain_1)
     u = xp.maximum(beta_2 * u, xp.abs(g))
     step = alpha * m
     step /= u + epsilon
@@ -76,19 +48,21 @@ def adamax(
 
 def nadam(
     xp: Any, w: Array, g: Array, m: Array, s: Array,
-    of_m: float, of_g: float, correction: float, beta_1: float, beta_2: float, epsilon: float,
+    of_m: float, of_g: float, correction: float, gain_1: float, gain_2: float, epsilon: float,
 ) -> tuple[Array, ...]:  # fmt: skip
     """The rule m ← β₁m + (1−β₁)g;  s ← β₂s + (1−β₂)g²;  w ← w − (a·m + b·g)/(√(cs) + ε)."""
-    m = beta_1 * m
-    m += (1.0 - beta_1) * g
-    s = beta_2 * s
-    s += (1.0 - beta_2) * (g * g)
-    root = xp.sqrt(correction * s)
+    m, s = mean(m, g, gain_1), mean_square(s, g, gain_2)
+    look_ahead = of_m * m
+    look_ahead += of_g * g
+    return w - _quotient(xp, look_ahead, correction * s, epsilon), m, s
+
+
+def _quotient(xp: Any, step: Array, s: Array, epsilon: float) -> Array:
+    """The step/(√s + ε); ``step`` is overwritten."""
+    root = xp.sqrt(s)
     root += epsilon
-    step = of_m * m
-    step += of_g * g
     step /= root
-    return w - step, m, s
+    return step
 
 
 @registry.register(
@@ -126,7 +100,7 @@ class Adam(FirstOrder):
     def scalars(self, rate: float, state: State) -> tuple[float, ...]:
         t = state.step + 1
         alpha = rate * math.sqrt(1.0 - self.beta_2**t) / (1.0 - self.beta_1**t)
-        return alpha, self.beta_1, self.beta_2, self.epsilon
+        return alpha, 1.0 - self.beta_1, 1.0 - self.beta_2, self.epsilon
 
 
 @registry.register(
@@ -191,7 +165,7 @@ class Adamax(FirstOrder):
 
     def scalars(self, rate: float, state: State) -> tuple[float, ...]:
         alpha = rate / (1.0 - self.beta_1 ** (state.step + 1))
-        return alpha, self.beta_1, self.beta_2, self.epsilon
+        return alpha, 1.0 - self.beta_1, self.beta_2, self.epsilon
 
 
 @registry.register(
@@ -232,4 +206,5 @@ class Nadam(FirstOrder):
         now, after = (self.beta_1 * (1.0 - 0.5 * 0.96**i) for i in (t, t + 1))
         product = state.values["momentum_product"] = state.values["momentum_product"] * now
         of_m, of_g = rate * after / (1.0 - product * after), rate * (1.0 - now) / (1.0 - product)
-        return of_m, of_g, 1.0 / (1.0 - self.beta_2**t), self.beta_1, self.beta_2, self.epsilon
+        correction = 1.0 / (1.0 - self.beta_2**t)
+        return of_m, of_g, correction, 1.0 - self.beta_1, 1.0 - self.beta_2, self.epsilon

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nnx.optimizers.averages import mean, mean_square
 from nnx.optimizers.first_order import FirstOrder, Rule, registry
 from nnx.optimizers.options import LearningRate, flag, fraction, number
 from nnx.optimizers.state import State
@@ -22,35 +23,30 @@ def adagrad(xp: Any, w: Array, g: Array, s: Array, eta: float, epsilon: float) -
 
 
 def adadelta(
-    xp: Any, w: Array, g: Array, s: Array, u: Array, eta: float, rho: float, epsilon: float
+    xp: Any, w: Array, g: Array, s: Array, u: Array, eta: float, gain: float, epsilon: float
 ) -> tuple[Array, ...]:
     """The rule s ← ρs + (1−ρ)g²;  Δ = −√(u + ε)/√(s + ε)·g;  u ← ρu + (1−ρ)Δ²;  w ← w + ηΔ."""
-    s = rho * s
-    s += (1.0 - rho) * (g * g)
+    s = mean_square(s, g, gain)
     delta = xp.sqrt((u + epsilon) / (s + epsilon))
     delta *= g  # −Δ
-    u = rho * u
-    u += (1.0 - rho) * (delta * delta)
-    return w - eta * delta, s, u
+    return w - eta * delta, s, mean_square(u, delta, gain)
 
 
 def rmsprop(
-    xp: Any, w: Array, g: Array, s: Array, eta: float, rho: float, epsilon: float
+    xp: Any, w: Array, g: Array, s: Array, eta: float, gain: float, epsilon: float
 ) -> tuple[Array, ...]:
     """The rule s ← ρs + (1−ρ)g²;  w ← w − ηg/√(s + ε)."""
-    s = rho * s
-    s += (1.0 - rho) * (g * g)
+    s = mean_square(s, g, gain)
     step = eta * g
     step /= xp.sqrt(s + epsilon)
     return w - step, s
 
 
 def rmsprop_with_momentum(
-    xp: Any, w: Array, g: Array, s: Array, m: Array, eta: float, rho: float, epsilon: float, beta: float
+    xp: Any, w: Array, g: Array, s: Array, m: Array, eta: float, gain: float, epsilon: float, beta: float
 ) -> tuple[Array, ...]:
     """The rule s ← ρs + (1−ρ)g²;  m ← βm + ηg/√(s + ε);  w ← w − m."""
-    s = rho * s
-    s += (1.0 - rho) * (g * g)
+    s = mean_square(s, g, gain)
     step = eta * g
     step /= xp.sqrt(s + epsilon)
     m = beta * m
@@ -59,31 +55,28 @@ def rmsprop_with_momentum(
 
 
 def rmsprop_centered(
-    xp: Any, w: Array, g: Array, s: Array, a: Array, eta: float, rho: float, epsilon: float
+    xp: Any, w: Array, g: Array, s: Array, a: Array, eta: float, gain: float, epsilon: float
 ) -> tuple[Array, ...]:
     """The rule s ← ρs + (1−ρ)g²;  a ← ρa + (1−ρ)g;  w ← w − ηg/√(s − a² + ε)."""
-    step, s, a = _centered(xp, g, s, a, eta, rho, epsilon)
+    step, s, a = _centered(xp, g, s, a, eta, gain, epsilon)
     return w - step, s, a
 
 
 def rmsprop_centered_with_momentum(
     xp: Any, w: Array, g: Array, s: Array, a: Array, m: Array,
-    eta: float, rho: float, epsilon: float, beta: float,
+    eta: float, gain: float, epsilon: float, beta: float,
 ) -> tuple[Array, ...]:  # fmt: skip
     """The rule s ← ρs + (1−ρ)g²;  a ← ρa + (1−ρ)g;  m ← βm + ηg/√(s − a² + ε);  w ← w − m."""
-    step, s, a = _centered(xp, g, s, a, eta, rho, epsilon)
+    step, s, a = _centered(xp, g, s, a, eta, gain, epsilon)
     m = beta * m
     m += step
     return w - m, s, a, m
 
 
 def _centered(
-    xp: Any, g: Array, s: Array, a: Array, eta: float, rho: float, epsilon: float
+    xp: Any, g: Array, s: Array, a: Array, eta: float, gain: float, epsilon: float
 ) -> tuple[Array, Array, Array]:
-    s = rho * s
-    s += (1.0 - rho) * (g * g)
-    a = rho * a
-    a += (1.0 - rho) * g
+    s, a = mean_square(s, g, gain), mean(a, g, gain)
     # A variance is never negative, but its difference form can round below −ε, and its root would be NaN.
     variance = xp.maximum(s - a * a, 0.0)
     step = eta * g
@@ -150,7 +143,7 @@ class Adadelta(FirstOrder):
         return {"accumulated_grad": 0.0, "accumulated_delta_var": 0.0}
 
     def scalars(self, rate: float, state: State) -> tuple[float, ...]:
-        return rate, self.rho, self.epsilon
+        return rate, 1.0 - self.rho, self.epsilon
 
 
 _RMSPROP: dict[tuple[bool, bool], Rule] = {
@@ -194,5 +187,5 @@ class RMSprop(FirstOrder):
         return {"velocity": 0.0} | average | ({"momentum": 0.0} if self.momentum else {})
 
     def scalars(self, rate: float, state: State) -> tuple[float, ...]:
-        scalars = rate, self.rho, self.epsilon
+        scalars = rate, 1.0 - self.rho, self.epsilon
         return (*scalars, self.momentum) if self.momentum else scalars

@@ -17,10 +17,10 @@ from nnx.optimizers.state import State
 Array = Any
 
 
-def move_with_momentum(xp: Any, w: Array, g: Array, m: Array, eta: float, keep: float) -> tuple[Array, ...]:
+def move_with_momentum(xp: Any, w: Array, g: Array, m: Array, step: float, keep: float) -> tuple[Array, ...]:
     """The rule m ← μm − η(1−μ)g;  w ← w + m."""
     m = keep * m
-    m -= (eta * (1.0 - keep)) * g
+    m -= step * g
     return w + m, m
 
 
@@ -87,7 +87,8 @@ class AdaptiveLearningRate(FirstOrder):
         return state
 
     def scalars(self, rate: float, state: State) -> tuple[float, ...]:
-        return rate, 0.0 if state.values["fresh"] else self.momentum
+        keep = 0.0 if state.values["fresh"] else self.momentum
+        return rate * (1.0 - keep), keep
 
     def step(self, problem: Problem, w: Array, state: State) -> tuple[Array, State, Info]:
         """As in the base class; with ``info.accepted`` False, ``w`` is as it was."""

@@ -16,7 +16,8 @@ from nnx.optimizers.update import make_plan
 from nnx.registry import Registry
 
 Array = Any
-#: A rule: (xp, w, g, *slots, *watched, *scalars) → (w, *slots). Elementwise, in standard calls, no branches.
+#: A rule: (xp, w, g, *slots, *watched, *scalars) → (w, *slots). Elementwise, in standard calls, no branches,
+#: and no arithmetic between two scalars (see averages.py).
 Rule = Callable[..., tuple[Array, ...]]
 
 registry = Registry("optimizer")

@@ -18,16 +18,9 @@ Array = Any
 
 
 def irprop_minus(
-    xp: Any,
-    w: Array,
-    g: Array,
-    last: Array,
-    delta: Array,
-    less: float,
-    more: float,
-    least: float,
-    most: float,
-) -> tuple[Array, ...]:
+    xp: Any, w: Array, g: Array, last: Array, delta: Array,
+    less: float, more: float, least: float, most: float,
+) -> tuple[Array, ...]:  # fmt: skip
     """Δ ← Δ·η⁺ where g kept its sign, Δ·η⁻ where it changed (there g ← 0);  w ← w − sign(g)Δ."""
     g, delta = _adapt(xp, g, last, delta, less, more, least, most)[:2]
     return w - xp.sign(g) * delta, g, delta
@@ -73,7 +66,8 @@ class Rprop(FirstOrder):
     Δ starts from ``learning_rate``. Where g has the sign of the last step, Δ ← Δ·η⁺; where the sign changed,
     Δ ← Δ·η⁻, the weight stays and its g counts as 0 in the next step. ``etas`` is (η⁻, η⁺), ``step_sizes``
     the limits of Δ. Meaning and arguments are PyTorch's; its Rprop is what the literature calls iRprop⁻.
-    Needs gradients without noise: the whole data set as one batch. Their size does not matter.
+    Needs gradients without noise: the whole data set as one batch. Their size does not matter, nor does a
+    learning rate that is changed later on.
     Further options: :class:`nnx.optimizers.FirstOrder`.
     Sources: M. Riedmiller, H. Braun, ICNN 1993, 586–591; C. Igel, M. Hüsken, "Improving the Rprop learning
     algorithm", NC 2000, 115–121, algorithm iRprop⁻.

@@ -32,7 +32,7 @@ class Update:
     masked: bool = False  # vector: True where weights move
     excluded: bool = False  # vector: True where weights decay
     averaged: bool = False  # vector: the average; last of the own scalars: how much of it is kept
-    bounded: bool = False  # scalar: the bound of clipping by value
+    bounded: bool = False  # scalars: the bounds of clipping by value, upper and lower
     decayed: bool = False  # scalar: what part of a weight decays
 
     def __call__(self, xp: Any, w: Array, g: Array, *rest: Any) -> tuple[Array, ...]:
@@ -41,14 +41,14 @@ class Update:
         decays: Array = next(given) if self.excluded else None
         average: Array = next(given) if self.averaged else None
         vectors = [next(given) for _ in range(self.rule_vectors)]
-        bound: Any = next(given) if self.bounded else None
+        bound, below = (next(given), next(given)) if self.bounded else (None, None)
         decay: Any = next(given) if self.decayed else None
         keep: Any = next(given) if self.averaged else None
 
         if self.masked:
             g = xp.where(moves, g, 0.0)
         if self.bounded:
-            g = xp.maximum(xp.minimum(g, bound), -bound)
+            g = xp.maximum(xp.minimum(g, bound), below)
         start = w
         if self.excluded:
             start = xp.where(decays, w - decay * w, w)
@@ -58,7 +58,7 @@ class Update:
         if self.masked:
             moved = xp.where(moves, moved, w)
         if self.averaged:
-            return moved, *slots, keep * average + (1.0 - keep) * moved
+            return moved, *slots, moved + keep * (average - moved)
         return moved, *slots
 
 
@@ -84,7 +84,8 @@ class Plan:
         """The own scalars of :class:`Update`."""
         decay = None if self.decay is None else self.decay * rate
         keep = None if self.ema_momentum is None else self.ema_momentum if step else 0.0
-        return tuple(s for s in (self.bound, decay, keep) if s is not None)
+        below = None if self.bound is None else -self.bound
+        return tuple(s for s in (self.bound, below, decay, keep) if s is not None)
 
     def clipped(self, g: Array) -> Array:
         """The gradient g·limit/max(‖g‖, limit), piece by piece."""

@@ -1,12 +1,15 @@
-"""Targets and outputs for each task of losses and metrics, with nothing near a kink."""
+"""Targets and outputs for each task of losses and metrics, and what several test files ask."""
 
 from __future__ import annotations
+
+import inspect
+from typing import Any
 
 import numpy as np
 
 
 def example(task, n=6, k=3, seed=0):
-    """``(y_true, y_pred)`` as NumPy arrays: float64, class numbers as int64."""
+    """``(y_true, y_pred)`` as NumPy arrays: float64, class numbers as int64; nothing lies near a kink."""
     random = np.random.default_rng(seed)
     scores = random.standard_normal((n, k))
     shares = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
@@ -31,3 +34,13 @@ def example(task, n=6, k=3, seed=0):
     if task == "sparse":
         return labels, shares
     raise AssertionError(f"No example for the task {task!r}: add one here.")
+
+
+def same_defaults(ours: Any, theirs: Any) -> None:
+    """Every option that a function or class has here stands in Keras too, with the same default."""
+    own = inspect.signature(ours).parameters.values()
+    options = {p.name: p.default for p in own if p.default is not p.empty and p.name != "random"}
+    expected = {name: p.default for name, p in inspect.signature(theirs).parameters.items()}
+    if expected.get("name", "") is None:  # the name that Keras then makes itself
+        expected["name"] = options.get("name")
+    assert options == {name: expected[name] for name in options}

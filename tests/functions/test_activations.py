@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from functions.targets import same_defaults
 
 import nnx
 from nnx import activations
@@ -206,6 +207,11 @@ def test_options_mean_what_they_mean_in_keras(name, options, keras):
     expected = theirs(torch, lambda t: getattr(keras.activations, name)(t, **options), x)
     agree(name, ours(chosen, x), expected)
     nnx.check_derivatives(chosen, x[:, :4])
+
+
+@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+def test_defaults_are_those_of_keras(entry, keras):
+    same_defaults(entry.target, getattr(keras.activations, entry.name))
 
 
 def test_keras_names_all_work(keras):

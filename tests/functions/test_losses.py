@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from functions.targets import example
+from functions.targets import example, same_defaults
 
 import nnx
 from nnx import activations, losses
@@ -310,6 +310,11 @@ def test_crossentropy_of_logits_equals_pytorch():
         torch, lambda t, p: functional.cross_entropy(p, t, reduction="none", label_smoothing=0.2), labels, z
     )
     agree(ours(smooth, hot, z), expected)
+
+
+@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+def test_defaults_are_those_of_keras(entry, keras):
+    same_defaults(entry.target, getattr(keras.losses, entry.name))
 
 
 def test_keras_names_all_work(keras):

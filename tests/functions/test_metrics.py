@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import tripwire
-from functions.targets import example
+from functions.targets import example, same_defaults
 
 from nnx import losses, metrics
 from nnx.backend import device_of, namespace, to_numpy
@@ -214,6 +214,13 @@ def test_accuracy_chooses_as_keras_does(y_true, y_pred, keras):
     theirs = get_metric("accuracy", y, p)
     theirs.update_state(y, p)
     assert value(metrics.get("accuracy"), y, p) == pytest.approx(float(theirs.result()))
+
+
+@pytest.mark.parametrize(
+    "entry", **by_name([e for e in ENTRIES if e.name not in ("accuracy", "confusion_matrix")])
+)
+def test_defaults_are_those_of_keras(entry, keras):
+    same_defaults(entry.target, getattr(keras.metrics, entry.class_name))
 
 
 def test_keras_names_all_work(keras):

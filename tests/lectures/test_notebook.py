@@ -49,11 +49,11 @@ def run(text: str, backend: str, tmp_path: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch", "array_api_strict", "array_api_strict:device1"])
-def test_the_cells_run_on_small_data(backend, tmp_path):
-    pytest.importorskip(backend.split(":")[0])
+@pytest.mark.parametrize("library", ["numpy", "torch", "array_api_strict", "array_api_strict:device1"])
+def test_the_cells_run_on_small_data(library, tmp_path):
+    pytest.importorskip(library.split(":")[0])
     pytest.importorskip("sklearn")
-    out = run(SMALL_DATA + smaller(NOTEBOOK.read_text(encoding="utf-8")), backend, tmp_path)
+    out = run(SMALL_DATA + smaller(NOTEBOOK.read_text(encoding="utf-8")), library, tmp_path)
     assert "[-4, -4, 3]" in out
     assert "[0.3932238664829637, -0.5898357997244456]" in out
     assert "669,706" in out

@@ -133,6 +133,48 @@ def test_blocks_and_threads_change_nothing(entry, options, monkeypatch):
     np.testing.assert_allclose(*ends, rtol=1e-14)
 
 
+class Lone(float):
+    """A number that takes part in arithmetic with arrays only."""
+
+    def _with(self, other):
+        if isinstance(other, int | float):
+            raise AssertionError("a rule computed with two scalars: cupy.fuse does that in half precision")
+        return NotImplemented
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _with
+    __pow__ = __rpow__ = _with
+
+    def __neg__(self):
+        return self._with(0.0)
+
+
+@each_optimizer
+@each_option
+def test_a_rule_is_pure_and_computes_with_arrays(entry, options, monkeypatch):
+    # pure: it can be compiled, and run block by block, since it writes to nothing that it was given
+    problem, w = quadratic(nnx.backend.make_backend("numpy"))
+    optimizer, calls = entry.create(**options), []
+
+    def map_inplace(function, read, write, scalars):
+        calls.append(function)
+        for array in (read := tuple(np.array(x) for x in read)):
+            array.flags.writeable = False
+        results = function(np, *read, *map(Lone, scalars))
+        assert all(type(x) is float for x in scalars)
+        assert len(results) == len(write)
+        for target, result in zip(write, results, strict=True):
+            assert (result.shape, result.dtype) == (target.shape, target.dtype)
+            target[...] = result
+
+    monkeypatch.setattr(nnx.backend.adapter_of(w), "map_inplace", map_inplace)
+    steps(optimizer, problem, w, optimizer.init(problem, w), 3)
+    assert len(set(calls)) == 1  # one function, so that it is compiled once
+    again, v = quadratic(nnx.backend.make_backend("numpy"))
+    same = entry.create(**options)
+    steps(same, again, v, same.init(again, v), 1)
+    assert len(set(calls)) == 1  # and another optimizer with these options has it as well
+
+
 @each_optimizer
 @each_option
 def test_a_vector_without_weights_is_no_accident(entry, options):

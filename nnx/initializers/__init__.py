@@ -1,0 +1,59 @@
+"""Room 2: initial weights. Each is called ``initializer(shape, random)`` and returns a host float64 array.
+
+``random`` is a ``numpy.random.Generator`` (a model hands out its own, from its seed); None means one with a
+new seed. The option ``seed=``, as in Keras, makes an initializer return the same numbers at every call,
+whatever ``random`` is. Initial weights are drawn on the host, so they are the same on every array library.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnx.initializers.base import registry
+from nnx.initializers.constants import constant, identity, ones, zeros
+from nnx.initializers.directions import nguyen_widrow, orthogonal
+from nnx.initializers.distributions import random_normal, random_uniform, truncated_normal
+from nnx.initializers.scaling import (
+    fans,
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    lecun_uniform,
+    variance_scaling,
+)
+
+__all__ = [
+    "constant",
+    "fans",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "nguyen_widrow",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "registry",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
+]
+
+get = registry.get
+
+
+def __getattr__(name: str) -> Any:
+    """``HeNormal`` → the maker of ``he_normal`` with options; also what was registered later."""
+    own = [entry.target for entry in registry if entry.name == name]
+    return own[0] if own else registry.factory(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *registry.class_names()})

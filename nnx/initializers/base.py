@@ -1,0 +1,26 @@
+"""The registry of initializers, and where their random numbers come from.
+
+Declared with each: ``formula``, LaTeX of the distribution, and ``use``, in one line.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnx.backend import Stream, make_backend, next_seed
+from nnx.backend.philox import WEIGHTS, generator
+from nnx.registry import Registry
+
+registry = Registry("initializer")
+
+
+def source(random: Any, seed: int | None) -> Any:
+    """The generator to draw from: that of ``seed`` if there is one, else ``random``, else a new one."""
+    if seed is not None:
+        return generator(Stream(seed, WEIGHTS))
+    return generator(Stream(next_seed(), WEIGHTS)) if random is None else random
+
+
+def host() -> Any:
+    """The namespace of the host's arrays: what a generator gives belongs to it."""
+    return make_backend("numpy").xp

@@ -1,0 +1,57 @@
+"""Initial weights without chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnx.errors import ShapeError
+from nnx.initializers.base import host, registry
+
+Array = Any
+Shape = Sequence[int]
+
+
+@registry.register("zero", formula="0", use="Biases.")
+def zeros(shape: Shape, random: Any = None) -> Array:
+    """An array of zeros.
+
+    >>> nnx.initializers.zeros((2,))
+    array([0., 0.])
+    """
+    return constant(shape, random, value=0.0)
+
+
+@registry.register("one", formula="1", use="Scales.")
+def ones(shape: Shape, random: Any = None) -> Array:
+    """An array of ones.
+
+    >>> nnx.initializers.ones((2,))
+    array([1., 1.])
+    """
+    return constant(shape, random, value=1.0)
+
+
+@registry.register(formula="c", use="Weights that are known. All weights of a layer equal: they stay equal.")
+def constant(shape: Shape, random: Any = None, *, value: float = 0.0) -> Array:
+    """An array filled with ``value``.
+
+    >>> nnx.initializers.Constant(0.5)((2,))
+    array([0.5, 0.5])
+    """
+    xp = host()
+    return xp.full(tuple(shape), float(value), dtype=xp.float64)
+
+
+@registry.register("IdentityInitializer", formula=r"g \, \delta_{ij}", use="Recurrent weights.")
+def identity(shape: Shape, random: Any = None, *, gain: float = 1.0) -> Array:
+    """The identity matrix times ``gain``; raises :class:`nnx.errors.ShapeError` for other than two axes.
+
+    >>> nnx.initializers.identity((2, 2))
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    if len(shape) != 2:
+        raise ShapeError(f"identity makes matrices, asked for shape {tuple(shape)}.")
+    xp = host()
+    return gain * xp.eye(*shape, dtype=xp.float64)

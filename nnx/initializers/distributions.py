@@ -1,0 +1,67 @@
+"""Initial weights drawn from a distribution that is given outright."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnx.errors import OptionError
+from nnx.initializers.base import host, registry, source
+
+Array = Any
+Shape = Sequence[int]
+
+
+@registry.register("uniform", formula=r"U(a, b)", use="Weights of small networks.")
+def random_uniform(
+    shape: Shape, random: Any = None, *, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
+) -> Array:
+    """Numbers drawn evenly from [minval, maxval).
+
+    >>> w = nnx.initializers.RandomUniform(0.0, 2.0, seed=1)((1000,))
+    >>> bool(0 <= w.min() and w.max() < 2), round(float(w.mean()))
+    (True, 1)
+    """
+    if not minval <= maxval:
+        raise OptionError(f"random_uniform needs minval ≤ maxval, got {minval!r} and {maxval!r}.")
+    return source(random, seed).uniform(minval, maxval, tuple(shape))
+
+
+@registry.register("normal", formula=r"N(\mu, \sigma^2)", use="Weights of small networks.")
+def random_normal(
+    shape: Shape, random: Any = None, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
+) -> Array:
+    """Numbers of the normal distribution with the given mean and standard deviation.
+
+    >>> nnx.initializers.RandomNormal(stddev=0.1, seed=1)((1000,)).std().round(1)
+    np.float64(0.1)
+    """
+    _need_spread(stddev)
+    return source(random, seed).normal(mean, stddev, tuple(shape))
+
+
+@registry.register(
+    formula=r"N(\mu, \sigma^2) \text{ within } \mu \pm 2\sigma", use="As normal, without outliers."
+)
+def truncated_normal(
+    shape: Shape, random: Any = None, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
+) -> Array:
+    """Normal numbers, drawn again where they are more than two ``stddev`` away from ``mean``.
+
+    Their standard deviation is therefore only 0.88·stddev.
+
+    >>> w = nnx.initializers.TruncatedNormal(stddev=1.0, seed=1)((1000,))
+    >>> bool(abs(w).max() <= 2.0)
+    True
+    """
+    _need_spread(stddev)
+    draw, xp = source(random, seed), host()
+    x = draw.standard_normal(tuple(shape))
+    while count := int(xp.count_nonzero(outside := xp.abs(x) > 2.0)):
+        x[outside] = draw.standard_normal(count)
+    return mean + stddev * x
+
+
+def _need_spread(stddev: float) -> None:
+    if not stddev >= 0.0:
+        raise OptionError(f"A standard deviation must be a number ≥ 0, got stddev={stddev!r}.")

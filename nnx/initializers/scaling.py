@@ -1,0 +1,142 @@
+"""Initial weights whose variance keeps signals from growing or fading from layer to layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from nnx.errors import OptionError
+from nnx.initializers.base import registry, source
+from nnx.initializers.distributions import random_normal, random_uniform, truncated_normal
+
+# The standard deviation of a standard normal distribution that is cut off at ±2.
+_TRUNCATED = 0.87962566103423978
+
+Array = Any
+Shape = Sequence[int]
+
+
+def fans(shape: Shape) -> tuple[float, float]:
+    """``(fan_in, fan_out)``: how many numbers go into an output, and out of an input, of a kernel.
+
+    A matrix is (in, out), a convolution's kernel (*window, in, out), as in Keras.
+
+    >>> nnx.initializers.fans((3, 3, 16, 32))
+    (144, 288)
+    """
+    if len(shape) < 2:
+        n = shape[0] if shape else 1
+        return n, n
+    window = math.prod(shape[:-2])
+    return window * shape[-2], window * shape[-1]
+
+
+@registry.register(formula=r"\operatorname{var} = s / \text{fan}", use="What the six below are made of.")
+def variance_scaling(
+    shape: Shape,
+    random: Any = None,
+    *,
+    scale: float = 1.0,
+    mode: str = "fan_in",
+    distribution: str = "truncated_normal",
+    seed: int | None = None,
+) -> Array:
+    """Numbers with mean 0 and variance ``scale`` / fan, so that signals keep their size from layer to layer.
+
+    ``mode``: the fan is "fan_in", "fan_out" or their mean "fan_avg", see :func:`fans`. ``distribution``:
+    "truncated_normal" (or "normal"), "untruncated_normal" or "uniform". Raises
+    :class:`nnx.errors.OptionError` for others, and for a ``scale`` that is not positive.
+
+    >>> w = nnx.initializers.VarianceScaling(2.0, "fan_in", "uniform", seed=1)((600, 4))
+    >>> bool(abs(w).max() <= 0.1)
+    True
+    """
+    if not scale > 0.0:
+        raise OptionError(f"variance_scaling needs scale > 0, got {scale!r}.")
+    fan_in, fan_out = fans(shape)
+    fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}.get(mode)
+    if fan is None:
+        raise OptionError(f"variance_scaling: mode is 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}.")
+    variance, draw = scale / max(1.0, fan), source(random, seed)
+    if distribution == "uniform":
+        limit = math.sqrt(3.0 * variance)
+        return random_uniform(shape, draw, minval=-limit, maxval=limit)
+    if distribution in ("truncated_normal", "normal"):
+        return truncated_normal(shape, draw, stddev=math.sqrt(variance) / _TRUNCATED)
+    if distribution == "untruncated_normal":
+        return random_normal(shape, draw, stddev=math.sqrt(variance))
+    raise OptionError(
+        "variance_scaling: distribution is 'truncated_normal', 'untruncated_normal' or 'uniform', "
+        f"got {distribution!r}."
+    )
+
+
+@registry.register(
+    formula=r"U(-l, l), \; l = \sqrt{6 / (n_{in} + n_{out})}", use="tanh, sigmoid, softmax; the default."
+)
+def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+    """Uniform numbers with variance 2/(fan_in + fan_out).
+
+    Source: X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010, equation 16.
+
+    >>> w = nnx.initializers.glorot_uniform((2, 4))
+    >>> w.shape, bool(abs(w).max() <= 1.0)
+    ((2, 4), True)
+    """
+    return variance_scaling(shape, random, mode="fan_avg", distribution="uniform", seed=seed)
+
+
+@registry.register(formula=r"N(0, 2 / (n_{in} + n_{out}))", use="tanh, sigmoid, softmax.")
+def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+    """Truncated normal numbers with variance 2/(fan_in + fan_out); source as :func:`glorot_uniform`.
+
+    >>> nnx.initializers.glorot_normal((2, 4)).shape
+    (2, 4)
+    """
+    return variance_scaling(shape, random, mode="fan_avg", seed=seed)
+
+
+@registry.register(formula=r"U(-l, l), \; l = \sqrt{6 / n_{in}}", use="relu and its relatives.")
+def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+    """Uniform numbers with variance 2/fan_in; source as :func:`he_normal`.
+
+    >>> bool(abs(nnx.initializers.he_uniform((6, 4))).max() <= 1.0)
+    True
+    """
+    return variance_scaling(shape, random, scale=2.0, distribution="uniform", seed=seed)
+
+
+@registry.register(formula=r"N(0, 2 / n_{in})", use="relu and its relatives.")
+def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+    """Truncated normal numbers with variance 2/fan_in.
+
+    Source: K. He et al., "Delving deep into rectifiers", ICCV 2015, equation 10.
+
+    >>> nnx.initializers.he_normal((6, 4)).shape
+    (6, 4)
+    """
+    return variance_scaling(shape, random, scale=2.0, seed=seed)
+
+
+@registry.register(formula=r"U(-l, l), \; l = \sqrt{3 / n_{in}}", use="selu.")
+def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+    """Uniform numbers with variance 1/fan_in; source as :func:`lecun_normal`.
+
+    >>> bool(abs(nnx.initializers.lecun_uniform((3, 4))).max() <= 1.0)
+    True
+    """
+    return variance_scaling(shape, random, distribution="uniform", seed=seed)
+
+
+@registry.register(formula=r"N(0, 1 / n_{in})", use="selu.")
+def lecun_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+    """Truncated normal numbers with variance 1/fan_in.
+
+    Source: Y. LeCun et al., "Efficient BackProp", in Neural Networks: Tricks of the Trade, 1998, section 4.6.
+
+    >>> nnx.initializers.lecun_normal((6, 4)).shape
+    (6, 4)
+    """
+    return variance_scaling(shape, random, seed=seed)
