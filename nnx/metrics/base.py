@@ -78,7 +78,8 @@ class MeanOf(Metric):
         values = self.function(y_true, y_pred)
         xp = namespace(values, y_pred)
         if values.dtype != y_pred.dtype and not xp.isdtype(values.dtype, "real floating"):
-            values = xp.astype(values, y_pred.dtype)
+            floating = xp.isdtype(y_pred.dtype, "real floating")
+            values = xp.astype(values, y_pred.dtype if floating else xp.float32)
         return sums(xp, values, sample_weight, y_pred.shape[0] if y_pred.ndim else 1)
 
     def result(self, statistics: Array) -> Any:
