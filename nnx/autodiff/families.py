@@ -24,7 +24,7 @@ from typing import Any
 from nnx.autodiff.array import Traced
 from nnx.autodiff.trace import Tape, backward
 
-Pull = Callable[[Any, Any], Sequence[Any]]
+Pull = Callable[..., Sequence[Any]]
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
@@ -69,7 +69,14 @@ def along(axis: int, part: Any) -> tuple[Any, ...]:
     return (slice(None),) * axis + (part, ...)
 
 
-class Elementwise:
+class Rule:
+    """Base of the families."""
+
+    #: Whether the pullback takes a third argument: arrays (or None) to compute cotangents into.
+    fills = False
+
+
+class Elementwise(Rule):
     """y = f(x). The derivative is ``d(xp, x)``, or ``d(xp, y)`` if ``of_result``."""
 
     def __init__(self, name: str, d: Callable[..., Any], *, of_result: bool = False) -> None:
@@ -83,7 +90,7 @@ class Elementwise:
         return tangents[0] * self.d(xp, answer if self.of_result else values[0])
 
 
-class ElementwisePair:
+class ElementwisePair(Rule):
     """y = f(x1, x2) with broadcasting; the partial derivatives are ``d(xp, y, x1, x2)``."""
 
     def __init__(self, name: str, d1: Callable[..., Any], d2: Callable[..., Any]) -> None:
@@ -106,7 +113,7 @@ class ElementwisePair:
         return broadcast_like(xp, terms[0] if len(terms) == 1 else terms[0] + terms[1], answer)
 
 
-class Reduction:
+class Reduction(Rule):
     """y = f(x, axis=, keepdims=); ``d(xp, x, y, axis, **options)`` is ∂y/∂x, with y's axes kept.
 
     ``axis`` arrives as given, and the derivative broadcasts against ``x``.
@@ -137,7 +144,7 @@ def _split(kwargs: Any) -> tuple[Any, bool, dict[str, Any]]:
     return options.pop("axis", None), options.pop("keepdims", False), options
 
 
-class Linear:
+class Linear(Rule):
     """``apply(xp, x, *rest, **options)`` is linear in x; ``transpose(xp, g, x_shape, *rest, **options)``."""
 
     def __init__(self, name: str, apply: Callable[..., Any], transpose: Callable[..., Any]) -> None:
@@ -151,7 +158,7 @@ class Linear:
         return self.apply(xp, tangents[0], *values[1:], **kwargs)
 
 
-class JointlyLinear:
+class JointlyLinear(Rule):
     """Linear in all of its differentiable arguments together.
 
     ``transpose(xp, g, i, shapes, values, **options)`` is the cotangent of argument i before
@@ -188,7 +195,7 @@ def _zero(xp: Any, x: Any) -> Any:
     return xp.zeros_like(x) if hasattr(x, "shape") else 0.0
 
 
-class Bilinear:
+class Bilinear(Rule):
     """``apply(xp, x1, x2, **options)`` is linear in each argument.
 
     ``transposes[i](xp, g, other, shape_i, **options)`` is the cotangent of argument i before unbroadcasting.
@@ -220,22 +227,26 @@ class Bilinear:
         return broadcast_like(xp, total, answer)
 
 
-class Fused:
+class Fused(Rule):
     """A function with a hand-written pullback ``reverse(xp, g, needs, answer, *args, **options)``.
 
     ``needs[i]`` says whether argument i is differentiated; ``reverse`` returns one cotangent per
     argument (None where not needed). The tangent is the transpose of the pullback, which is linear
-    in ``g``: so forward mode needs no rule of its own.
+    in ``g``: so forward mode needs no rule of its own. With ``fills``, ``needs[i]`` may also be an array to
+    compute the cotangent into.
     """
 
-    def __init__(self, name: str, reverse: Callable[..., Sequence[Any]]) -> None:
-        self.name, self.reverse = name, reverse
+    def __init__(self, name: str, reverse: Callable[..., Sequence[Any]], fills: bool = False) -> None:
+        self.name, self.reverse, self.fills = name, reverse, fills
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
-        needs = tuple(i in argnums for i in range(len(values)))
         reverse = self.reverse
 
-        def pull(xp: Any, g: Any) -> list[Any]:
+        def pull(xp: Any, g: Any, places: Any = None) -> list[Any]:
+            needs: list[Any] = [False] * len(values)
+            for k, i in enumerate(argnums):
+                place = None if places is None else places[k]
+                needs[i] = True if place is None else place
             cotangents = reverse(xp, g, needs, answer, *values, **kwargs)
             return [cotangents[i] for i in argnums]
 

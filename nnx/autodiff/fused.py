@@ -38,14 +38,18 @@ class _ElementwiseWithOptions(Elementwise):
 
 
 def fused(
-    *, derivative: Callable[..., Any] | None = None, reverse: Callable[..., Any] | None = None
+    *,
+    derivative: Callable[..., Any] | None = None,
+    reverse: Callable[..., Any] | None = None,
+    fills: bool = False,
 ) -> Callable[[Callable[..., Any]], FusedFunction]:
     """Decorator that gives a function of arrays a hand-written derivative.
 
     ``derivative(xp, x, y, **options)`` is dy/dx of a function ``y = f(x, **options)`` that works number by
     number; it serves forward and reverse mode. ``reverse(xp, g, needs, y, *args, **options)`` returns one
     cotangent per argument of any function (None where ``needs[i]`` is false); forward mode is its transpose.
-    Write them in ``xp`` and operators only, then derivatives of any order follow.
+    Write them in ``xp`` and operators only, then derivatives of any order follow. With ``fills``, ``needs[i]`` may be
+    an array instead of True: a place for ``xp.matmul_into``.
 
     >>> @nnx.autodiff.fused(derivative=lambda xp, x, y: 3.0 * x * x)
     ... def cube(x):
@@ -58,7 +62,7 @@ def fused(
 
     def wrap(function: Callable[..., Any]) -> FusedFunction:
         name = function.__name__
-        rule = Fused(name, reverse) if reverse else _ElementwiseWithOptions(name, derivative)  # type: ignore[arg-type]
+        rule = Fused(name, reverse, fills) if reverse else _ElementwiseWithOptions(name, derivative)  # type: ignore[arg-type]
         return FusedFunction(function, rule)
 
     return wrap

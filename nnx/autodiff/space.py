@@ -51,6 +51,7 @@ def space_over(adapter: Adapter) -> Any:
     # The standard passes the arrays of concat and stack as a list, a rule sees them one by one.
     for name in ("concat", "stack"):
         setattr(space, "joined_" + name, bind(RULES[name], _one_by_one(getattr(base, name)), space))
+    space.matmul_into = lambda a, b, place: a @ b
     for name in ("positions", "device_of", "element_count"):
         setattr(space, name, getattr(base, name))
     for short, name in _OPERATORS.items():
@@ -110,6 +111,11 @@ def raw_namespace(adapter: Adapter) -> Any:
         out[key] = g
         return out
 
+    def matmul_into(a: Any, b: Any, place: Any) -> Any:
+        """a @ b, computed into the array ``place`` if it is one and the library can."""
+        return a @ b if place is True else adapter.matmul_into(a, b, place)
+
+    base.matmul_into = matmul_into
     base.positions, base.scatter_add, base.scatter = positions, scatter_add, scatter
     base.device_of, base.element_count = device_of, math.prod
     return base

@@ -22,14 +22,24 @@ _indices = count()
 class Node:
     """One recorded operation: its parents, and how a cotangent of its result reaches them."""
 
-    __slots__ = ("index", "nested", "parents", "pull", "space")
+    __slots__ = ("fills", "index", "nested", "parents", "place", "pull", "space")
 
-    def __init__(self, parents: Sequence[Node], pull: Any, space: Any, nested: bool) -> None:
+    def __init__(
+        self,
+        parents: Sequence[Node],
+        pull: Any,
+        space: Any,
+        nested: bool,
+        fills: bool = False,
+        place: Any = None,
+    ) -> None:
         self.index = next(_indices)
         self.parents = parents
         self.pull = pull
         self.space = space
         self.nested = nested
+        self.fills = fills  #: whether ``pull`` can compute into its parents' places
+        self.place = place  #: of a leaf: the array that its cotangent may be computed into
 
 
 class Tape:
@@ -41,19 +51,27 @@ class Tape:
         self.level = next(_levels)
         self.open = True
 
-    def leaf(self, value: Any, space: Any) -> Traced:
-        """``value`` as an array with respect to which derivatives are taken."""
-        return Traced(value, self, Node((), None, space, False), space)
+    def leaf(self, value: Any, space: Any, place: Any = None) -> Traced:
+        """``value`` as an array with respect to which derivatives are taken.
+
+        Its cotangent may be computed right into the array ``place``, where a rule can do that.
+        """
+        return Traced(value, self, Node((), None, space, False, False, place), space)
 
     def record(
-        self, rule: Any, answer: Any, args: Sequence[Any], values: Sequence[Any], kwargs: Any, space: Any
+        self,
+        rule: Any,
+        answer: Any,
+        argnums: Sequence[int],
+        marks: Sequence[Node],
+        values: Sequence[Any],
+        kwargs: Any,
+        space: Any,
     ) -> Traced:
         if not self.open:
             raise escaped()
-        argnums = [i for i, a in enumerate(args) if type(a) is Traced and a.trace is self]
         pull = rule.pull(argnums, answer, values, kwargs)
-        node = Node([args[i].mark for i in argnums], pull, space, type(answer) is Traced)
-        return Traced(answer, self, node, space)
+        return Traced(answer, self, Node(marks, pull, space, type(answer) is Traced, rule.fills), space)
 
 
 class Dual:
@@ -66,13 +84,18 @@ class Dual:
         self.open = True
 
     def record(
-        self, rule: Any, answer: Any, args: Sequence[Any], values: Sequence[Any], kwargs: Any, space: Any
+        self,
+        rule: Any,
+        answer: Any,
+        argnums: Sequence[int],
+        marks: Sequence[Any],
+        values: Sequence[Any],
+        kwargs: Any,
+        space: Any,
     ) -> Traced:
         if not self.open:
             raise escaped()
-        argnums = [i for i, a in enumerate(args) if type(a) is Traced and a.trace is self]
-        tangents = [args[i].mark for i in argnums]
-        return Traced(answer, self, rule.push(space, argnums, tangents, answer, values, kwargs), space)
+        return Traced(answer, self, rule.push(space, argnums, marks, answer, values, kwargs), space)
 
 
 def escaped() -> DerivativeError:
@@ -102,7 +125,12 @@ def backward(seeds: Sequence[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
             wanted[index] = g
             continue
         xp = node.space if node.nested or type(g) is Traced else node.space.base
-        for parent, cotangent in zip(node.parents, node.pull(xp, g), strict=True):
+        if node.fills:
+            places = [None if p.index in pending else p.place for p in node.parents]
+            cotangents = node.pull(xp, g, places)
+        else:
+            cotangents = node.pull(xp, g)
+        for parent, cotangent in zip(node.parents, cotangents, strict=True):
             j = parent.index
             if j in pending:
                 pending[j] = (parent, pending[j][1] + cotangent)
@@ -128,16 +156,21 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
 
     def call(*args: Any, **kwargs: Any) -> Any:
         trace = None
-        own = space
         for a in args:
             if type(a) is Traced and (trace is None or a.trace.level > trace.level):
-                trace = a.trace
-                if own is None:
-                    own = a.space
+                trace, own = a.trace, space or a.space
         if trace is None:
             return function(*args, **kwargs)
-        values = [a.value if type(a) is Traced and a.trace is trace else a for a in args]
-        return trace.record(rule, call(*values, **kwargs), args, values, kwargs, own)
+        argnums, marks, values, deeper = [], [], list(args), False
+        for i, a in enumerate(args):
+            if type(a) is Traced:
+                if a.trace is trace:
+                    argnums.append(i)
+                    marks.append(a.mark)
+                    values[i] = a = a.value
+                deeper = deeper or type(a) is Traced
+        answer = call(*values, **kwargs) if deeper else function(*values, **kwargs)
+        return trace.record(rule, answer, argnums, marks, values, kwargs, own)
 
     call.__name__ = getattr(function, "__name__", rule.name)
     call.__doc__ = getattr(function, "__doc__", None)

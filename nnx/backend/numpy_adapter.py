@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from functools import cache
 from typing import Any
 
 import array_api_compat.numpy as xp
 import numpy as np
 
-from nnx.backend import philox
+from nnx.backend import kernels, philox
 from nnx.backend.reference import Adapter, Array, apart
 from nnx.errors import OptionError
 
-# Numbers in one block of an update: its temporaries then stay in the second-level cache.
-_BLOCK = 1 << 16
+#: From this length on, a loop compiled by Numba (where it is installed) repays its compilation.
+_WORTH_COMPILING = 1 << 17
 
 
 class NumpyAdapter(Adapter):
@@ -48,6 +44,9 @@ class NumpyAdapter(Adapter):
     ) -> Array:
         return philox.keep_mask(stream, rate, tuple(shape), np.dtype(dtype).type)
 
+    def positive_keep_mask(self, stream: philox.Stream, rate: float, z: Array) -> Array:
+        return philox.keep_mask(stream, rate, z.shape, z.dtype.type, among=z > 0)
+
     def map_inplace(
         self,
         function: Callable[..., tuple[Array, ...]],
@@ -56,48 +55,22 @@ class NumpyAdapter(Adapter):
         scalars: tuple[float, ...] = (),
     ) -> None:
         n = read[0].shape[0]
-
-        def run(start: int, stop: int) -> None:
-            for a in range(start, stop, _BLOCK):
-                part = slice(a, min(a + _BLOCK, stop))
-                given = [x[part] for x in read]
-                results = apart(np, function(np, *given, *scalars), given)
-                for target, value in zip(write, results, strict=True):
-                    target[part] = value
-
-        if n <= 2 * _BLOCK or _cores() < 2:
-            run(0, n)
+        recording = kernels.record(function, len(read), len(scalars)) if n > kernels.BLOCK else None
+        if recording is None:
+            results = apart(np, function(np, *read, *scalars), read)
+            for target, value in zip(write, results, strict=True):
+                target[...] = value
             return
-        # NumPy lets go of the interpreter's lock inside each operation: two threads share the work.
-        # The other one works in this context too (np.errstate is part of it).
-        middle = n // 2 // _BLOCK * _BLOCK
-        other = _pool(os.getpid()).submit(copy_context().run, run, 0, middle)
-        try:
-            run(middle, n)
-        finally:
-            other.result()
+        targets = tuple(next((j for j, x in enumerate(read) if x is out), None) for out in write)
+        kernel = kernels.compiled(recording, targets) if n >= _WORTH_COMPILING else None
+        (kernel or kernels.blockwise(recording, targets, write[0].dtype))(read, write, scalars)
 
-    def pack(self, pieces: Sequence[Array], out: Array) -> None:
-        start = 0
-        for piece in pieces:
-            stop = start + piece.size
-            out[start:stop].reshape(piece.shape)[...] = piece
-            start = stop
+    def matmul_into(self, a: Array, b: Array, out: Array) -> Array:
+        return np.matmul(a, b, out=out)
 
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
         # mode="clip" lets NumPy write into `out` directly; the indices are the loop's own and valid.
         return x.take(index, axis=0, out=out, mode="clip")
-
-
-@cache
-def _pool(process: int) -> ThreadPoolExecutor:
-    # One for each process: a fork copies the object without its thread, and would wait for ever.
-    return ThreadPoolExecutor(1, thread_name_prefix="nnx-update")
-
-
-@cache
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load() -> Adapter:

@@ -47,12 +47,19 @@ def normal(stream: Stream, shape: tuple[int, ...]) -> np.ndarray:
     return both[:n].reshape(shape)
 
 
-def keep_mask(stream: Stream, rate: float, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """0 with probability ``rate`` (to 2⁻¹⁶), else 1/(1 − rate): 16 random bits for each number."""
+def keep_mask(
+    stream: Stream, rate: float, shape: tuple[int, ...], dtype: type, among: np.ndarray | None = None
+) -> np.ndarray:
+    """0 with probability ``rate`` (to 2⁻¹⁶), else 1/(1 − rate): 16 random bits for each number.
+
+    It is 0 as well where the bools ``among`` are False.
+    """
     n = math.prod(shape)
     bits = _raw(stream, (n + 3) // 4).astype("<u8", copy=False).view("<u2")[:n]
-    keep = bits >= round(rate * 65536)
-    return np.multiply(keep, dtype(1.0 / (1.0 - rate)), dtype=dtype).reshape(shape)
+    keep = (bits >= round(rate * 65536)).reshape(shape)
+    if among is not None:
+        keep &= among
+    return np.multiply(keep, dtype(1.0 / (1.0 - rate)), dtype=dtype)
 
 
 def _raw(stream: Stream, n: int) -> np.ndarray:

@@ -101,6 +101,11 @@ class Adapter:
         kind = np.float64 if dtype == self.xp.float64 else np.float32
         return self.asarray(philox.keep_mask(stream, rate, tuple(shape), kind), dtype=dtype, device=device)
 
+    def positive_keep_mask(self, stream: philox.Stream, rate: float, z: Array) -> Array:
+        """The mask of :meth:`keep_mask` for ``z``, and 0 where z ≤ 0: a rectifier and dropout in one."""
+        mask = self.keep_mask(stream, rate, z.shape, z.dtype, getattr(z, "device", None))
+        return mask * self.xp.astype(z > 0, z.dtype)
+
     # -- the training loop's kernels --------------------------------------------------------------
 
     def map_inplace(
@@ -121,13 +126,9 @@ class Adapter:
         for target, value in zip(write, results, strict=True):
             target[...] = value
 
-    def pack(self, pieces: Sequence[Array], out: Array) -> None:
-        """Writes the pieces, flattened one after the other, into the vector ``out``."""
-        xp, start = self.xp, 0
-        for piece in pieces:
-            stop = start + math.prod(piece.shape)
-            out[start:stop] = xp.reshape(piece, (-1,))
-            start = stop
+    def matmul_into(self, a: Array, b: Array, out: Array) -> Array:
+        """a @ b; ``out``, of that shape, may be where the result is (or is ignored)."""
+        return a @ b
 
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
         """``x[index]`` along the first axis; ``out`` may be a buffer to reuse (or is ignored)."""

@@ -44,6 +44,10 @@ class Context:
     step: int = 0
     index: int = 0
 
+    def at(self, index: int) -> Context:
+        """The same step as the layer number ``index`` sees it."""
+        return Context(self.training, self.seed, self.step, index)
+
     def stream(self, purpose: int) -> Stream:
         """The address of this step's random numbers for this layer."""
         return Stream(self.seed, purpose, self.index, self.step)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nnx import activations, constraints, initializers, regularizers
+from nnx.autodiff.array import raw
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.backend.philox import DROPOUT, NOISE
 from nnx.errors import OptionError, ShapeError
@@ -88,6 +89,10 @@ class Dropout(Layer):
             return x
         mask = adapter_of(x).keep_mask(context.stream(DROPOUT), self.rate, x.shape, x.dtype, device_of(x))
         return x * mask
+
+    def rectified(self, z: Any, context: Context) -> Any:
+        """``forward`` of relu(z) in training, by one mask for both: fewer passes over the numbers."""
+        return z * adapter_of(z).positive_keep_mask(context.stream(DROPOUT), self.rate, raw(z))
 
 
 @registry.register()

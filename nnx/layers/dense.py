@@ -17,13 +17,13 @@ def _affine_reverse(
     xp: Any, g: Any, needs: Any, y: Any, x: Any, kernel: Any, bias: Any
 ) -> tuple[Any, Any, Any]:
     return (
-        g @ kernel.T if needs[0] else None,
-        x.T @ g if needs[1] else None,
-        xp.sum(g, axis=0) if needs[2] else None,
+        None if needs[0] is False else g @ kernel.T,
+        None if needs[1] is False else xp.matmul_into(x.T, g, needs[1]),
+        None if needs[2] is False else xp.sum(g, axis=0),
     )
 
 
-@fused(reverse=_affine_reverse)
+@fused(reverse=_affine_reverse, fills=True)
 def affine(x: Any, kernel: Any, bias: Any) -> Any:
     """Z = xΘ + β for a matrix ``x`` of samples; the equations BP2–BP4 of the lectures are its derivative."""
     z = x @ kernel

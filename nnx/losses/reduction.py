@@ -19,7 +19,7 @@ def _mean_back(
     share = g * (1.0 / _count(values, axis))
     if axis is not None:
         share = share[..., None] if axis == -1 else xp.expand_dims(share, axis=axis)
-    return (xp.broadcast_to(share, values.shape),)
+    return (xp.zeros_like(values) + share,)
 
 
 @fused(reverse=_mean_back)

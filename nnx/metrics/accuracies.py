@@ -12,7 +12,11 @@ Array = Any
 
 
 @registry.register(
-    "acc", task="labels", direction="up", use="The share of right answers; what right means, the shapes tell."
+    "acc",
+    task="labels",
+    direction="up",
+    ranks_only=True,
+    use="The share of right answers; what right means, the shapes tell.",
 )
 def accuracy(y_true: Array, y_pred: Array) -> Array:
     """1.0 for each right answer, else 0.0; which accuracy is meant is seen from the shapes, as in Keras.
@@ -52,7 +56,10 @@ def binary_accuracy(y_true: Array, y_pred: Array, *, threshold: float = 0.5) -> 
 
 
 @registry.register(
-    task="categorical", direction="up", use="The share of examples whose class has the best score."
+    task="categorical",
+    direction="up",
+    ranks_only=True,
+    use="The share of examples whose class has the best score.",
 )
 def categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
     """1.0 where the best output is at the place of the largest target, else 0.0: (n,) from (n, classes).
@@ -65,7 +72,10 @@ def categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
 
 
 @registry.register(
-    task="sparse", direction="up", use="As categorical_accuracy, with class numbers as targets."
+    task="sparse",
+    direction="up",
+    ranks_only=True,
+    use="As categorical_accuracy, with class numbers as targets.",
 )
 def sparse_categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
     """1.0 where the best output is at the place that ``y_true`` names, else 0.0: (n,) from (n, classes).
@@ -81,6 +91,7 @@ def sparse_categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
     class_name="TopKCategoricalAccuracy",
     task="categorical",
     direction="up",
+    ranks_only=True,
     use="The share of examples whose class is among the k best; k = 1 is categorical_accuracy.",
 )
 def top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> Array:
@@ -100,6 +111,7 @@ def top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> A
     class_name="SparseTopKCategoricalAccuracy",
     task="sparse",
     direction="up",
+    ranks_only=True,
     use="As top_k_categorical_accuracy, with class numbers as targets.",
 )
 def sparse_top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> Array:

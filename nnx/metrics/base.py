@@ -21,7 +21,8 @@ Array = Any
 
 #: The metrics by name: classes, and functions of ``(y_true, y_pred)`` whose weighted mean is the metric.
 #: Declared with each: ``use``; ``task`` as of losses, or "labels" (one-hot rows or class numbers);
-#: ``direction``, "up" where more is better, "down" where less is.
+#: ``direction``, "up" where more is better, "down" where less is; ``ranks_only`` where only the order of a
+#: sample's outputs counts.
 registry = Registry("metric")
 
 
@@ -39,6 +40,11 @@ class Metric:
         """``"up"`` where more is better, ``"down"`` where less is, None where that is not known."""
         facts: Mapping[str, Any] = next((e.facts for e in registry if e.target is type(self)), {})
         return facts.get("direction")
+
+    @property
+    def ranks_only(self) -> bool:
+        """Whether only the order of a sample's outputs counts: what comes before a softmax serves as well."""
+        return False
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         """Sums over the batch, as an array whose shape does not depend on the batch's length."""
@@ -73,6 +79,10 @@ class MeanOf(Metric):
     @property
     def direction(self) -> str | None:
         return "down" if self.function.kind == "loss" else self.function.facts.get("direction")
+
+    @property
+    def ranks_only(self) -> bool:
+        return bool(self.function.facts.get("ranks_only"))
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         values = self.function(y_true, y_pred)

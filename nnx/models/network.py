@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
+from nnx import activations
 from nnx.backend import Stream, philox
 from nnx.errors import ShapeError, located
-from nnx.layers import Context, Layer, Spec, Weight
+from nnx.layers import Context, Dropout, Layer, Spec, Weight
 from nnx.parameters import Layout
 from nnx.registry import Choice, snake_case
 
@@ -123,20 +125,34 @@ class Network:
     ) -> Any:
         """The output for a batch ``x``; with ``linear``, without the last layer's activation."""
         last = len(self.layers) - 1
-        for i, layer in enumerate(self.layers):
-            p = {s.name: (trained if s.trained else fixed)[s.number] for s in self.slots[i]}
-            try:
-                if layer.random:
-                    own = Context(context.training, context.seed, context.step, i)
-                    x = layer.forward(p, x, own)  # type: ignore[call-arg]
-                elif linear and i == last:
+        i = 0
+        try:
+            for i, layer in enumerate(self.layers):
+                p = {s.name: (trained if s.trained else fixed)[s.number] for s in self.slots[i]}
+                if (linear and i == last) or (context.training and self._rectified[i + 1]):
                     x = layer.preactivation(p, x)  # type: ignore[attr-defined]
+                elif context.training and self._rectified[i]:
+                    x = layer.rectified(x, context.at(i))  # type: ignore[attr-defined]
+                elif layer.random:
+                    x = layer.forward(p, x, context.at(i))  # type: ignore[call-arg]
                 else:
                     x = layer.forward(p, x)
-            except Exception as error:
-                error.add_note(f"  {self.place(i)}")
-                raise
+        except Exception as error:
+            error.add_note(f"  {self.place(i)}")
+            raise
         return x
+
+    @cached_property
+    def _rectified(self) -> tuple[bool, ...]:
+        """For each layer (and one more) whether it is dropout on a relu, which it then computes as well."""
+        table = [False]
+        for below, layer in pairwise(self.layers):
+            activation = getattr(below, "activation", None)
+            relu = (
+                hasattr(below, "preactivation") and getattr(activation, "function", None) is activations.relu
+            )
+            table.append(relu and not activation.options and isinstance(layer, Dropout) and layer.rate > 0.0)
+        return (*table, False)
 
     @property
     def head(self) -> Choice | None:

@@ -54,6 +54,17 @@ class Objective:
         )
 
     @cached_property
+    def _needs_head(self) -> bool:
+        """Whether the metrics need the activation that a linear output lacks (a rank does not change by it)."""
+        several = self.network.output_shape[-1:] not in ((), (1,))
+        ranked = (
+            several
+            and self.loss.facts.get("link") == "softmax"
+            and all(m.ranks_only for m in (*self.metrics, *self.weighted_metrics))
+        )
+        return self.linear and not ranked
+
+    @cached_property
     def penalties(self) -> tuple[tuple[int, Any], ...]:
         """Number and regularizer of each trained weight that has one."""
         return tuple(
@@ -77,7 +88,7 @@ class Objective:
         """The metrics' sums over the batch, still on the device."""
         if not self.metrics and not self.weighted_metrics:
             return []
-        prediction = self.network.head(output) if self.linear else output  # type: ignore[misc]
+        prediction = self.network.head(output) if self._needs_head else output  # type: ignore[misc]
         plain = [m.statistics(batch.y, prediction) for m in self.metrics]
         return plain + [m.statistics(batch.y, prediction, batch.weight) for m in self.weighted_metrics]
 
@@ -125,6 +136,9 @@ class BatchProblem:
         self._fixed = objective.network.fixed_layout.views(fixed)
         self._gradient = adapter.xp.zeros_like(owned)
         self._space = space_of(owned)
+        self._places = self.layout.views(self._gradient)
+        self._tape = Tape()
+        self._leaves = self._traced(self._views)
         self._one = adapter.xp.reshape(adapter.xp.ones_like(owned[:1]), ()) if self.layout.size else None
 
     def at(self, w: Any) -> BatchPoint:
@@ -145,10 +159,9 @@ class BatchProblem:
         Raises :class:`nnx.errors.NonFiniteError` instead of giving a gradient that would spoil the weights
         (where looking at a number is free; elsewhere the training loop looks now and then).
         """
-        tape = Tape()
-        leaves = [tape.leaf(piece, self._space) for piece in pieces]
+        # The leaves for the model's own vector are made once: its views show the new numbers after each step.
+        leaves = self._leaves if pieces is self._views else self._traced(pieces)
         total, output = self.cost(leaves)
-        tape.open = False
         value = raw(total)
         if self.adapter.reads_are_free and not math.isfinite(value):
             raise NonFiniteError(f"The loss became {float(value)}.")
@@ -158,11 +171,15 @@ class BatchProblem:
         self._pack(found, pieces)
         return value, self._gradient, self.objective.statistics(raw(output), self.batch)  # type: ignore[arg-type]
 
+    def _traced(self, pieces: Sequence[Any]) -> list[Any]:
+        pairs = zip(pieces, self._places, strict=True)
+        return [self._tape.leaf(piece, self._space, place) for piece, place in pairs]
+
     def _pack(self, found: list[Any], pieces: Sequence[Any]) -> None:
         xp = self.adapter.xp
-        self.adapter.pack(
-            [xp.zeros_like(p) if g is None else g for p, g in zip(pieces, found, strict=True)], self._gradient
-        )
+        for g, place, part in zip(found, self._places, self.layout.slices, strict=True):
+            if g is not place:  # else it was computed right there
+                self._gradient[part] = 0.0 if g is None else xp.reshape(g, (-1,))
         if self.adapter.reads_are_free:
             squares = self._gradient @ self._gradient
             if not math.isfinite(squares) and not xp.all(xp.isfinite(self._gradient)):

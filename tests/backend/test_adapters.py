@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from nnx.backend import Adapter, device_of, to_numpy
-from nnx.backend.numpy_adapter import _BLOCK
+from nnx.backend import Adapter, Stream, device_of, to_numpy
+from nnx.backend.kernels import BLOCK
 
 BOTH_SIDES = (0.0, 1e-300, 1e-8, 0.1, 0.46875, 0.46876, 0.9, 2.0, 3.999, 4.0, 4.001, 5.9, 10.0, 26.0, 1e4)
 
@@ -62,7 +59,7 @@ class TestScatterAdd:
 
 
 class TestMapInplace:
-    @pytest.mark.parametrize("n", [1, 100, 2 * _BLOCK + 1, 3 * _BLOCK])
+    @pytest.mark.parametrize("n", [1, 100, 2 * BLOCK + 1, 3 * BLOCK])
     def test_is_the_function_evaluated_once_on_whole_vectors(self, adapter, backend, n):
         def rule(xp, w, m, g, rate):
             m = 0.9 * m + g
@@ -80,7 +77,7 @@ class TestMapInplace:
         def swap(xp, a, b):
             return b, a
 
-        a, b = (_owned(backend, np.full(2 * _BLOCK + 5, v)) for v in (1.0, 2.0))
+        a, b = (_owned(backend, np.full(2 * BLOCK + 5, v)) for v in (1.0, 2.0))
         view = a[3:5]
         adapter.map_inplace(swap, (a, b), (a, b))
         assert to_numpy(view).tolist() == [2.0, 2.0]
@@ -96,62 +93,23 @@ class TestMapInplace:
         assert to_numpy(w).tolist() == [6.0, 6.0, 6.0]
 
 
-class TestNumpysThreads:
-    """NumPy shares a long vector between two threads: what one does the other must do as well."""
-
-    n = 4 * _BLOCK
-
-    @pytest.fixture
-    def numpy_adapter(self, monkeypatch):
-        from nnx.backend import make_backend, numpy_adapter
-
-        monkeypatch.setattr(numpy_adapter, "_cores", lambda: 2)
-        return make_backend("numpy").adapter
-
-    @pytest.mark.parametrize("bad", [0, -1])
-    def test_an_error_in_either_half_is_raised(self, numpy_adapter, bad):
-        w = np.ones(self.n)
-        w[bad] = 0.0
-        with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
-            numpy_adapter.map_inplace(lambda xp, w: (1.0 / w,), (w,), (w,))
-
-    @pytest.mark.filterwarnings("error")
-    def test_silenced_warnings_stay_silent_in_both(self, numpy_adapter):
-        w = np.zeros(self.n)
-        with np.errstate(divide="ignore"):
-            numpy_adapter.map_inplace(lambda xp, w: (1.0 / w,), (w,), (w,))
-        assert np.all(np.isinf(w))
-
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-    def test_a_forked_process_gets_a_thread_of_its_own(self):
-        code = f"""
-import multiprocessing, numpy as np
-from nnx.backend import make_backend, numpy_adapter
-numpy_adapter._cores = lambda: 2
-def update():
-    w = np.ones({self.n})
-    make_backend("numpy").adapter.map_inplace(lambda xp, w: (w + 1.0,), (w,), (w,))
-    return float(w.sum())
-update()
-with multiprocessing.get_context("fork").Pool(1) as pool:
-    print(pool.apply(update))
-"""
-        run = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
-        out = subprocess.run(run, capture_output=True, text=True, check=True, timeout=60).stdout
-        assert float(out) == 2.0 * self.n
+class TestMatmulInto:
+    def test_is_the_product_and_may_lie_in_the_given_array(self, adapter, backend):
+        a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+        out = _owned(backend, np.zeros(8))
+        place = backend.xp.reshape(out, (2, 4))
+        got = adapter.matmul_into(backend.asarray(a), backend.asarray(b), place)
+        np.testing.assert_array_equal(to_numpy(got), a @ b)
+        assert got is not place or to_numpy(out).tolist() == (a @ b).ravel().tolist()
 
 
-class TestPack:
-    def test_writes_the_pieces_one_after_the_other(self, adapter, backend):
-        pieces = [np.arange(6.0).reshape(2, 3), np.asarray(7.0), np.zeros((0, 2)), np.arange(3.0)]
-        out = _owned(backend, np.full(11, -1.0))
-        adapter.pack([backend.asarray(p) for p in pieces], out)
-        assert to_numpy(out).tolist() == [0, 1, 2, 3, 4, 5, 7, 0, 1, 2, -1]
-
-    def test_takes_pieces_that_do_not_lie_in_order(self, adapter, backend):
-        out = _owned(backend, np.zeros(6))
-        adapter.pack([backend.asarray(np.arange(6.0).reshape(2, 3)).T], out)
-        assert to_numpy(out).tolist() == [0, 3, 1, 4, 2, 5]
+class TestPositiveKeepMask:
+    def test_is_the_mask_where_the_numbers_are_positive(self, adapter, backend):
+        z = backend.asarray(np.linspace(-1.0, 1.0, 600).reshape(20, 30), dtype="float32")
+        device = device_of(z)
+        plain = to_numpy(adapter.keep_mask(Stream(3), 0.3, z.shape, z.dtype, device))
+        got = to_numpy(adapter.positive_keep_mask(Stream(3), 0.3, z))
+        np.testing.assert_array_equal(got, plain * (to_numpy(z) > 0), strict=True)
 
 
 class TestTakeRows:

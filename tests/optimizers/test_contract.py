@@ -10,7 +10,7 @@ import tripwire
 
 import nnx
 from nnx import optimizers
-from nnx.backend import namespace, to_numpy
+from nnx.backend import kernels, namespace, to_numpy
 from nnx.optimizers import FunctionProblem
 from nnx.parameters import Layout
 from nnx.registry import from_config, to_config
@@ -115,16 +115,21 @@ def test_training_goes_on_bit_for_bit_from_a_saved_state(entry, options, backend
         np.testing.assert_array_equal(to_numpy(x), to_numpy(state.vectors()[name]))
 
 
+@pytest.mark.parametrize("compiles", [False, True], ids=["blocks", "numba"])
 @each_optimizer
 @each_option
-def test_blocks_and_threads_change_nothing(entry, options, monkeypatch):
-    n = 2 * 65536 + 40  # more than the NumPy adapter does in one thread, with a short last block
+def test_kernels_change_nothing(entry, options, compiles, monkeypatch):
+    if compiles:
+        pytest.importorskip("numba")
+    else:
+        monkeypatch.setattr(kernels, "compiled", lambda recording, targets: None)
+    n = 4 * kernels.BLOCK + 40  # with a short last block
     rng = np.random.default_rng(1)
     a, start = rng.uniform(0.5, 3.0, n), rng.standard_normal(n)
     problem = FunctionProblem(lambda w: 0.5 * np.sum(a * w * w), Layout(("kernel", "bias"), ((n - 9,), (9,))))
     optimizer, ends = entry.create(**options), []
-    for block in (65536, 1 << 30):
-        monkeypatch.setattr("nnx.backend.numpy_adapter._BLOCK", block)
+    for block in (kernels.BLOCK, 1 << 30):  # by a kernel, and the rule as it stands
+        monkeypatch.setattr(kernels, "BLOCK", block)
         w = start.copy()
         steps(optimizer, problem, w, optimizer.init(problem, w), 2)
         ends.append(w)

@@ -1,0 +1,107 @@
+"""Rules made into kernels give what the rule itself gives."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from nnx.backend import kernels
+from nnx.optimizers import registry
+
+
+def chosen(xp, w, g, s, rate):
+    """Every kind of operation, and a result that overwrites what is read later."""
+    big = xp.abs(g) > 0.5
+    step = xp.where(big, xp.sign(g), -g / (xp.sqrt(s) + 1.0))
+    moved = w - rate * xp.minimum(xp.maximum(step, -0.75), 0.75)
+    return moved, s + w * w, 2.0 - moved
+
+
+def arrays(n, dtype):
+    random = np.random.default_rng(0)
+    return [
+        random.standard_normal(n).astype(dtype),
+        random.standard_normal(n).astype(dtype),
+        random.random(n).astype(dtype),
+    ]
+
+
+def run(make, n, dtype):
+    w, g, s = arrays(n, dtype)
+    extra = np.empty_like(w)
+    recording = kernels.record(chosen, 3, 1)
+    targets = (0, 2, None)
+    kernel = make(recording, targets, w.dtype)
+    kernel((w, g, s), (w, s, extra), (0.1,))
+    return w, s, extra
+
+
+MAKERS = {
+    "blockwise": kernels.blockwise,
+    "compiled": lambda recording, targets, dtype: kernels.compiled(recording, targets),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, kernels.BLOCK, 2 * kernels.BLOCK + 7])
+def test_a_kernel_is_the_function(name, dtype, n):
+    if name == "compiled":
+        pytest.importorskip("numba")
+    expected = chosen(np, *arrays(n, dtype), 0.1)
+    for got, want in zip(run(MAKERS[name], n, dtype), expected, strict=True):
+        assert got.dtype == want.dtype
+        # one rounding more or less where a compiler fuses multiplication and addition
+        np.testing.assert_allclose(got, want, rtol=4 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_nan_and_infinity_pass_through(name):
+    if name == "compiled":
+        pytest.importorskip("numba")
+
+    def clipped(xp, w):
+        return (xp.maximum(xp.minimum(w, 1.0), -1.0) / xp.abs(w),)
+
+    w = np.asarray([np.nan, np.inf, -np.inf, 0.0, 3.0])
+    with np.errstate(all="ignore"):
+        expected = clipped(np, w)[0]
+        MAKERS[name](kernels.record(clipped, 1, 0), (0,), w.dtype)((w,), (w,), ())
+    np.testing.assert_allclose(w, expected, rtol=1e-15)
+
+
+def test_what_cannot_be_recorded_is_left_alone():
+    assert kernels.record(lambda xp, w: (xp.cumulative_sum(w),), 1, 0) is None
+    assert kernels.record(lambda xp, w: (w if w > 0 else -w,), 1, 0) is None
+    assert kernels.record(lambda xp, a, b: (b, a), 2, 0) is None
+    assert kernels.record(lambda xp, w: (w * np.ones(3),), 1, 0) is None
+
+
+def test_the_rule_of_every_optimizer_is_recorded():
+    for entry in registry:
+        optimizer = entry.create()
+        names = optimizer.rule.__code__.co_varnames[1 : optimizer.rule.__code__.co_argcount]
+        vectors = 2 + len(optimizer.slots()) + optimizer.watches
+        recording = kernels.record(optimizer.rule, vectors, len(names) - vectors)
+        if entry.facts.get("full_batch"):
+            continue  # these may read what a kernel does not know
+        assert recording is not None, entry.name
+
+
+def test_threads_have_buffers_of_their_own():
+    n, results = 8 * kernels.BLOCK, {}
+    expected = chosen(np, *arrays(n, "float64"), 0.1)[0]
+
+    def work(k):
+        for _ in range(5):
+            results[k] = run(kernels.blockwise, n, "float64")[0]
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for got in results.values():
+        np.testing.assert_allclose(got, expected, rtol=1e-15)
