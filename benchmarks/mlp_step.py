@@ -6,7 +6,7 @@ eight bare matrix products of the step in NumPy and nothing else: what no implem
 
 from __future__ import annotations
 
-import time
+from itertools import pairwise
 
 import _turns
 import numpy as np
@@ -21,6 +21,24 @@ def data():
     return x, np.eye(SIZES[-1], dtype=np.float32)[random.integers(0, SIZES[-1], N)]
 
 
+def network():
+    """The MLP in nnx, ready for training."""
+    import nnx
+    from nnx.layers import Dense, Dropout
+
+    model = nnx.Sequential(
+        [
+            Dense(SIZES[1], "relu", input_shape=(SIZES[0],)),
+            Dropout(RATE),
+            Dense(SIZES[2], "relu"),
+            Dropout(RATE),
+            Dense(SIZES[3], "softmax"),
+        ]
+    )
+    model.compile("rmsprop", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
 def per_step(epoch):
     """The median over epochs of an epoch's time, divided by its steps; ``epoch()`` trains one."""
     return _turns.median_time(epoch, EPOCHS, warmup=3) / STEPS
@@ -33,7 +51,7 @@ def gemms():
         return random.standard_normal(shape, dtype=np.float32)
 
     a0, a1, a2 = (matrix(BATCH, n) for n in SIZES[:3])
-    w1, w2, w3 = (matrix(m, n) for m, n in zip(SIZES, SIZES[1:], strict=False))
+    w1, w2, w3 = (matrix(m, n) for m, n in pairwise(SIZES))
     d1, d2, d3 = (matrix(BATCH, n) for n in SIZES[1:])
     pairs = [(a0, w1), (a1, w2), (a2, w3), (a2.T, d3), (a1.T, d2), (a0.T, d1), (d3, w3.T), (d2, w2.T)]
 
@@ -53,29 +71,9 @@ def nnx_without_numba():
 
 def nnx_fit():
     import nnx
-    from nnx.layers import Dense, Dropout
 
-    class Clock(nnx.callbacks.Callback):
-        times: list = []
-
-        def on_epoch_begin(self, epoch, logs=None):
-            self.start = time.perf_counter()
-
-        def on_epoch_end(self, epoch, logs=None):
-            self.times.append(time.perf_counter() - self.start)
-
-    model = nnx.Sequential(
-        [
-            Dense(SIZES[1], "relu", input_shape=(SIZES[0],)),
-            Dropout(RATE),
-            Dense(SIZES[2], "relu"),
-            Dropout(RATE),
-            Dense(SIZES[3], "softmax"),
-        ]
-    )
-    model.compile("rmsprop", "categorical_crossentropy", metrics=["accuracy"])
-    clock = Clock()
-    model.fit(*data(), batch_size=BATCH, epochs=EPOCHS + 3, verbose=0, callbacks=[clock])
+    clock = _turns.epoch_clock(nnx.callbacks.Callback)
+    network().fit(*data(), batch_size=BATCH, epochs=EPOCHS + 3, verbose=0, callbacks=[clock])
     return float(np.median(clock.times[3:])) / STEPS
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 
 def learning_curves(history: Any, path: Any = None, title: str = "") -> Any:
-    """A Matplotlib figure with one panel for each quantity of a training history, written to ``path`` if given.
+    """A Matplotlib figure with a panel for each quantity of a training history, written to ``path`` if given.
 
-    ``history`` is what ``fit`` returns (or its ``history`` dict). A quantity and its ``val_`` twin share a panel.
+    ``history`` is what ``fit`` returns (or its ``history`` dict). A quantity and its ``val_`` twin share a
+    panel.
     """
     from matplotlib.figure import Figure
 

@@ -48,8 +48,8 @@ def fused(
     ``derivative(xp, x, y, **options)`` is dy/dx of a function ``y = f(x, **options)`` that works number by
     number; it serves forward and reverse mode. ``reverse(xp, g, needs, y, *args, **options)`` returns one
     cotangent per argument of any function (None where ``needs[i]`` is false); forward mode is its transpose.
-    Write them in ``xp`` and operators only, then derivatives of any order follow. With ``fills``, ``needs[i]`` may be
-    an array instead of True: a place for ``xp.matmul_into``.
+    Write them in ``xp`` and operators only, then derivatives of any order follow. With ``fills``,
+    ``needs[i]`` may be an array instead of True: a place for ``xp.matmul_into``.
 
     >>> @nnx.autodiff.fused(derivative=lambda xp, x, y: 3.0 * x * x)
     ... def cube(x):

@@ -70,7 +70,7 @@ class Namespace(ModuleType):
     def __init__(self, name: str, adapter: Adapter) -> None:
         super().__init__(name)
         self.adapter = adapter
-        self._find = lambda name: getattr(adapter.xp, name)
+        self._find: Callable[[str], Any] = lambda name: getattr(adapter.xp, name)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name not in _PUBLIC_DUNDERS:
@@ -112,7 +112,7 @@ def raw_namespace(adapter: Adapter) -> Any:
         return out
 
     def matmul_into(a: Any, b: Any, place: Any) -> Any:
-        """a @ b, computed into the array ``place`` if it is one and the library can."""
+        """The product a @ b, computed into the array ``place`` if it is one and the library can."""
         return a @ b if place is True else adapter.matmul_into(a, b, place)
 
     base.matmul_into = matmul_into
@@ -130,7 +130,7 @@ def _differentiable(name: str, xp: Any, space: Any) -> Any:
     if name in CONSTANTS:
         return constant(function)
     if isinstance(function, ModuleType):
-        return _refusing_module(name, function)
+        return _Refusing(name, function)
     if name in PASSED or not callable(function) or isinstance(function, type):
         return function
     return refused(name, function)
@@ -169,14 +169,19 @@ def refused(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _refusing_module(name: str, module: ModuleType) -> ModuleType:
-    copy = ModuleType(f"nnx.autodiff.{name}")
-    for part in dir(module):
-        if not part.startswith("_"):
-            function = getattr(module, part)
-            guarded = refused(f"{name}.{part}", function) if callable(function) else function
-            setattr(copy, part, function if isinstance(function, type) else guarded)
-    return copy
+class _Refusing(ModuleType):
+    """A part of the namespace (linalg, fft) whose functions have no rules: plain arrays pass."""
+
+    def __init__(self, name: str, module: ModuleType) -> None:
+        super().__init__(f"nnx.autodiff.{name}")
+        self._short, self._module = name, module
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._module, name)
+        if callable(value) and not isinstance(value, type):
+            value = refused(f"{self._short}.{name}", value)
+        setattr(self, name, value)
+        return value
 
 
 def _composed(composition: Callable[..., Any], function: Any, space: Any) -> Callable[..., Any]:

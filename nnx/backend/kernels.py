@@ -24,7 +24,8 @@ Array = Any
 BLOCK = 1 << 15
 
 _UNARY = {
-    "negative": "-{0}", "sqrt": "np.sqrt({0})", "abs": "abs({0})", "sign": "np.sign({0})", "exp": "np.exp({0})",
+    "negative": "-{0}", "sqrt": "np.sqrt({0})", "abs": "abs({0})",
+    "sign": "np.sign({0})", "exp": "np.exp({0})",
 }  # fmt: skip
 _BINARY = {
     "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}",
@@ -67,8 +68,8 @@ for _dunder, _name in {
     setattr(_Symbol, f"__{_dunder}__", _operator(_name))
     setattr(_Symbol, f"__r{_dunder}__", _operator(_name, swap=True))
 for _dunder, _name in {
-    "gt": "greater", "ge": "greater_equal", "lt": "less", "le": "less_equal", "eq": "equal", "ne": "not_equal",
-    "neg": "negative", "abs": "abs",
+    "gt": "greater", "ge": "greater_equal", "lt": "less", "le": "less_equal", "eq": "equal",
+    "ne": "not_equal", "neg": "negative", "abs": "abs",
 }.items():  # fmt: skip
     setattr(_Symbol, f"__{_dunder}__", _operator(_name))
 
@@ -95,7 +96,7 @@ class _Recorder:
         self.steps: list[tuple[str, tuple[Any, ...]]] = []
 
     def step(self, name: str, operands: Sequence[Any]) -> _Symbol:
-        numbers = []
+        numbers: list[Any] = []
         for x in operands:
             if isinstance(x, _Symbol):
                 numbers.append(x.number)

@@ -66,7 +66,7 @@ class NumpyAdapter(Adapter):
         (kernel or kernels.blockwise(recording, targets, write[0].dtype))(read, write, scalars)
 
     def matmul_into(self, a: Array, b: Array, out: Array) -> Array:
-        return np.matmul(a, b, out=out)
+        return np.matmul(a, b, out=out) if out.flags.writeable else a @ b
 
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
         # mode="clip" lets NumPy write into `out` directly; the indices are the loop's own and valid.

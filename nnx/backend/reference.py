@@ -23,7 +23,7 @@ class Adapter:
     name = "reference"
     #: True where reading a number back (``float(x)``) does not wait for another device.
     reads_are_free = False
-    #: True where :meth:`take_rows` writes into ``out``.
+    #: True where :meth:`take_rows` and :meth:`matmul_into` write into ``out``.
     fills_buffers = False
 
     def __init__(self, xp: Any) -> None:
@@ -127,7 +127,7 @@ class Adapter:
             target[...] = value
 
     def matmul_into(self, a: Array, b: Array, out: Array) -> Array:
-        """a @ b; ``out``, of that shape, may be where the result is (or is ignored)."""
+        """The product a @ b; ``out``, of that shape, may be where the result is (or is ignored)."""
         return a @ b
 
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:

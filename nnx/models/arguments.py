@@ -36,7 +36,8 @@ def validation_examples(data: Any) -> Examples | None:
         return None
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise DataError("validation_data must be a tuple (x, y) or (x, y, sample_weight).")
-    return examples(*data, what="validation x")
+    x, y, *weight = data
+    return examples(x, y, weight[0] if weight else None, what="validation x")
 
 
 def split(data: Examples, share: Any) -> tuple[Examples, Examples]:

@@ -43,7 +43,7 @@ def examples(
     class_weight: Mapping[int, float] | None = None,
     what: str = "x",
 ) -> Examples:
-    """The given data as :class:`Examples`: arrays of equal length without NaN, or an error that says where."""
+    """The given data as :class:`Examples`: arrays of equal length without NaN, or an error with the place."""
     x = as_array(_unwrapped(x), what)
     _need_axes(x, what)
     n = int(x.shape[0])
@@ -125,7 +125,8 @@ def _fit_targets(y: Any, network: Network, loss: Choice) -> Any:
         if y.ndim == 1 and loss.name == "categorical_crossentropy":
             hint = " For class numbers use sparse_categorical_crossentropy or nnx.utils.to_categorical(y)."
         raise ShapeError(
-            f"{network.model} gives outputs of shape {out} for each sample, got y of shape {tuple(y.shape)}.{hint}"
+            f"{network.model} gives outputs of shape {out} for each sample, "
+            f"got y of shape {tuple(y.shape)}.{hint}"
         )
     return y
 
@@ -137,8 +138,8 @@ def _check_labels(y: Any, classes: int, loss: Choice) -> None:
     if wrong.any():
         i = int(wrong.reshape(len(labels), -1).any(axis=1).argmax())
         raise DataError(
-            f"{loss.name}: y[{i}] is {labels[i]}, but the network has {classes} outputs, so class numbers must be "
-            f"whole numbers from 0 to {classes - 1} ({int(wrong.sum())} of {wrong.size} are not)."
+            f"{loss.name}: y[{i}] is {labels[i]}, but the network has {classes} outputs, so class numbers "
+            f"must be whole numbers from 0 to {classes - 1} ({int(wrong.sum())} of {wrong.size} are not)."
         )
 
 
@@ -173,8 +174,8 @@ def _check_finite(x: Any, what: str) -> None:
         if bad.any():
             i = start + int(bad.reshape(bad.shape[0], -1).any(axis=1).argmax())
             raise DataError(
-                f"{what} has NaN or infinite numbers, the first in sample {i} ({what}[{i}]). Remove or replace "
-                "them before training: every weight that they touch would become NaN."
+                f"{what} has NaN or infinite numbers, the first in sample {i} ({what}[{i}]). Remove or "
+                "replace them before training: every weight that they touch would become NaN."
             )
 
 

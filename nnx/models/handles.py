@@ -12,13 +12,13 @@ from nnx.models.network import Slot, unique_names
 
 if TYPE_CHECKING:
     from nnx.layers import Layer
-    from nnx.models.model import Model
+    from nnx.models.holder import Holder
 
 
 class BoundLayer:
     """One layer of a model; attributes of the layer itself (``units``, ``rate``, ...) are here too."""
 
-    def __init__(self, model: Model, index: int) -> None:
+    def __init__(self, model: Holder, index: int) -> None:
         self._model = model
         self.index = index
         self.layer: Layer = model._layer_list()[index]

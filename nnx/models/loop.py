@@ -162,15 +162,15 @@ def evaluate(model: Model, batches: Batches, progress: Any = None) -> dict[str, 
     """The loss and the metrics over all batches, without training."""
     totals = model._totals()
     trained, fixed = model._pieces()
-    n = 0
+    n = -1
     try:
-        for n, batch in enumerate(batches.in_order()):
+        for n, batch in enumerate(batches.in_order()):  # noqa: B007 (the error below names the batch)
             cost, statistics = evaluate_batch(model._objective, trained, fixed, batch)
             totals.add(cost, batch.size, statistics)
             if progress is not None:
                 progress.update()
     except Exception as error:
-        error.add_note(f"  in batch {n + 1} of {len(batches)} of the evaluation")
+        error.add_note(f"  in batch {max(n, 0) + 1} of {len(batches)} of the evaluation")
         raise
     return dict(totals)
 

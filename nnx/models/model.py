@@ -307,8 +307,8 @@ class Model(Holder):
         ):
             if batch_size is not None and batch_size < data.size:
                 raise OptionError(
-                    f"{name} compares gradients or costs from step to step, so it needs all {data.size} samples "
-                    f"in one batch; got batch_size={batch_size}. Leave batch_size out."
+                    f"{name} compares gradients or costs from step to step, so it needs all {data.size} "
+                    f"samples in one batch; got batch_size={batch_size}. Leave batch_size out."
                 )
             return data.size
         return min(whole_number("fit", "batch_size", 32 if batch_size is None else batch_size, 1), data.size)

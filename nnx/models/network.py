@@ -147,7 +147,7 @@ class Network:
         """For each layer (and one more) whether it is dropout on a relu, which it then computes as well."""
         table = [False]
         for below, layer in pairwise(self.layers):
-            activation = getattr(below, "activation", None)
+            activation: Any = getattr(below, "activation", None)
             relu = (
                 hasattr(below, "preactivation") and getattr(activation, "function", None) is activations.relu
             )

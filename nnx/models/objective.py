@@ -55,7 +55,7 @@ class Objective:
 
     @cached_property
     def _needs_head(self) -> bool:
-        """Whether the metrics need the activation that a linear output lacks (a rank does not change by it)."""
+        """Whether the metrics need the activation that a linear output lacks (it changes no ranks)."""
         several = self.network.output_shape[-1:] not in ((), (1,))
         ranked = (
             several

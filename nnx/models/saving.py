@@ -106,7 +106,8 @@ def _target(path: Any) -> Path:
     target = Path(path)
     if target.suffix.lower() in _OTHERS:
         raise OptionError(
-            f"nnx writes safetensors files, not {target.suffix}: use {target.with_suffix('.safetensors').name!r}."
+            f"nnx writes safetensors files, not {target.suffix}: "
+            f"use {target.with_suffix('.safetensors').name!r}."
         )
     if not target.parent.is_dir():
         raise FileNotFoundError(f"The folder {target.parent} for {target.name} does not exist.")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nnx.models.model import Model
+    from nnx.models.holder import Holder
 
 _WIDTHS = (34, 22, 12)
 
 
-def table(model: Model) -> str:
+def table(model: Holder) -> str:
     """Name and type, output shape and number of weights of every layer, and the totals.
 
     Before the input shape is known, shapes and numbers are shown as "?".

@@ -97,10 +97,11 @@ class TestMatmulInto:
     def test_is_the_product_and_may_lie_in_the_given_array(self, adapter, backend):
         a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
         out = _owned(backend, np.zeros(8))
-        place = backend.xp.reshape(out, (2, 4))
+        place = out.reshape(2, 4) if adapter.fills_buffers else backend.xp.reshape(out, (2, 4))
         got = adapter.matmul_into(backend.asarray(a), backend.asarray(b), place)
         np.testing.assert_array_equal(to_numpy(got), a @ b)
-        assert got is not place or to_numpy(out).tolist() == (a @ b).ravel().tolist()
+        if adapter.fills_buffers:
+            assert to_numpy(out).tolist() == (a @ b).ravel().tolist()
 
 
 class TestPositiveKeepMask:

@@ -29,7 +29,10 @@ mnist.load_data = load_data
 import nnx
 nnx.utils.set_random_seed(0)
 """
-SMALLER = {"60000": "600", "10000": "100", "2500": "25", "2000": "20", "1500": "15", "epochs=10": "epochs=2", "epochs=5": "epochs=2"}  # fmt: skip
+SMALLER = {
+    "60000": "600", "10000": "100", "2500": "25", "2000": "20", "1500": "15",
+    "epochs=10": "epochs=2", "epochs=5": "epochs=2",
+}  # fmt: skip
 
 
 def smaller(text: str) -> str:

@@ -1,4 +1,5 @@
-"""What users get wrong: an error that says what was asked, what was given and what to do; never a wrong answer."""
+# ruff: noqa: C408 (the arguments of a call read best as one)
+"""What users get wrong: an error that says what was asked and given and what to do; never a wrong answer."""
 
 from __future__ import annotations
 

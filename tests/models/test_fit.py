@@ -7,13 +7,13 @@ import signal
 
 import numpy as np
 import pytest
+from tripwire import no_reads
 
 import nnx
 from nnx.backend import to_numpy
 from nnx.callbacks import Callback, LambdaCallback, TerminateOnNaN
 from nnx.errors import DataError, NonFiniteError, OptionError
 from nnx.layers import Dense, Dropout, GaussianNoise
-from tripwire import no_reads
 
 
 def camera(n=256, seed=0):
@@ -81,8 +81,9 @@ def test_streaming_gives_the_same_run_as_resident_data(backend, monkeypatch):
 
 def test_a_step_reads_nothing_back():
     pytest.importorskip("array_api_strict")
-    from nnx.models.objective import Batch
     from tripwire import like_a_gpu
+
+    from nnx.models.objective import Batch
 
     with like_a_gpu():
         backend = nnx.backend.make_backend("array_api_strict:device1")
@@ -248,7 +249,7 @@ def test_divergence_is_an_error_and_leaves_finite_weights(backend):
     x = np.linspace(-1, 1, 64, dtype="float32").reshape(-1, 1)
     model = nnx.Sequential([Dense(8, input_shape=(1,)), Dense(1)], backend=backend)
     model.compile(nnx.optimizers.SGD(1e6), "mse")
-    with pytest.raises(NonFiniteError, match="became|NaN") as caught:
+    with pytest.raises(NonFiniteError, match=r"became|NaN") as caught:
         model.fit(x, x * 1e3, epochs=50, verbose=0)
     assert "epoch" in " ".join(caught.value.__notes__)
     assert finite(model)
