@@ -1,8 +1,8 @@
 """One training step of the lectures' network for the four-pixel camera: 4-4-4-8-4, 116 weights, float32.
 
-tanh, tanh, relu, softmax; cross-entropy, accuracy, RMSprop, batch 32. There is hardly anything to compute: what
-is measured is what a library spends beside the arithmetic. Every contender gathers its batch from the same
-array by shuffled rows, as ``fit`` does. The first one is what NumPy needs for a step written out by hand.
+tanh, tanh, relu, softmax; cross-entropy, accuracy, RMSprop, batch 32. There is hardly anything to compute:
+what is measured is what a library spends beside the arithmetic. Every contender gathers its batch from the
+same array by shuffled rows, as ``fit`` does. The first one is a step written out by hand in NumPy.
 """
 
 from __future__ import annotations

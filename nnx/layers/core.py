@@ -55,9 +55,8 @@ class Activation(Layer):
         return x
 
     def spec(self, input_shape: Shape) -> Spec:
-        if self.activation is not None and self.activation.name == "glu":
-            return Spec((*input_shape[:-1], input_shape[-1] // 2))
-        return Spec(input_shape)
+        shape = self.activation.facts.get("shape") if self.activation is not None else None
+        return Spec(shape(input_shape) if shape else input_shape)
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
         return x if self.activation is None else self.activation(x)

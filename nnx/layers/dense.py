@@ -38,15 +38,49 @@ def _rows(x: Any) -> Any:
     return namespace(x).reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
-def _multiply(x: Any, kernel: Any, bias: Any | None) -> Any:
-    rows = _rows(x)
-    z = rows @ kernel if bias is None else affine(rows, kernel, bias)
-    return z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], kernel.shape[1]))
+class Affine(Layer):
+    """What Dense and Maxout share: a kernel and a bias, with their options."""
+
+    units: int
+    use_bias: bool
+    kernel_initializer: Any
+    bias_initializer: Any
+    kernel_regularizer: Any
+    bias_regularizer: Any
+    kernel_constraint: Any
+    bias_constraint: Any
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive(self.units, f"units of {self.label}")
+        normalise(self, kernel_initializer=initializers, bias_initializer=initializers)
+        normalise(self, kernel_regularizer=regularizers, bias_regularizer=regularizers)
+        normalise(self, kernel_constraint=constraints, bias_constraint=constraints)
+
+    def spec(self, input_shape: Shape) -> Spec:
+        n, m = need_features(self.label, input_shape), self.columns
+        kernel = Weight(
+            "kernel", (n, m), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
+        )
+        bias = Weight("bias", (m,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
+        return Spec((*input_shape[:-1], self.units), (kernel, bias) if self.use_bias else (kernel,))
+
+    @property
+    def columns(self) -> int:
+        """The number of columns of the kernel."""
+        return self.units
+
+    def preactivation(self, p: Mapping[str, Any], x: Any) -> Any:
+        """The numbers z = xΘ + β, before the activation."""
+        rows = _rows(x)
+        bias = p.get("bias")
+        z = rows @ p["kernel"] if bias is None else affine(rows, p["kernel"], bias)
+        return z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], self.columns))
 
 
 @registry.register()
 @dataclass(frozen=True)
-class Dense(Layer):
+class Dense(Affine):
     """A layer in which every output is connected to every input: ``g(xΘ + β)``.
 
     ``kernel`` Θ has shape (inputs, units), ``bias`` β (units,); samples are rows. Names and defaults are
@@ -70,29 +104,7 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        positive(self.units, f"units of {self.label}")
         normalise(self, activation=activations)
-        normalise(self, kernel_initializer=initializers, bias_initializer=initializers)
-        normalise(self, kernel_regularizer=regularizers, bias_regularizer=regularizers)
-        normalise(self, kernel_constraint=constraints, bias_constraint=constraints)
-
-    def spec(self, input_shape: Shape) -> Spec:
-        n = need_features(self.label, input_shape)
-        kernel = Weight(
-            "kernel",
-            (n, self.units),
-            self.kernel_initializer,
-            self.kernel_regularizer,
-            self.kernel_constraint,
-        )
-        bias = Weight(
-            "bias", (self.units,), self.bias_initializer, self.bias_regularizer, self.bias_constraint
-        )
-        return Spec((*input_shape[:-1], self.units), (kernel, bias) if self.use_bias else (kernel,))
-
-    def preactivation(self, p: Mapping[str, Any], x: Any) -> Any:
-        """Z = xΘ + β, before the activation."""
-        return _multiply(x, p["kernel"], p.get("bias"))
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
         z = self.preactivation(p, x)
@@ -101,7 +113,7 @@ class Dense(Layer):
 
 @registry.register()
 @dataclass(frozen=True)
-class Maxout(Layer):
+class Maxout(Affine):
     """The largest of ``pieces`` affine functions for each unit: ``max_k (xΘ_k + β_k)``.
 
     ``kernel`` has shape (inputs, units · pieces): the pieces of one unit lie side by side.
@@ -123,22 +135,14 @@ class Maxout(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        positive(self.units, f"units of {self.label}")
         positive(self.pieces, f"pieces of {self.label}")
-        normalise(self, kernel_initializer=initializers, bias_initializer=initializers)
-        normalise(self, kernel_regularizer=regularizers, bias_regularizer=regularizers)
-        normalise(self, kernel_constraint=constraints, bias_constraint=constraints)
 
-    def spec(self, input_shape: Shape) -> Spec:
-        n, m = need_features(self.label, input_shape), self.units * self.pieces
-        kernel = Weight(
-            "kernel", (n, m), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
-        )
-        bias = Weight("bias", (m,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
-        return Spec((*input_shape[:-1], self.units), (kernel, bias) if self.use_bias else (kernel,))
+    @property
+    def columns(self) -> int:
+        return self.units * self.pieces
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
-        z = _multiply(x, p["kernel"], p.get("bias"))
+        z = self.preactivation(p, x)
         xp = namespace(z)
         return xp.max(xp.reshape(z, (*x.shape[:-1], self.units, self.pieces)), axis=-1)
 

@@ -76,7 +76,7 @@ def class_weights(y_true: Array, class_weight: Mapping[int, float], dtype: Any) 
             raise OptionError(
                 f"class_weight maps class numbers 0, 1, ... to weights, got the class {number!r}."
             )
-        if not 0.0 <= weight < math.inf:
+        if not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
             raise OptionError(f"class_weight of class {number} must be a number ≥ 0, got {weight!r}.")
     xp = namespace(y_true)
     if y_true.ndim > 2:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nnx.backend import Backend, adapter_of, asarray, device_of, make_backend, namespace, to_numpy
 from nnx.errors import DataError, DtypeError, ShapeError
+from nnx.losses import class_weights
 from nnx.models.network import Network
 from nnx.models.objective import Batch
 from nnx.registry import Choice
@@ -66,7 +67,10 @@ def examples(
             )
         _check_finite(weight, "sample_weight")
     if class_weight is not None:
-        weight = _times(_class_weights(class_weight, y), weight)
+        if y is None:
+            raise DataError("class_weight was given without y: it needs to know the classes.")
+        of_classes = to_numpy(class_weights(y, class_weight, namespace(y).float32))
+        weight = of_classes if weight is None else of_classes * to_numpy(weight)
     return Examples(x, y, weight)
 
 
@@ -177,29 +181,6 @@ def _check_finite(x: Any, what: str) -> None:
                 f"{what} has NaN or infinite numbers, the first in sample {i} ({what}[{i}]). Remove or "
                 "replace them before training: every weight that they touch would become NaN."
             )
-
-
-def _class_weights(class_weight: Mapping[int, float], y: Any) -> Any:
-    if y is None:
-        raise DataError("class_weight was given without y: it needs to know the classes.")
-    labels = to_numpy(y)
-    if labels.ndim > 1:
-        labels = labels.argmax(axis=-1) if labels.shape[-1] > 1 else labels[..., 0]
-    if labels.ndim != 1:
-        raise ShapeError(f"class_weight needs one class for each sample, got y of shape {tuple(y.shape)}.")
-    known = [
-        k for k in class_weight if not (isinstance(class_weight[k], int | float) and class_weight[k] >= 0)
-    ]
-    if known:
-        raise DataError(f"class_weight must map class numbers to numbers ≥ 0, got {class_weight!r}.")
-    weights = labels * 0.0 + 1.0
-    for label, value in class_weight.items():
-        weights[labels == label] = value
-    return weights
-
-
-def _times(a: Any, b: Any) -> Any:
-    return a if b is None else a * to_numpy(b)
 
 
 def _reshape_hint(x: Any, shape: tuple[int, ...]) -> str:

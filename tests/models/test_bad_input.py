@@ -40,7 +40,7 @@ FIT = [
     (dict(x=X, y=Y, validation_data=(X, Y[:3])), ShapeError, "validation x has 20"),
     (dict(x=X, y=Y, sample_weight=np.ones(3)), ShapeError, "sample_weight has 3"),
     (dict(x=X, y=Y, sample_weight=np.full(20, np.nan)), DataError, "sample_weight has NaN"),
-    (dict(x=X, y=Y, class_weight={0: "a"}), DataError, "class_weight"),
+    (dict(x=X, y=Y, class_weight={0: "a"}), OptionError, "class_weight"),
     (dict(x=X, y=np.where(Y > 0, np.inf, 0.0)), DataError, "y has NaN or infinite"),
     (dict(x=X.astype("U4"), y=Y), DtypeError, "not numbers"),
     (dict(x=[[1.0, 2.0], [3.0]], y=Y), ShapeError, "equal length"),

@@ -1,0 +1,66 @@
+"""What the README shows, works: its code runs and prints what it says, its names and links exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import nnx
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINTED = re.compile(r"^\s*print\(.*\)  # (.+)$", re.MULTILINE)
+SCRIPT = re.compile(r"python ((?:tutorials|benchmarks)/\w+\.py)")
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
+
+ROOMS = {
+    "layers": nnx.layers,
+    "activations": nnx.activations,
+    "losses": nnx.losses,
+    "metrics": nnx.metrics,
+    "initializers": nnx.initializers,
+    "regularizers": nnx.regularizers,
+    "constraints": nnx.constraints,
+    "optimizers": nnx.optimizers,
+    "schedules": nnx.optimizers.schedules,
+    "callbacks": nnx.callbacks,
+    "data sets": nnx.datasets,
+}
+
+
+def test_the_code_runs_and_prints_what_the_comments_say(tmp_path, monkeypatch, capsys, kept_activations):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "readme"}
+    blocks = CODE.findall(README)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+        assert capsys.readouterr().out.splitlines() == PRINTED.findall(block)
+
+
+@pytest.fixture
+def kept_activations(monkeypatch):
+    """The README registers an activation: the other tests shall not see it."""
+    registry = nnx.activations.registry
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    monkeypatch.setattr(registry, "_names", dict(registry._names))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_table_names_what_exists(room):
+    (row,) = re.findall(rf"^\| {room} \| (.+) \|$", README, re.MULTILINE)
+    module = ROOMS[room]
+    known = getattr(module, "registry", ())
+    names = re.findall(r"`(\w+)`", row)
+    assert names
+    assert [name for name in names if name not in known and not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("pattern", [SCRIPT, LINK], ids=["scripts", "links"])
+def test_the_files_that_it_points_to_exist(pattern):
+    files = pattern.findall(README)
+    assert files
+    assert [name for name in files if not (ROOT / name).is_file()] == []
