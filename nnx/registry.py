@@ -26,6 +26,8 @@ class Choice:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, *args: Any, **extra: Any) -> Any:
+        if not extra and not self.options:
+            return self.function(*args)
         return self.function(*args, **self.options, **extra)
 
     @property

@@ -18,8 +18,10 @@ def load_model(path: Any, backend: Any = None, device: Any = None) -> Sequential
     :class:`nnx.errors.FileFormatError` for a file that is truncated, corrupt or not a model of nnx's.
 
     >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
-    >>> model.save("model.safetensors")
-    >>> nnx.load_model("model.safetensors").count_params()
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/model.safetensors")
+    ...     nnx.load_model(f"{folder}/model.safetensors").count_params()
     8
     """
     tensors, header = read(path)

@@ -128,7 +128,10 @@ class Network:
         i = 0
         try:
             for i, layer in enumerate(self.layers):
-                p = {s.name: (trained if s.trained else fixed)[s.number] for s in self.slots[i]}
+                (names, a, b), (others, c, d) = self._reach[i]
+                p = dict(zip(names, trained[a:b], strict=True))
+                if others:
+                    p.update(zip(others, fixed[c:d], strict=True))
                 if (linear and i == last) or (context.training and self._rectified[i + 1]):
                     x = layer.preactivation(p, x)  # type: ignore[attr-defined]
                 elif context.training and self._rectified[i]:
@@ -141,6 +144,16 @@ class Network:
             error.add_note(f"  {self.place(i)}")
             raise
         return x
+
+    @cached_property
+    def _reach(self) -> tuple[tuple[tuple[tuple[str, ...], int, int], ...], ...]:
+        """For each layer the names of its trained weights and where they lie, and of its fixed ones."""
+
+        def part(row: tuple[Slot, ...], trained: bool) -> tuple[tuple[str, ...], int, int]:
+            own = [slot for slot in row if slot.trained is trained]
+            return tuple(s.name for s in own), own[0].number if own else 0, own[-1].number + 1 if own else 0
+
+        return tuple((part(row, True), part(row, False)) for row in self.slots)
 
     @cached_property
     def _rectified(self) -> tuple[bool, ...]:
