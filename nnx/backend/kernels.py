@@ -10,7 +10,6 @@ follow
 
 from __future__ import annotations
 
-import importlib.util
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -210,14 +209,15 @@ def _buffers(
 
 @cache
 def compiled(recording: Recording, targets: tuple[int | None, ...]) -> Callable[..., None] | None:
-    """One compiled loop over ``(read, write, scalars)``; None where Numba is not installed.
+    """One compiled loop over ``(read, write, scalars)``; None where Numba cannot be used.
 
     ``targets`` says which of the read vectors each result overwrites: named once, so that the compiler sees
     that nothing else overlaps and can work on several numbers at a time.
     """
-    if importlib.util.find_spec("numba") is None:
+    try:
+        import numba
+    except ImportError:  # not there, or (as Numba says so itself) not for this version of NumPy
         return None
-    import numba
 
     lines, constants = [], []
 

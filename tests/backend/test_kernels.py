@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import numpy as np
@@ -70,6 +71,14 @@ def test_nan_and_infinity_pass_through(name):
         expected = clipped(np, w)[0]
         MAKERS[name](kernels.record(clipped, 1, 0), (0,), w.dtype)((w,), (w,), ())
     np.testing.assert_allclose(w, expected, rtol=1e-15)
+
+
+def test_without_numba_there_are_blocks(monkeypatch):
+    def move(xp, w, g):
+        return (w - 0.5 * g,)
+
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert kernels.compiled(kernels.record(move, 2, 0), (0,)) is None
 
 
 def test_what_cannot_be_recorded_is_left_alone():
