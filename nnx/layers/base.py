@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
 
 from nnx.backend import Stream
 from nnx.errors import OptionError, ShapeError
@@ -13,6 +14,18 @@ from nnx.registry import Registry
 registry = Registry("layer")
 register = registry.register
 Shape = tuple[int, ...]
+#: What other libraries, and older versions of Keras, call these arguments.
+_ELSEWHERE = {
+    "batch_input_shape": "input_shape, without the batch axis",
+    "init": "kernel_initializer",
+    "input_dim": "input_shape=(n,)",
+    "nb_units": "units",
+    "out_features": "units",
+    "output_dim": "units",
+    "p": "rate",
+    "sigma": "stddev",
+    "weights": "model.layers[i].set_weights",
+}
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,19 @@ class Layer:
     input_shape: Shape | None = None
     name: str | None = None
     trainable: bool = True
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        # A dataclass answers an unknown keyword with a bare TypeError from __init__; this runs before it.
+        allowed = [f.name for f in fields(cls) if f.init]
+        for option in options:
+            if option not in allowed:
+                near = difflib.get_close_matches(option, allowed, n=1)
+                use = _ELSEWHERE.get(option) or (near[0] if near else "")
+                hint = f" Use {use}." if use else ""
+                raise OptionError(
+                    f"{cls.__name__} has no argument '{option}'.{hint} Its arguments: {', '.join(allowed)}."
+                )
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         if self.input_shape is not None:

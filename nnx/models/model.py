@@ -82,6 +82,12 @@ class Model(Holder):
                 "compile needs a loss, for example loss='mse' or loss='categorical_crossentropy'."
             )
         chosen = optimizers.get(optimizer)
+        if not (hasattr(chosen, "init") and hasattr(chosen, "step")):
+            raise OptionError(
+                f"optimizer must be a name or an optimizer of nnx.optimizers, got {optimizer!r}."
+            )
+        if not callable(losses.get(loss)):
+            raise OptionError(f"loss must be a name, a loss of nnx.losses or a function, got {loss!r}.")
         compiled = {
             "loss": losses.get(loss),
             "metrics": named_metrics(metrics, "metrics"),

@@ -116,9 +116,18 @@ def test_compile_that_fails_leaves_the_model_compiled_as_it_was():
     m.fit(X, Y, verbose=0)
 
 
+def test_what_is_no_optimizer_or_loss_is_refused():
+    for arguments in ({"optimizer": 3, "loss": "mse"}, {"optimizer": "sgd", "loss": 42}):
+        with pytest.raises(OptionError, match="must be a name"):
+            model().compile(**arguments)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (lambda: Dense(4, input_dim=3), r"Dense has no argument 'input_dim'. Use input_shape=\(n,\)"),
+        (lambda: Dense(4, activatoin="relu"), "Use activation"),
+        (lambda: Dropout(p=0.2), "Use rate"),
         (lambda: Dense(0), "units"),
         (lambda: Dense(2.5), "units"),
         (lambda: Dense("relu"), "units"),
