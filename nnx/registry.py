@@ -28,7 +28,7 @@ class Choice:
     def __call__(self, *args: Any, **extra: Any) -> Any:
         if not extra and not self.options:
             return self.function(*args)
-        return self.function(*args, **self.options, **extra)
+        return self.function(*args, **{**self.options, **extra})
 
     @property
     def facts(self) -> Mapping[str, Any]:

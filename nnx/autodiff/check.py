@@ -79,11 +79,7 @@ def _reverse(f: Any, cot: Any) -> Any:
 def _random(x: Any, seed: int, index: int) -> Any:
     plain = raw(x)
     own = adapter_of(plain)
-    return own.uniform(Stream(seed, 99, index), plain.shape, plain.dtype, _place(plain)) * 2.0 - 1.0
-
-
-def _place(x: Any) -> Any:
-    return device_of(x)
+    return own.uniform(Stream(seed, 99, index), plain.shape, plain.dtype, device_of(plain)) * 2.0 - 1.0
 
 
 def _inner(a: Sequence[Any], b: Sequence[Any]) -> Any:

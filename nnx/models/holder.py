@@ -71,7 +71,7 @@ class Holder:
     @property
     def weights_vector(self) -> Any:
         """All trained weights as one vector: the lectures' w (the model's own array, read it only)."""
-        return self.network and self._w
+        return self._w
 
     # -- building -------------------------------------------------------------------------------
 

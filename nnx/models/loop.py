@@ -81,9 +81,14 @@ class Snapshot:
         self._steps += 1
         if not self._needed or (not now and self._steps % _LOOK_EVERY):
             return
-        if not math.isfinite(totals["loss"]):
+        # The cost is that before the last update: the weights after it are looked at themselves.
+        xp = self._model.backend.xp
+        if not (math.isfinite(totals["loss"]) and to_numpy(xp.all(xp.isfinite(self._model._w)))):
             self._model._w[...] = self._w
-            raise NonFiniteError(f"The loss became {totals['loss']} within the last {_LOOK_EVERY} steps.")
+            raise NonFiniteError(
+                f"The loss (now {totals['loss']}) or the weights became NaN or infinite within the last "
+                f"{_LOOK_EVERY} steps."
+            )
         self.take()
 
 

@@ -149,6 +149,16 @@ def test_softmax_with_cross_entropy_is_the_same_with_and_without_the_link():
         np.testing.assert_allclose(u, v, rtol=1e-9, atol=1e-12)
 
 
+def test_an_option_that_repeats_the_default_changes_nothing():
+    x, y = camera(32)
+    runs = []
+    for loss in ("categorical_crossentropy", nnx.losses.CategoricalCrossentropy(from_logits=False)):
+        model = small()
+        model.compile("sgd", loss)
+        runs.append(model.fit(x, y, epochs=2, verbose=0).history)
+    assert runs[0] == runs[1]
+
+
 def test_regularizers_and_constraints():
     x, y = camera(64)
     model = nnx.Sequential(
