@@ -14,8 +14,12 @@ os.environ.pop("NNX_BACKEND", None)
 
 # Modules that only import where their library is installed have no doctests to lose.
 collect_ignore = [
-    f"nnx/backend/{name}_adapter.py" for name in ("cupy", "torch") if importlib.util.find_spec(name) is None
-]
+    f"nnx/backend/{module}.py"
+    for library, module in {
+        "cupy": "cupy_adapter", "torch": "torch_adapter", "numba": "compiled_masks",
+    }.items()
+    if importlib.util.find_spec(library) is None
+]  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nnx.backend.versions import blas
+
 UNITS = {"ms": 1e3, "µs": 1e6}
 
 
@@ -54,6 +56,7 @@ def epoch_clock(callback: type) -> Any:
 def main(script: str, contenders: Mapping[str, Callable[[], float]], unit: str, title: str) -> None:
     """Entry point of a benchmark script; the first contender is what the ratios are taken to."""
     results, missing = in_turns(script, contenders, title)
+    print("\n".join(blas()))
     base = next((r for r in results.values() if r), [])
     print(f"{title}\n{'contender':<28}{'median':>10}{'min':>10}{'max':>10}{'ratio':>9}")
     for name, times in results.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import array_api_compat.numpy as xp
@@ -14,6 +15,7 @@ from nnx.errors import OptionError
 
 #: From this length on, a loop compiled by Numba (where it is installed) repays its compilation.
 _WORTH_COMPILING = 1 << 17
+_WORTH_COMPILING_MASKS = 1 << 15
 
 
 class NumpyAdapter(Adapter):
@@ -45,6 +47,10 @@ class NumpyAdapter(Adapter):
         return philox.keep_mask(stream, rate, tuple(shape), np.dtype(dtype).type)
 
     def positive_keep_mask(self, stream: philox.Stream, rate: float, z: Array) -> Array:
+        if z.size >= _WORTH_COMPILING_MASKS and z.flags.c_contiguous:
+            masks = _compiled_masks()
+            if masks is not None:
+                return masks.positive_keep_mask(stream, rate, z)
         return philox.keep_mask(stream, rate, z.shape, z.dtype.type, among=z > 0)
 
     def map_inplace(
@@ -71,6 +77,15 @@ class NumpyAdapter(Adapter):
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
         # mode="clip" lets NumPy write into `out` directly; the indices are the loop's own and valid.
         return x.take(index, axis=0, out=out, mode="clip")
+
+
+@cache
+def _compiled_masks() -> Any:
+    try:
+        from nnx.backend import compiled_masks
+    except ImportError:  # no Numba, or one that does not fit this NumPy
+        return None
+    return compiled_masks
 
 
 def load() -> Adapter:

@@ -66,7 +66,16 @@ def _raw(stream: Stream, n: int) -> np.ndarray:
     return _bits(stream).random_raw(n)
 
 
-def _bits(stream: Stream) -> np.random.Philox:
+def counter_and_key(stream: Stream) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    """Where the stream lies in Philox' sequence: four and two words of 64 bits, the lowest first."""
     mask = 2**64 - 1
-    key = (stream.purpose << 64) | (stream.seed & mask)
-    return np.random.Philox(key=key, counter=((stream.step & mask) << 128) | ((stream.index & mask) << 64))
+    return (0, stream.index & mask, stream.step & mask, 0), (stream.seed & mask, stream.purpose)
+
+
+def _bits(stream: Stream) -> np.random.Philox:
+    counter, key = counter_and_key(stream)
+    return np.random.Philox(key=_joined(key), counter=_joined(counter))
+
+
+def _joined(words: tuple[int, ...]) -> int:
+    return sum(word << (64 * i) for i, word in enumerate(words))

@@ -101,8 +101,9 @@ def sums(xp: Any, values: Array, sample_weight: Array | None, examples: int) -> 
     if values.ndim == 0:  # one number for the batch
         values = xp.broadcast_to(values, (examples,))
     if sample_weight is None:
-        total = xp.sum(values)[None]
-        return xp.concat([total, xp.ones_like(total) * float(math.prod(values.shape))])
+        both = xp.full((2,), float(math.prod(values.shape)), dtype=values.dtype, device=device_of(values))
+        both[0] = xp.sum(values)
+        return both
     weight = xp.broadcast_to(weights_like(xp, sample_weight, values), values.shape)
     return xp.concat([xp.sum(values * weight)[None], xp.sum(weight)[None]])
 

@@ -105,3 +105,18 @@ def test_every_library_draws_the_same_numbers(backend, dtype, shape):
         np.testing.assert_allclose(
             to_numpy(drawn), expected.astype(dtype), rtol=0 if exact else rtol, atol=0 if exact else rtol
         )
+
+
+@pytest.mark.parametrize("stream", [STREAM, Stream(7)], ids=["large words", "zeros"])
+@pytest.mark.parametrize("rate", [0.0, 0.2, 1e-6, 0.999999])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_compiled_masks_are_the_same_bit_for_bit(stream, rate, dtype):
+    pytest.importorskip("numba")
+    from nnx.backend import compiled_masks
+
+    z = np.random.default_rng(0).standard_normal((101, 37)).astype(dtype)
+    z[0, :3] = np.nan, 0.0, np.inf
+    expected = philox.keep_mask(stream, rate, z.shape, z.dtype.type, among=z > 0)
+    found = compiled_masks.positive_keep_mask(stream, rate, z)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
