@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,15 +16,22 @@ class Traced:
     It implements the array object of the array API standard. Functions reach the differentiable
     namespace through ``x.__array_namespace__()``. ``mark`` belongs to the trace: a node of the tape
     in reverse mode, a tangent in forward mode. ``value`` may be traced itself, by an outer transform.
+    Writing into a traced array replaces these three; ``link`` leads to the arrays that share its memory (see
+    :mod:`nnx.autodiff.aliasing`).
     """
 
-    __slots__ = ("mark", "space", "trace", "value")
+    __slots__ = ("link", "mark", "space", "trace", "value")
 
     def __init__(self, value: Any, trace: Any, mark: Any, space: Any) -> None:
         self.value = value
         self.trace = trace
         self.mark = mark
         self.space = space
+        self.link: Any = None
+
+    def snapshot(self) -> Traced:
+        """This array as it is now, whatever is written into it later."""
+        return Traced(self.value, self.trace, self.mark, self.space)
 
     # -- attributes -------------------------------------------------------------------------------
 
@@ -72,7 +80,11 @@ class Traced:
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"Traced({self.value!r})"
+        return f"Traced({raw(self)!r})"
+
+    def __getattr__(self, name: str) -> Any:
+        # NumPy's methods, which the standard's arrays lack: x.sum(), x.reshape(2, 3)
+        return self.space.numpy_method(self, name)
 
     # -- arithmetic -------------------------------------------------------------------------------
 
@@ -133,6 +145,32 @@ class Traced:
     def __rmatmul__(self, other: Any) -> Any:
         return self.space.op_matmul(other, self)
 
+    # -- arithmetic in place: the content is replaced ----------------------------------------------
+
+    def __iadd__(self, other: Any) -> Any:
+        return self.space.update(self, self + other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self.space.update(self, self - other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self.space.update(self, self * other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self.space.update(self, self / other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self.space.update(self, self**other)
+
+    def __imod__(self, other: Any) -> Any:
+        return self.space.update(self, self % other)
+
+    def __ifloordiv__(self, other: Any) -> Any:
+        return self.space.update(self, self // other)
+
+    def __imatmul__(self, other: Any) -> Any:
+        return self.space.update(self, self @ other)
+
     # -- comparisons are constants: plain arrays --------------------------------------------------
 
     def __eq__(self, other: object) -> Any:
@@ -161,30 +199,34 @@ class Traced:
         return self.space.getitem(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        raise DerivativeError(
-            "Assigning into an array that is being differentiated (x[key] = value) is not supported. "
-            "Build the new array instead, for example xp.where(mask, value, x) or xp.concat([...])."
-        )
+        self.space.assign(self, key, value)
 
     # -- what would silently cut the gradient -----------------------------------------------------
 
     def __float__(self) -> float:
-        raise _leaves("float(x)")
+        return float(_constant(self, "float(x)"))
 
     def __int__(self) -> int:
-        raise _leaves("int(x)")
+        return int(_constant(self, "int(x)"))
 
     def __index__(self) -> int:
-        raise _leaves("using x as an index")
+        return operator.index(_constant(self, "using x as an index"))
 
     def __complex__(self) -> complex:
-        raise _leaves("complex(x)")
+        return complex(_constant(self, "complex(x)"))
 
     def __bool__(self) -> bool:
-        raise _leaves("bool(x), `if x`")
+        return bool(_constant(self, "bool(x), `if x`"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise _leaves("np.asarray(x), np.array([x]) or a NumPy call that nnx cannot intercept")
+        x = _constant(self, "np.asarray(x), np.array([x]) or a NumPy call that nnx cannot intercept")
+        return x.__array__(dtype) if copy is None else x.__array__(dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return _constant(self, "from_dlpack(x)").__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return raw(self).__dlpack_device__()
 
     # -- NumPy's own protocols (NEP 13, NEP 18): plain NumPy code is differentiable ------------------
 
@@ -195,16 +237,22 @@ class Traced:
         return self.space.numpy_function(func, args, kwargs)
 
 
-def _leaves(what: str) -> DerivativeError:
-    return DerivativeError(
+def _constant(x: Traced, what: str) -> Any:
+    """The plain array below an array that depends on nothing; an error for any other."""
+    if x.trace.level < 0:
+        return x.value
+    raise DerivativeError(
         f"{what}: the value of an array that is being differentiated would leave the trace, and its "
         "gradient would silently be lost. Compute with the array itself (comparisons give plain "
-        "arrays, xp.where chooses), or use nnx.stop_gradient(x) if the value shall count as a constant."
+        "arrays, xp.where chooses; np.stack and np.concatenate join), or use nnx.stop_gradient(x) if the "
+        "value shall count as a constant."
     )
 
 
 def raw(x: Any) -> Any:
     """``x`` without any trace, at all levels: the plain array below."""
+    if type(x) is Traced and x.link is not None:
+        x.link.refresh(x)
     while type(x) is Traced:
         x = x.value
     return x

@@ -8,6 +8,7 @@ Linear          f is linear in its first argument: pushes f(t), pulls its transp
 JointlyLinear   f is linear in several arguments together (add, where, concat)
 Bilinear        f is linear in each of two arguments (multiply, matmul)
 Fused           a whole function with a hand-written pullback; forward mode is its transpose
+Several         the same for a function that gives several arrays (a decomposition)
 ==============  ==================================================================================
 
 ``pull(argnums, answer, values, kwargs)`` returns a function ``(xp, g)`` → cotangents of the arguments
@@ -21,8 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnx.autodiff.array import Traced
-from nnx.autodiff.trace import Tape, backward
+from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.trace import Parts, Tape, backward
 
 Pull = Callable[..., Sequence[Any]]
 
@@ -41,7 +42,18 @@ def unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         stretched = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)
         if stretched:
             g = xp.sum(g, axis=stretched, keepdims=True)
-    return g if dtype is None or g.dtype == dtype else xp.astype(g, dtype)
+    return g if dtype is None or g.dtype == dtype else cast(xp, g, dtype)
+
+
+def cast(xp: Any, g: Any, dtype: Any) -> Any:
+    """The cotangent ``g`` in a data type; of a complex one for a real argument only the real part counts.
+
+    A cotangent z̄ of a complex z pairs with its tangent as Re(z̄·dz), without conjugation: so the rules of
+    holomorphic functions are those of real ones.
+    """
+    if xp.isdtype(g.dtype, "complex floating") and not xp.isdtype(dtype, "complex floating"):
+        g = xp.real(g)
+    return g if g.dtype == dtype else xp.astype(g, dtype)
 
 
 def broadcast_like(xp: Any, t: Any, answer: Any) -> Any:
@@ -74,6 +86,8 @@ class Rule:
 
     #: Whether the pullback takes a third argument: arrays (or None) to compute cotangents into.
     fills = False
+    #: Whether the function gives several arrays; ``result`` then makes its answer of them.
+    several = False
 
 
 class Elementwise(Rule):
@@ -253,13 +267,47 @@ class Fused(Rule):
         return pull
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
-        tape = Tape()
-        seed = tape.leaf(xp.zeros_like(answer), xp)
-        cotangents = self.pull(argnums, answer, values, kwargs)(xp, seed)
-        ends = [
-            (c.mark, t)
-            for c, t in zip(cotangents, tangents, strict=True)
-            if type(c) is Traced and c.trace is tape
-        ]
-        tangent = backward(ends, [seed.mark])[0]
-        return xp.zeros_like(answer) if tangent is None else broadcast_like(xp, tangent, answer)
+        pull = self.pull(argnums, answer, values, kwargs)
+        return _transposed(xp, lambda seeds: pull(xp, seeds[0]), tangents, [answer])[0]
+
+
+class Several(Rule):
+    """A function with several results and a hand-written pullback, both modes from one rule.
+
+    ``reverse(xp, gs, answers, *args, **options)`` gives one cotangent for each argument (None where there is
+    none) from one for each result, zeros where nothing depends on it. ``result`` makes the answer (a named
+    tuple, say) of an iterable of arrays.
+    """
+
+    several = True
+
+    def __init__(self, name: str, reverse: Callable[..., Sequence[Any]], result: Any = tuple) -> None:
+        self.name, self.reverse, self.result = name, reverse, result
+
+    def pull(self, argnums: Any, answers: Any, values: Any, kwargs: Any) -> Pull:
+        def pull(xp: Any, parts: Any) -> list[Any]:
+            gs = [parts.gs[k] if k in parts.gs else xp.zeros_like(a) for k, a in enumerate(answers)]
+            cotangents = self.reverse(xp, gs, answers, *values, **kwargs)
+            return [cotangents[i] for i in argnums]
+
+        return pull
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answers: Any, values: Any, kwargs: Any) -> Any:
+        pull = self.pull(argnums, answers, values, kwargs)
+        return _transposed(xp, lambda seeds: pull(xp, Parts(dict(enumerate(seeds)))), tangents, answers)
+
+
+def _transposed(xp: Any, pull: Callable[..., Any], tangents: Any, answers: Sequence[Any]) -> list[Any]:
+    """The tangents of the answers: the transpose of the pullback, which is linear in its cotangents."""
+    tape = Tape()
+    seeds = [tape.leaf(raw(xp.zeros_like(a)), xp) for a in answers]
+    ends = [
+        (c.mark, t)
+        for c, t in zip(pull(seeds), tangents, strict=True)
+        if type(c) is Traced and c.trace is tape
+    ]
+    found = backward(ends, [seed.mark for seed in seeds])
+    return [
+        xp.zeros_like(a) if t is None else broadcast_like(xp, t, a)
+        for t, a in zip(found, answers, strict=True)
+    ]

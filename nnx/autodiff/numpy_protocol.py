@@ -67,3 +67,8 @@ def find(space: Any, name: str) -> Any:
             "of functions that have one, or cut the gradient on purpose with nnx.stop_gradient(x)."
         )
     return target
+
+
+def method(space: Any, x: Any, name: str) -> Any:
+    """NumPy's method or attribute ``name`` of a traced array."""
+    raise AttributeError(f"Arrays that are being differentiated have no attribute {name!r}.")

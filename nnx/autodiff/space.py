@@ -13,19 +13,24 @@ from functools import cache, wraps
 from types import ModuleType
 from typing import Any
 
-from nnx.autodiff import numpy_protocol
+from nnx.autodiff import aliasing, numpy_protocol
 from nnx.autodiff.array import Traced, raw
-from nnx.autodiff.rules.compositions import COMPOSITIONS
-from nnx.autodiff.rules.constants import CONSTANTS, PASSED
+from nnx.autodiff.rules import fourier, linalg
+from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
+from nnx.autodiff.rules.constants import CONSTANTS, CREATION, REFUSED
 from nnx.autodiff.rules.elementwise import ELEMENTWISE
-from nnx.autodiff.rules.manipulation import MANIPULATION
+from nnx.autodiff.rules.manipulation import MANIPULATION, VIEWS
 from nnx.autodiff.rules.products import PRODUCTS
 from nnx.autodiff.rules.reductions import REDUCTIONS
-from nnx.autodiff.trace import bind
+from nnx.autodiff.trace import CONSTANT, bind, lifted
 from nnx.backend import Adapter, adapter_of, device_of
 from nnx.errors import DerivativeError
 
-RULES = {rule.name: rule for rule in (*ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *MANIPULATION)}
+RULES = {
+    rule.name: rule
+    for rule in (*ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *MANIPULATION, *linalg.LINALG, *fourier.FOURIER)
+}
+COMPOSITIONS = MAIN_COMPOSITIONS | linalg.COMPOSITIONS | fourier.COMPOSITIONS
 
 _OPERATORS = {
     "neg": "negative", "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
@@ -45,21 +50,26 @@ def space_over(adapter: Adapter) -> Any:
     space: Any = Namespace(f"nnx.autodiff.over_{adapter.name}", adapter)
     base = raw_namespace(adapter)
     space.base = base
-    space._find = lambda name: _differentiable(name, adapter.xp, space)
+    space._find = lambda name: _differentiable(name, getattr(adapter.xp, name, None), space)
     for name in ("scatter", "scatter_add"):
         setattr(space, name, bind(RULES[name], getattr(base, name), space))
     # The standard passes the arrays of concat and stack as a list, a rule sees them one by one.
     for name in ("concat", "stack"):
         setattr(space, "joined_" + name, bind(RULES[name], _one_by_one(getattr(base, name)), space))
     space.matmul_into = lambda a, b, place: a @ b
-    for name in ("positions", "device_of", "element_count"):
+    for name in ("positions", "device_of", "element_count", "shares_memory", "last_written"):
         setattr(space, name, getattr(base, name))
+    space.converted = bind(RULES["converted"], base.converted, space)
+    space.put = bind(RULES["put"], base.put, space)
+    space.assign = lambda x, key, value: aliasing.assign(x, _plain(key), value)
+    space.update = aliasing.update
     for short, name in _OPERATORS.items():
         setattr(space, "op_" + short, bind(RULES[name], getattr(operator, short), space))
     for short in _CONSTANT_OPERATORS:
         setattr(space, "op_" + short, constant(getattr(operator, short)))
     space.getitem = _getitem(bind(RULES["getitem"], operator.getitem, space))
     space.numpy_ufunc = lambda *call: numpy_protocol.ufunc(space, *call)
+    space.numpy_method = lambda *call: numpy_protocol.method(space, *call)
     space.numpy_function = lambda *call: numpy_protocol.function(space, *call)
     return space
 
@@ -115,25 +125,49 @@ def raw_namespace(adapter: Adapter) -> Any:
         """The product a @ b, computed into the array ``place`` if it is one and the library can."""
         return a @ b if place is True else adapter.matmul_into(a, b, place)
 
+    def put(x: Any, value: Any, *, key: Any) -> Any:
+        """A copy of x in which ``x[key]`` is ``value``."""
+        out = xp.asarray(x, copy=True)
+        if hasattr(value, "dtype") and value.dtype != out.dtype:
+            value = xp.astype(value, out.dtype)
+        out[key] = value
+        return out
+
+    def last_written(g: Any, key: Any) -> Any:
+        """1 where an assignment to ``g[key]`` is not overwritten by a later one to the same place, else 0."""
+        if not _has_array(key):
+            return 1.0
+        places = positions(g.shape, raw(g))[key]
+        numbers = positions(places.shape, raw(g))
+        owner = put(positions(g.shape, raw(g)), numbers, key=key)
+        return xp.astype(owner[key] == numbers, g.dtype)
+
+    base.converted = lambda x, dtype: xp.astype(x, dtype)
+    base.put, base.last_written, base.shares_memory = put, last_written, adapter.shares_memory
     base.matmul_into = matmul_into
     base.positions, base.scatter_add, base.scatter = positions, scatter_add, scatter
     base.device_of, base.element_count = device_of, math.prod
     return base
 
 
-def _differentiable(name: str, xp: Any, space: Any) -> Any:
+def _differentiable(name: str, function: Any, space: Any) -> Any:
+    """What the differentiable namespace has for ``name``; of an extension as "linalg.solve"."""
     if name in COMPOSITIONS:
-        return _composed(COMPOSITIONS[name], getattr(xp, name, None), space)
-    function = getattr(xp, name)
+        return _composed(COMPOSITIONS[name], function, name in CREATION, space)
+    if function is None:
+        raise AttributeError(f"The array API of {space.adapter.name} has no {name!r}.")
     if name in RULES:
-        return bind(RULES[name], function, space)
+        bound = bind(RULES[name], function, space)
+        return aliasing.viewing(bound) if name in VIEWS else bound
+    if name in CREATION:
+        return _creating(function, space)
     if name in CONSTANTS:
         return constant(function)
     if isinstance(function, ModuleType):
-        return _Refusing(name, function)
-    if name in PASSED or not callable(function) or isinstance(function, type):
+        return _Extension(name, function, space)
+    if not callable(function) or isinstance(function, type):
         return function
-    return refused(name, function)
+    return refused(name, function, space)
 
 
 def constant(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -147,49 +181,71 @@ def constant(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _creating(function: Callable[..., Any], space: Any) -> Callable[..., Any]:
+    """A function that makes arrays: constants of the differentiable namespace, which can be written into."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return lifted(function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()}), space)
+
+    return call
+
+
 def _plain(x: Any) -> Any:
     if type(x) is Traced:
         return raw(x)
     return type(x)(_plain(part) for part in x) if type(x) in (tuple, list) else x
 
 
-def refused(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def refused(name: str, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
     """A function without a rule: plain arrays pass, traced ones raise :class:`DerivativeError`."""
+    reason = REFUSED.get(name, "it has no derivative rule in nnx")
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if any(_holds_trace(a) for a in (*args, *kwargs.values())):
+        given = (*args, *kwargs.values())
+        if any(_is_traced(a) for a in given):
             raise DerivativeError(
-                f"xp.{name} has no derivative rule in nnx, so it cannot be part of a function that is being "
-                "differentiated. Compose it of functions that have one, give it a rule of your own with "
-                "nnx.autodiff.fused, or cut the gradient on purpose with nnx.stop_gradient(x)."
+                f"xp.{name} cannot be part of a function that is being differentiated: {reason}. Compose it "
+                "of functions that have a rule, give it one of your own with nnx.custom_derivative, or cut "
+                "the gradient on purpose with nnx.stop_gradient(x)."
             )
-        return function(*args, **kwargs)
+        answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+        return lifted(answer, space) if any(_holds_trace(a) for a in given) else answer
 
     return call
 
 
-class _Refusing(ModuleType):
-    """A part of the namespace (linalg, fft) whose functions have no rules: plain arrays pass."""
+class _Extension(ModuleType):
+    """A part of the namespace (linalg, fft)."""
 
-    def __init__(self, name: str, module: ModuleType) -> None:
-        super().__init__(f"nnx.autodiff.{name}")
-        self._short, self._module = name, module
+    def __init__(self, name: str, module: ModuleType, space: Any) -> None:
+        super().__init__(f"{space.__name__}.{name}")
+        self._short, self._module, self._space = name, module, space
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._module, name)
-        if callable(value) and not isinstance(value, type):
-            value = refused(f"{self._short}.{name}", value)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = _differentiable(f"{self._short}.{name}", getattr(self._module, name, None), self._space)
         setattr(self, name, value)
         return value
 
+    def __dir__(self) -> list[str]:
+        return dir(self._module)
 
-def _composed(composition: Callable[..., Any], function: Any, space: Any) -> Callable[..., Any]:
+
+def _composed(
+    composition: Callable[..., Any], function: Any, creates: bool, space: Any
+) -> Callable[..., Any]:
     """``function`` on plain arrays; on traced ones its composition of differentiable functions."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if function is None or any(_holds_trace(a) for a in (*args, *kwargs.values())):
+        given = (*args, *kwargs.values())
+        if function is None or any(_is_traced(a) for a in given):
             return composition(space, *args, **kwargs)
+        if creates or any(_holds_trace(a) for a in given):
+            answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+            return lifted(answer, space)
         return function(*args, **kwargs)
 
     call.__name__ = composition.__name__
@@ -200,13 +256,24 @@ def _holds_trace(x: Any) -> bool:
     return type(x) is Traced or (type(x) in (tuple, list) and any(_holds_trace(part) for part in x))
 
 
+def _is_traced(x: Any) -> bool:
+    """Whether a gradient may flow through ``x``: it holds a traced array that is not a mere constant."""
+    if type(x) is Traced:
+        return x.trace is not CONSTANT
+    return type(x) in (tuple, list) and any(_is_traced(part) for part in x)
+
+
 def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arrays, axis=0: function(arrays, axis=axis)
 
 
 def _getitem(differentiable: Callable[..., Any]) -> Callable[..., Any]:
     def getitem(x: Any, key: Any) -> Any:
-        return differentiable(x, _plain(key))
+        key = _plain(key)
+        y = differentiable(x, key)
+        if not _has_array(key) and type(y) is Traced:
+            aliasing.link(y, x, lambda root: differentiable(root, key))
+        return y
 
     return getitem
 

@@ -73,6 +73,47 @@ class Tape:
         pull = rule.pull(argnums, answer, values, kwargs)
         return Traced(answer, self, Node(marks, pull, space, type(answer) is Traced, rule.fills), space)
 
+    def record_several(
+        self,
+        rule: Any,
+        answers: Any,
+        argnums: Sequence[int],
+        marks: Sequence[Node],
+        values: Sequence[Any],
+        kwargs: Any,
+        space: Any,
+    ) -> Any:
+        """As :meth:`record` for an operation with several results: they hang on one node."""
+        if not self.open:
+            raise escaped()
+        nested = any(type(a) is Traced for a in answers)
+        whole = Node(marks, rule.pull(argnums, answers, values, kwargs), space, nested)
+        return rule.result(
+            Traced(a, self, Node((whole,), _part(k), space, nested), space) for k, a in enumerate(answers)
+        )
+
+
+class Parts:
+    """Cotangents of some of the results of one operation, by their numbers."""
+
+    __slots__ = ("gs",)
+
+    def __init__(self, gs: dict[int, Any]) -> None:
+        self.gs = gs
+
+    def __add__(self, other: Parts) -> Parts:
+        sums = {k: self.gs[k] + g if k in self.gs else g for k, g in other.gs.items()}
+        return Parts(self.gs | sums)
+
+    @property
+    def traced(self) -> bool:
+        """Whether one of them is itself being differentiated."""
+        return any(type(g) is Traced for g in self.gs.values())
+
+
+def _part(k: int) -> Callable[[Any, Any], tuple[Parts]]:
+    return lambda xp, g: (Parts({k: g}),)
+
 
 class Dual:
     """Forward mode: a traced array's mark is its tangent."""
@@ -96,6 +137,55 @@ class Dual:
         if not self.open:
             raise escaped()
         return Traced(answer, self, rule.push(space, argnums, marks, answer, values, kwargs), space)
+
+    def record_several(
+        self,
+        rule: Any,
+        answers: Any,
+        argnums: Sequence[int],
+        marks: Sequence[Any],
+        values: Sequence[Any],
+        kwargs: Any,
+        space: Any,
+    ) -> Any:
+        """As :meth:`record` for an operation with several results."""
+        if not self.open:
+            raise escaped()
+        tangents = rule.push(space, argnums, marks, answers, values, kwargs)
+        pairs = zip(answers, tangents, strict=True)
+        return rule.result(Traced(a, self, t, space) for a, t in pairs)
+
+
+class Constant:
+    """Below all transforms: arrays of the differentiable namespace that depend on nothing.
+
+    ``xp.zeros_like(x)`` of a traced x is one. What is computed from such arrays alone is one again, and
+    nothing is recorded. Written into, it becomes what is written: ``out = xp.zeros_like(x); out[0] = x[1]``.
+    """
+
+    level = -1
+    open = True
+
+    def record(
+        self, rule: Any, answer: Any, argnums: Any, marks: Any, values: Any, kwargs: Any, space: Any
+    ) -> Traced:
+        return Traced(answer, self, None, space)
+
+    def record_several(
+        self, rule: Any, answers: Any, argnums: Any, marks: Any, values: Any, kwargs: Any, space: Any
+    ) -> Any:
+        return rule.result(Traced(a, self, None, space) for a in answers)
+
+
+CONSTANT = Constant()
+
+
+def lifted(x: Any, space: Any) -> Any:
+    """Plain arrays (also in a tuple or list) as constants of the differentiable namespace."""
+    if type(x) in (tuple, list):
+        return type(x)(lifted(part, space) for part in x)
+    is_array = hasattr(x, "dtype") and hasattr(x, "shape") and type(x) is not Traced
+    return Traced(x, CONSTANT, None, space) if is_array else x
 
 
 def escaped() -> DerivativeError:
@@ -124,7 +214,8 @@ def backward(seeds: Sequence[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
         if node.pull is None:
             wanted[index] = g
             continue
-        xp = node.space if node.nested or type(g) is Traced else node.space.base
+        nested = node.nested or type(g) is Traced or (type(g) is Parts and g.traced)
+        xp = node.space if nested else node.space.base
         if node.fills:
             places = [None if p.index in pending else p.place for p in node.parents]
             cotangents = node.pull(xp, g, places)
@@ -153,12 +244,16 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
 
     Array arguments are positional. ``space`` None means: that of the traced argument.
     """
+    several = rule.several
 
     def call(*args: Any, **kwargs: Any) -> Any:
         trace = None
         for a in args:
-            if type(a) is Traced and (trace is None or a.trace.level > trace.level):
-                trace, own = a.trace, space or a.space
+            if type(a) is Traced:
+                if a.link is not None:
+                    a.link.refresh(a)
+                if trace is None or a.trace.level > trace.level:
+                    trace, own = a.trace, space or a.space
         if trace is None:
             return function(*args, **kwargs)
         argnums, marks, values, deeper = [], [], list(args), False
@@ -168,8 +263,17 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
                     argnums.append(i)
                     marks.append(a.mark)
                     values[i] = a = a.value
-                deeper = deeper or type(a) is Traced
+                    deeper = deeper or type(a) is Traced
+                elif a.trace is CONSTANT:
+                    values[i] = a.value
+                else:
+                    values[i] = (
+                        a.snapshot()
+                    )  # for what is written into the array later must not reach the tape
+                    deeper = True
         answer = call(*values, **kwargs) if deeper else function(*values, **kwargs)
+        if several:
+            return trace.record_several(rule, answer, argnums, marks, values, kwargs, own)
         return trace.record(rule, answer, argnums, marks, values, kwargs, own)
 
     call.__name__ = getattr(function, "__name__", rule.name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.space import space_of
-from nnx.autodiff.trace import Dual, Tape, backward
+from nnx.autodiff.trace import CONSTANT, Dual, Tape, backward
 from nnx.autodiff.tree import flatten
 from nnx.backend import get_backend
 from nnx.errors import DerivativeError, ShapeError
@@ -39,16 +39,17 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     leaves, build = flatten(primals)
     leaves = [_floating(leaf, "vjp") for leaf in leaves]
     inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
+    marks = [x.mark for x in inputs]  # before f, which may write into its arguments
     try:
         out = f(*build(inputs))
     finally:
         tape.open = False
     out, aux = _split_aux(out, has_aux, tape)
     outs, build_out = flatten(out)
+    outs = [_settled(o) for o in outs]
     own = [type(o) is Traced and o.trace is tape for o in outs]
     nodes = [o.mark if mine else None for o, mine in zip(outs, own, strict=True)]
     values = [o.value if mine else o for o, mine in zip(outs, own, strict=True)]
-    marks = [x.mark for x in inputs]
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         gs, _ = flatten(cotangent)
@@ -62,7 +63,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
                     raise ShapeError(f"Cotangent of shape {g.shape} for an output of shape {value.shape}.")
                 seeds.append((node, g))
         found = backward(seeds, marks)
-        return build([_zeros(x) if c is None else c for x, c in zip(leaves, found, strict=True)])
+        return build([_zeros(x) if c is None else _settled(c) for x, c in zip(leaves, found, strict=True)])
 
     result = build_out(values)
     return (result, pullback, aux) if has_aux else (result, pullback)
@@ -92,9 +93,10 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
         trace.open = False
     out, aux = _split_aux(out, has_aux, trace)
     outs, build_out = flatten(out)
+    outs = [_settled(o) for o in outs]
     own = [type(o) is Traced and o.trace is trace for o in outs]
     values = build_out([o.value if mine else o for o, mine in zip(outs, own, strict=True)])
-    moved = build_out([o.mark if mine else _zeros(o) for o, mine in zip(outs, own, strict=True)])
+    moved = build_out([_settled(o.mark) if mine else _zeros(o) for o, mine in zip(outs, own, strict=True)])
     return (values, moved, aux) if has_aux else (values, moved)
 
 
@@ -234,6 +236,9 @@ def _floating(x: Any, who: str) -> Any:
         raise DerivativeError(f"{who} can differentiate arrays and numbers, got {type(x).__name__}.")
     if not hasattr(x, "dtype"):
         return get_backend().asarray(float(x), dtype="float64")
+    x = _settled(x)
+    if type(x) is Traced:
+        x = x.snapshot()
     base = space_of(x).base
     if not base.isdtype(x.dtype, "real floating"):
         raise DerivativeError(
@@ -279,8 +284,18 @@ def _split_aux(out: Any, has_aux: bool, trace: Any) -> tuple[Any, Any]:
             f"has_aux=True needs a function that returns (value, aux), got {_describe(out)}."
         )
     leaves, build = flatten(out[1])
+    leaves = [_settled(leaf) for leaf in leaves]
     lowered = [leaf.value if type(leaf) is Traced and leaf.trace is trace else leaf for leaf in leaves]
     return out[0], build(lowered)
+
+
+def _settled(x: Any) -> Any:
+    """``x`` up to date and, if it depends on nothing, as a plain array."""
+    if type(x) is not Traced:
+        return x
+    if x.link is not None:
+        x.link.refresh(x)
+    return x.value if x.trace is CONSTANT else x
 
 
 def _describe(x: Any) -> str:

@@ -44,6 +44,9 @@ class CupyAdapter(Adapter):
     def synchronize(self, device: Any = None) -> None:
         cupy.cuda.Device(device).synchronize()
 
+    def shares_memory(self, y: Array, x: Array) -> bool:
+        return cupy.may_share_memory(y, x)
+
     def erf(self, x: Array) -> Array:
         from cupyx.scipy.special import erf
 

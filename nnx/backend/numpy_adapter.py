@@ -36,6 +36,9 @@ class NumpyAdapter(Adapter):
     def to_numpy(self, x: Array) -> np.ndarray:
         return np.asarray(x)
 
+    def shares_memory(self, y: Array, x: Array) -> bool:
+        return isinstance(y, np.ndarray) and y.base is not None and np.may_share_memory(y, x)
+
     def scatter_add(self, n: int, index: Array, values: Array) -> Array:
         out = np.zeros((n, *values.shape[1:]), dtype=values.dtype)
         np.add.at(out, index, values)

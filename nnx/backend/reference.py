@@ -54,6 +54,10 @@ class Adapter:
         """Whether a dtype is of real floating-point numbers."""
         return bool(self.xp.isdtype(dtype, "real floating"))
 
+    def shares_memory(self, y: Array, x: Array) -> bool:
+        """Whether ``y``, made from ``x`` by moving or choosing, looks into x's memory: a write shows in both."""
+        return y.ndim > 0
+
     # -- what the standard lacks ------------------------------------------------------------------
 
     def erf(self, x: Array) -> Array:

@@ -35,6 +35,9 @@ class StrictAdapter(Adapter):
     def to_numpy(self, x: Array) -> np.ndarray:
         return np.asarray(x.to_device(xp.Device("CPU_DEVICE")))
 
+    def shares_memory(self, y: Array, x: Array) -> bool:
+        return np.may_share_memory(y._array, x._array)
+
 
 def _let_the_other_operand_answer(name: str) -> None:
     """Makes ``array.<name>(other)`` return NotImplemented for foreign arrays, as Python's data model asks.

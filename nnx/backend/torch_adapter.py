@@ -40,6 +40,9 @@ class TorchAdapter(Adapter):
     def to_numpy(self, x: Array) -> np.ndarray:
         return x.detach().cpu().numpy()
 
+    def shares_memory(self, y: Array, x: Array) -> bool:
+        return y.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+
     def synchronize(self, device: Any = None) -> None:
         if device is not None and torch.device(device).type == "cuda":
             torch.cuda.synchronize(device)

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnx.autodiff.rules.compositions import COMPOSITIONS
-from nnx.autodiff.space import space_of
+from nnx.autodiff.space import COMPOSITIONS, space_of
 
 
 class Case(NamedTuple):
@@ -136,6 +135,7 @@ CASES: list[Case] = [
     _one("diff", lambda xp, x: xp.diff(x, n=2), (2, 4)),
     _one("linspace", lambda xp, a, b: COMPOSITIONS["linspace"](space_of(a), a, b, 5), (), ()),
     _one("full", lambda xp, a: COMPOSITIONS["full"](space_of(a), (2, 3), a), ()),
+    _one("full_like", lambda xp, a: COMPOSITIONS["full_like"](space_of(a), xp.ones((2, 3), dtype=a.dtype, device=a.device), a), ()),
     _one("asarray", lambda xp, a: COMPOSITIONS["asarray"](space_of(a), [[a[0], a[1]], [a[1] * 2.0, a[0]]]), (2,)),
     _one("sort", lambda xp, x: xp.sort(x, axis=0), (4, 3)),
     _one("sort", lambda xp, x: xp.sort(x, descending=True), (4,), label="descending"),

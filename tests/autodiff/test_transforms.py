@@ -153,15 +153,6 @@ def test_adding_into_a_plain_array_is_refused():
         nnx.grad(f)(np.ones(2))
 
 
-def test_assignment_is_refused():
-    def f(x):
-        x[0] = 0.0
-        return np.sum(x)
-
-    with pytest.raises(DerivativeError, match=r"xp\.where"):
-        nnx.grad(f)(np.ones(2))
-
-
 def test_misuse_is_explained():
     with pytest.raises(DerivativeError, match="one number, got an array of shape"):
         nnx.grad(lambda x: x * 2.0)(np.ones(3))
@@ -169,8 +160,8 @@ def test_misuse_is_explained():
         nnx.grad(lambda x: np.sum(x))(np.arange(3))
     with pytest.raises(DerivativeError, match="argnums=3"):
         nnx.grad(lambda x: x, argnums=3)(1.0)
-    with pytest.raises(DerivativeError, match="svd"):
-        nnx.grad(lambda x: np.sum(namespace(x).linalg.svd(x)))(np.eye(2))
+    with pytest.raises(DerivativeError, match="unique_values"):
+        nnx.grad(lambda x: np.sum(namespace(x).unique_values(x)))(np.ones(2))
     with pytest.raises(ShapeError, match=r"\(2,\)"):
         nnx.jvp(np.sin, (np.ones(3),), (np.ones(2),))
     with pytest.raises(DerivativeError, match="has_aux"):

@@ -8,6 +8,7 @@ from typing import Any
 
 from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.families import along
+from nnx.autodiff.trace import lifted
 
 COMPOSITIONS: dict[str, Any] = {}
 
@@ -24,7 +25,17 @@ def asarray(xp: Any, x: Any, /, *, dtype: Any = None, device: Any = None, copy: 
         return xp.stack([asarray(xp, part, dtype=dtype) for part in x])
     if type(x) is not Traced:
         return xp.base.asarray(x, dtype=dtype, device=device)
-    return x if dtype is None or dtype == x.dtype else xp.astype(x, dtype)
+    if dtype is not None and dtype != x.dtype:
+        return xp.astype(x, dtype)
+    return xp.positive(x) if copy else x
+
+
+@composition
+def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    floating = ("real floating", "complex floating")
+    if not xp.base.isdtype(dtype, floating):
+        return xp.base.astype(raw(x), dtype)  # rounding: a constant
+    return x if dtype == x.dtype and not copy else xp.converted(x, dtype)
 
 
 @composition
@@ -73,7 +84,14 @@ def diff(xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None,
 @composition
 def full_(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
     filled = xp.broadcast_to(fill_value, (shape,) if isinstance(shape, int) else tuple(shape))
-    return filled if dtype is None else xp.astype(filled, dtype)
+    return xp.positive(filled) if dtype is None else xp.astype(filled, dtype)
+
+
+@composition
+def full_like_(xp: Any, x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
+    if type(fill_value) is not Traced:
+        return lifted(xp.base.full_like(raw(x), fill_value, dtype=dtype), xp)
+    return full_(xp, x.shape, fill_value, dtype=x.dtype if dtype is None else dtype)
 
 
 @composition

@@ -1,4 +1,4 @@
-"""Functions whose result carries no gradient, and functions that take no arrays to differentiate.
+"""Functions whose result carries no gradient, functions that make arrays, and functions that are refused.
 
 A constant's derivative is zero wherever it exists (floor, sign, comparisons) or does not exist at all
 (argmax, integers): the result is a plain array, on which Python's control flow works.
@@ -7,17 +7,20 @@ A constant's derivative is zero wherever it exists (floor, sign, comparisons) or
 CONSTANTS = frozenset(
     """
     all any argmax argmin argsort bitwise_and bitwise_invert bitwise_left_shift bitwise_or
-    bitwise_right_shift bitwise_xor ceil count_nonzero equal floor floor_divide greater greater_equal imag
+    bitwise_right_shift bitwise_xor ceil count_nonzero equal floor floor_divide greater greater_equal
     isfinite isin isinf isnan less less_equal logical_and logical_not logical_or logical_xor nextafter nonzero
     not_equal round searchsorted sign signbit trunc
-    empty_like full_like ones_like zeros_like
-    can_cast result_type
+    can_cast finfo iinfo isdtype result_type
     """.split()
 )
 
-#: Creation and inspection: no array argument that a gradient could flow through.
-PASSED = frozenset(
+#: Functions that make arrays without a gradient: in the differentiable namespace one can write into these.
+CREATION = frozenset(
     """
-    arange empty eye finfo from_dlpack iinfo isdtype ones zeros
+    arange asarray empty empty_like eye from_dlpack full full_like linspace ones ones_like zeros zeros_like
     """.split()
 )
+
+_SETS = "it chooses by value which numbers it gives, and in which order: the gradient would silently be cut"
+#: Why functions are refused.
+REFUSED = dict.fromkeys(("unique_all", "unique_counts", "unique_inverse", "unique_values"), _SETS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnx.autodiff.families import JointlyLinear, Linear, Pull, along
+from nnx.autodiff.families import JointlyLinear, Linear, Pull, along, cast, shape_of, unbroadcast
 
 
 def _permute(xp: Any, g: Any, shape: Any, axes: Any) -> Any:
@@ -103,12 +103,38 @@ def _take_back(xp: Any, g: Any, shape: Any, indices: Any, axis: Any = None) -> A
     return xp.moveaxis(out, 0, axis) if axis else out
 
 
+#: Functions whose result may share memory with their argument (the library's own result tells).
+VIEWS = frozenset(
+    "reshape expand_dims squeeze permute_dims moveaxis flip broadcast_to matrix_transpose real imag".split()
+)
+
+
+class _Put(JointlyLinear):
+    """``x`` with ``x[key]`` replaced by ``value``: what an assignment leaves behind."""
+
+    def __init__(self) -> None:
+        super().__init__("put", lambda xp, x, value, key: xp.put(x, value, key=key), lambda *_: None)
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        shape, dtype, key = shape_of(values[1]), getattr(values[1], "dtype", None), kwargs["key"]
+
+        def pull(xp: Any, g: Any) -> list[Any]:
+            def arrives(i: int) -> Any:
+                if i == 0:
+                    return xp.put(g, 0.0, key=key)
+                return unbroadcast(xp, g[key] * xp.last_written(g, key), shape, dtype)
+
+            return [arrives(i) for i in argnums]
+
+        return pull
+
+
 class _Astype(Linear):
     """A change of data type: the cotangent changes back."""
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         dtype = values[0].dtype
-        return lambda xp, g: (xp.astype(g, dtype),)
+        return lambda xp, g: (cast(xp, g, dtype),)
 
 
 MANIPULATION = (
@@ -124,7 +150,7 @@ MANIPULATION = (
     Linear("tile", _same("tile"), _tile_back),
     _triangle("tril"),
     _triangle("triu"),
-    _Astype("astype", _same("astype"), _reshape_back),
+    _Astype("converted", _same("converted"), _reshape_back),
     # Choosing by index, and its transpose: putting into zeros, where repeated positions add up.
     Linear("getitem", _getitem, lambda xp, g, shape, key: xp.scatter(g, key, shape)),
     Linear(
@@ -136,6 +162,7 @@ MANIPULATION = (
         lambda xp, v, index, n: xp.scatter_add(v, index, n),
         lambda xp, t, shape, index, n: xp.take(t, index, axis=0),
     ),
+    _Put(),
     JointlyLinear("concat", _concat, _concat_back),
     JointlyLinear("stack", _stack, _stack_back),
     JointlyLinear("where", lambda xp, c, a, b: xp.where(c, a, b), _where_back, constants=1),

@@ -1,0 +1,145 @@
+"""Writing into traced arrays, and arrays that share memory.
+
+An assignment ``x[key] = v`` replaces the content of the handle ``x`` by that of a new array, computed by the
+rule ``put``; what was computed from ``x`` before keeps the old content. Where ``x`` is a view, as NumPy's
+basic indexing gives it, the array that it looks into must change as well, and its other views:
+
+- the array at the bottom, the root, counts how often it was written to (:class:`Root`);
+- a view knows its root and how it is made from it (:class:`View`). Before it is read it compares the counts
+  and is made again from the root if need be;
+- writing into a view writes into the root what the view's transpose moves there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.trace import CONSTANT, Tape, backward, lifted
+from nnx.errors import DerivativeError
+
+
+class Root:
+    """The link of an array that others look into."""
+
+    __slots__ = ("version",)
+
+    def __init__(self) -> None:
+        self.version = 0
+
+    def refresh(self, x: Traced) -> None:
+        """Nothing: a root is always up to date."""
+
+
+class View:
+    """The link of an array that looks into another: ``make(root)`` is its content."""
+
+    __slots__ = ("make", "root", "version")
+
+    def __init__(self, root: Traced, make: Callable[[Any], Any]) -> None:
+        self.root, self.make, self.version = root, make, root.link.version
+
+    def refresh(self, x: Traced) -> None:
+        """Brings ``x`` up to date if its root was written to."""
+        if self.version != self.root.link.version:
+            self.version = self.root.link.version
+            _become(x, self.make(self.root))
+
+
+def viewing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` whose result shares memory with its first argument wherever the library's own does."""
+
+    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+        y = function(x, *args, **kwargs)
+        if type(y) is Traced and type(x) is Traced and y is not x:
+            link(y, x, lambda root: function(root, *args, **kwargs))
+        return y
+
+    call.__name__ = getattr(function, "__name__", "view")
+    call.__doc__ = getattr(function, "__doc__", None)
+    return call
+
+
+def link(y: Traced, x: Traced, make: Callable[[Any], Any]) -> None:
+    """Notes that ``y``, which is ``make(x)``, is a view of ``x`` if their memory says so."""
+    if not x.space.shares_memory(raw(y), raw(x)):
+        return
+    root, whole = x, make
+    if type(x.link) is View:
+        root, first = x.link.root, x.link.make
+        whole = lambda r: make(first(r))  # noqa: E731
+    elif x.link is None:
+        x.link = Root()
+    y.link = View(root, whole)
+
+
+def assign(x: Traced, key: Any, value: Any) -> None:
+    """``x[key] = value``."""
+    space = x.space
+    _writable(x, "x[key] = value")
+    _floating(x, value)
+    _replace(x, space.put(x, value, key=key))
+
+
+def update(x: Traced, new: Any) -> Any:
+    """``x += other`` for ``new = x + other``: x with another content; a new array where x is a number."""
+    if not _is_writable(x):
+        return new  # NumPy's scalars are immutable: += gives the name to another number
+    if tuple(new.shape) != tuple(x.shape):
+        raise ValueError(f"An array of shape {x.shape} cannot take in a result of shape {new.shape}.")
+    _floating(x, new)
+    if new.dtype != x.dtype:
+        new = x.space.astype(new, x.dtype)
+    _replace(x, new if type(new) is Traced else lifted(new, x.space))
+    return x
+
+
+def _replace(x: Traced, new: Traced) -> None:
+    if type(x.link) is View:
+        root = x.link.root
+        _become(root, _moved_into(root, x.link.make, new))
+        root.link.version += 1
+        x.link.version = root.link.version
+    elif x.link is not None:
+        x.link.version += 1
+    _become(x, new)
+
+
+def _moved_into(root: Traced, make: Callable[[Any], Any], new: Traced) -> Any:
+    """The root with ``new`` where its view ``make`` looks: a view's transpose moves numbers back."""
+    space = root.space
+    tape = Tape()
+    leaf = tape.leaf(space.base.zeros_like(raw(root)), space)
+    view = make(leaf)
+    inside = backward([(view.mark, space.base.ones_like(raw(view)))], [leaf.mark])[0] != 0
+    return space.where(inside, backward([(view.mark, new)], [leaf.mark])[0], root)
+
+
+def _become(x: Traced, new: Any) -> None:
+    if type(new) is not Traced:
+        x.value, x.trace, x.mark = new, CONSTANT, None
+    else:
+        x.value, x.trace, x.mark = new.value, new.trace, new.mark
+
+
+def _is_writable(x: Traced) -> bool:
+    return hasattr(raw(x), "__setitem__")
+
+
+def _writable(x: Traced, what: str) -> None:
+    if not _is_writable(x):
+        raise TypeError(f"{what}: {type(raw(x)).__name__} does not support item assignment.")
+
+
+def _floating(x: Traced, value: Any) -> None:
+    base = x.space.base
+    if (
+        type(value) is Traced
+        and value.trace is not CONSTANT
+        and not base.isdtype(x.dtype, ("real floating", "complex floating"))
+    ):
+        raise DerivativeError(
+            f"A value that is being differentiated is written into an array of {x.dtype}, which would round "
+            "it and cut its gradient: make the array of a floating-point type."
+        )

@@ -1,0 +1,7 @@
+"""Rules of SciPy's special functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SPECIAL: tuple[Any, ...] = ()
