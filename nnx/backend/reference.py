@@ -55,7 +55,7 @@ class Adapter:
         return bool(self.xp.isdtype(dtype, "real floating"))
 
     def shares_memory(self, y: Array, x: Array) -> bool:
-        """Whether ``y``, made from ``x`` by moving or choosing, looks into x's memory: a write shows in both."""
+        """Whether ``y``, made from ``x`` by moving or choosing, shares its memory: a write shows in both."""
         return y.ndim > 0
 
     # -- what the standard lacks ------------------------------------------------------------------
