@@ -6,6 +6,7 @@ Each session keeps its environment in `.nox/`; a second run reuses it (`nox -r` 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from pathlib import Path
 
@@ -21,6 +22,9 @@ nox.options.sessions = ["tests", "lint"]
 # One test process for each core does better than many threads in each.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 NO_WINDOW = {"MPLBACKEND": "Agg"}
+# The official test suite of the array API standard, which no package index has.
+ARRAY_API_TESTS = "https://github.com/data-apis/array-api-tests"
+ARRAY_API_TESTS_TAG = "2026.02.26"
 
 
 @nox.session
@@ -77,8 +81,33 @@ def benchmarks(session: nox.Session) -> None:
     _scripts(session, "benchmarks")
 
 
+@nox.session
+def array_api_tests(session: nox.Session) -> None:
+    """The standard's own test suite on the differentiable namespace, compared with its base libraries.
+
+    The suite is taken from the folder ARRAY_API_TESTS_DIR, else from ../shared/array-api-tests, else cloned.
+    """
+    suite = _standard_suite(session)
+    session.install("-e", ".", "array-api-strict>=2.6", "-r", str(suite / "requirements.txt"))
+    script = "tests/conformance/run_array_api_tests.py"
+    session.run("python", script, str(suite), *session.posargs, env=ONE_THREAD)
+
+
 def _pytest(session: nox.Session, *options: str) -> None:
     session.run("python", "-m", "pytest", *options, *session.posargs, env=ONE_THREAD | NO_WINDOW)
+
+
+def _standard_suite(session: nox.Session) -> Path:
+    shared = Path(__file__).parent.parent / "shared" / "array-api-tests"
+    if named := os.environ.get("ARRAY_API_TESTS_DIR"):
+        return Path(named)
+    if shared.is_dir():
+        return shared
+    suite = session.cache_dir / f"array-api-tests-{ARRAY_API_TESTS_TAG}"
+    if not suite.is_dir():
+        clone = f"clone --quiet --depth 1 --recurse-submodules --branch {ARRAY_API_TESTS_TAG}".split()
+        session.run("git", *clone, ARRAY_API_TESTS, str(suite), external=True)
+    return suite
 
 
 def _scripts(session: nox.Session, folder: str) -> None:

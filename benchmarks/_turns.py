@@ -57,6 +57,17 @@ def main(script: str, contenders: Mapping[str, Callable[[], float]], unit: str, 
     """Entry point of a benchmark script; the first contender is what the ratios are taken to."""
     results, missing = in_turns(script, contenders, title)
     print("\n".join(blas()))
+    table(title, results, missing, unit)
+
+
+def table(
+    title: str,
+    results: Mapping[str, list[float]],
+    missing: Mapping[str, str],
+    unit: str,
+    remark: Callable[[str], str] = lambda name: "",
+) -> None:
+    """Prints what the contenders took in each turn; ``remark(name)`` ends a contender's line."""
     base = next((r for r in results.values() if r), [])
     print(f"{title}\n{'contender':<28}{'median':>10}{'min':>10}{'max':>10}{'ratio':>9}")
     for name, times in results.items():
@@ -67,7 +78,7 @@ def main(script: str, contenders: Mapping[str, Callable[[], float]], unit: str, 
         # turn by turn, so that the drift of the machine cancels
         ratio = statistics.median(t / b for t, b in zip(times, base, strict=False))
         middle, least, most = statistics.median(scaled), min(scaled), max(scaled)
-        print(f"{name:<28}{middle:>8.3f} {unit}{least:>9.3f}{most:>10.3f}{ratio:>9.2f}")
+        print(f"{name:<28}{middle:>8.3f} {unit}{least:>9.3f}{most:>10.3f}{ratio:>9.2f}{remark(name)}")
 
 
 def in_turns(

@@ -2,7 +2,11 @@
 
 from nnx.autodiff.array import Traced
 from nnx.autodiff.check import check_derivatives
+from nnx.autodiff.checkpoint import checkpoint
+from nnx.autodiff.custom import custom_derivative, register_ufunc
 from nnx.autodiff.fused import FusedFunction, fused
+from nnx.autodiff.implicit import implicit
+from nnx.autodiff.per_sample import per_sample_grad, per_sample_jacobian
 from nnx.autodiff.space import space_of
 from nnx.autodiff.transforms import (
     grad,
@@ -20,13 +24,19 @@ __all__ = [
     "FusedFunction",
     "Traced",
     "check_derivatives",
+    "checkpoint",
+    "custom_derivative",
     "flatten",
     "fused",
     "grad",
     "hessian",
     "hvp",
+    "implicit",
     "jacobian",
     "jvp",
+    "per_sample_grad",
+    "per_sample_jacobian",
+    "register_ufunc",
     "space_of",
     "stop_gradient",
     "value_and_grad",

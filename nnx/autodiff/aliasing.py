@@ -13,6 +13,7 @@ basic indexing gives it, the array that it looks into must change as well, and i
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from nnx.autodiff.array import Traced, raw
@@ -50,14 +51,13 @@ class View:
 def viewing(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` whose result shares memory with its first argument wherever the library's own does."""
 
-    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+    @wraps(function)
+    def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         y = function(x, *args, **kwargs)
         if type(y) is Traced and type(x) is Traced and y is not x:
             link(y, x, lambda root: function(root, *args, **kwargs))
         return y
 
-    call.__name__ = getattr(function, "__name__", "view")
-    call.__doc__ = getattr(function, "__doc__", None)
     return call
 
 
@@ -112,8 +112,16 @@ def _moved_into(root: Traced, make: Callable[[Any], Any], new: Traced) -> Any:
     tape = Tape()
     leaf = tape.leaf(space.base.zeros_like(raw(root)), space)
     view = make(leaf)
-    inside = backward([(view.mark, space.base.ones_like(raw(view)))], [leaf.mark])[0] != 0
-    return space.where(inside, backward([(view.mark, new)], [leaf.mark])[0], root)
+    inside = backward([(view.mark, space.base.ones_like(raw(view)))], [leaf.mark])[0]
+    moved = backward([(view.mark, new)], [leaf.mark])[0]
+    if view.dtype == leaf.dtype:
+        return space.where(inside != 0, moved, root)
+    # real or imaginary parts of complex numbers, whose transposes are v and −i·v: the other part stays
+    inside, moved = space.conj(inside), space.conj(moved)
+    real, imag = (
+        space.where(part(inside) != 0, part(moved), part(root)) for part in (space.real, space.imag)
+    )
+    return real + 1j * imag
 
 
 def _become(x: Traced, new: Any) -> None:

@@ -58,6 +58,8 @@ class Traced:
     @property
     def T(self) -> Traced:  # noqa: N802 (the standard's name)
         if self.ndim != 2:
+            if self.space.speaks_numpy:
+                return self.space.permute_dims(self, tuple(reversed(range(self.ndim))))
             raise ValueError(f"x.T needs a matrix, got {self.ndim} dimensions; use x.mT or permute_dims.")
         return self.space.matrix_transpose(self)
 
@@ -66,6 +68,11 @@ class Traced:
         return self.space.matrix_transpose(self)
 
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
+        if api_version is not None and not "2021.12" <= api_version <= self.space.__array_api_version__:
+            raise ValueError(
+                f"The namespace of these arrays follows the array API standard of "
+                f"{self.space.__array_api_version__} (and the versions before); asked for {api_version!r}."
+            )
         return self.space
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Traced:
@@ -78,6 +85,9 @@ class Traced:
 
     def __iter__(self) -> Iterator[Traced]:
         return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(self.space.any(self == value))
 
     def __repr__(self) -> str:
         return f"Traced({raw(self)!r})"
@@ -92,7 +102,7 @@ class Traced:
         return self.space.op_neg(self)
 
     def __pos__(self) -> Any:
-        return self
+        return self.space.positive(self)
 
     def __abs__(self) -> Any:
         return self.space.abs(self)
@@ -122,10 +132,10 @@ class Traced:
         return self.space.op_truediv(other, self)
 
     def __pow__(self, other: Any) -> Any:
-        return self.space.op_pow(self, other)
+        return self.space.op_pow(self, _array_of(other, self))
 
     def __rpow__(self, other: Any) -> Any:
-        return self.space.op_pow(other, self)
+        return self.space.op_pow(_array_of(other, self), self)
 
     def __mod__(self, other: Any) -> Any:
         return self.space.op_mod(self, other)
@@ -171,7 +181,7 @@ class Traced:
     def __imatmul__(self, other: Any) -> Any:
         return self.space.update(self, self @ other)
 
-    # -- comparisons are constants: plain arrays --------------------------------------------------
+    # -- comparisons and bits are constants: plain arrays ------------------------------------------
 
     def __eq__(self, other: object) -> Any:
         return self.space.op_eq(self, other)
@@ -190,6 +200,9 @@ class Traced:
 
     def __ge__(self, other: Any) -> Any:
         return self.space.op_ge(self, other)
+
+    def __invert__(self) -> Any:
+        return self.space.op_invert(self)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -222,8 +235,12 @@ class Traced:
         x = _constant(self, "np.asarray(x), np.array([x]) or a NumPy call that nnx cannot intercept")
         return x.__array__(dtype) if copy is None else x.__array__(dtype, copy=copy)
 
-    def __dlpack__(self, **options: Any) -> Any:
-        return _constant(self, "from_dlpack(x)").__dlpack__(**options)
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
+        options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        given = {name: option for name, option in options.items() if option is not None}
+        return _constant(self, "from_dlpack(x) of another library").__dlpack__(**given)
 
     def __dlpack_device__(self) -> Any:
         return raw(self).__dlpack_device__()
@@ -231,15 +248,43 @@ class Traced:
     # -- NumPy's own protocols (NEP 13, NEP 18): plain NumPy code is differentiable ------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return self.space.numpy_ufunc(ufunc.__name__, method, inputs, kwargs)
+        return self.space.numpy_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return self.space.numpy_function(func, args, kwargs)
 
 
+def _bitwise(name: str) -> None:
+    """Gives traced arrays the operator ``name`` of integers and booleans, whose result is a plain array."""
+    operation = f"op_{name}"
+
+    def forward(self: Traced, other: Any) -> Any:
+        return getattr(self.space, operation)(self, other)
+
+    def reflected(self: Traced, other: Any) -> Any:
+        return getattr(self.space, operation)(other, self)
+
+    def in_place(self: Traced, other: Any) -> Any:
+        return self.space.update(self, getattr(self.space, operation)(self, other))
+
+    for prefix, method in (("", forward), ("r", reflected), ("i", in_place)):
+        method.__name__ = f"__{prefix}{name}__"
+        method.__qualname__ = f"Traced.{method.__name__}"
+        setattr(Traced, method.__name__, method)
+
+
+for _name in ("and", "or", "xor", "lshift", "rshift"):
+    _bitwise(_name)
+
+
+def _array_of(other: Any, like: Traced) -> Any:
+    """A list, which NumPy takes as an operand, as an array: the rule of a power looks at its numbers."""
+    return like.space.asarray(other, device=like.device) if type(other) is list else other
+
+
 def _constant(x: Traced, what: str) -> Any:
     """The plain array below an array that depends on nothing; an error for any other."""
-    if x.trace.level < 0:
+    if not is_traced(x):
         return x.value
     raise DerivativeError(
         f"{what}: the value of an array that is being differentiated would leave the trace, and its "
@@ -247,6 +292,15 @@ def _constant(x: Traced, what: str) -> Any:
         "arrays, xp.where chooses; np.stack and np.concatenate join), or use nnx.stop_gradient(x) if the "
         "value shall count as a constant."
     )
+
+
+def is_traced(x: Any) -> bool:
+    """Whether a gradient may flow through ``x``, an array or a nest of tuples and lists: no mere constant."""
+    if type(x) is Traced:
+        if x.link is not None:
+            x.link.refresh(x)
+        return x.trace.level >= 0
+    return type(x) in (tuple, list) and any(is_traced(part) for part in x)
 
 
 def raw(x: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnx.autodiff.array import raw
+from nnx.autodiff.families import cast
 from nnx.autodiff.space import space_of
 from nnx.autodiff.transforms import _floating, jvp, vjp
 from nnx.autodiff.tree import flatten
@@ -28,7 +29,8 @@ def check_derivatives(
     For a random direction v and a random cotangent c it compares ∂f·v and cᵀ∂f·v with the central
     difference of fourth order, ``(8(f(x+hv) − f(x−hv)) − (f(x+2hv) − f(x−2hv))) / 12h``, whose error is
     O(h⁴), and repeats that for the derivative functions themselves up to ``order``. ``args`` should be
-    float64. Raises :class:`nnx.errors.DerivativeError` with the mode, the order and both numbers.
+    float64; results may be complex. Raises :class:`nnx.errors.DerivativeError` with the mode, the order and
+    both numbers.
 
     >>> nnx.check_derivatives(lambda x: np.tanh(x) ** 2, np.asarray([0.3, -1.2]))
     """
@@ -79,13 +81,21 @@ def _reverse(f: Any, cot: Any) -> Any:
 def _random(x: Any, seed: int, index: int) -> Any:
     plain = raw(x)
     own = adapter_of(plain)
-    return own.uniform(Stream(seed, 99, index), plain.shape, plain.dtype, device_of(plain)) * 2.0 - 1.0
+
+    def uniform(stream: int, dtype: Any) -> Any:
+        return own.uniform(Stream(seed, stream, index), plain.shape, dtype, device_of(plain)) * 2.0 - 1.0
+
+    if own.xp.isdtype(plain.dtype, "complex floating"):
+        real = own.xp.real(plain).dtype
+        return uniform(99, real) + 1j * uniform(98, real)
+    return uniform(99, plain.dtype)
 
 
 def _inner(a: Sequence[Any], b: Sequence[Any]) -> Any:
     total: Any = 0.0
     for u, w in zip(a, b, strict=True):
-        total = total + space_of(u).base.sum(u * w)
+        xp = space_of(u).base
+        total = total + cast(xp, xp.sum(u * w), xp.float64)
     return total
 
 

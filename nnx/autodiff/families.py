@@ -51,6 +51,8 @@ def cast(xp: Any, g: Any, dtype: Any) -> Any:
     A cotangent z̄ of a complex z pairs with its tangent as Re(z̄·dz), without conjugation: so the rules of
     holomorphic functions are those of real ones.
     """
+    if g.dtype == dtype:
+        return g
     if xp.isdtype(g.dtype, "complex floating") and not xp.isdtype(dtype, "complex floating"):
         g = xp.real(g)
     return g if g.dtype == dtype else xp.astype(g, dtype)
@@ -58,20 +60,26 @@ def cast(xp: Any, g: Any, dtype: Any) -> Any:
 
 def broadcast_like(xp: Any, t: Any, answer: Any) -> Any:
     """The tangent ``t`` stretched to the answer's shape."""
-    return t if t.shape == answer.shape else xp.broadcast_to(t, answer.shape)
+    return t if shape_of(t) == answer.shape else xp.broadcast_to(t, answer.shape)
 
 
 def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """``axis`` of a reduction as a tuple of non-negative numbers."""
-    if axis is None:
+    if axis is None or ndim == 0:  # NumPy allows axis 0 of a number
         return tuple(range(ndim))
     return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 def keep_dims(xp: Any, y: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
-    """A reduction's result with the reduced axes put back with length 1."""
-    if keepdims or not shape:
+    """A reduction's result so that it broadcasts against ``shape``: the reduced axes with length 1.
+
+    That of a reduction over all axes does so as it is.
+    """
+    if keepdims or axis is None:
         return y
+    if isinstance(axis, int):
+        axis %= len(shape)
+        return xp.reshape(y, (*shape[:axis], 1, *shape[axis + 1 :]))
     axes = normal_axes(axis, len(shape))
     return xp.reshape(y, tuple(1 if i in axes else n for i, n in enumerate(shape)))
 
@@ -114,13 +122,9 @@ class ElementwisePair(Rule):
         x1, x2 = values
         d = self.d
 
-        def pull(xp: Any, g: Any) -> list[Any]:
-            return [
-                unbroadcast(xp, g * d[i](xp, answer, x1, x2), values[i].shape, values[i].dtype)
-                for i in argnums
-            ]
-
-        return pull
+        return lambda xp, g: [
+            unbroadcast(xp, g * d[i](xp, answer, x1, x2), values[i].shape, values[i].dtype) for i in argnums
+        ]
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
         terms = [t * self.d[i](xp, answer, *values) for i, t in zip(argnums, tangents, strict=True)]
@@ -142,7 +146,8 @@ class Reduction(Rule):
 
         def pull(xp: Any, g: Any) -> tuple[Any]:
             y = keep_dims(xp, answer, x.shape, axis, keepdims)
-            return (keep_dims(xp, g, x.shape, axis, keepdims) * self.d(xp, x, y, axis, **options),)
+            d = self.d(xp, x, y, axis, **options)
+            return (cast(xp, keep_dims(xp, g, x.shape, axis, keepdims) * d, x.dtype),)
 
         return pull
 
@@ -150,7 +155,7 @@ class Reduction(Rule):
         x = values[0]
         axis, keepdims, options = _split(kwargs)
         d = self.d(xp, x, keep_dims(xp, answer, x.shape, axis, keepdims), axis, **options)
-        return xp.sum(tangents[0] * d, axis=axis, keepdims=keepdims)
+        return cast(xp, xp.sum(tangents[0] * d, axis=axis, keepdims=keepdims), answer.dtype)
 
 
 def _split(kwargs: Any) -> tuple[Any, bool, dict[str, Any]]:
@@ -159,14 +164,22 @@ def _split(kwargs: Any) -> tuple[Any, bool, dict[str, Any]]:
 
 
 class Linear(Rule):
-    """``apply(xp, x, *rest, **options)`` is linear in x; ``transpose(xp, g, x_shape, *rest, **options)``."""
+    """``apply(xp, x, *rest, **options)`` is linear in x; ``transpose(xp, g, x_shape, *rest, **options)``.
+
+    Where the result has another data type than x, the cotangent is changed back.
+    """
 
     def __init__(self, name: str, apply: Callable[..., Any], transpose: Callable[..., Any]) -> None:
         self.name, self.apply, self.transpose = name, apply, transpose
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
-        shape, rest, transpose = values[0].shape, values[1:], self.transpose
-        return lambda xp, g: (transpose(xp, g, shape, *rest, **kwargs),)
+        shape, dtype, rest, transpose = values[0].shape, values[0].dtype, values[1:], self.transpose
+
+        def pull(xp: Any, g: Any) -> tuple[Any]:
+            c = transpose(xp, g, shape, *rest, **kwargs)
+            return (c if c.dtype == dtype else cast(xp, c, dtype),)
+
+        return pull
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
         return self.apply(xp, tangents[0], *values[1:], **kwargs)
@@ -186,17 +199,19 @@ class JointlyLinear(Rule):
         self.name, self.apply, self.transpose, self.constants = name, apply, transpose, constants
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
-        shapes, transpose = [shape_of(v) for v in values], self.transpose
+        transpose, fixed = self.transpose, values[: self.constants]
+        shapes = [getattr(v, "shape", ()) for v in values]
+        if len(argnums) == 1:
+            i = argnums[0]
+            shape, dtype = shapes[i], values[i].dtype
+            return lambda xp, g: (
+                unbroadcast(xp, transpose(xp, g, i, shapes, fixed, **kwargs), shape, dtype),
+            )
         dtypes = [values[i].dtype for i in argnums]
-        fixed = values[: self.constants]
-
-        def pull(xp: Any, g: Any) -> list[Any]:
-            return [
-                unbroadcast(xp, transpose(xp, g, i, shapes, fixed, **kwargs), shapes[i], dtype)
-                for i, dtype in zip(argnums, dtypes, strict=True)
-            ]
-
-        return pull
+        return lambda xp, g: [
+            unbroadcast(xp, transpose(xp, g, i, shapes, fixed, **kwargs), shapes[i], dtype)
+            for i, dtype in zip(argnums, dtypes, strict=True)
+        ]
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
         args = list(values[: self.constants]) + [_zero(xp, v) for v in values[self.constants :]]
@@ -206,7 +221,7 @@ class JointlyLinear(Rule):
 
 
 def _zero(xp: Any, x: Any) -> Any:
-    return xp.zeros_like(x) if hasattr(x, "shape") else 0.0
+    return xp.zeros_like(x) if hasattr(x, "shape") else 0j if type(x) is complex else 0.0
 
 
 class Bilinear(Rule):
@@ -220,16 +235,22 @@ class Bilinear(Rule):
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         transposes = self.transposes
-        # Only the factor that a cotangent needs is kept alive: the other one's.
-        saved = [(i, values[1 - i], values[i].shape, values[i].dtype) for i in argnums]
+        if len(argnums) == 1:  # only the other factor, which the cotangent needs, is kept alive
+            i = argnums[0]
+            transpose, other, shape, dtype = transposes[i], values[1 - i], values[i].shape, values[i].dtype
+            return lambda xp, g: (unbroadcast(xp, transpose(xp, g, other, shape, **kwargs), shape, dtype),)
+        (one, two), (x1, x2) = transposes, values
+        if x1 is x2 and one is two:  # x * x: the same product for both
 
-        def pull(xp: Any, g: Any) -> list[Any]:
-            return [
-                unbroadcast(xp, transposes[i](xp, g, other, shape, **kwargs), shape, dtype)
-                for i, other, shape, dtype in saved
-            ]
+            def pull(xp: Any, g: Any) -> tuple[Any, Any]:
+                c = unbroadcast(xp, one(xp, g, x1, x1.shape, **kwargs), x1.shape, x1.dtype)
+                return c, c
 
-        return pull
+            return pull
+        return lambda xp, g: (
+            unbroadcast(xp, one(xp, g, x2, x1.shape, **kwargs), x1.shape, x1.dtype),
+            unbroadcast(xp, two(xp, g, x1, x2.shape, **kwargs), x2.shape, x2.dtype),
+        )
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
         total = None
@@ -268,7 +289,7 @@ class Fused(Rule):
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
         pull = self.pull(argnums, answer, values, kwargs)
-        return _transposed(xp, lambda seeds: pull(xp, seeds[0]), tangents, [answer])[0]
+        return transposed(xp, lambda seeds: pull(xp, seeds[0]), tangents, [answer])[0]
 
 
 class Several(Rule):
@@ -294,10 +315,10 @@ class Several(Rule):
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answers: Any, values: Any, kwargs: Any) -> Any:
         pull = self.pull(argnums, answers, values, kwargs)
-        return _transposed(xp, lambda seeds: pull(xp, Parts(dict(enumerate(seeds)))), tangents, answers)
+        return transposed(xp, lambda seeds: pull(xp, Parts(dict(enumerate(seeds)))), tangents, answers)
 
 
-def _transposed(xp: Any, pull: Callable[..., Any], tangents: Any, answers: Sequence[Any]) -> list[Any]:
+def transposed(xp: Any, pull: Callable[..., Any], tangents: Any, answers: Sequence[Any]) -> list[Any]:
     """The tangents of the answers: the transpose of the pullback, which is linear in its cotangents."""
     tape = Tape()
     seeds = [tape.leaf(raw(xp.zeros_like(a)), xp) for a in answers]

@@ -9,34 +9,44 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache, update_wrapper, wraps
 from types import ModuleType
 from typing import Any
 
-from nnx.autodiff import aliasing, numpy_protocol
-from nnx.autodiff.array import Traced, raw
-from nnx.autodiff.rules import fourier, linalg
+from nnx.autodiff import aliasing, numpy_api
+from nnx.autodiff.array import Traced, is_traced, raw
+from nnx.autodiff.rules import elementwise, fourier, linalg, special
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
-from nnx.autodiff.rules.constants import CONSTANTS, CREATION, REFUSED
+from nnx.autodiff.rules.compositions import VIEWING
+from nnx.autodiff.rules.constants import CONSTANTS, CREATION, INSPECTION, REFUSED
 from nnx.autodiff.rules.elementwise import ELEMENTWISE
 from nnx.autodiff.rules.manipulation import MANIPULATION, VIEWS
 from nnx.autodiff.rules.products import PRODUCTS
 from nnx.autodiff.rules.reductions import REDUCTIONS
 from nnx.autodiff.trace import CONSTANT, bind, lifted
-from nnx.backend import Adapter, adapter_of, device_of
+from nnx.backend import Adapter, SpecialFunctions, adapter_of, device_of
 from nnx.errors import DerivativeError
 
 RULES = {
     rule.name: rule
-    for rule in (*ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *MANIPULATION, *linalg.LINALG, *fourier.FOURIER)
-}
-COMPOSITIONS = MAIN_COMPOSITIONS | linalg.COMPOSITIONS | fourier.COMPOSITIONS
+    for rule in (
+        *ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *MANIPULATION, *linalg.LINALG, *fourier.FOURIER,
+        *special.SPECIAL,
+    )
+}  # fmt: skip
+COMPOSITIONS = (
+    MAIN_COMPOSITIONS | elementwise.COMPOSITIONS | linalg.COMPOSITIONS | fourier.COMPOSITIONS
+    | special.COMPOSITIONS
+)  # fmt: skip
 
 _OPERATORS = {
     "neg": "negative", "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
     "pow": "pow", "mod": "remainder", "matmul": "matmul",
 }  # fmt: skip
-_CONSTANT_OPERATORS = ("eq", "ne", "lt", "le", "gt", "ge", "floordiv")
+_CONSTANT_OPERATORS = {
+    name.rstrip("_"): getattr(operator, name)
+    for name in "eq ne lt le gt ge floordiv and_ or_ xor lshift rshift invert".split()
+}
 
 
 def space_of(x: Any) -> Any:
@@ -56,21 +66,24 @@ def space_over(adapter: Adapter) -> Any:
     # The standard passes the arrays of concat and stack as a list, a rule sees them one by one.
     for name in ("concat", "stack"):
         setattr(space, "joined_" + name, bind(RULES[name], _one_by_one(getattr(base, name)), space))
+    space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
     for name in ("positions", "device_of", "element_count", "shares_memory", "last_written"):
         setattr(space, name, getattr(base, name))
     space.converted = bind(RULES["converted"], base.converted, space)
+    space.to_device = aliasing.viewing(bind(RULES["to_device"], base.to_device, space))
+    space.special = SpecialFunctions(
+        lambda name: _differentiable("special." + name, getattr(base.special, name), space)
+    )
     space.put = bind(RULES["put"], base.put, space)
     space.assign = lambda x, key, value: aliasing.assign(x, _plain(key), value)
     space.update = aliasing.update
     for short, name in _OPERATORS.items():
         setattr(space, "op_" + short, bind(RULES[name], getattr(operator, short), space))
-    for short in _CONSTANT_OPERATORS:
-        setattr(space, "op_" + short, constant(getattr(operator, short)))
+    for short, function in _CONSTANT_OPERATORS.items():
+        setattr(space, "op_" + short, constant(function))
     space.getitem = _getitem(bind(RULES["getitem"], operator.getitem, space))
-    space.numpy_ufunc = lambda *call: numpy_protocol.ufunc(space, *call)
-    space.numpy_method = lambda *call: numpy_protocol.method(space, *call)
-    space.numpy_function = lambda *call: numpy_protocol.function(space, *call)
+    numpy_api.attach(space)
     return space
 
 
@@ -142,26 +155,29 @@ def raw_namespace(adapter: Adapter) -> Any:
         owner = put(positions(g.shape, raw(g)), numbers, key=key)
         return xp.astype(owner[key] == numbers, g.dtype)
 
+    base.isdtype = cache(xp.isdtype)  # once per data type: it is asked in every transform
     base.converted = lambda x, dtype: xp.astype(x, dtype)
+    base.to_device = lambda x, device: adapter.asarray(x, device=adapter.device(device))
     base.put, base.last_written, base.shares_memory = put, last_written, adapter.shares_memory
     base.matmul_into = matmul_into
     base.positions, base.scatter_add, base.scatter = positions, scatter_add, scatter
     base.device_of, base.element_count = device_of, math.prod
+    base.special = SpecialFunctions(adapter.special)
     return base
 
 
 def _differentiable(name: str, function: Any, space: Any) -> Any:
     """What the differentiable namespace has for ``name``; of an extension as "linalg.solve"."""
     if name in COMPOSITIONS:
-        return _composed(COMPOSITIONS[name], function, name in CREATION, space)
+        return _composed(name, function, space)
     if function is None:
         raise AttributeError(f"The array API of {space.adapter.name} has no {name!r}.")
     if name in RULES:
         bound = bind(RULES[name], function, space)
         return aliasing.viewing(bound) if name in VIEWS else bound
     if name in CREATION:
-        return _creating(function, space)
-    if name in CONSTANTS:
+        return _creating(name, function, space)
+    if name in CONSTANTS or name in INSPECTION:
         return constant(function)
     if isinstance(function, ModuleType):
         return _Extension(name, function, space)
@@ -181,11 +197,13 @@ def constant(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _creating(function: Callable[..., Any], space: Any) -> Callable[..., Any]:
+def _creating(name: str, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
     """A function that makes arrays: constants of the differentiable namespace, which can be written into."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if name in REFUSED and any(map(is_traced, (*args, *kwargs.values()))):
+            raise _refusal(name)
         return lifted(function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()}), space)
 
     return call
@@ -199,21 +217,25 @@ def _plain(x: Any) -> Any:
 
 def refused(name: str, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
     """A function without a rule: plain arrays pass, traced ones raise :class:`DerivativeError`."""
-    reason = REFUSED.get(name, "it has no derivative rule in nnx")
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         given = (*args, *kwargs.values())
-        if any(_is_traced(a) for a in given):
-            raise DerivativeError(
-                f"xp.{name} cannot be part of a function that is being differentiated: {reason}. Compose it "
-                "of functions that have a rule, give it one of your own with nnx.custom_derivative, or cut "
-                "the gradient on purpose with nnx.stop_gradient(x)."
-            )
+        if any(map(is_traced, given)):
+            raise _refusal(name)
         answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
         return lifted(answer, space) if any(_holds_trace(a) for a in given) else answer
 
     return call
+
+
+def _refusal(name: str) -> DerivativeError:
+    reason = REFUSED.get(name, "it has no derivative rule in nnx")
+    return DerivativeError(
+        f"xp.{name} cannot be part of a function that is being differentiated: {reason}. Compose it "
+        "of functions that have a rule, give it one of your own with nnx.custom_derivative, or cut "
+        "the gradient on purpose with nnx.stop_gradient(x)."
+    )
 
 
 class _Extension(ModuleType):
@@ -234,33 +256,26 @@ class _Extension(ModuleType):
         return dir(self._module)
 
 
-def _composed(
-    composition: Callable[..., Any], function: Any, creates: bool, space: Any
-) -> Callable[..., Any]:
+def _composed(name: str, function: Any, space: Any) -> Callable[..., Any]:
     """``function`` on plain arrays; on traced ones its composition of differentiable functions."""
+    composition, creates = COMPOSITIONS[name], name in CREATION
+    takes = _holds_trace if name in VIEWING else is_traced
 
     def call(*args: Any, **kwargs: Any) -> Any:
         given = (*args, *kwargs.values())
-        if function is None or any(_is_traced(a) for a in given):
+        if function is None or any(map(takes, given)):
             return composition(space, *args, **kwargs)
-        if creates or any(_holds_trace(a) for a in given):
+        if creates or any(map(_holds_trace, given)):
             answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
             return lifted(answer, space)
         return function(*args, **kwargs)
 
-    call.__name__ = composition.__name__
-    return call
+    call.__name__ = name.rpartition(".")[2]
+    return call if function is None else update_wrapper(call, function)
 
 
 def _holds_trace(x: Any) -> bool:
     return type(x) is Traced or (type(x) in (tuple, list) and any(_holds_trace(part) for part in x))
-
-
-def _is_traced(x: Any) -> bool:
-    """Whether a gradient may flow through ``x``: it holds a traced array that is not a mere constant."""
-    if type(x) is Traced:
-        return x.trace is not CONSTANT
-    return type(x) in (tuple, list) and any(_is_traced(part) for part in x)
 
 
 def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -278,8 +293,11 @@ def _getitem(differentiable: Callable[..., Any]) -> Callable[..., Any]:
     return getitem
 
 
+_BASIC = frozenset({int, slice, type(...), type(None)})
+
+
 def _has_array(key: Any) -> bool:
-    parts = key if type(key) is tuple else (key,)
-    return any(
-        (hasattr(part, "dtype") and getattr(part, "ndim", 0) > 0) or type(part) is list for part in parts
-    )
+    for part in key if type(key) is tuple else (key,):
+        if type(part) not in _BASIC and (type(part) is list or getattr(part, "ndim", 0) > 0):
+            return True
+    return False

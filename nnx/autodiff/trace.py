@@ -7,7 +7,8 @@ by the highest level among its arguments first, and its value is computed at the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import update_wrapper
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -16,13 +17,13 @@ from nnx.autodiff.array import Traced
 from nnx.errors import DerivativeError
 
 _levels = count()
-_indices = count()
+_orders = count(0, -1)
 
 
 class Node:
     """One recorded operation: its parents, and how a cotangent of its result reaches them."""
 
-    __slots__ = ("fills", "index", "nested", "parents", "place", "pull", "space")
+    __slots__ = ("fills", "nested", "order", "parents", "place", "pull", "space")
 
     def __init__(
         self,
@@ -33,7 +34,7 @@ class Node:
         fills: bool = False,
         place: Any = None,
     ) -> None:
-        self.index = next(_indices)
+        self.order = next(_orders)  #: the newer, the smaller: as a heap gives them
         self.parents = parents
         self.pull = pull
         self.space = space
@@ -136,7 +137,10 @@ class Dual:
     ) -> Traced:
         if not self.open:
             raise escaped()
-        return Traced(answer, self, rule.push(space, argnums, marks, answer, values, kwargs), space)
+        tangent = rule.push(space, argnums, marks, answer, values, kwargs)
+        if type(tangent) is complex:  # as in bind
+            tangent = space.base.asarray(tangent)
+        return Traced(answer, self, tangent, space)
 
     def record_several(
         self,
@@ -197,46 +201,59 @@ def escaped() -> DerivativeError:
     )
 
 
-def backward(seeds: Sequence[tuple[Node, Any]], leaves: Sequence[Node]) -> list[Any]:
+def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[Any]:
     """The cotangents of ``leaves`` that the seeds (node, cotangent) bring about; None where none does.
 
     Nodes are taken newest first, each once, when all that uses its result has been seen. Cotangents
-    may be shared between nodes, so they are added, never written to.
+    may be shared between nodes, so they are added, never written to. What a node keeps for its pullback is
+    free as soon as it has been taken, unless the caller holds on to it.
     """
+    wanted = {leaf.order: None for leaf in leaves}
     pending: dict[int, tuple[Node, Any]] = {}
     heap: list[int] = []
-    for node, g in seeds:
-        _arrive(pending, heap, node, g)
-    wanted = {leaf.index: None for leaf in leaves}
-    while heap:
-        index = -heappop(heap)
-        node, g = pending.pop(index)
-        if node.pull is None:
-            wanted[index] = g
+    arrivals: Iterable[tuple[Node, Any]] = seeds
+    while True:
+        for node, g in arrivals:
+            order = node.order
+            if order in pending:
+                pending[order] = (node, pending[order][1] + g)
+            else:
+                pending[order] = (node, g)
+                heappush(heap, order)
+        if not heap:
+            return [wanted[leaf.order] for leaf in leaves]
+        node, g = pending.pop(heappop(heap))
+        arrivals = ()
+        pull = node.pull
+        if pull is None:
+            wanted[node.order] = g
             continue
         nested = node.nested or type(g) is Traced or (type(g) is Parts and g.traced)
         xp = node.space if nested else node.space.base
+        parents = node.parents
         if node.fills:
-            places = [None if p.index in pending else p.place for p in node.parents]
-            cotangents = node.pull(xp, g, places)
+            places = [None if p.order in pending else p.place for p in parents]
+            arrivals = zip(parents, pull(xp, g, places), strict=True)
         else:
-            cotangents = node.pull(xp, g)
-        for parent, cotangent in zip(node.parents, cotangents, strict=True):
-            j = parent.index
-            if j in pending:
-                pending[j] = (parent, pending[j][1] + cotangent)
-            else:
-                pending[j] = (parent, cotangent)
-                heappush(heap, -j)
-    return [wanted[leaf.index] for leaf in leaves]
+            arrivals = zip(parents, pull(xp, g), strict=True)
 
 
-def _arrive(pending: dict[int, tuple[Node, Any]], heap: list[int], node: Node, g: Any) -> None:
-    if node.index in pending:
-        pending[node.index] = (node, pending[node.index][1] + g)
-    else:
-        pending[node.index] = (node, g)
-        heappush(heap, -node.index)
+_FIRST = (0,)
+
+
+def _highest(args: Sequence[Any], space: Any) -> tuple[Any, ...]:
+    """Of arguments of several traces: the one of the highest level, and what belongs to it."""
+    first = max((a for a in args if type(a) is Traced), key=lambda a: a.trace.level)
+    trace = first.trace
+    argnums = [i for i, a in enumerate(args) if type(a) is Traced and a.trace is trace]
+    values = [_below(a, trace) if type(a) is Traced else a for a in args]
+    deeper = any(type(v) is Traced for v in values)
+    return trace, space or first.space, argnums, [args[i].mark for i in argnums], values, deeper
+
+
+def _below(a: Traced, trace: Any) -> Any:
+    # A snapshot, for what is written into the array later must not reach the tape.
+    return a.value if a.trace is trace or a.trace is CONSTANT else a.snapshot()
 
 
 def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
@@ -247,35 +264,37 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
     several = rule.several
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        trace = None
-        for a in args:
-            if type(a) is Traced:
-                if a.link is not None:
-                    a.link.refresh(a)
-                if trace is None or a.trace.level > trace.level:
-                    trace, own = a.trace, space or a.space
-        if trace is None:
-            return function(*args, **kwargs)
-        argnums, marks, values, deeper = [], [], list(args), False
-        for i, a in enumerate(args):
-            if type(a) is Traced:
-                if a.trace is trace:
+        trace, mixed, deeper = None, False, False
+        argnums: Sequence[int]
+        if len(args) == 1 and type(x := args[0]) is Traced:  # as in the loop, for the commonest case
+            if x.link is not None:
+                x.link.refresh(x)
+            trace, own = x.trace, space or x.space
+            argnums, marks, values = _FIRST, [x.mark], [x.value]
+            deeper = type(x.value) is Traced
+        else:
+            argnums, marks, values = [], [], []
+            for i, a in enumerate(args):
+                if type(a) is Traced:
+                    if a.link is not None:
+                        a.link.refresh(a)
+                    if a.trace is not trace:
+                        mixed = mixed or trace is not None
+                        trace, own = a.trace, space or a.space
                     argnums.append(i)
                     marks.append(a.mark)
-                    values[i] = a = a.value
+                    a = a.value
                     deeper = deeper or type(a) is Traced
-                elif a.trace is CONSTANT:
-                    values[i] = a.value
-                else:
-                    values[i] = (
-                        a.snapshot()
-                    )  # for what is written into the array later must not reach the tape
-                    deeper = True
+                values.append(a)
+            if trace is None:
+                return function(*args, **kwargs)
+            if mixed:
+                trace, own, argnums, marks, values, deeper = _highest(args, space)
         answer = call(*values, **kwargs) if deeper else function(*values, **kwargs)
+        if type(answer) is complex:  # 1j * np.float64(2.0), for NumPy's float64 is a Python float
+            answer = own.base.asarray(answer)
         if several:
             return trace.record_several(rule, answer, argnums, marks, values, kwargs, own)
         return trace.record(rule, answer, argnums, marks, values, kwargs, own)
 
-    call.__name__ = getattr(function, "__name__", rule.name)
-    call.__doc__ = getattr(function, "__doc__", None)
-    return call
+    return update_wrapper(call, function)

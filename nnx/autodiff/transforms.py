@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.families import cast
 from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import CONSTANT, Dual, Tape, backward
 from nnx.autodiff.tree import flatten
@@ -29,7 +30,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """``(f(*primals), pullback)``, and ``aux`` if ``has_aux``; the vector–Jacobian product of reverse mode.
 
     ``pullback(g)`` takes a cotangent shaped like the output and returns a tuple with gᵀ·∂f/∂x for each
-    primal. It may be called any number of times.
+    primal, of a complex output Re(gᵀ·∂f/∂x). It may be called any number of times.
 
     >>> y, pullback = nnx.vjp(lambda x: x * x, np.asarray([1.0, 2.0]))
     >>> pullback(np.asarray([1.0, 10.0]))[0]
@@ -40,11 +41,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     leaves = [_floating(leaf, "vjp") for leaf in leaves]
     inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
     marks = [x.mark for x in inputs]  # before f, which may write into its arguments
-    try:
-        out = f(*build(inputs))
-    finally:
-        tape.open = False
-    out, aux = _split_aux(out, has_aux, tape)
+    out, aux = _split_aux(_traced_call(f, build(inputs), {}, tape), has_aux, tape)
     outs, build_out = flatten(out)
     outs = [_settled(o) for o in outs]
     own = [type(o) is Traced and o.trace is tape for o in outs]
@@ -58,12 +55,11 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         seeds = []
         for node, value, g in zip(nodes, values, gs, strict=True):
             if node is not None:
-                g = _like(g, value)
+                g = cast(space_of(value), _like(g, value), value.dtype)
                 if g.shape != value.shape:
                     raise ShapeError(f"Cotangent of shape {g.shape} for an output of shape {value.shape}.")
                 seeds.append((node, g))
-        found = backward(seeds, marks)
-        return build([_zeros(x) if c is None else _settled(c) for x, c in zip(leaves, found, strict=True)])
+        return build(_arrived(backward(seeds, marks), leaves))
 
     result = build_out(values)
     return (result, pullback, aux) if has_aux else (result, pullback)
@@ -87,11 +83,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
         if t.shape != x.shape:
             raise ShapeError(f"Tangent of shape {t.shape} for a primal of shape {x.shape}.")
         inputs.append(Traced(x, trace, t, space_of(x)))
-    try:
-        out = f(*build(inputs))
-    finally:
-        trace.open = False
-    out, aux = _split_aux(out, has_aux, trace)
+    out, aux = _split_aux(_traced_call(f, build(inputs), {}, trace), has_aux, trace)
     outs, build_out = flatten(out)
     outs = [_settled(o) for o in outs]
     own = [type(o) is Traced and o.trace is trace for o in outs]
@@ -115,18 +107,22 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
 
     def both(*args: Any, **kwargs: Any) -> Any:
         chosen, rebuild = _choose(args, argnums)
-        out = vjp(lambda *xs: f(*rebuild(xs), **kwargs), *chosen, has_aux=has_aux)
-        value, pullback = out[0], out[1]
-        if getattr(value, "shape", ()) != () or (
-            not isinstance(value, float | int) and not hasattr(value, "dtype")
-        ):
-            raise DerivativeError(
-                f"grad needs a function that returns one number, got {_describe(value)}. Sum or average it "
-                "first, or use nnx.jacobian or nnx.vjp."
-            )
-        gradients = pullback(1.0)
-        gradient = gradients[0] if isinstance(argnums, int) else gradients
-        return ((value, out[2]), gradient) if has_aux else (value, gradient)
+        tape = Tape()
+        leaves, build = flatten(chosen)
+        leaves = [_floating(leaf, "grad") for leaf in leaves]
+        inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
+        marks = [x.mark for x in inputs]  # before f, which may write into its arguments
+        out, aux = _split_aux(_traced_call(f, rebuild(build(inputs)), kwargs, tape), has_aux, tape)
+        out = _settled(out)
+        seeds, value = [], out
+        if type(out) is Traced and out.trace is tape:
+            value = out.value
+            seeds.append((out.mark, _like(1.0, value)))
+        _check_number(value)
+        seen = iter(seeds)
+        del out, seeds  # so that the way back frees what each operation kept for it
+        gradient = build(_arrived(backward(seen, marks), leaves))
+        return ((value, aux), gradient) if has_aux else (value, gradient)
 
     return both
 
@@ -162,7 +158,7 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, has_aux: bool = False) -> 
 
     def jac(*args: Any, **kwargs: Any) -> Any:
         chosen, rebuild = _choose(args, argnums)
-        out = vjp(lambda *xs: f(*rebuild(xs), **kwargs), *chosen, has_aux=has_aux)
+        out = vjp(lambda x: f(*rebuild(x), **kwargs), chosen, has_aux=has_aux)
         outs, build_out = flatten(out[0])
         blocks = []
         for k, y in enumerate(outs):
@@ -170,7 +166,7 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, has_aux: bool = False) -> 
             for e in _basis(y):
                 g = [e if i == k else _zeros(o) for i, o in enumerate(outs)]
                 rows.append(flatten(out[1](build_out(g))[0])[0])
-            build_in = flatten(chosen[0])[1]
+            build_in = flatten(chosen)[1]
             blocks.append(build_in([_assemble(column, y) for column in zip(*rows, strict=True)]))
         result = build_out(blocks)
         return (result, out[2]) if has_aux else result
@@ -213,21 +209,38 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
 # -- details -------------------------------------------------------------------------------------------
 
 
-def _choose(args: Sequence[Any], argnums: Argnums) -> tuple[list[Any], Callable[..., list[Any]]]:
-    """The arguments to differentiate, and the function that puts new ones into their places."""
-    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+def _choose(args: Sequence[Any], argnums: Argnums) -> tuple[Any, Callable[[Any], list[Any]]]:
+    """The argument (or a tuple of them) to differentiate, and what puts a new one into its place."""
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for n in numbers:
         if not -len(args) <= n < len(args):
             raise DerivativeError(f"argnums={argnums}, but the function was given {len(args)} arguments.")
-    numbers = [n % len(args) for n in numbers]
 
-    def rebuild(new: Sequence[Any]) -> list[Any]:
+    def rebuild(new: Any) -> list[Any]:
         full = list(args)
-        for n, x in zip(numbers, new, strict=True):
+        for n, x in zip(numbers, (new,) if isinstance(argnums, int) else new, strict=True):
             full[n] = x
         return full
 
-    return [args[n] for n in numbers], rebuild
+    return args[argnums] if isinstance(argnums, int) else tuple([args[n] for n in numbers]), rebuild
+
+
+def _arrived(found: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
+    """The cotangents of the leaves, zeros where none arrived."""
+    return [_zeros(x) if c is None else _settled(c) for x, c in zip(leaves, found, strict=True)]
+
+
+def _check_number(value: Any) -> None:
+    if getattr(value, "shape", ()) != () or not (hasattr(value, "dtype") or isinstance(value, float | int)):
+        raise DerivativeError(
+            f"grad needs a function that returns one number, got {_describe(value)}. Sum or average it "
+            "first, or use nnx.jacobian or nnx.vjp."
+        )
+    if _is_complex(value):
+        raise DerivativeError(
+            "grad needs a function that returns a real number, got a complex one. Return xp.real(z), "
+            "xp.imag(z) or xp.abs(z), or differentiate real and imaginary part on their own."
+        )
 
 
 def _floating(x: Any, who: str) -> Any:
@@ -240,13 +253,25 @@ def _floating(x: Any, who: str) -> Any:
     if type(x) is Traced:
         x = x.snapshot()
     base = space_of(x).base
-    if not base.isdtype(x.dtype, "real floating"):
+    if base.isdtype(x.dtype, "real floating"):
+        return x
+    if _is_complex(x):
         raise DerivativeError(
-            f"{who} needs arrays of a real floating-point type, got {x.dtype}: a derivative with respect to "
-            "integers (or complex numbers) is not defined here. Convert with xp.astype(x, xp.float64), or "
-            "choose other arguments with argnums."
+            f"{who} needs arrays of a real floating-point type, got {x.dtype}: most functions of complex "
+            "numbers, abs among them, have no complex derivative. Differentiate with respect to the real and "
+            "the imaginary part: lambda re, im: f(re + 1j * im), with argnums=(0, 1)."
         )
-    return x
+    raise DerivativeError(
+        f"{who} needs arrays of a real floating-point type, got {x.dtype}: a derivative with respect to "
+        "integers is not defined. Convert with xp.astype(x, xp.float64), or choose other arguments with "
+        "argnums."
+    )
+
+
+def _is_complex(x: Any) -> bool:
+    if not hasattr(x, "dtype"):
+        return isinstance(x, complex)
+    return bool(space_of(x).base.isdtype(x.dtype, "complex floating"))
 
 
 def _like(g: Any, x: Any) -> Any:
@@ -264,6 +289,11 @@ def _zeros(x: Any) -> Any:
 
 def _basis(x: Any) -> list[Any]:
     """The unit arrays of x's shape, one for each of its numbers."""
+    if _is_complex(x):
+        raise DerivativeError(
+            "jacobian needs a function that returns real arrays, got complex ones: return their real and "
+            "imaginary parts, (xp.real(z), xp.imag(z)), or use nnx.jvp or nnx.vjp."
+        )
     base = space_of(x).base
     n = base.element_count(x.shape)
     eye = base.eye(n, dtype=x.dtype, device=base.device_of(x))
@@ -274,6 +304,20 @@ def _assemble(parts: Sequence[Any], y: Any) -> Any:
     """The parts, one for each number of ``y``, as one array of shape ``y.shape + part.shape``."""
     xp = next((p.space for p in parts if type(p) is Traced), space_of(parts[0]).base)
     return xp.reshape(xp.stack(list(parts)), tuple(y.shape) + tuple(parts[0].shape))
+
+
+def _traced_call(f: Callable[..., Any], inputs: Sequence[Any], kwargs: Any, trace: Any) -> Any:
+    try:
+        out = f(*inputs, **kwargs)
+        for leaf in flatten(out)[0]:
+            _settled(leaf)  # a view whose array was written to is made again, while that can be recorded
+        return out
+    except (TypeError, ValueError) as error:
+        if isinstance(error.__cause__, DerivativeError):  # NumPy covers it: `plain[0] = traced`
+            raise error.__cause__ from error
+        raise
+    finally:
+        trace.open = False
 
 
 def _split_aux(out: Any, has_aux: bool, trace: Any) -> tuple[Any, Any]:

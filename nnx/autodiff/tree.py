@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any
 
 
@@ -14,38 +15,49 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     >>> leaves, build([10.0, 20.0])
     ([1.0, 2.0], {'a': 10.0, 'b': [20.0, None]})
     """
+    if _opener(type(tree)) is None:
+        return [tree], _only
     leaves: list[Any] = []
     _collect(tree, leaves)
     return leaves, lambda new: _build(tree, iter(new))
 
 
-def _parts(tree: Any) -> list[Any] | None:
-    """The children of a container, None for a leaf."""
-    if tree is None:
-        return []
-    if isinstance(tree, tuple | list):
-        return list(tree)
-    if isinstance(tree, dict):
-        return list(tree.values())
-    if is_dataclass(tree) and not isinstance(tree, type):
-        return [getattr(tree, f.name) for f in fields(tree) if f.init]
+def _only(leaves: list[Any]) -> Any:
+    return leaves[0]
+
+
+def _opener_of(kind: type) -> Callable[[Any], list[Any]] | None:
+    """What gives the children of a container of that class; None for a class of leaves."""
+    if kind is type(None):
+        return lambda tree: []
+    if issubclass(kind, tuple | list):
+        return list
+    if issubclass(kind, dict):
+        return lambda tree: list(tree.values())
+    if is_dataclass(kind):
+        names = [f.name for f in fields(kind) if f.init]
+        return lambda tree: [getattr(tree, name) for name in names]
     return None
 
 
+#: Asked once per class: most often it is that of an array.
+_opener: Callable[[Any], Callable[[Any], list[Any]] | None] = cache(_opener_of)
+
+
 def _collect(tree: Any, leaves: list[Any]) -> None:
-    parts = _parts(tree)
-    if parts is None:
+    children = _opener(type(tree))
+    if children is None:
         leaves.append(tree)
     else:
-        for part in parts:
+        for part in children(tree):
             _collect(part, leaves)
 
 
 def _build(tree: Any, leaves: Any) -> Any:
-    parts = _parts(tree)
-    if parts is None:
+    children = _opener(type(tree))
+    if children is None:
         return next(leaves)
-    new = [_build(part, leaves) for part in parts]
+    new = [_build(part, leaves) for part in children(tree)]
     if tree is None:
         return None
     if isinstance(tree, dict):

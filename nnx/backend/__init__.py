@@ -19,11 +19,13 @@ from nnx.backend.selection import (
     to_numpy,
     use_backend,
 )
+from nnx.backend.special import SpecialFunctions
 from nnx.backend.versions import show_versions
 
 __all__ = [
     "Adapter",
     "Backend",
+    "SpecialFunctions",
     "Stream",
     "adapter_of",
     "asarray",

@@ -52,6 +52,11 @@ class CupyAdapter(Adapter):
 
         return erf(x)
 
+    def special(self, name: str) -> Callable[..., Array]:
+        import cupyx.scipy.special as native
+
+        return getattr(native, name, None) or super().special(name)
+
     def scatter_add(self, n: int, index: Array, values: Array) -> Array:
         with values.device:
             out = cupy.zeros((n, *values.shape[1:]), dtype=values.dtype)

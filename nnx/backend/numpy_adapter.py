@@ -9,7 +9,7 @@ from typing import Any
 import array_api_compat.numpy as xp
 import numpy as np
 
-from nnx.backend import kernels, philox
+from nnx.backend import kernels, philox, special
 from nnx.backend.reference import Adapter, Array, apart
 from nnx.errors import OptionError
 
@@ -38,6 +38,9 @@ class NumpyAdapter(Adapter):
 
     def shares_memory(self, y: Array, x: Array) -> bool:
         return isinstance(y, np.ndarray) and y.base is not None and np.may_share_memory(y, x)
+
+    def special(self, name: str) -> Callable[..., Array]:
+        return special.of_scipy(name)
 
     def scatter_add(self, n: int, index: Array, values: Array) -> Array:
         out = np.zeros((n, *values.shape[1:]), dtype=values.dtype)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend import philox
+from nnx.backend import philox, special
 
 Array = Any
 
@@ -75,6 +75,15 @@ class Adapter:
         outer = xp.where(a <= 4.0, mid, far)
         signed = xp.where(x < 0, -outer, outer)
         return xp.where(xp.isnan(x), x, xp.where(a <= 0.46875, near, signed))
+
+    def special(self, name: str) -> Callable[..., Array]:
+        """SciPy's special function of that name, for arrays of this library.
+
+        Here computed by SciPy on the host, which waits for the device. Raises
+        :class:`nnx.errors.BackendNotInstalled` without SciPy, and :class:`nnx.errors.DerivativeError` for a
+        name that it does not have.
+        """
+        return special.on_the_host(name, self.to_numpy, self.asarray)
 
     def scatter_add(self, n: int, index: Array, values: Array) -> Array:
         """``out`` with ``n`` rows of zeros, where ``out[index[i]] += values[i]`` for every i.

@@ -56,6 +56,7 @@ def _let_the_other_operand_answer(name: str) -> None:
 
 def load() -> Adapter:
     """The adapter, for :mod:`nnx.backend.selection`."""
-    for name in "add sub mul truediv floordiv mod pow matmul eq ne lt le gt ge".split():
+    arithmetic = "add sub mul truediv floordiv mod pow matmul eq ne lt le gt ge"
+    for name in f"{arithmetic} and or xor lshift rshift".split():
         _let_the_other_operand_answer(f"__{name}__")
     return StrictAdapter(xp)

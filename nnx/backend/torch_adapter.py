@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import array_api_compat.torch as xp
@@ -38,7 +40,7 @@ class TorchAdapter(Adapter):
         return torch.asarray(x, dtype=dtype, device=device)
 
     def to_numpy(self, x: Array) -> np.ndarray:
-        return x.detach().cpu().numpy()
+        return x.detach().cpu().resolve_conj().resolve_neg().numpy()
 
     def shares_memory(self, y: Array, x: Array) -> bool:
         return y.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
@@ -50,12 +52,49 @@ class TorchAdapter(Adapter):
     def erf(self, x: Array) -> Array:
         return torch.erf(x)
 
+    def special(self, name: str) -> Callable[..., Array]:
+        native = _SPECIAL.get(name)
+        if native is None:
+            return super().special(name)
+
+        def call(*args: Any) -> Any:
+            like = next(a for a in args if isinstance(a, torch.Tensor))
+            return native(*(a if isinstance(a, torch.Tensor) else like.new_tensor(a) for a in args))
+
+        return call
+
     def scatter_add(self, n: int, index: Array, values: Array) -> Array:
         out = torch.zeros((n, *values.shape[1:]), dtype=values.dtype, device=values.device)
         return out.index_add(0, index, values)
 
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
         return torch.index_select(x, 0, index)
+
+
+def _ndtr(x: Array) -> Array:
+    return 0.5 * torch.special.erfc(x * -math.sqrt(0.5))  # PyTorch's own is 0 in the left tail
+
+
+def _zeta(x: Array, q: Any = 1.0) -> Array:
+    return torch.special.zeta(x, q)
+
+
+def _polygamma(n: Array, x: Array) -> Array:
+    # PyTorch's own is less precise for n = 1, and takes one number for n.
+    higher = (-1.0) ** (n + 1.0) * torch.exp(torch.special.gammaln(n + 1.0)) * torch.special.zeta(n + 1.0, x)
+    return torch.where(n == 0, torch.special.psi(x), higher)
+
+
+_SAME_NAME = (
+    "entr erf erfc erfcx erfinv exp2 expit expm1 gammainc gammaincc gammaln i0 i0e i1 i1e log1p log_ndtr "
+    "logit ndtri psi xlog1py xlogy"
+)
+#: SciPy's name → PyTorch's function. Not its bessel_j0 ... bessel_y1: they have single precision.
+_SPECIAL = {name: getattr(torch.special, name) for name in _SAME_NAME.split()} | {
+    "k0": torch.special.modified_bessel_k0, "k0e": torch.special.scaled_modified_bessel_k0,
+    "k1": torch.special.modified_bessel_k1, "k1e": torch.special.scaled_modified_bessel_k1,
+    "ndtr": _ndtr, "polygamma": _polygamma, "zeta": _zeta,
+}  # fmt: skip
 
 
 def load() -> Adapter:

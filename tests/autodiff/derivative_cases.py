@@ -12,6 +12,8 @@ import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
+from autodiff.fourier_cases import FOURIER_CASES
+from autodiff.linalg_cases import LINALG_EXAMPLES
 
 from nnx.autodiff.space import COMPOSITIONS, space_of
 
@@ -81,6 +83,13 @@ CASES: list[Case] = [
     *[c for n in ("divide", "pow") for c in _binary(n, 0.3, 2.0)],
     *_binary("logaddexp"),
     *_binary("copysign"),
+    *_binary("nextafter"),
+    _one("sign", lambda xp, x: xp.sign(x) * x, (4,)),
+    _one("imag", lambda xp, x: xp.imag(1j * x * x), (3,)),
+    _one("imag", lambda xp, x, y: xp.imag((x + 1j * y) ** 2), (3,), (3,), label="of a square"),
+    _one("real", lambda xp, x, y: xp.real(xp.exp(x + 1j * y)), (3,), (3,), label="of an exponential"),
+    _one("conj", lambda xp, x, y: xp.conj(x + 1j * y) * (x + 2j), (3,), (3,), label="complex"),
+    _one("abs", lambda xp, x, y: xp.abs(x + 1j * y), (3,), (3,), label="complex"),
     _one("remainder", lambda xp, a, b: xp.remainder(a, b), ((4,), (0.3, 0.9)), ((4,), (1.2, 1.9))),
     _one("pow", lambda xp, x: x**2, (3,), label="square"),
     _one("pow", lambda xp, x: x**3 + x**1 + x**0, (3,), label="integers"),
@@ -97,7 +106,18 @@ CASES: list[Case] = [
     _one("std", lambda xp, x: xp.std(x, axis=0, correction=1), (3, 4), label="correction"),
     _one("cumulative_sum", lambda xp, x: xp.cumulative_sum(x, axis=1), (2, 4)),
     _one("cumulative_sum", lambda xp, x: xp.cumulative_sum(x, axis=0, include_initial=True), (3, 2), label="initial"),
-    _one("cumulative_prod", lambda xp, x: xp.cumulative_prod(x, axis=1), ((2, 3), (0.3, 1.5))),
+    *[
+        _one("cumulative_prod", lambda xp, x: xp.cumulative_prod(x, axis=1), ((2, n), (-1.5, 1.5)), label=f"{n}")
+        for n in (1, 2, 3, 4, 7)
+    ],
+    _one("cumulative_prod", lambda xp, x: xp.cumulative_prod(x, axis=-2, include_initial=True), ((3, 2), (0.3, 1.5)), label="initial"),
+    *[
+        _one("cumulative_prod", lambda xp, x, zeros=zeros: xp.cumulative_prod(x * xp.asarray(zeros, dtype=x.dtype, device=x.device)), (5,), label=f"zeros {zeros}")
+        for zeros in ([0.0, 1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 0.0, 1.0], [0.0] * 5)
+    ],
+    _one("cumulative_prod", lambda xp, x: xp.cumulative_prod(x - x[2]), (5,), label="a zero that moves"),
+    _one("prod", lambda xp, x: xp.prod(x - x[:, 1:2], axis=1), (2, 4), label="a zero that moves"),
+    _one("prod", lambda xp, x: xp.prod((x - x[0]) * (x - x[3])), (5,), label="two zeros that move"),
     *[
         _one("matmul", lambda xp, a, b: a @ b, a, b, label=f"{a}{b}")
         for a, b in [((2, 3), (3, 4)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 2, 3), (2, 3, 2)),
@@ -147,6 +167,7 @@ CASES: list[Case] = [
     _one("take", lambda xp, x: xp.take(x, _indices(xp, x, [1, 1, 0]), axis=1), (2, 3)),
     _one("take", lambda xp, x: xp.take(x, _indices(xp, x, [1, 1, 0])), (3,), label="vector"),
     _one("take_along_axis", lambda xp, x: xp.take_along_axis(x, _indices(xp, x, [[2, 0], [1, 1]]), axis=1), (2, 3)),
+    *[Case(*example) for example in LINALG_EXAMPLES + FOURIER_CASES],
 ]  # fmt: skip
 
 

@@ -41,7 +41,8 @@ def test_value_and_dtype_are_those_of_the_plain_call(case, backend):
 
 def test_every_rule_has_an_example():
     known = {case.name for case in CASES} | INTERNAL
-    assert set(RULES) | set(COMPOSITIONS) <= known
+    rules = {name for name in {*RULES, *COMPOSITIONS} if not name.startswith("special.")}  # test_special.py
+    assert rules <= known
 
 
 def test_every_name_of_the_namespace_is_in_one_state(backend):

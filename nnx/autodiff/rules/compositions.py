@@ -6,9 +6,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.array import Traced, is_traced, raw
 from nnx.autodiff.families import along
 from nnx.autodiff.trace import lifted
+from nnx.errors import ShapeError
 
 COMPOSITIONS: dict[str, Any] = {}
 
@@ -19,38 +20,72 @@ def composition(function: Any) -> Any:
     return function
 
 
+#: Compositions that may give their argument back or a view of it: on constants too, which can be written into.
+VIEWING = frozenset(
+    "asarray astype broadcast_arrays from_dlpack unstack linalg.matrix_transpose".split()
+)
+
+
 @composition
-def asarray(xp: Any, x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Any:
-    if type(x) in (tuple, list):
-        return xp.stack([asarray(xp, part, dtype=dtype) for part in x])
-    if type(x) is not Traced:
-        return xp.base.asarray(x, dtype=dtype, device=device)
-    if dtype is not None and dtype != x.dtype:
-        return xp.astype(x, dtype)
-    return xp.positive(x) if copy else x
+def asarray(xp: Any, obj: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Any:
+    if type(obj) in (tuple, list):
+        if copy is False:
+            raise ValueError("xp.asarray of a list makes an array of its own: copy=False is not possible.")
+        return _joined(xp, obj, _first_array(obj), dtype, device)
+    changes = dtype is not None and dtype != obj.dtype
+    if changes and copy is False:
+        raise ValueError(f"xp.asarray(x, copy=False) cannot change the data type from {obj.dtype} to {dtype}.")
+    return astype(xp, obj, dtype if changes else obj.dtype, copy=changes or bool(copy), device=device)
+
+
+def _first_array(parts: Any) -> Any:
+    """The first array in a nest of lists."""
+    for part in parts:
+        found = _first_array(part) if type(part) in (tuple, list) else part
+        if hasattr(found, "dtype"):
+            return found
+    return None
+
+
+def _joined(xp: Any, part: Any, like: Any, dtype: Any, device: Any) -> Any:
+    """A nest of lists of arrays and numbers as one array; numbers become arrays beside ``like``."""
+    if type(part) in (tuple, list):
+        return xp.stack([_joined(xp, inner, like, dtype, device) for inner in part])
+    if hasattr(part, "dtype"):
+        return asarray(xp, part, dtype=dtype, device=device)
+    own = xp.base.result_type(like.dtype, part) if dtype is None else dtype
+    return xp.base.asarray(part, dtype=own, device=xp.device_of(like) if device is None else device)
 
 
 @composition
 def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
-    floating = ("real floating", "complex floating")
-    if not xp.base.isdtype(dtype, floating):
+    x = x if device is None else xp.to_device(x, device)
+    if dtype == x.dtype and not copy:
+        return x
+    if is_traced(x) and not xp.base.isdtype(dtype, ("real floating", "complex floating")):
         return xp.base.astype(raw(x), dtype)  # rounding: a constant
-    return x if dtype == x.dtype and not copy else xp.converted(x, dtype)
+    return xp.converted(x, dtype)
 
 
 @composition
-def broadcast_arrays(xp: Any, *arrays: Any) -> list[Any]:
+def broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Any, ...]:
     shape = xp.base.broadcast_arrays(*[raw(a) for a in arrays])[0].shape
-    return [a if a.shape == shape else xp.broadcast_to(a, shape) for a in arrays]
+    return tuple(a if a.shape == shape else xp.broadcast_to(a, shape) for a in arrays)
+
+
+@composition
+def from_dlpack(xp: Any, x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
+    return asarray(xp, x, device=device, copy=copy)  # it is of this library already
 
 
 @composition
 def clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Any:
+    y = x
     if min is not None:
-        x = xp.where(x < min, min, x)
+        y = xp.where(y < min, min, y)
     if max is not None:
-        x = xp.where(x > max, max, x)
-    return x
+        y = xp.where(y > max, max, y)
+    return xp.positive(x) if y is x else y
 
 
 @composition
@@ -59,39 +94,28 @@ def concat(xp: Any, arrays: Any, /, *, axis: int | None = 0) -> Any:
 
 
 @composition
-def cumulative_prod(xp: Any, x: Any, /, *, axis: int | None = None, include_initial: bool = False) -> Any:
-    axis = 0 if axis is None else axis % x.ndim
-    first = x[along(axis, slice(0, 1))]
-    parts = [xp.ones_like(first)] if include_initial else []
-    running = None
-    for i in range(x.shape[axis]):
-        part = x[along(axis, slice(i, i + 1))]
-        running = part if running is None else running * part
-        parts.append(running)
-    return xp.concat(parts, axis=axis)
-
-
-@composition
 def diff(xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
     ends = [e for e in (prepend, x, append) if e is not None]
     x = xp.concat(ends, axis=axis) if len(ends) > 1 else x
     axis %= x.ndim
     for _ in range(n):
-        x = x[along(axis, slice(1, None))] - x[along(axis, slice(None, -1))]
+        last = max(x.shape[axis] - 1, 0)
+        x = x[along(axis, slice(min(x.shape[axis], 1), None))] - x[along(axis, slice(0, last))]
     return x
 
 
 @composition
 def full_(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
     filled = xp.broadcast_to(fill_value, (shape,) if isinstance(shape, int) else tuple(shape))
-    return xp.positive(filled) if dtype is None else xp.astype(filled, dtype)
+    return astype(xp, filled, filled.dtype if dtype is None else dtype, device=device)
 
 
 @composition
 def full_like_(xp: Any, x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
-    if type(fill_value) is not Traced:
-        return lifted(xp.base.full_like(raw(x), fill_value, dtype=dtype), xp)
-    return full_(xp, x.shape, fill_value, dtype=x.dtype if dtype is None else dtype)
+    dtype = x.dtype if dtype is None else dtype
+    if not hasattr(fill_value, "dtype"):
+        return lifted(xp.base.full_like(raw(x), fill_value, dtype=dtype, device=device), xp)
+    return full_(xp, x.shape, fill_value, dtype=dtype, device=device)
 
 
 @composition
@@ -102,25 +126,31 @@ def linspace(
     /,
     num: int,
     *,
+    dtype: Any = None,
+    device: Any = None,
     endpoint: bool = True,
-    **options: Any,
 ) -> Any:
     like = raw(start) if type(start) is Traced else raw(stop)
     steps = xp.base.arange(num, dtype=like.dtype, device=xp.device_of(like))
     share = steps / (num - 1 if endpoint and num > 1 else max(num, 1))
-    return start + (stop - start) * share
+    line = start + (stop - start) * share
+    return astype(xp, line, line.dtype if dtype is None else dtype, copy=False, device=device)
 
 
 @composition
-def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> list[Any]:
+def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"xp.meshgrid knows indexing 'xy' and 'ij', got {indexing!r}.")
     n = len(arrays)
     swap = indexing == "xy" and n > 1
     order = [1, 0, *range(2, n)] if swap else list(range(n))
-    shape = tuple(arrays[i].shape[0] for i in order)
-    return [
-        xp.broadcast_to(xp.reshape(a, tuple(-1 if order[axis] == i else 1 for axis in range(n))), shape)
-        for i, a in enumerate(arrays)
-    ]
+    shape = tuple(math.prod(arrays[i].shape) for i in order)
+
+    def stretched(i: int, a: Any) -> Any:
+        along_one = tuple(shape[axis] if order[axis] == i else 1 for axis in range(n))
+        return xp.positive(xp.broadcast_to(xp.reshape(a, along_one), shape))  # no view: a copy
+
+    return tuple(stretched(i, a) for i, a in enumerate(arrays))
 
 
 @composition
@@ -148,11 +178,7 @@ def unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
 
 @composition
 def vecdot(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    return xp.sum(x1 * x2, axis=axis)
-
-
-@composition
-def to_device(xp: Any, x: Any, device: Any) -> Any:
-    if device != xp.device_of(x):
-        raise ValueError(f"A traced array stays on its device ({xp.device_of(x)}); asked for {device}.")
-    return x
+    if x1.shape[axis] != x2.shape[axis]:
+        raise ShapeError(f"xp.vecdot needs axes of one length, got {x1.shape} and {x2.shape} on axis {axis}.")
+    conjugated = xp.conj(x1) if xp.isdtype(x1.dtype, "complex floating") else x1
+    return xp.sum(conjugated * x2, axis=axis)

@@ -1,14 +1,72 @@
 """Rules of the elementwise functions.
 
-At kinks: ``abs`` has derivative 0 at 0; at a tie, ``maximum`` and ``minimum`` give each argument half.
+At kinks: ``abs`` and ``hypot`` have derivative 0 at 0; at a tie, ``maximum`` and ``minimum`` give each
+argument half, ``logaddexp`` of two equal infinities too. An infinite slope is inf: that of ``sqrt`` at 0.
+``nextafter`` counts as its first argument, as every rounding does.
+
+The rules of holomorphic functions serve complex numbers as they stand (see ``families.cast``). ``abs``,
+``conj``, ``real`` and ``imag`` are not holomorphic and say what they do.
 """
 
 from __future__ import annotations
 
+import cmath
 import math
+import operator
 from typing import Any
 
-from nnx.autodiff.families import Bilinear, Elementwise, ElementwisePair, JointlyLinear, Linear
+from nnx.autodiff.array import raw
+from nnx.autodiff.families import (
+    Bilinear,
+    Elementwise,
+    ElementwisePair,
+    JointlyLinear,
+    Linear,
+    Pull,
+    Rule,
+    broadcast_like,
+    cast,
+    unbroadcast,
+)
+from nnx.errors import DerivativeError
+
+
+def _is_complex(xp: Any, x: Any) -> bool:
+    return type(x) is complex or (hasattr(x, "dtype") and xp.isdtype(x.dtype, "complex floating"))
+
+
+def _ratio(xp: Any, part: Any, whole: Any) -> Any:
+    """``part / whole``, and 0 with derivative 0 where ``whole``, a distance, is 0."""
+    zero = whole == 0
+    return xp.where(zero, 0.0, part / xp.where(zero, 1.0, whole))
+
+
+class _Abs(Elementwise):
+    """|x|: of a complex number a real one, so a tangent's part across x does not count."""
+
+    def __init__(self) -> None:
+        super().__init__("abs", _sign_of)
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        return cast(xp, super().push(xp, argnums, tangents, answer, values, kwargs), answer.dtype)
+
+
+def _sign_of(xp: Any, x: Any) -> Any:
+    return _ratio(xp, xp.conj(x), xp.abs(x)) if _is_complex(xp, x) else xp.sign(x)
+
+
+def _sign(xp: Any, x: Any, /) -> Any:
+    if _is_complex(xp, x):
+        raise DerivativeError(
+            "xp.sign of a complex array cannot be part of a function that is being differentiated: it turns "
+            "with its argument, so it is no constant as that of a real array is. Write x / xp.abs(x), which "
+            "is the same and has a derivative wherever x is not 0."
+        )
+    return xp.base.sign(raw(x))
+
+
+#: The sign is a constant for real numbers only.
+COMPOSITIONS = {"sign": _sign}
 
 _LN2, _LN10 = math.log(2.0), math.log(10.0)
 
@@ -25,20 +83,8 @@ def _of(xp: Any, x1: Any, x2: Any, y: Any) -> tuple[Any, Any]:
     )
 
 
-def _first_wins(sign: float) -> Any:
-    def d1(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
-        a, b = _of(xp, x1, x2, y)
-        return _share(xp, y, sign * a > sign * b, a == b)
-
-    return d1
-
-
-def _second_wins(sign: float) -> Any:
-    def d2(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
-        a, b = _of(xp, x1, x2, y)
-        return _share(xp, y, sign * b > sign * a, a == b)
-
-    return d2
+def _winner(beats: Any) -> Any:
+    return lambda xp, y, x1, x2: _share(xp, y, beats(x1, x2), x1 == x2)
 
 
 def _pow_base(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
@@ -50,9 +96,28 @@ def _pow_base(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
 
 def _pow_exponent(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
     # y·log(x1), which is 0 at x1 = 0 (for a positive exponent).
+    turns = _is_complex(xp, y)
     if not hasattr(x1, "shape"):
-        return y * math.log(x1) if x1 else xp.zeros_like(y)
-    return y * xp.log(xp.where(x1 == 0, 1.0, x1))
+        if x1 == 0:
+            return xp.zeros_like(y)
+        return y * (cmath.log(x1) if turns else math.log(x1) if x1 > 0 else math.nan)
+    x1 = xp.where(x1 == 0, 1.0, x1)
+    return y * xp.log(xp.astype(x1, y.dtype) if turns and not _is_complex(xp, x1) else x1)
+
+
+def _asinh(xp: Any, x: Any) -> Any:
+    # hypot does not overflow, but knows real numbers only
+    return 1.0 / (xp.sqrt(1.0 + x * x) if _is_complex(xp, x) else xp.hypot(x, xp.ones_like(x)))
+
+
+def _logaddexp(which: int) -> Any:
+    def d(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
+        a, b = _of(xp, x1, x2, y)[:: 1 - 2 * which]
+        top = xp.isinf(y)
+        share = xp.exp(xp.where(top, 0.0, a) - xp.where(top, 0.0, y))
+        return xp.where(top, _share(xp, y, a > b, a == b), share)
+
+    return d
 
 
 def _copysign(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
@@ -63,12 +128,37 @@ def _zero_for(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
     return xp.zeros_like(y)
 
 
+def _times(xp: Any, g: Any, other: Any, shape: Any) -> Any:
+    return g * other
+
+
+class _Quotient(Rule):
+    """y = a / b: with c = g / b, the cotangents are c and -c·y. Only what these need is kept."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        b, y = values[1], answer if 1 in argnums else None
+        sizes = [(i, values[i].shape, values[i].dtype) for i in argnums]
+
+        def pull(xp: Any, g: Any) -> list[Any]:
+            c = g / b
+            return [unbroadcast(xp, -c * y if i else c, shape, dtype) for i, shape, dtype in sizes]
+
+        return pull
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        parts = [-answer * t if i else t for i, t in zip(argnums, tangents, strict=True)]
+        return broadcast_like(xp, (parts[0] if len(parts) == 1 else parts[0] + parts[1]) / values[1], answer)
+
+
 ELEMENTWISE = (
-    Elementwise("abs", lambda xp, x: xp.sign(x)),
+    _Abs(),
     Elementwise("acos", lambda xp, x: -1.0 / xp.sqrt(1.0 - x * x)),
     Elementwise("acosh", lambda xp, x: 1.0 / (xp.sqrt(x - 1.0) * xp.sqrt(x + 1.0))),
     Elementwise("asin", lambda xp, x: 1.0 / xp.sqrt(1.0 - x * x)),
-    Elementwise("asinh", lambda xp, x: 1.0 / xp.hypot(x, xp.ones_like(x))),
+    Elementwise("asinh", _asinh),
     Elementwise("atan", lambda xp, x: 1.0 / (1.0 + x * x)),
     Elementwise("atanh", lambda xp, x: 1.0 / ((1.0 - x) * (1.0 + x))),
     Elementwise("cos", lambda xp, x: -xp.sin(x)),
@@ -88,30 +178,27 @@ ELEMENTWISE = (
     Elementwise("tanh", lambda xp, y: 1.0 - y * y, of_result=True),
     Linear("negative", lambda xp, x: -x, lambda xp, g, shape: -g),
     Linear("positive", lambda xp, x: x, lambda xp, g, shape: g),
-    Linear("real", lambda xp, x: x, lambda xp, g, shape: g),
-    Linear("conj", lambda xp, x: x, lambda xp, g, shape: g),
+    Linear("real", lambda xp, x: xp.real(x), lambda xp, g, shape: g),
+    Linear("imag", lambda xp, x: xp.imag(x), lambda xp, g, shape: g * -1j),  # −1j * float64: a Python number
+    Linear("conj", lambda xp, x: xp.conj(x), lambda xp, g, shape: xp.conj(g)),
     JointlyLinear("add", lambda xp, a, b: a + b, lambda xp, g, i, shapes, fixed: g),
     JointlyLinear("subtract", lambda xp, a, b: a - b, lambda xp, g, i, shapes, fixed: -g if i else g),
-    Bilinear(
-        "multiply",
-        lambda xp, a, b: a * b,
-        lambda xp, g, other, shape: g * other,
-        lambda xp, g, other, shape: g * other,
-    ),
-    ElementwisePair("divide", lambda xp, y, a, b: xp.ones_like(y) / b, lambda xp, y, a, b: -y / b),
+    Bilinear("multiply", lambda xp, a, b: a * b, _times, _times),
+    _Quotient("divide"),
     ElementwisePair("pow", _pow_base, _pow_exponent),
     ElementwisePair(
         "atan2",
         lambda xp, y, a, b: b / (a * a + b * b) + xp.zeros_like(y),
         lambda xp, y, a, b: -a / (a * a + b * b) + xp.zeros_like(y),
     ),
-    ElementwisePair("hypot", lambda xp, y, a, b: a / y, lambda xp, y, a, b: b / y),
     ElementwisePair(
-        "logaddexp", lambda xp, y, a, b: xp.exp(a - y), lambda xp, y, a, b: xp.exp(b - y)
+        "hypot", lambda xp, y, a, b: _ratio(xp, a, y), lambda xp, y, a, b: _ratio(xp, b, y)
     ),
-    ElementwisePair("maximum", _first_wins(1.0), _second_wins(1.0)),
-    ElementwisePair("minimum", _first_wins(-1.0), _second_wins(-1.0)),
+    ElementwisePair("logaddexp", _logaddexp(0), _logaddexp(1)),
+    ElementwisePair("maximum", _winner(operator.gt), _winner(operator.lt)),
+    ElementwisePair("minimum", _winner(operator.lt), _winner(operator.gt)),
     ElementwisePair("copysign", _copysign, _zero_for),
+    ElementwisePair("nextafter", lambda xp, y, a, b: xp.ones_like(y), _zero_for),
     ElementwisePair(
         "remainder",
         lambda xp, y, a, b: xp.ones_like(y),

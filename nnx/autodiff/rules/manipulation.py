@@ -6,31 +6,28 @@ import math
 from typing import Any
 
 from nnx.autodiff.families import JointlyLinear, Linear, Pull, along, cast, shape_of, unbroadcast
+from nnx.backend import device_of
 
 
-def _permute(xp: Any, g: Any, shape: Any, axes: Any) -> Any:
+def _permute(xp: Any, g: Any, old: Any, /, axes: Any) -> Any:
     axes = tuple(a % len(axes) for a in axes)
     return xp.permute_dims(g, tuple(axes.index(i) for i in range(len(axes))))
 
 
-def _flip(xp: Any, x: Any, *_: Any, axis: Any = None) -> Any:
+def _flip(xp: Any, x: Any, /, *_: Any, axis: Any = None) -> Any:
     return xp.flip(x, axis=axis)
 
 
-def _roll_back(xp: Any, g: Any, shape: Any, shift: Any, axis: Any = None) -> Any:
+def _roll_back(xp: Any, g: Any, old: Any, /, shift: Any, axis: Any = None) -> Any:
     back = tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
     return xp.roll(g, back, axis=axis)
 
 
-def _broadcast_back(xp: Any, g: Any, shape: Any, *_: Any) -> Any:
-    extra = len(g.shape) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1
-    )
-    return xp.reshape(xp.sum(g, axis=axes), shape) if axes else g
+def _broadcast_back(xp: Any, g: Any, old: Any, /, shape: Any) -> Any:
+    return unbroadcast(xp, g, old, None)
 
 
-def _repeat_back(xp: Any, g: Any, shape: Any, repeats: Any, axis: Any = None) -> Any:
+def _repeat_back(xp: Any, g: Any, shape: Any, /, repeats: Any, axis: Any = None) -> Any:
     if hasattr(repeats, "shape"):
         n = math.prod(shape) if axis is None else shape[axis]
         origin = xp.repeat(xp.positions((n,), g), repeats)
@@ -38,7 +35,7 @@ def _repeat_back(xp: Any, g: Any, shape: Any, repeats: Any, axis: Any = None) ->
             return xp.reshape(xp.scatter_add(g, origin, n), shape)
         return xp.moveaxis(xp.scatter_add(xp.moveaxis(g, axis, 0), origin, n), 0, axis)
     if axis is None:
-        return xp.reshape(xp.sum(xp.reshape(g, (-1, repeats)), axis=1), shape)
+        return xp.reshape(xp.sum(xp.reshape(g, (math.prod(shape), repeats)), axis=1), shape)
     axis %= len(shape)
     return xp.sum(xp.reshape(g, (*shape[: axis + 1], repeats, *shape[axis + 1 :])), axis=axis + 1)
 
@@ -84,11 +81,15 @@ def _triangle(name: str) -> Linear:
 
 
 def _same(name: str) -> Any:
-    return lambda xp, x, *rest, **kw: getattr(xp, name)(x, *rest, **kw)
+    return lambda xp, x, /, *rest, **kw: getattr(xp, name)(x, *rest, **kw)
 
 
-def _reshape_back(xp: Any, g: Any, shape: Any, *_: Any, **__: Any) -> Any:
-    return xp.reshape(g, shape)
+def _reshape(xp: Any, x: Any, /, shape: Any, copy: Any = None) -> Any:
+    return xp.reshape(x, shape)
+
+
+def _reshape_back(xp: Any, g: Any, old: Any, /, *_: Any, **__: Any) -> Any:
+    return xp.reshape(g, old)
 
 
 def _getitem(xp: Any, x: Any, key: Any) -> Any:
@@ -105,7 +106,10 @@ def _take_back(xp: Any, g: Any, shape: Any, indices: Any, axis: Any = None) -> A
 
 #: Functions whose result may share memory with their argument (the library's own result tells).
 VIEWS = frozenset(
-    "reshape expand_dims squeeze permute_dims moveaxis flip broadcast_to matrix_transpose real imag".split()
+    """
+    reshape expand_dims squeeze permute_dims moveaxis flip broadcast_to matrix_transpose real imag
+    linalg.diagonal
+    """.split()
 )
 
 
@@ -137,8 +141,19 @@ class _Astype(Linear):
         return lambda xp, g: (cast(xp, g, dtype),)
 
 
+class _ToDevice(Linear):
+    """A move to another device: the cotangent moves back."""
+
+    def __init__(self) -> None:
+        super().__init__("to_device", lambda xp, x, device: xp.to_device(x, device), _reshape_back)
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        device = device_of(values[0])
+        return lambda xp, g: (xp.to_device(g, device),)
+
+
 MANIPULATION = (
-    Linear("reshape", _same("reshape"), _reshape_back),
+    Linear("reshape", _reshape, _reshape_back),
     Linear("expand_dims", _same("expand_dims"), _reshape_back),
     Linear("squeeze", _same("squeeze"), _reshape_back),
     Linear("permute_dims", _same("permute_dims"), _permute),
@@ -151,6 +166,7 @@ MANIPULATION = (
     _triangle("tril"),
     _triangle("triu"),
     _Astype("converted", _same("converted"), _reshape_back),
+    _ToDevice(),
     # Choosing by index, and its transpose: putting into zeros, where repeated positions add up.
     Linear("getitem", _getitem, lambda xp, g, shape, key: xp.scatter(g, key, shape)),
     Linear(

@@ -1,0 +1,112 @@
+"""Derivatives of one's own: for a function, and for a foreign ufunc."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nnx.autodiff.families import Fused, broadcast_like, transposed
+from nnx.autodiff.fused import FusedFunction, fused
+from nnx.autodiff.numpy_api import FOREIGN
+from nnx.autodiff.space import space_of, space_over
+from nnx.errors import DerivativeError
+
+
+class _Custom(Fused):
+    """A rule with a tangent of its own; without ``reverse`` the pullback is the transpose of the tangent."""
+
+    def __init__(self, name: str, forward: Callable[..., Any], reverse: Callable[..., Any] | None) -> None:
+        super().__init__(name, reverse)  # type: ignore[arg-type]
+        self.forward = forward
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        given = dict(zip(argnums, tangents, strict=True))
+        directions = [given.get(i) for i in range(len(values))]
+        return broadcast_like(xp, self.forward(xp, directions, answer, *values, **kwargs), answer)
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        if self.reverse is not None:
+            return super().pull(argnums, answer, values, kwargs)
+
+        def pull(xp: Any, g: Any, places: Any = None) -> list[Any]:
+            space = space_over(xp.adapter)
+
+            def forward(directions: Any) -> list[Any]:
+                return [self.push(space, argnums, directions, answer, values, kwargs)]
+
+            return transposed(space, forward, [g], [values[i] for i in argnums])
+
+        return pull
+
+
+def custom_derivative(
+    *,
+    derivative: Callable[..., Any] | None = None,
+    forward: Callable[..., Any] | None = None,
+    reverse: Callable[..., Any] | None = None,
+) -> Callable[[Callable[..., Any]], FusedFunction]:
+    """Decorator that gives a function a derivative of one's own: for stability, speed or foreign code.
+
+    The function is called with plain arrays (array arguments are positional, options keywords) and may do
+    anything: call compiled code, write into its own arrays, iterate. Its derivative is one of
+
+    - ``derivative(xp, x, y, **options)``: dy/dx of a function ``y = f(x)`` that works number by number;
+    - ``forward(xp, directions, y, *args, **options)``: the tangent of y, linear in ``directions``: one for
+      each argument, None for those that are not differentiated;
+    - ``reverse(xp, g, needs, y, *args, **options)``: one cotangent for each argument from that of y (None
+      where ``needs[i]`` is false).
+
+    ``forward`` and ``reverse`` may both be given; where one is missing it is the transpose of the other.
+    Write them in functions of ``xp`` and operators, then derivatives of every order follow; call the function
+    itself (or others with a derivative) for what ``xp`` lacks.
+
+    >>> @nnx.custom_derivative(forward=lambda xp, d, y, x: d[0] * xp.cos(x))
+    ... def sine(x):
+    ...     return np.sin(x)
+    >>> float(nnx.grad(nnx.grad(sine))(1.0)) == float(-np.sin(1.0))
+    True
+    """
+    if forward is None:
+        return fused(derivative=derivative, reverse=reverse)
+    if derivative is not None:
+        raise TypeError("custom_derivative takes derivative= alone, or forward= and reverse= (one or both).")
+
+    def wrap(function: Callable[..., Any]) -> FusedFunction:
+        return FusedFunction(function, _Custom(function.__name__, forward, reverse))
+
+    return wrap
+
+
+def register_ufunc(
+    ufunc: Any,
+    *,
+    derivative: Callable[..., Any] | None = None,
+    forward: Callable[..., Any] | None = None,
+    reverse: Callable[..., Any] | None = None,
+) -> None:
+    """Teaches nnx the derivative of a NumPy ufunc that it does not know: returns nothing.
+
+    From then on the ufunc itself can be called on arrays that are being differentiated: one made by
+    ``np.frompyfunc`` or ``numba.vectorize``, or one of another library. The rules are those of
+    :func:`custom_derivative`. Raises :class:`nnx.errors.DerivativeError` for what is not a ufunc with one
+    result.
+
+    >>> cube = np.frompyfunc(lambda x: x**3, 1, 1)
+    >>> nnx.register_ufunc(cube, derivative=lambda xp, x, y: 3.0 * x * x)
+    >>> float(nnx.grad(lambda x: cube(x))(2.0))
+    12.0
+    """
+    if getattr(ufunc, "nout", None) != 1 or not hasattr(ufunc, "nin"):
+        raise DerivativeError(f"register_ufunc takes a NumPy ufunc with one result, got {ufunc!r}.")
+
+    def plain(*args: Any) -> Any:
+        y = ufunc(*args)
+        # np.frompyfunc gives object arrays, and Python's numbers for those without dimensions.
+        x = next(a for a in args if hasattr(a, "dtype"))
+        if not hasattr(y, "dtype"):
+            return space_of(x).base.asarray(y, dtype=x.dtype)
+        return y.astype(x.dtype) if str(y.dtype) == "object" else y
+
+    plain.__name__ = ufunc.__name__
+    wrapped = custom_derivative(derivative=derivative, forward=forward, reverse=reverse)(plain)
+    FOREIGN[ufunc] = wrapped

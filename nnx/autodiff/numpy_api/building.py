@@ -1,0 +1,97 @@
+# ruff: noqa: D103 (each is NumPy's function of that name)
+"""Functions that make arrays like others, copies and grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnx.autodiff.numpy_api.shapes import shape_of
+from nnx.autodiff.numpy_api.table import array, arrays, cast, double, dtype_of, operands, plain, stands_for
+
+
+def _like(name: str) -> None:
+    def like(xp: Any, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None,
+             *, device: Any = None) -> Any:  # fmt: skip
+        dtype = a.dtype if dtype is None else dtype_of(xp, dtype)
+        size = a.shape if shape is None else shape_of(shape)
+        return getattr(xp, name)(size, dtype=dtype, device=xp.device_of(a))
+
+    stands_for(f"{name}_like")(like)
+
+
+_like("zeros")
+_like("ones")
+_like("empty")
+
+
+@stands_for("full_like")
+def full_like(
+    xp: Any, a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True,
+    shape: Any = None, *, device: Any = None,
+) -> Any:  # fmt: skip
+    dtype = a.dtype if dtype is None else dtype_of(xp, dtype)
+    fill_value = array(xp, fill_value, a) if type(fill_value) in (list, tuple) else fill_value
+    size = a.shape if shape is None else shape_of(shape)
+    if not hasattr(fill_value, "shape"):
+        return xp.full(size, fill_value, dtype=dtype, device=xp.device_of(a))
+    return xp.asarray(xp.broadcast_to(cast(xp, fill_value, dtype), tuple(size)), copy=True)
+
+
+@stands_for("copy")
+def copy(xp: Any, a: Any, order: str = "K", subok: bool = False) -> Any:
+    return xp.asarray(a, copy=True)
+
+
+@stands_for("astype")
+def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    return xp.astype(x, dtype_of(xp, dtype), copy=copy)
+
+
+@stands_for("meshgrid")
+def meshgrid(
+    xp: Any, *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
+) -> tuple[Any, ...]:
+    parts = [xp.reshape(x, (-1,)) for x in arrays(xp, *xi)]
+    if not sparse:
+        return tuple(xp.meshgrid(*parts, indexing=indexing))
+    n = len(parts)
+    order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
+    return tuple(
+        xp.reshape(x, tuple(-1 if order[k] == i else 1 for k in range(n))) for i, x in enumerate(parts)
+    )
+
+
+@stands_for("linspace")
+def linspace(
+    xp: Any, start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
+    dtype: Any = None, axis: int = 0, *, device: Any = None,
+) -> Any:  # fmt: skip
+    start, stop = operands(xp, start, stop)
+    parts = max(num - 1 if endpoint else num, 1)
+    steps = xp.base.arange(num, dtype=plain(stop - start).real.dtype, device=xp.device_of(start)) / parts
+    delta = stop - start
+    steps = xp.base.reshape(steps, (num, *(1,) * delta.ndim))
+    y = start + steps * delta
+    if endpoint and num > 1:  # exactly the end
+        y = xp.concat([y[:-1, ...], xp.expand_dims(xp.broadcast_to(stop, delta.shape), axis=0)], axis=0)
+    y = cast(xp, xp.moveaxis(y, 0, axis) if axis else y, dtype)
+    return (y, delta / parts) if retstep else y
+
+
+@stands_for("logspace")
+def logspace(
+    xp: Any, start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0,
+    dtype: Any = None, axis: int = 0,
+) -> Any:  # fmt: skip
+    exponents = linspace(xp, start, stop, num, endpoint, axis=axis)
+    return cast(xp, base**exponents, dtype)
+
+
+@stands_for("geomspace")
+def geomspace(
+    xp: Any, start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Any:
+    start, stop = (double(xp, x) for x in operands(xp, start, stop))
+    shares = linspace(xp, xp.zeros_like(start), xp.ones_like(start), num, endpoint)
+    y = start * (stop / start) ** shares
+    return cast(xp, xp.moveaxis(y, 0, axis) if axis else y, dtype)

@@ -1,0 +1,120 @@
+# ruff: noqa: D103 (each is NumPy's function of that name)
+"""Products of vectors and matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnx.autodiff.numpy_api.table import arrays, flat, is_complex, stands_for
+
+
+@stands_for("dot")
+def dot(xp: Any, a: Any, b: Any, out: Any = None) -> Any:
+    a, b = arrays(xp, a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    if b.ndim <= 2:
+        return a @ b
+    return xp.tensordot(a, b, axes=((a.ndim - 1,), (b.ndim - 2,)))
+
+
+@stands_for("inner")
+def inner(xp: Any, a: Any, b: Any, /) -> Any:
+    a, b = arrays(xp, a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    return a @ b if b.ndim == 1 else xp.tensordot(a, b, axes=((a.ndim - 1,), (b.ndim - 1,)))
+
+
+@stands_for("outer")
+def outer(xp: Any, a: Any, b: Any, out: Any = None) -> Any:
+    a, b = (flat(xp, x) for x in arrays(xp, a, b))
+    return xp.expand_dims(a, axis=1) * b
+
+
+@stands_for("linalg.outer")
+def linalg_outer(xp: Any, x1: Any, x2: Any, /) -> Any:
+    return outer(xp, x1, x2)
+
+
+@stands_for("vdot")
+def vdot(xp: Any, a: Any, b: Any, /) -> Any:
+    a, b = (flat(xp, x) for x in arrays(xp, a, b))
+    return _conj(xp, a) @ b
+
+
+def _conj(xp: Any, x: Any) -> Any:
+    return xp.conj(x) if is_complex(xp, x) else x
+
+
+@stands_for("vecdot", "linalg.vecdot")
+def vecdot(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    x1, x2 = arrays(xp, x1, x2)
+    return xp.sum(_conj(xp, x1) * x2, axis=axis)
+
+
+@stands_for("matvec")
+def matvec(xp: Any, x1: Any, x2: Any) -> Any:
+    x1, x2 = arrays(xp, x1, x2)
+    return xp.squeeze(x1 @ xp.expand_dims(x2, axis=-1), axis=-1)
+
+
+@stands_for("vecmat")
+def vecmat(xp: Any, x1: Any, x2: Any) -> Any:
+    x1, x2 = arrays(xp, x1, x2)
+    return xp.squeeze(xp.expand_dims(_conj(xp, x1), axis=-2) @ x2, axis=-2)
+
+
+@stands_for("linalg.matmul")
+def matmul(xp: Any, x1: Any, x2: Any, /) -> Any:
+    return x1 @ x2
+
+
+@stands_for("tensordot")
+def tensordot(xp: Any, a: Any, b: Any, axes: Any = 2) -> Any:
+    a, b = arrays(xp, a, b)
+    if not hasattr(axes, "__len__"):
+        return xp.tensordot(a, b, axes=int(axes))
+    first, second = (tuple(part) if hasattr(part, "__len__") else (part,) for part in axes)
+    first, second = tuple(i % a.ndim for i in first), tuple(i % b.ndim for i in second)
+    return xp.tensordot(a, b, axes=(first, second))
+
+
+@stands_for("linalg.tensordot")
+def linalg_tensordot(xp: Any, x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
+    return tensordot(xp, x1, x2, axes)
+
+
+@stands_for("kron")
+def kron(xp: Any, a: Any, b: Any) -> Any:
+    a, b = arrays(xp, a, b)
+    n = max(a.ndim, b.ndim)
+    a, b = (xp.reshape(x, (1,) * (n - x.ndim) + tuple(x.shape)) for x in (a, b))
+    wide = xp.reshape(a, tuple(k for size in a.shape for k in (size, 1)))
+    y = wide * xp.reshape(b, tuple(k for size in b.shape for k in (1, size)))
+    return xp.reshape(y, tuple(i * j for i, j in zip(a.shape, b.shape, strict=True)))
+
+
+@stands_for("cross")
+def cross(
+    xp: Any, a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = arrays(xp, a, b)
+    a, b = xp.moveaxis(a, axisa, -1), xp.moveaxis(b, axisb, -1)
+    if a.shape[-1] not in (2, 3) or b.shape[-1] not in (2, 3):
+        raise ValueError("np.cross takes vectors of 2 or 3 numbers.")
+    x, y = ([v[..., i] for i in range(v.shape[-1])] for v in (a, b))
+    last = x[0] * y[1] - x[1] * y[0]
+    if len(x) == len(y) == 2:
+        return last
+    zero = [None if len(v) == 3 else 0.0 for v in (x, y)]
+    x2, y2 = (v[2] if z is None else z for v, z in zip((x, y), zero, strict=True))
+    parts = [x[1] * y2 - x2 * y[1], x2 * y[0] - x[0] * y2, last]
+    return xp.moveaxis(xp.stack(xp.broadcast_arrays(*parts), axis=-1), -1, axisc)
+
+
+@stands_for("linalg.cross")
+def linalg_cross(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return cross(xp, x1, x2, axis=axis)

@@ -1,0 +1,223 @@
+# ruff: noqa: D103 (each is NumPy's function of that name)
+"""Functions that give the same numbers another shape or order."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+from nnx.autodiff.numpy_api.table import array, arrays, double, flat, pick, plain, stands_for
+
+
+def shape_of(shape: Any) -> tuple[int, ...]:
+    """NumPy's shape, a number or a sequence of them, as a tuple."""
+    if hasattr(shape, "tolist"):
+        shape = plain(shape).tolist()
+    return tuple(map(operator.index, shape)) if type(shape) in (tuple, list) else (operator.index(shape),)
+
+
+@stands_for("reshape")
+def reshape(xp: Any, a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Any:
+    a, shape = array(xp, a), shape_of(shape)
+    if order == "F":
+        whole = _resolved(shape, a.size)
+        return transpose(xp, xp.reshape(transpose(xp, a), whole[::-1]))
+    return xp.asarray(xp.reshape(a, shape), copy=True) if copy else xp.reshape(a, shape)
+
+
+def _resolved(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
+    known = math.prod(n for n in shape if n != -1)
+    return tuple(size // known if n == -1 else n for n in shape)
+
+
+@stands_for("ravel")
+def ravel(xp: Any, a: Any, order: str = "C") -> Any:
+    a = array(xp, a)
+    return flat(xp, transpose(xp, a) if order == "F" else a)
+
+
+@stands_for("transpose")
+def transpose(xp: Any, a: Any, axes: Any = None) -> Any:
+    a = array(xp, a)
+    order = tuple(reversed(range(a.ndim))) if axes is None else tuple(i % a.ndim for i in axes)
+    return xp.permute_dims(a, order)
+
+
+@stands_for("matrix_transpose", "linalg.matrix_transpose")
+def matrix_transpose(xp: Any, x: Any, /) -> Any:
+    return xp.matrix_transpose(x)
+
+
+@stands_for("swapaxes")
+def swapaxes(xp: Any, a: Any, axis1: int, axis2: int) -> Any:
+    a = array(xp, a)
+    order = list(range(a.ndim))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return xp.permute_dims(a, tuple(order))
+
+
+@stands_for("moveaxis")
+def moveaxis(xp: Any, a: Any, source: Any, destination: Any) -> Any:
+    a = array(xp, a)
+    source, destination = ([i % a.ndim for i in shape_of(axes)] for axes in (source, destination))
+    order = [i for i in range(a.ndim) if i not in source]
+    for to, origin in sorted(zip(destination, source, strict=True)):
+        order.insert(to, origin)
+    return xp.permute_dims(a, tuple(order))
+
+
+@stands_for("rollaxis")
+def rollaxis(xp: Any, a: Any, axis: int, start: int = 0) -> Any:
+    axis, start = axis % a.ndim, start + a.ndim if start < 0 else start
+    return moveaxis(xp, a, axis, start - 1 if start > axis else start)
+
+
+@stands_for("squeeze")
+def squeeze(xp: Any, a: Any, axis: Any = None) -> Any:
+    a = array(xp, a)
+    if axis is None:
+        axis = tuple(i for i, n in enumerate(a.shape) if n == 1)
+    return xp.squeeze(a, axis=tuple(axis) if type(axis) is list else axis)
+
+
+@stands_for("expand_dims")
+def expand_dims(xp: Any, a: Any, axis: Any) -> Any:
+    a, axes = array(xp, a), shape_of(axis)
+    n = a.ndim + len(axes)
+    rest = iter(a.shape)
+    new = {i % n for i in axes}
+    if len(axes) == 1 or len(new) != len(axes):
+        return xp.expand_dims(a, axis=axes[0])
+    return xp.reshape(a, tuple(1 if i in new else next(rest) for i in range(n)))
+
+
+@stands_for("broadcast_to")
+def broadcast_to(xp: Any, array: Any, shape: Any) -> Any:
+    return xp.broadcast_to(array, shape_of(shape))
+
+
+@stands_for("broadcast_arrays")
+def broadcast_arrays(xp: Any, *args: Any, subok: bool = False) -> tuple[Any, ...]:
+    return tuple(xp.broadcast_arrays(*arrays(xp, *args)))
+
+
+def _at_least(name: str, widen: Any) -> None:
+    def at_least(xp: Any, *arys: Any) -> Any:
+        out = tuple(widen(xp, x) for x in arrays(xp, *arys))
+        return out[0] if len(out) == 1 else out
+
+    stands_for(name)(at_least)
+
+
+def at_least_1d(xp: Any, x: Any) -> Any:
+    """``x``, a number as an array of one."""
+    return xp.reshape(x, (1,)) if x.ndim == 0 else x
+
+
+def at_least_2d(xp: Any, x: Any) -> Any:
+    """``x``, a vector as a row."""
+    return xp.reshape(x, (1, *at_least_1d(xp, x).shape)) if x.ndim < 2 else x
+
+
+def at_least_3d(xp: Any, x: Any) -> Any:
+    """``x``, a matrix with a third axis at the end."""
+    return xp.expand_dims(at_least_2d(xp, x), axis=2) if x.ndim < 3 else x
+
+
+_at_least("atleast_1d", at_least_1d)
+_at_least("atleast_2d", at_least_2d)
+_at_least("atleast_3d", at_least_3d)
+
+
+@stands_for("flip")
+def flip(xp: Any, m: Any, axis: Any = None) -> Any:
+    return xp.flip(array(xp, m), axis=axis)
+
+
+@stands_for("flipud")
+def flipud(xp: Any, m: Any) -> Any:
+    return xp.flip(m, axis=0)
+
+
+@stands_for("fliplr")
+def fliplr(xp: Any, m: Any) -> Any:
+    return xp.flip(m, axis=1)
+
+
+@stands_for("rot90")
+def rot90(xp: Any, m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    first, second = (i % m.ndim for i in axes)
+    k %= 4
+    if k == 2:
+        return xp.flip(m, axis=(first, second))
+    if k == 1:
+        return swapaxes(xp, xp.flip(m, axis=second), first, second)
+    return xp.flip(swapaxes(xp, m, first, second), axis=second) if k else m
+
+
+@stands_for("roll")
+def roll(xp: Any, a: Any, shift: Any, axis: Any = None) -> Any:
+    a = array(xp, a)
+    if axis is None:
+        return xp.roll(a, sum(shape_of(shift)))
+    shifts, axes = shape_of(shift), shape_of(axis)
+    n = max(len(shifts), len(axes))
+    return xp.roll(a, shifts * (n // len(shifts)), axis=axes * (n // len(axes)))
+
+
+@stands_for("resize")
+def resize(xp: Any, a: Any, new_shape: Any) -> Any:
+    a, shape = flat(xp, array(xp, a)), shape_of(new_shape)
+    n = math.prod(shape)
+    if not a.shape[0]:
+        return xp.zeros(shape, dtype=a.dtype, device=a.device)
+    return xp.reshape(pick(xp, a, (i % a.shape[0] for i in range(n)), 0), shape)
+
+
+@stands_for("lib.stride_tricks.sliding_window_view")
+def sliding_window_view(
+    xp: Any, x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
+    window = shape_of(window_shape)
+    axes = tuple(range(x.ndim)) if axis is None else tuple(i % x.ndim for i in shape_of(axis))
+    for length, i in zip(window, axes, strict=True):
+        n = x.shape[i] - length + 1
+        x = pick(xp, x, (k + j for k in range(n) for j in range(length)), i)
+        x = xp.reshape(x, (*x.shape[:i], n, length, *x.shape[i + 1 :]))
+        x = xp.moveaxis(x, i + 1, -1)
+    return x
+
+
+@stands_for("trim_zeros")
+def trim_zeros(xp: Any, filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """Which numbers go depends on the values, in jumps."""
+    if filt.ndim != 1:
+        raise ValueError("np.trim_zeros of an array that is being differentiated takes one dimension.")
+    there = [i for i, zero in enumerate(plain(filt) == 0) if not zero]
+    start = (there[0] if there else len(filt)) if "f" in trim.lower() else 0
+    stop = (there[-1] + 1 if there else start) if "b" in trim.lower() else len(filt)
+    return filt[start:stop]
+
+
+@stands_for("sort")
+def sort(
+    xp: Any, a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> Any:
+    a = array(xp, a)
+    return xp.sort(flat(xp, a), axis=0) if axis is None else xp.sort(a, axis=axis)
+
+
+@stands_for("sort_complex")
+def sort_complex(xp: Any, a: Any) -> Any:
+    return double(xp, xp.sort(a, axis=-1)) + 0j
+
+
+@stands_for("partition")
+def partition(xp: Any, a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect") -> Any:
+    a = array(xp, a)
+    if axis is None:
+        a, axis = flat(xp, a), 0
+    # A sorted array is a partition at every place; NumPy's own choice where there is one.
+    choose = getattr(xp.base, "argpartition", lambda x, kth, axis: xp.base.argsort(x, axis=axis))
+    return xp.take_along_axis(a, choose(plain(a), kth, axis=axis), axis=axis)

@@ -1,0 +1,135 @@
+"""The table of NumPy's functions that are written in others, and what every one of them needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from nnx.autodiff.array import Traced, raw
+from nnx.errors import DerivativeError
+
+#: NumPy's name ("sum", "linalg.norm") → ``f(xp, *args)`` with NumPy's signature and xp the differentiable
+#: namespace.
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+
+#: Ufuncs that are not NumPy's, with what to call instead: see :func:`nnx.register_ufunc`.
+FOREIGN: dict[Any, Callable[..., Any]] = {}
+
+
+def stands_for(*names: str) -> Callable[[Any], Any]:
+    """Decorator: ``function(xp, ...)`` is what NumPy's functions of these names do on traced arrays."""
+
+    def register(function: Any) -> Any:
+        FUNCTIONS.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def refuse(name: str, reason: str, instead: str) -> NoReturn:
+    """Raises the error for a NumPy call that cannot be honoured."""
+    name = name.removeprefix("foreign.") if name.startswith("foreign.") else f"np.{name}"
+    raise DerivativeError(f"{name} cannot be differentiated as called here: {reason}. {instead}")
+
+
+def refuse_out(name: str) -> NoReturn:
+    """Raises the error for ``out=``."""
+    raise DerivativeError(
+        f"np.{name} was asked to write its result into an existing array (out=, or `a += b` with a plain "
+        "array a and a traced b). A traced value cannot be stored there: assign the result to a name, as in "
+        "a = a + b, or make the array of the traced one (np.zeros_like(x)) and write a[...] = b."
+    )
+
+
+def plain(x: Any) -> Any:
+    """``x`` with the plain arrays of all traced ones, also in tuples, lists and dicts."""
+    if type(x) is Traced:
+        return raw(x)
+    if type(x) is dict:
+        return {k: plain(v) for k, v in x.items()}
+    return type(x)(plain(part) for part in x) if type(x) in (tuple, list) else x
+
+
+def first_array(xs: Iterable[Any]) -> Any:
+    """The first array among (nested) arguments, as a plain one; None if there is none."""
+    for x in xs:
+        found = first_array(x) if type(x) in (tuple, list) else raw(x) if hasattr(x, "shape") else None
+        if found is not None:
+            return found
+    return None
+
+
+def array(xp: Any, x: Any, like: Any = None) -> Any:
+    """``x`` as an array: lists of (traced) arrays and numbers are stacked, as NumPy does.
+
+    ``like`` is an array on whose device to make new ones.
+    """
+    if hasattr(x, "shape"):
+        return x
+    if type(x) in (tuple, list):
+        like = first_array(x) if like is None else like
+        if first_array(x) is not None:
+            return xp.stack([array(xp, part, like) for part in x])
+    device = None if like is None else xp.device_of(like)
+    return xp.base.asarray(x, dtype=_precision(xp, x), device=device)
+
+
+def _precision(xp: Any, x: Any) -> Any:
+    """The data type that NumPy gives to (lists of) Python's numbers, whatever the library's own."""
+    if type(x) in (tuple, list):
+        kinds = [_precision(xp, part) for part in x]
+        return next((t for t in (xp.base.complex128, xp.base.float64) if t in kinds), None)
+    return {float: xp.base.float64, complex: xp.base.complex128}.get(type(x))
+
+
+def arrays(xp: Any, *xs: Any) -> list[Any]:
+    """Several arguments as arrays, on the device of the first that is one."""
+    like = first_array(xs)
+    return [array(xp, x, like) for x in xs]
+
+
+def operands(xp: Any, *xs: Any) -> list[Any]:
+    """Several arguments as arrays, Python's real numbers in the data type of the first array."""
+    like = first_array(xs)
+    return [
+        xp.base.asarray(x, dtype=like.dtype, device=xp.device_of(like))
+        if type(x) in (int, float) and like is not None
+        else array(xp, x, like)
+        for x in xs
+    ]
+
+
+def double(xp: Any, x: Any) -> Any:
+    """``x`` in double precision, which NumPy takes for some functions whatever it is given."""
+    return cast(xp, x, xp.base.complex128 if is_complex(xp, x) else xp.base.float64)
+
+
+def is_complex(xp: Any, x: Any) -> bool:
+    """Whether the array ``x`` is complex."""
+    return xp.base.isdtype(x.dtype, "complex floating")
+
+
+def dtype_of(xp: Any, dtype: Any) -> Any:
+    """The library's data type for what NumPy takes as one: also ``float``, "float32"."""
+    return xp.base.empty((0,), dtype=dtype).dtype
+
+
+def cast(xp: Any, x: Any, dtype: Any) -> Any:
+    """``x`` in a data type, given as NumPy takes it; as it is for None."""
+    return x if dtype is None else xp.astype(x, dtype_of(xp, dtype), copy=False)
+
+
+def flat(xp: Any, x: Any) -> Any:
+    """All numbers of ``x`` in one dimension."""
+    return x if x.ndim == 1 else xp.reshape(x, (-1,) if x.size else (0,))
+
+
+def indices(xp: Any, positions: Any, like: Any) -> Any:
+    """An index array of Python's integers, beside ``like``."""
+    int64 = xp.base.int64
+    return xp.base.asarray(list(positions), dtype=int64, device=xp.device_of(like))
+
+
+def pick(xp: Any, x: Any, positions: Iterable[int], axis: int) -> Any:
+    """The entries of ``x`` at some positions along one axis."""
+    return xp.take(x, indices(xp, positions, x), axis=axis)

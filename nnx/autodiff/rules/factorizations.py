@@ -1,0 +1,205 @@
+"""Rules of the factorizations of real matrices: Cholesky, QR, eigenvalues, singular values.
+
+Symmetric arguments (``cholesky``, ``eigh``, ``eigvalsh``): the library reads one triangle only; the gradient
+is that of a function of symmetric matrices, so it is symmetric itself.
+
+**Equal eigenvalues or singular values.** Eigenvectors have the derivative Σⱼ vⱼ (vⱼᵀ·dA·vᵢ) / (λᵢ − λⱼ), and
+singular vectors alike. Where λᵢ = λⱼ (up to rounding) no choice of vectors is differentiable, and the
+quotient counts as 0:
+
+- right: first derivatives of symmetric functions of the eigenvalues or singular values (trace, nuclear norm,
+  log-determinant), for they need no derivative of a vector; first derivatives of what depends on a whole
+  invariant subspace (a projection V₁V₁ᵀ that has all vectors of the eigenvalue); the polar factor U·Vh;
+- not right: V·f(λ)·Vᵀ, and second derivatives through eigenvalues. The part f′(λ)·dA within the subspace
+  is missing, for a rule that sees the numbers f(λ) cannot know f′. Say it without eigenvectors (``solve``,
+  ``inv``, ``matrix_power``, ``cholesky``), or move the eigenvalues apart;
+- an extreme eigenvalue that is not simple: one subgradient, that of the vector which the library found.
+
+A singular value of 0 is treated alike: what is divided by it counts as 0. ``qr`` needs linearly independent
+leading columns (NumPy raises ``LinAlgError``, CuPy gives inf or nan). Complex matrices are refused.
+Formulas: M. Giles, "An extended collection of matrix derivative results for forward and reverse mode"
+(2008); J. Townsend, "Differentiating the singular value decomposition" (2016).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from nnx.autodiff.array import raw
+from nnx.autodiff.families import Fused, Pull, Rule, Several
+from nnx.backend import namespace
+from nnx.errors import DerivativeError
+
+
+class EighResult(NamedTuple):
+    """What ``linalg.eigh`` gives: x = V·diag(λ)·Vᵀ."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+class QRResult(NamedTuple):
+    """What ``linalg.qr`` gives: x = Q·R."""
+
+    Q: Any
+    R: Any
+
+
+class SVDResult(NamedTuple):
+    """What ``linalg.svd`` gives: x = U·diag(S)·Vh."""
+
+    U: Any
+    S: Any
+    Vh: Any
+
+
+class _OfRealMatrix(Rule):
+    """Refuses what a factorization's rule does not cover, where the function is called."""
+
+    name: str
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        x = raw(values[0])
+        if namespace(x).isdtype(x.dtype, "complex floating"):
+            raise DerivativeError(
+                f"xp.{self.name} of a complex matrix has no derivative rule in nnx: its factors are fixed "
+                "only up to phases, which each library chooses in its own way. Write the Hermitian A + iB as "
+                "the real symmetric [[A, −B], [B, A]] (each eigenvalue is then there twice), or use solve, "
+                "inv, det, slogdet or pinv, which are differentiated for complex matrices too."
+            )
+        _refuse_free_columns(self.name, x.shape, **kwargs)
+        return super().pull(argnums, answer, values, kwargs)  # type: ignore[misc]
+
+
+def _refuse_free_columns(
+    name: str, shape: tuple[int, ...], mode: str = "reduced", full_matrices: bool | None = None, **_: Any
+) -> None:
+    """A factor that is larger than the matrix has columns which the matrix does not determine."""
+    m, n = shape[-2:]
+    if name == "linalg.qr" and mode == "complete" and m > n:
+        raise DerivativeError(
+            f"xp.linalg.qr(x, mode='complete') of {m} × {n} matrices has no derivative: the last {m - n} "
+            "columns of Q are any that complete the others. Use mode='reduced'."
+        )
+    if name == "linalg.svd" and full_matrices is not False and m != n:
+        raise DerivativeError(
+            f"xp.linalg.svd(x, full_matrices=True) of {m} × {n} matrices has no derivative: "
+            f"{abs(m - n)} of its singular vectors are any that complete the others. Use full_matrices=False."
+        )
+
+
+class _Matrix(_OfRealMatrix, Fused):
+    """A factorization that gives one array."""
+
+
+class _Matrices(_OfRealMatrix, Several):
+    """A factorization that gives several arrays."""
+
+
+def reciprocal(xp: Any, x: Any, noise: Any = 0.0) -> Any:
+    """1/x, and 0 (with all its derivatives) where x is 0, or not more than ``noise`` away."""
+    zero = xp.abs(raw(x)) <= noise
+    return xp.where(zero, 0.0, 1.0 / xp.where(zero, 1.0, x))
+
+
+def _columns(xp: Any, x: Any, factors: Any) -> Any:
+    """The matrix x with its columns multiplied by factors: x·diag(factors)."""
+    return x * xp.expand_dims(factors, axis=-2)
+
+
+def _pairs(xp: Any, v: Any) -> tuple[Any, Any]:
+    """vⱼ and vᵢ for the element (i, j) of a matrix."""
+    return xp.expand_dims(v, axis=-2), xp.expand_dims(v, axis=-1)
+
+
+def _noise(xp: Any, v: Any) -> Any:
+    """How far apart rounding may take equal numbers of v (sorted), as 1 × 1 matrices."""
+    v, n = raw(v), v.shape[-1]
+    ends = xp.abs(v[..., : min(n, 1)]) + xp.abs(v[..., max(n - 1, 0) :])
+    bound = float(xp.finfo(v.dtype).eps) * n * ends
+    return xp.expand_dims(bound, axis=-1)
+
+
+def _symmetric(xp: Any, x: Any) -> Any:
+    return 0.5 * (x + xp.matrix_transpose(x))
+
+
+def _mirrored(xp: Any, x: Any) -> Any:
+    """The symmetric matrix with x's lower triangle."""
+    return xp.tril(x) + xp.matrix_transpose(xp.tril(x, k=-1))
+
+
+def _cholesky(xp: Any, g: Any, needs: Any, factor: Any, x: Any, upper: bool = False) -> tuple[Any]:
+    """½ L⁻ᵀ·mirrored(Lᵀ·L̄)·L⁻¹."""
+    t = xp.matrix_transpose
+    lower, g = (t(factor), t(g)) if upper else (factor, g)
+    half = xp.linalg.solve(t(lower), _mirrored(xp, xp.matmul(t(lower), g)))
+    return (_symmetric(xp, 0.5 * xp.linalg.solve(t(lower), t(half))),)
+
+
+def _qr(xp: Any, gs: Any, answers: Any, x: Any, mode: str = "reduced") -> tuple[Any]:
+    """Of x = [X Y] with X = Q·R₁ square or tall and Y = Q·R₂: (Q̄ + Q·mirrored(R·R̄ᵀ − Q̄ᵀ·Q))·R⁻ᵀ for X."""
+    t, (q, r), (gq, gr) = xp.matrix_transpose, answers, gs
+    k = q.shape[-1]
+    wide = x.shape[-1] > k
+    if wide:
+        rest, gq_rest = x[..., k:], gr[..., k:]
+        gq = gq + xp.matmul(rest, t(gq_rest))
+        r, gr = r[..., :k], gr[..., :k]
+    inner = _mirrored(xp, xp.matmul(r, t(gr)) - xp.matmul(t(gq), q))
+    first = t(xp.linalg.solve(r, t(gq + xp.matmul(q, inner))))
+    return (xp.concat([first, xp.matmul(q, gq_rest)], axis=-1) if wide else first,)
+
+
+def _eigh(xp: Any, gs: Any, answers: Any, x: Any) -> tuple[Any]:
+    """V·(diag(λ̄) + (Vᵀ·V̄)ᵢⱼ / (λⱼ − λᵢ))·Vᵀ."""
+    t, (values, v), (g_values, g_v) = xp.matrix_transpose, answers, gs
+    later, earlier = _pairs(xp, values)
+    inner = xp.matmul(t(v), g_v) * reciprocal(xp, later - earlier, _noise(xp, values))
+    return (_symmetric(xp, xp.matmul(xp.matmul(v, inner) + _columns(xp, v, g_values), t(v))),)
+
+
+def _eigvalsh(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
+    """V·diag(λ̄)·Vᵀ."""
+    v = xp.linalg.eigh(x)[1]
+    return (xp.matmul(_columns(xp, v, g), xp.matrix_transpose(v)),)
+
+
+def _svd(xp: Any, gs: Any, answers: Any, x: Any, full_matrices: bool = True) -> tuple[Any]:
+    """Townsend's formula, its quotients by sⱼ² − sᵢ² split into those by the difference and by the sum.
+
+    With J = UᵀŪ − ŪᵀU and K = VᵀV̄ − V̄ᵀV: (J·sⱼ + K·sᵢ) / (sⱼ² − sᵢ²) = ½(J + K) / (sⱼ − sᵢ) +
+    ½(J − K) / (sⱼ + sᵢ). The second part is finite where singular values are equal.
+    """
+    t, (u, s, vh), (g_u, g_s, g_vh) = xp.matrix_transpose, answers, gs
+    in_u, in_v = xp.matmul(t(u), g_u), xp.matmul(vh, t(g_vh))
+    j, k = in_u - t(in_u), in_v - t(in_v)
+    (later, earlier), noise = _pairs(xp, s), _noise(xp, s)
+    by_difference = (j + k) * reciprocal(xp, later - earlier, noise)
+    inner = 0.5 * (by_difference + (j - k) * reciprocal(xp, later + earlier, noise))
+    by_s = reciprocal(xp, s, noise[..., 0])
+    left = xp.matmul(u, inner) + _columns(xp, u, g_s)
+    m, n = x.shape[-2:]
+    if m > n:  # what leaves the columns of U
+        left = left + _columns(xp, g_u - xp.matmul(u, in_u), by_s)
+    g = xp.matmul(left, vh)
+    if n > m:
+        outside = g_vh - xp.matmul(t(in_v), vh)
+        g = g + xp.matmul(_columns(xp, u, by_s), outside)
+    return (g,)
+
+
+def _svdvals(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
+    """U·diag(s̄)·Vh."""
+    u, _, vh = xp.linalg.svd(x, full_matrices=False)
+    return (xp.matmul(_columns(xp, u, g), vh),)
+
+
+FACTORIZATIONS = (
+    _Matrix("linalg.cholesky", _cholesky),
+    _Matrices("linalg.qr", _qr, lambda parts: QRResult(*parts)),
+    _Matrices("linalg.eigh", _eigh, lambda parts: EighResult(*parts)),
+    _Matrix("linalg.eigvalsh", _eigvalsh),
+    _Matrices("linalg.svd", _svd, lambda parts: SVDResult(*parts)),
+    _Matrix("linalg.svdvals", _svdvals),
+)
