@@ -126,9 +126,9 @@ def _moved_into(root: Traced, make: Callable[[Any], Any], new: Traced) -> Any:
 
 def _become(x: Traced, new: Any) -> None:
     if type(new) is not Traced:
-        x.value, x.trace, x.mark = new, CONSTANT, None
+        x.value, x.tracer, x.mark = new, CONSTANT, None
     else:
-        x.value, x.trace, x.mark = new.value, new.trace, new.mark
+        x.value, x.tracer, x.mark = new.value, new.tracer, new.mark
 
 
 def _is_writable(x: Traced) -> bool:
@@ -144,7 +144,7 @@ def _floating(x: Traced, value: Any) -> None:
     base = x.space.base
     if (
         type(value) is Traced
-        and value.trace is not CONSTANT
+        and value.tracer is not CONSTANT
         and not base.isdtype(x.dtype, ("real floating", "complex floating"))
     ):
         raise DerivativeError(

@@ -11,27 +11,27 @@ from nnx.errors import DerivativeError
 
 
 class Traced:
-    """An array under differentiation: a value, the trace (one transform's level) and its mark there.
+    """An array under differentiation: a value, its tracer (one transform's level) and its mark there.
 
     It implements the array object of the array API standard. Functions reach the differentiable
-    namespace through ``x.__array_namespace__()``. ``mark`` belongs to the trace: a node of the tape
+    namespace through ``x.__array_namespace__()``. ``mark`` belongs to the tracer: a node of the tape
     in reverse mode, a tangent in forward mode. ``value`` may be traced itself, by an outer transform.
     Writing into a traced array replaces these three; ``link`` leads to the arrays that share its memory (see
     :mod:`nnx.autodiff.aliasing`).
     """
 
-    __slots__ = ("link", "mark", "space", "trace", "value")
+    __slots__ = ("link", "mark", "space", "tracer", "value")
 
     def __init__(self, value: Any, trace: Any, mark: Any, space: Any) -> None:
         self.value = value
-        self.trace = trace
+        self.tracer = trace
         self.mark = mark
         self.space = space
         self.link: Any = None
 
     def snapshot(self) -> Traced:
         """This array as it is now, whatever is written into it later."""
-        return Traced(self.value, self.trace, self.mark, self.space)
+        return Traced(self.value, self.tracer, self.mark, self.space)
 
     # -- attributes -------------------------------------------------------------------------------
 
@@ -232,7 +232,7 @@ class Traced:
         return bool(_constant(self, "bool(x), `if x`"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        x = _constant(self, "np.asarray(x), np.array([x]) or a NumPy call that nnx cannot intercept")
+        x = _constant(self, "np.asarray(x), np.array([x]), plain.dot(x), or a call that nnx cannot intercept")
         return x.__array__(dtype) if copy is None else x.__array__(dtype, copy=copy)
 
     def __dlpack__(
@@ -288,9 +288,10 @@ def _constant(x: Traced, what: str) -> Any:
         return x.value
     raise DerivativeError(
         f"{what}: the value of an array that is being differentiated would leave the trace, and its "
-        "gradient would silently be lost. Compute with the array itself (comparisons give plain "
-        "arrays, xp.where chooses; np.stack and np.concatenate join), or use nnx.stop_gradient(x) if the "
-        "value shall count as a constant."
+        "gradient would silently be lost. Compute with the array itself (comparisons give plain arrays, "
+        "xp.where chooses; np.stack, np.concatenate and np.column_stack join; plain @ x multiplies). A plain "
+        "array cannot take it in (plain[i] = x): make that one with np.zeros_like(x) or np.zeros(n, like=x). "
+        "Or use nnx.stop_gradient(x) if the value shall count as a constant."
     )
 
 
@@ -299,7 +300,7 @@ def is_traced(x: Any) -> bool:
     if type(x) is Traced:
         if x.link is not None:
             x.link.refresh(x)
-        return x.trace.level >= 0
+        return x.tracer.level >= 0
     return type(x) in (tuple, list) and any(is_traced(part) for part in x)
 
 

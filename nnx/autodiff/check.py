@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnx.autodiff.array import raw
+from nnx.autodiff.boundary import floating
 from nnx.autodiff.families import cast
 from nnx.autodiff.space import space_of
-from nnx.autodiff.transforms import _floating, jvp, vjp
+from nnx.autodiff.transforms import jvp, vjp
 from nnx.autodiff.tree import flatten
 from nnx.backend import Stream, adapter_of, device_of, to_numpy
 from nnx.errors import DerivativeError
@@ -39,7 +40,7 @@ def check_derivatives(
 
 def _check(f: Any, args: Any, order: int, modes: Any, numbers: Any, seed: int, name: str) -> None:
     leaves, build = flatten(tuple(args))
-    x = [_floating(leaf, "check_derivatives") for leaf in leaves]
+    x = [floating(leaf, "check_derivatives") for leaf in leaves]
     v = [_random(leaf, seed, i) for i, leaf in enumerate(x)]
     rtol, atol, step = numbers
 

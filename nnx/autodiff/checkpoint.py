@@ -88,7 +88,7 @@ def _need_arguments(answers: Any, values: Any) -> None:
     """Of what the function depends on, nothing must come by its closure: it would be lost."""
 
     def level(arrays: Any) -> int:
-        return max((x.trace.level for x in arrays if type(x) is Traced), default=-1)
+        return max((x.tracer.level for x in arrays if type(x) is Traced), default=-1)
 
     if level(answers) > level(values):
         raise DerivativeError(

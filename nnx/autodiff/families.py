@@ -75,7 +75,7 @@ def keep_dims(xp: Any, y: Any, shape: tuple[int, ...], axis: Any, keepdims: bool
 
     That of a reduction over all axes does so as it is.
     """
-    if keepdims or axis is None:
+    if keepdims or axis is None or not shape:
         return y
     if isinstance(axis, int):
         axis %= len(shape)
@@ -325,7 +325,7 @@ def transposed(xp: Any, pull: Callable[..., Any], tangents: Any, answers: Sequen
     ends = [
         (c.mark, t)
         for c, t in zip(pull(seeds), tangents, strict=True)
-        if type(c) is Traced and c.trace is tape
+        if type(c) is Traced and c.tracer is tape
     ]
     found = backward(ends, [seed.mark for seed in seeds])
     return [

@@ -23,7 +23,7 @@ from nnx.autodiff.rules.elementwise import ELEMENTWISE
 from nnx.autodiff.rules.manipulation import MANIPULATION, VIEWS
 from nnx.autodiff.rules.products import PRODUCTS
 from nnx.autodiff.rules.reductions import REDUCTIONS
-from nnx.autodiff.trace import CONSTANT, bind, lifted
+from nnx.autodiff.trace import bind, lifted
 from nnx.backend import Adapter, SpecialFunctions, adapter_of, device_of
 from nnx.errors import DerivativeError
 

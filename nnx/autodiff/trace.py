@@ -243,9 +243,9 @@ _FIRST = (0,)
 
 def _highest(args: Sequence[Any], space: Any) -> tuple[Any, ...]:
     """Of arguments of several traces: the one of the highest level, and what belongs to it."""
-    first = max((a for a in args if type(a) is Traced), key=lambda a: a.trace.level)
-    trace = first.trace
-    argnums = [i for i, a in enumerate(args) if type(a) is Traced and a.trace is trace]
+    first = max((a for a in args if type(a) is Traced), key=lambda a: a.tracer.level)
+    trace = first.tracer
+    argnums = [i for i, a in enumerate(args) if type(a) is Traced and a.tracer is trace]
     values = [_below(a, trace) if type(a) is Traced else a for a in args]
     deeper = any(type(v) is Traced for v in values)
     return trace, space or first.space, argnums, [args[i].mark for i in argnums], values, deeper
@@ -253,7 +253,7 @@ def _highest(args: Sequence[Any], space: Any) -> tuple[Any, ...]:
 
 def _below(a: Traced, trace: Any) -> Any:
     # A snapshot, for what is written into the array later must not reach the tape.
-    return a.value if a.trace is trace or a.trace is CONSTANT else a.snapshot()
+    return a.value if a.tracer is trace or a.tracer is CONSTANT else a.snapshot()
 
 
 def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
@@ -269,7 +269,7 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
         if len(args) == 1 and type(x := args[0]) is Traced:  # as in the loop, for the commonest case
             if x.link is not None:
                 x.link.refresh(x)
-            trace, own = x.trace, space or x.space
+            trace, own = x.tracer, space or x.space
             argnums, marks, values = _FIRST, [x.mark], [x.value]
             deeper = type(x.value) is Traced
         else:
@@ -278,9 +278,9 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
                 if type(a) is Traced:
                     if a.link is not None:
                         a.link.refresh(a)
-                    if a.trace is not trace:
+                    if a.tracer is not trace:
                         mixed = mixed or trace is not None
-                        trace, own = a.trace, space or a.space
+                        trace, own = a.tracer, space or a.space
                     argnums.append(i)
                     marks.append(a.mark)
                     a = a.value

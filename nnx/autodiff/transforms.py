@@ -6,11 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.boundary import (
+    arrived,
+    check_number,
+    floating,
+    is_complex,
+    like,
+    settled,
+    split_aux,
+    traced_call,
+    zeros,
+)
 from nnx.autodiff.families import cast
 from nnx.autodiff.space import space_of
-from nnx.autodiff.trace import CONSTANT, Dual, Tape, backward
+from nnx.autodiff.trace import Dual, Tape, backward
 from nnx.autodiff.tree import flatten
-from nnx.backend import get_backend
 from nnx.errors import DerivativeError, ShapeError
 
 Argnums = int | Sequence[int]
@@ -38,13 +48,13 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """
     tape = Tape()
     leaves, build = flatten(primals)
-    leaves = [_floating(leaf, "vjp") for leaf in leaves]
+    leaves = [floating(leaf, "vjp") for leaf in leaves]
     inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
     marks = [x.mark for x in inputs]  # before f, which may write into its arguments
-    out, aux = _split_aux(_traced_call(f, build(inputs), {}, tape), has_aux, tape)
+    out, aux = split_aux(traced_call(f, build(inputs), {}, tape), has_aux, tape)
     outs, build_out = flatten(out)
-    outs = [_settled(o) for o in outs]
-    own = [type(o) is Traced and o.trace is tape for o in outs]
+    outs = [settled(o) for o in outs]
+    own = [type(o) is Traced and o.tracer is tape for o in outs]
     nodes = [o.mark if mine else None for o, mine in zip(outs, own, strict=True)]
     values = [o.value if mine else o for o, mine in zip(outs, own, strict=True)]
 
@@ -55,11 +65,11 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         seeds = []
         for node, value, g in zip(nodes, values, gs, strict=True):
             if node is not None:
-                g = cast(space_of(value), _like(g, value), value.dtype)
+                g = cast(space_of(value), like(g, value), value.dtype)
                 if g.shape != value.shape:
                     raise ShapeError(f"Cotangent of shape {g.shape} for an output of shape {value.shape}.")
                 seeds.append((node, g))
-        return build(_arrived(backward(seeds, marks), leaves))
+        return build(arrived(backward(seeds, marks), leaves, gs))
 
     result = build_out(values)
     return (result, pullback, aux) if has_aux else (result, pullback)
@@ -78,17 +88,17 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
         raise ShapeError(f"jvp got {len(leaves)} primal arrays and {len(directions)} tangents.")
     inputs = []
     for leaf, t in zip(leaves, directions, strict=True):
-        x = _floating(leaf, "jvp")
-        t = _like(t, x)
+        x = floating(leaf, "jvp")
+        t = like(t, x)
         if t.shape != x.shape:
             raise ShapeError(f"Tangent of shape {t.shape} for a primal of shape {x.shape}.")
         inputs.append(Traced(x, trace, t, space_of(x)))
-    out, aux = _split_aux(_traced_call(f, build(inputs), {}, trace), has_aux, trace)
+    out, aux = split_aux(traced_call(f, build(inputs), {}, trace), has_aux, trace)
     outs, build_out = flatten(out)
-    outs = [_settled(o) for o in outs]
-    own = [type(o) is Traced and o.trace is trace for o in outs]
+    outs = [settled(o) for o in outs]
+    own = [type(o) is Traced and o.tracer is trace for o in outs]
     values = build_out([o.value if mine else o for o, mine in zip(outs, own, strict=True)])
-    moved = build_out([_settled(o.mark) if mine else _zeros(o) for o, mine in zip(outs, own, strict=True)])
+    moved = build_out([settled(o.mark) if mine else zeros(o) for o, mine in zip(outs, own, strict=True)])
     return (values, moved, aux) if has_aux else (values, moved)
 
 
@@ -109,19 +119,19 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
         chosen, rebuild = _choose(args, argnums)
         tape = Tape()
         leaves, build = flatten(chosen)
-        leaves = [_floating(leaf, "grad") for leaf in leaves]
+        leaves = [floating(leaf, "grad") for leaf in leaves]
         inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
         marks = [x.mark for x in inputs]  # before f, which may write into its arguments
-        out, aux = _split_aux(_traced_call(f, rebuild(build(inputs)), kwargs, tape), has_aux, tape)
-        out = _settled(out)
+        out, aux = split_aux(traced_call(f, rebuild(build(inputs)), kwargs, tape), has_aux, tape)
+        out = settled(out)
         seeds, value = [], out
-        if type(out) is Traced and out.trace is tape:
+        if type(out) is Traced and out.tracer is tape:
             value = out.value
-            seeds.append((out.mark, _like(1.0, value)))
-        _check_number(value)
+            seeds.append((out.mark, like(1.0, value)))
+        check_number(value)
         seen = iter(seeds)
         del out, seeds  # so that the way back frees what each operation kept for it
-        gradient = build(_arrived(backward(seen, marks), leaves))
+        gradient = build(arrived(backward(seen, marks), leaves))
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
     return both
@@ -164,7 +174,7 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, has_aux: bool = False) -> 
         for k, y in enumerate(outs):
             rows = []
             for e in _basis(y):
-                g = [e if i == k else _zeros(o) for i, o in enumerate(outs)]
+                g = [e if i == k else zeros(o) for i, o in enumerate(outs)]
                 rows.append(flatten(out[1](build_out(g))[0])[0])
             build_in = flatten(chosen)[1]
             blocks.append(build_in([_assemble(column, y) for column in zip(*rows, strict=True)]))
@@ -183,7 +193,7 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     """
 
     def hess(*args: Any, **kwargs: Any) -> Any:
-        x = _floating(args[argnums], "hessian")
+        x = floating(args[argnums], "hessian")
 
         def of(v: Any) -> Any:
             return grad(f, argnums)(*args[:argnums], v, *args[argnums + 1 :], **kwargs)
@@ -225,71 +235,9 @@ def _choose(args: Sequence[Any], argnums: Argnums) -> tuple[Any, Callable[[Any],
     return args[argnums] if isinstance(argnums, int) else tuple([args[n] for n in numbers]), rebuild
 
 
-def _arrived(found: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
-    """The cotangents of the leaves, zeros where none arrived."""
-    return [_zeros(x) if c is None else _settled(c) for x, c in zip(leaves, found, strict=True)]
-
-
-def _check_number(value: Any) -> None:
-    if getattr(value, "shape", ()) != () or not (hasattr(value, "dtype") or isinstance(value, float | int)):
-        raise DerivativeError(
-            f"grad needs a function that returns one number, got {_describe(value)}. Sum or average it "
-            "first, or use nnx.jacobian or nnx.vjp."
-        )
-    if _is_complex(value):
-        raise DerivativeError(
-            "grad needs a function that returns a real number, got a complex one. Return xp.real(z), "
-            "xp.imag(z) or xp.abs(z), or differentiate real and imaginary part on their own."
-        )
-
-
-def _floating(x: Any, who: str) -> Any:
-    """``x`` as an array that can be differentiated; Python numbers become float64 arrays."""
-    if isinstance(x, bool | str) or not (hasattr(x, "dtype") or isinstance(x, float | int)):
-        raise DerivativeError(f"{who} can differentiate arrays and numbers, got {type(x).__name__}.")
-    if not hasattr(x, "dtype"):
-        return get_backend().asarray(float(x), dtype="float64")
-    x = _settled(x)
-    if type(x) is Traced:
-        x = x.snapshot()
-    base = space_of(x).base
-    if base.isdtype(x.dtype, "real floating"):
-        return x
-    if _is_complex(x):
-        raise DerivativeError(
-            f"{who} needs arrays of a real floating-point type, got {x.dtype}: most functions of complex "
-            "numbers, abs among them, have no complex derivative. Differentiate with respect to the real and "
-            "the imaginary part: lambda re, im: f(re + 1j * im), with argnums=(0, 1)."
-        )
-    raise DerivativeError(
-        f"{who} needs arrays of a real floating-point type, got {x.dtype}: a derivative with respect to "
-        "integers is not defined. Convert with xp.astype(x, xp.float64), or choose other arguments with "
-        "argnums."
-    )
-
-
-def _is_complex(x: Any) -> bool:
-    if not hasattr(x, "dtype"):
-        return isinstance(x, complex)
-    return bool(space_of(x).base.isdtype(x.dtype, "complex floating"))
-
-
-def _like(g: Any, x: Any) -> Any:
-    """``g`` as an array of x's library, data type and device (numbers may stand for 0-d arrays)."""
-    if not hasattr(g, "dtype"):
-        g = space_of(x).base.asarray(g, dtype=x.dtype, device=space_of(x).device_of(x))
-    return g
-
-
-def _zeros(x: Any) -> Any:
-    if not hasattr(x, "dtype"):
-        return 0.0
-    return space_of(x).base.zeros_like(raw(x))
-
-
 def _basis(x: Any) -> list[Any]:
     """The unit arrays of x's shape, one for each of its numbers."""
-    if _is_complex(x):
+    if is_complex(x):
         raise DerivativeError(
             "jacobian needs a function that returns real arrays, got complex ones: return their real and "
             "imaginary parts, (xp.real(z), xp.imag(z)), or use nnx.jvp or nnx.vjp."
@@ -304,44 +252,3 @@ def _assemble(parts: Sequence[Any], y: Any) -> Any:
     """The parts, one for each number of ``y``, as one array of shape ``y.shape + part.shape``."""
     xp = next((p.space for p in parts if type(p) is Traced), space_of(parts[0]).base)
     return xp.reshape(xp.stack(list(parts)), tuple(y.shape) + tuple(parts[0].shape))
-
-
-def _traced_call(f: Callable[..., Any], inputs: Sequence[Any], kwargs: Any, trace: Any) -> Any:
-    try:
-        out = f(*inputs, **kwargs)
-        for leaf in flatten(out)[0]:
-            _settled(leaf)  # a view whose array was written to is made again, while that can be recorded
-        return out
-    except (TypeError, ValueError) as error:
-        if isinstance(error.__cause__, DerivativeError):  # NumPy covers it: `plain[0] = traced`
-            raise error.__cause__ from error
-        raise
-    finally:
-        trace.open = False
-
-
-def _split_aux(out: Any, has_aux: bool, trace: Any) -> tuple[Any, Any]:
-    if not has_aux:
-        return out, None
-    if not isinstance(out, tuple) or len(out) != 2:
-        raise DerivativeError(
-            f"has_aux=True needs a function that returns (value, aux), got {_describe(out)}."
-        )
-    leaves, build = flatten(out[1])
-    leaves = [_settled(leaf) for leaf in leaves]
-    lowered = [leaf.value if type(leaf) is Traced and leaf.trace is trace else leaf for leaf in leaves]
-    return out[0], build(lowered)
-
-
-def _settled(x: Any) -> Any:
-    """``x`` up to date and, if it depends on nothing, as a plain array."""
-    if type(x) is not Traced:
-        return x
-    if x.link is not None:
-        x.link.refresh(x)
-    return x.value if x.trace is CONSTANT else x
-
-
-def _describe(x: Any) -> str:
-    shape = getattr(x, "shape", None)
-    return f"an array of shape {tuple(shape)}" if shape is not None else f"{type(x).__name__}"

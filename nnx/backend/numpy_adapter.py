@@ -39,6 +39,9 @@ class NumpyAdapter(Adapter):
     def shares_memory(self, y: Array, x: Array) -> bool:
         return isinstance(y, np.ndarray) and y.base is not None and np.may_share_memory(y, x)
 
+    def unstretched(self, x: Array) -> Array:
+        return x.copy() if x.shape and 0 in x.strides else x
+
     def special(self, name: str) -> Callable[..., Array]:
         return special.of_scipy(name)
 

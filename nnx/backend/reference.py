@@ -58,6 +58,10 @@ class Adapter:
         """Whether ``y``, made from ``x`` by moving or choosing, shares its memory: a write shows in both."""
         return y.ndim > 0
 
+    def unstretched(self, x: Array) -> Array:
+        """``x``, or a copy if several of its elements lie at one place in memory, as after broadcasting."""
+        return x
+
     # -- what the standard lacks ------------------------------------------------------------------
 
     def erf(self, x: Array) -> Array:

@@ -38,6 +38,9 @@ class StrictAdapter(Adapter):
     def shares_memory(self, y: Array, x: Array) -> bool:
         return np.may_share_memory(y._array, x._array)
 
+    def unstretched(self, x: Array) -> Array:
+        return self.xp.asarray(x, copy=True) if x.shape and 0 in x._array.strides else x
+
 
 def _let_the_other_operand_answer(name: str) -> None:
     """Makes ``array.<name>(other)`` return NotImplemented for foreign arrays, as Python's data model asks.

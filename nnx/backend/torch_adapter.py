@@ -45,6 +45,9 @@ class TorchAdapter(Adapter):
     def shares_memory(self, y: Array, x: Array) -> bool:
         return y.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
 
+    def unstretched(self, x: Array) -> Array:
+        return x.clone(memory_format=torch.contiguous_format) if 0 in x.stride() else x
+
     def synchronize(self, device: Any = None) -> None:
         if device is not None and torch.device(device).type == "cuda":
             torch.cuda.synchronize(device)

@@ -162,14 +162,16 @@ class BatchProblem:
         # The leaves for the model's own vector are made once: its views show the new numbers after each step.
         leaves = self._leaves if pieces is self._views else self._traced(pieces)
         total, output = self.cost(leaves)
-        value = raw(total)
+        value, output = raw(total), raw(output)
         if self.adapter.reads_are_free and not math.isfinite(value):
             raise NonFiniteError(f"The loss became {float(value)}.")
         found: list[Any] = [None] * len(leaves)
         if value is not total:
-            found = backward([(total.mark, self._one)], [leaf.mark for leaf in leaves])
+            seeds = iter([(total.mark, self._one)])
+            del total  # so that the way back frees what each operation kept for it
+            found = backward(seeds, [leaf.mark for leaf in leaves])
         self._pack(found, pieces)
-        return value, self._gradient, self.objective.statistics(raw(output), self.batch)  # type: ignore[arg-type]
+        return value, self._gradient, self.objective.statistics(output, self.batch)  # type: ignore[arg-type]
 
     def _traced(self, pieces: Sequence[Any]) -> list[Any]:
         pairs = zip(pieces, self._places, strict=True)

@@ -156,6 +156,7 @@ CASES: list[Case] = [
     _one("linspace", lambda xp, a, b: COMPOSITIONS["linspace"](space_of(a), a, b, 5), (), ()),
     _one("full", lambda xp, a: COMPOSITIONS["full"](space_of(a), (2, 3), a), ()),
     _one("full_like", lambda xp, a: COMPOSITIONS["full_like"](space_of(a), xp.ones((2, 3), dtype=a.dtype, device=a.device), a), ()),
+    _one("from_dlpack", lambda xp, a: COMPOSITIONS["from_dlpack"](space_of(a), a) * a, (2,)),
     _one("asarray", lambda xp, a: COMPOSITIONS["asarray"](space_of(a), [[a[0], a[1]], [a[1] * 2.0, a[0]]]), (2,)),
     _one("sort", lambda xp, x: xp.sort(x, axis=0), (4, 3)),
     _one("sort", lambda xp, x: xp.sort(x, descending=True), (4,), label="descending"),

@@ -121,7 +121,7 @@ def test_checkpoint_calls_again_and_keeps_nothing_between():
         calls.append(type(x))
         return np.sin(np.exp(x))
 
-    value, pullback = nnx.vjp(f, POINT)
+    _, pullback = nnx.vjp(f, POINT)
     assert calls == [np.ndarray]  # the first time on plain arrays: nothing is recorded
     pullback(np.ones(3))
     assert len(calls) == 2
@@ -237,7 +237,9 @@ def test_gradients_of_samples_are_those_of_one_sample_at_a_time(backend):
     p, x, y = small_network(backend)
     slow = nnx.per_sample_grad(loss)(p, x, y)
     fast = nnx.per_sample_grad(losses, stacked=True)(p, x, y)
-    whole = nnx.grad(lambda p: namespace(p["w"]).sum(losses(p, x, y)))({k: v[None, ...] for k, v in p.items()})
+    whole = nnx.grad(lambda p: namespace(p["w"]).sum(losses(p, x, y)))(
+        {k: v[None, ...] for k, v in p.items()}
+    )
     for k in p:
         assert tuple(fast[k].shape) == (5, *p[k].shape)
         np.testing.assert_allclose(to_numpy(fast[k]), to_numpy(slow[k]), rtol=1e-12, atol=1e-14)
@@ -245,7 +247,7 @@ def test_gradients_of_samples_are_those_of_one_sample_at_a_time(backend):
 
 
 def test_jacobians_of_samples(backend):
-    p, x, y = small_network(backend)
+    p, x, _ = small_network(backend)
 
     def outputs(p, x):
         return namespace(p["w"]).tanh((x[:, None, :] @ p["w"])[:, 0, :] + p["b"])

@@ -1,4 +1,4 @@
-"""Random programs: forward mode agrees with reverse mode, and second derivatives do not depend on the order."""
+"""Random programs: forward mode agrees with reverse mode, and second derivatives in every order."""
 
 from __future__ import annotations
 

@@ -7,10 +7,8 @@ import pytest
 from autodiff.derivative_cases import CASES
 
 import nnx
-from nnx.autodiff.rules.constants import CONSTANTS, CREATION
-from nnx.autodiff.space import COMPOSITIONS, RULES, space_of
+from nnx.autodiff.space import COMPOSITIONS, RULES
 from nnx.backend import namespace, to_numpy
-from nnx.errors import DerivativeError
 
 # Reached only through the transposes of other rules (getitem), or through a method.
 INTERNAL = {"scatter", "scatter_add", "put", "converted", "to_device"}
@@ -43,28 +41,6 @@ def test_every_rule_has_an_example():
     known = {case.name for case in CASES} | INTERNAL
     rules = {name for name in {*RULES, *COMPOSITIONS} if not name.startswith("special.")}  # test_special.py
     assert rules <= known
-
-
-def test_every_name_of_the_namespace_is_in_one_state(backend):
-    space = space_of(backend.asarray([1.0]))
-    names = {n for n in dir(backend.xp) if not n.startswith("_") and callable(getattr(backend.xp, n))}
-    x = nnx.autodiff.trace.Tape().leaf(backend.asarray([1.0]), space)
-    for name in names - set(RULES) - set(COMPOSITIONS) - CONSTANTS - CREATION:
-        function = getattr(space, name)
-        if isinstance(function, type) or getattr(function, "__wrapped__", None) is None:
-            continue
-        with pytest.raises(DerivativeError, match=name):
-            function(x)
-
-
-@pytest.mark.parametrize("name", ["argmax", "floor", "sign", "isfinite", "round"])
-def test_constants_are_plain_arrays(name, backend):
-    def f(x):
-        y = getattr(namespace(x), name)(x)
-        assert not isinstance(y, nnx.autodiff.Traced)
-        return namespace(x).sum(x)
-
-    nnx.grad(f)(backend.asarray([1.5, -2.5], dtype="float64"))
 
 
 def test_ties_are_shared():

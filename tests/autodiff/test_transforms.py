@@ -214,3 +214,19 @@ def test_fused_serves_both_modes_and_any_order(backend):
     a, b = (backend.asarray(v, dtype="float64") for v in ([0.3, 0.8], [1.5, -0.4]))
     nnx.check_derivatives(f, a, b, order=3)
     nnx.check_derivatives(lambda a: f(a, b), a)
+
+
+def test_gradients_are_the_callers_own(backend):
+    x = backend.asarray([1.0, 2.0, 3.0], dtype="float64")
+
+    def total(x, y):
+        return namespace(x).sum(x + y)
+
+    a, b = nnx.grad(total, argnums=(0, 1))(x, x)
+    a[0] = 7.0  # a stretched array (the pullback of sum) would change everywhere, or not be writable
+    np.testing.assert_array_equal(to_numpy(a), [7.0, 1.0, 1.0])
+    np.testing.assert_array_equal(to_numpy(b), np.ones(3))
+    g = backend.xp.ones(3, dtype=x.dtype, device=backend.device)
+    same = nnx.vjp(lambda x: x, x)[1](g)[0]
+    same[0] = 5.0
+    np.testing.assert_array_equal(to_numpy(g), np.ones(3))

@@ -20,10 +20,8 @@ def composition(function: Any) -> Any:
     return function
 
 
-#: Compositions that may give their argument back or a view of it: on constants too, which can be written into.
-VIEWING = frozenset(
-    "asarray astype broadcast_arrays from_dlpack unstack linalg.matrix_transpose".split()
-)
+#: Compositions that may give their argument or a view of it: on constants too, which can be written into.
+VIEWING = frozenset("asarray astype broadcast_arrays from_dlpack unstack linalg.matrix_transpose".split())
 
 
 @composition
@@ -34,7 +32,7 @@ def asarray(xp: Any, obj: Any, /, *, dtype: Any = None, device: Any = None, copy
         return _joined(xp, obj, _first_array(obj), dtype, device)
     changes = dtype is not None and dtype != obj.dtype
     if changes and copy is False:
-        raise ValueError(f"xp.asarray(x, copy=False) cannot change the data type from {obj.dtype} to {dtype}.")
+        raise ValueError(f"xp.asarray(x, copy=False) cannot make {dtype} of {obj.dtype}.")
     return astype(xp, obj, dtype if changes else obj.dtype, copy=changes or bool(copy), device=device)
 
 

@@ -1,0 +1,132 @@
+"""Where arrays enter a transform and leave it again: checked, traced, and plain once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.space import space_of
+from nnx.autodiff.trace import CONSTANT
+from nnx.autodiff.tree import flatten
+from nnx.backend import get_backend
+from nnx.errors import DerivativeError
+
+
+def floating(x: Any, who: str) -> Any:
+    """``x`` as an array that can be differentiated; Python numbers become float64 arrays."""
+    if isinstance(x, bool | str) or not (hasattr(x, "dtype") or isinstance(x, float | int)):
+        raise DerivativeError(f"{who} can differentiate arrays and numbers, got {type(x).__name__}.")
+    if not hasattr(x, "dtype"):
+        return get_backend().asarray(float(x), dtype="float64")
+    x = settled(x)
+    if type(x) is Traced:
+        x = x.snapshot()
+    base = space_of(x).base
+    if base.isdtype(x.dtype, "real floating"):
+        return x
+    if is_complex(x):
+        raise DerivativeError(
+            f"{who} needs arrays of a real floating-point type, got {x.dtype}: most functions of complex "
+            "numbers, abs among them, have no complex derivative. Differentiate with respect to the real and "
+            "the imaginary part: lambda re, im: f(re + 1j * im), with argnums=(0, 1)."
+        )
+    raise DerivativeError(
+        f"{who} needs arrays of a real floating-point type, got {x.dtype}: a derivative with respect to "
+        "integers is not defined. Convert with xp.astype(x, xp.float64), or choose other arguments with "
+        "argnums."
+    )
+
+
+def settled(x: Any) -> Any:
+    """``x`` up to date and, if it depends on nothing, as a plain array."""
+    if type(x) is not Traced:
+        return x
+    if x.link is not None:
+        x.link.refresh(x)
+    return x.value if x.tracer is CONSTANT else x
+
+
+def like(g: Any, x: Any) -> Any:
+    """``g`` as an array of x's library, data type and device (numbers may stand for 0-d arrays)."""
+    if not hasattr(g, "dtype"):
+        g = space_of(x).base.asarray(g, dtype=x.dtype, device=space_of(x).device_of(x))
+    return g
+
+
+def zeros(x: Any) -> Any:
+    """Zeros like ``x``."""
+    if not hasattr(x, "dtype"):
+        return 0.0
+    return space_of(x).base.zeros_like(raw(x))
+
+
+def is_complex(x: Any) -> bool:
+    """Whether ``x`` is a complex number or array."""
+    if not hasattr(x, "dtype"):
+        return isinstance(x, complex)
+    return bool(space_of(x).base.isdtype(x.dtype, "complex floating"))
+
+
+def traced_call(f: Callable[..., Any], inputs: Sequence[Any], kwargs: Any, trace: Any) -> Any:
+    """``f`` on traced inputs; afterwards the trace is closed."""
+    try:
+        out = f(*inputs, **kwargs)
+        for leaf in flatten(out)[0]:
+            settled(leaf)  # a view whose array was written to is made again, while that can be recorded
+        return out
+    except (TypeError, ValueError) as error:
+        if isinstance(error.__cause__, DerivativeError):  # NumPy covers it: `plain[0] = traced`
+            raise error.__cause__ from error
+        raise
+    finally:
+        trace.open = False
+
+
+def split_aux(out: Any, has_aux: bool, trace: Any) -> tuple[Any, Any]:
+    """``(value, aux)`` of what the function returned, aux without this trace."""
+    if not has_aux:
+        return out, None
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise DerivativeError(
+            f"has_aux=True needs a function that returns (value, aux), got {_describe(out)}."
+        )
+    leaves, build = flatten(out[1])
+    leaves = [settled(leaf) for leaf in leaves]
+    lowered = [leaf.value if type(leaf) is Traced and leaf.tracer is trace else leaf for leaf in leaves]
+    return out[0], build(lowered)
+
+
+def check_number(value: Any) -> None:
+    """Raises an error if ``value`` is not one real number."""
+    if getattr(value, "shape", ()) != () or not (hasattr(value, "dtype") or isinstance(value, float | int)):
+        raise DerivativeError(
+            f"grad needs a function that returns one number, got {_describe(value)}. Sum or average it "
+            "first, or use nnx.jacobian or nnx.vjp."
+        )
+    if is_complex(value):
+        raise DerivativeError(
+            "grad needs a function that returns a real number, got a complex one. Return xp.real(z), "
+            "xp.imag(z) or xp.abs(z), or differentiate real and imaginary part on their own."
+        )
+
+
+def arrived(found: Sequence[Any], leaves: Sequence[Any], seeds: Sequence[Any] = ()) -> list[Any]:
+    """The cotangents of the leaves, zeros where none arrived: arrays of the caller's own, to write to.
+
+    A pullback may hand on what it was given (one of the ``seeds``), or the same array to two arguments.
+    """
+    out: list[Any] = []
+    for x, c in zip(leaves, found, strict=True):
+        g = zeros(x) if c is None else settled(c)
+        if type(g) is not Traced:
+            taken = any(g is other for other in (*out, *seeds))
+            space = space_of(g)
+            g = space.base.asarray(g, copy=True) if taken else space.adapter.unstretched(g)
+        out.append(g)
+    return out
+
+
+def _describe(x: Any) -> str:
+    shape = getattr(x, "shape", None)
+    return f"an array of shape {tuple(shape)}" if shape is not None else f"{type(x).__name__}"
