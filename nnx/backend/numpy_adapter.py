@@ -18,12 +18,31 @@ _WORTH_COMPILING = 1 << 17
 _WORTH_COMPILING_MASKS = 1 << 15
 
 
+def _reduction(ufunc: np.ufunc, of_type: bool) -> Callable[..., Array]:
+    """A reduction of the standard by the ufunc itself: for few numbers np.sum takes twice the time."""
+    reduce = ufunc.reduce
+    if not of_type:
+        return lambda x, /, *, axis=None, keepdims=False: reduce(x, axis, keepdims=keepdims)
+    return lambda x, /, *, axis=None, dtype=None, keepdims=False: reduce(x, axis, dtype=dtype, keepdims=keepdims)
+
+
+_REDUCTIONS = {
+    "sum": _reduction(np.add, True),
+    "prod": _reduction(np.multiply, True),
+    "max": _reduction(np.maximum, False),
+    "min": _reduction(np.minimum, False),
+}
+
+
 class NumpyAdapter(Adapter):
     """NumPy arrays in host memory."""
 
     name = "numpy"
     reads_are_free = True
     fills_buffers = True
+
+    def function(self, name: str) -> Any:
+        return _REDUCTIONS.get(name) or super().function(name)
 
     def device(self, spec: Any) -> Any:
         if spec not in (None, "cpu"):

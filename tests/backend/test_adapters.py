@@ -23,6 +23,21 @@ def adapter(request, backend):
     return reference
 
 
+class TestFunction:
+    @pytest.mark.parametrize("name", ["sum", "prod", "max", "min"])
+    @pytest.mark.parametrize("options", [{}, {"axis": 0}, {"axis": (0, 2), "keepdims": True}], ids=str)
+    @pytest.mark.parametrize("dtype", ["float32", "int32"])
+    def test_reductions_are_those_of_the_standard(self, backend, name, options, dtype):
+        x = backend.asarray(np.arange(1, 13).reshape(2, 3, 2), dtype=dtype)
+        expected = getattr(backend.xp, name)(x, **options)
+        found = backend.adapter.function(name)(x, **options)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(to_numpy(found), to_numpy(expected), strict=True)
+
+    def test_there_is_none_of_an_unknown_name(self, backend):
+        assert backend.adapter.function("no_such_function") is None
+
+
 class TestErf:
     @pytest.mark.parametrize(("dtype", "rtol"), [("float64", 5e-16), ("float32", 3e-7)])
     def test_equals_pythons_to_a_few_units_in_the_last_place(self, adapter, backend, dtype, rtol):
