@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.families import is_complex
 from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import CONSTANT
 from nnx.autodiff.tree import flatten
@@ -25,7 +26,7 @@ def floating(x: Any, who: str) -> Any:
     base = space_of(x).base
     if base.isdtype(x.dtype, "real floating"):
         return x
-    if is_complex(x):
+    if holds_complex(x):
         raise DerivativeError(
             f"{who} needs arrays of a real floating-point type, got {x.dtype}: most functions of complex "
             "numbers, abs among them, have no complex derivative. Differentiate with respect to the real and "
@@ -61,11 +62,9 @@ def zeros(x: Any) -> Any:
     return space_of(x).base.zeros_like(raw(x))
 
 
-def is_complex(x: Any) -> bool:
-    """Whether ``x`` is a complex number or array."""
-    if not hasattr(x, "dtype"):
-        return isinstance(x, complex)
-    return bool(space_of(x).base.isdtype(x.dtype, "complex floating"))
+def holds_complex(x: Any) -> bool:
+    """Whether ``x`` is a complex number or array, of any library."""
+    return is_complex(space_of(x).base if hasattr(x, "dtype") else None, x)
 
 
 def traced_call(f: Callable[..., Any], inputs: Sequence[Any], kwargs: Any, trace: Any) -> Any:
@@ -104,7 +103,7 @@ def check_number(value: Any) -> None:
             f"grad needs a function that returns one number, got {_describe(value)}. Sum or average it "
             "first, or use nnx.jacobian or nnx.vjp."
         )
-    if is_complex(value):
+    if holds_complex(value):
         raise DerivativeError(
             "grad needs a function that returns a real number, got a complex one. Return xp.real(z), "
             "xp.imag(z) or xp.abs(z), or differentiate real and imaginary part on their own."

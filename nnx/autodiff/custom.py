@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nnx.autodiff.families import Fused, broadcast_like, transposed
+from nnx.autodiff.families import broadcast_like
 from nnx.autodiff.fused import FusedFunction, fused
 from nnx.autodiff.numpy_api import FOREIGN
 from nnx.autodiff.space import space_of, space_over
+from nnx.autodiff.whole import Fused, transposed
 from nnx.errors import DerivativeError
 
 

@@ -7,9 +7,9 @@ Reduction       y = f(x) over axes: ∂y/∂x as an array of x's shape
 Linear          f is linear in its first argument: pushes f(t), pulls its transpose
 JointlyLinear   f is linear in several arguments together (add, where, concat)
 Bilinear        f is linear in each of two arguments (multiply, matmul)
-Fused           a whole function with a hand-written pullback; forward mode is its transpose
-Several         the same for a function that gives several arrays (a decomposition)
 ==============  ==================================================================================
+
+A function with a hand-written pullback has a rule of :mod:`nnx.autodiff.whole`.
 
 ``pull(argnums, answer, values, kwargs)`` returns a function ``(xp, g)`` → cotangents of the arguments
 ``argnums``; it keeps alive only what it needs. ``push(xp, argnums, tangents, answer, values, kwargs)``
@@ -21,9 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
-
-from nnx.autodiff.array import Traced, raw
-from nnx.autodiff.trace import Parts, Tape, backward
 
 Pull = Callable[..., Sequence[Any]]
 
@@ -43,6 +40,11 @@ def unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         if stretched:
             g = xp.sum(g, axis=stretched, keepdims=True)
     return g if dtype is None or g.dtype == dtype else cast(xp, g, dtype)
+
+
+def is_complex(xp: Any, x: Any) -> bool:
+    """Whether ``x`` is a complex number or array."""
+    return type(x) is complex or (hasattr(x, "dtype") and xp.isdtype(x.dtype, "complex floating"))
 
 
 def cast(xp: Any, g: Any, dtype: Any) -> Any:
@@ -260,75 +262,3 @@ class Bilinear(Rule):
             )
             total = term if total is None else total + term
         return broadcast_like(xp, total, answer)
-
-
-class Fused(Rule):
-    """A function with a hand-written pullback ``reverse(xp, g, needs, answer, *args, **options)``.
-
-    ``needs[i]`` says whether argument i is differentiated; ``reverse`` returns one cotangent per
-    argument (None where not needed). The tangent is the transpose of the pullback, which is linear
-    in ``g``: so forward mode needs no rule of its own. With ``fills``, ``needs[i]`` may also be an array to
-    compute the cotangent into.
-    """
-
-    def __init__(self, name: str, reverse: Callable[..., Sequence[Any]], fills: bool = False) -> None:
-        self.name, self.reverse, self.fills = name, reverse, fills
-
-    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
-        reverse = self.reverse
-
-        def pull(xp: Any, g: Any, places: Any = None) -> list[Any]:
-            needs: list[Any] = [False] * len(values)
-            for k, i in enumerate(argnums):
-                place = None if places is None else places[k]
-                needs[i] = True if place is None else place
-            cotangents = reverse(xp, g, needs, answer, *values, **kwargs)
-            return [cotangents[i] for i in argnums]
-
-        return pull
-
-    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
-        pull = self.pull(argnums, answer, values, kwargs)
-        return transposed(xp, lambda seeds: pull(xp, seeds[0]), tangents, [answer])[0]
-
-
-class Several(Rule):
-    """A function with several results and a hand-written pullback, both modes from one rule.
-
-    ``reverse(xp, gs, answers, *args, **options)`` gives one cotangent for each argument (None where there is
-    none) from one for each result, zeros where nothing depends on it. ``result`` makes the answer (a named
-    tuple, say) of an iterable of arrays.
-    """
-
-    several = True
-
-    def __init__(self, name: str, reverse: Callable[..., Sequence[Any]], result: Any = tuple) -> None:
-        self.name, self.reverse, self.result = name, reverse, result
-
-    def pull(self, argnums: Any, answers: Any, values: Any, kwargs: Any) -> Pull:
-        def pull(xp: Any, parts: Any) -> list[Any]:
-            gs = [parts.gs[k] if k in parts.gs else xp.zeros_like(a) for k, a in enumerate(answers)]
-            cotangents = self.reverse(xp, gs, answers, *values, **kwargs)
-            return [cotangents[i] for i in argnums]
-
-        return pull
-
-    def push(self, xp: Any, argnums: Any, tangents: Any, answers: Any, values: Any, kwargs: Any) -> Any:
-        pull = self.pull(argnums, answers, values, kwargs)
-        return transposed(xp, lambda seeds: pull(xp, Parts(dict(enumerate(seeds)))), tangents, answers)
-
-
-def transposed(xp: Any, pull: Callable[..., Any], tangents: Any, answers: Sequence[Any]) -> list[Any]:
-    """The tangents of the answers: the transpose of the pullback, which is linear in its cotangents."""
-    tape = Tape()
-    seeds = [tape.leaf(raw(xp.zeros_like(a)), xp) for a in answers]
-    ends = [
-        (c.mark, t)
-        for c, t in zip(pull(seeds), tangents, strict=True)
-        if type(c) is Traced and c.tracer is tape
-    ]
-    found = backward(ends, [seed.mark for seed in seeds])
-    return [
-        xp.zeros_like(a) if t is None else broadcast_like(xp, t, a)
-        for t, a in zip(found, answers, strict=True)
-    ]

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
 
-from nnx.autodiff.families import Elementwise, Fused
+from nnx.autodiff.families import Elementwise
 from nnx.autodiff.trace import bind
+from nnx.autodiff.whole import Fused
 
 
 class FusedFunction:

@@ -10,7 +10,7 @@ from nnx.autodiff.boundary import (
     arrived,
     check_number,
     floating,
-    is_complex,
+    holds_complex,
     like,
     settled,
     split_aux,
@@ -237,7 +237,7 @@ def _choose(args: Sequence[Any], argnums: Argnums) -> tuple[Any, Callable[[Any],
 
 def _basis(x: Any) -> list[Any]:
     """The unit arrays of x's shape, one for each of its numbers."""
-    if is_complex(x):
+    if holds_complex(x):
         raise DerivativeError(
             "jacobian needs a function that returns real arrays, got complex ones: return their real and "
             "imaginary parts, (xp.real(z), xp.imag(z)), or use nnx.jvp or nnx.vjp."

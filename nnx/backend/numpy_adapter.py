@@ -23,7 +23,9 @@ def _reduction(ufunc: np.ufunc, of_type: bool) -> Callable[..., Array]:
     reduce = ufunc.reduce
     if not of_type:
         return lambda x, /, *, axis=None, keepdims=False: reduce(x, axis, keepdims=keepdims)
-    return lambda x, /, *, axis=None, dtype=None, keepdims=False: reduce(x, axis, dtype=dtype, keepdims=keepdims)
+    return lambda x, /, *, axis=None, dtype=None, keepdims=False: reduce(
+        x, axis, dtype=dtype, keepdims=keepdims
+    )
 
 
 _REDUCTIONS = {

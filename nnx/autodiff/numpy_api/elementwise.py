@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnx.autodiff.numpy_api.table import array, cast, is_complex, operands, stands_for
+from nnx.autodiff.families import is_complex
+from nnx.autodiff.numpy_api.table import array, cast, operands, stands_for
 from nnx.autodiff.trace import lifted
 
 _LN2 = math.log(2.0)

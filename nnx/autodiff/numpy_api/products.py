@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.autodiff.numpy_api.table import arrays, flat, is_complex, stands_for
+from nnx.autodiff.families import is_complex
+from nnx.autodiff.numpy_api.table import arrays, flat, stands_for
 
 
 @stands_for("dot")

@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnx.autodiff.families import normal_axes
-from nnx.autodiff.numpy_api.table import array, cast, flat, is_complex, plain, refuse, stands_for
+from nnx.autodiff.families import is_complex, normal_axes
+from nnx.autodiff.numpy_api.table import array, cast, flat, plain, refuse, stands_for
 
 
 def axes_of(axis: Any) -> Any:

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from nnx.autodiff.array import is_traced
-from nnx.autodiff.families import normal_axes
+from nnx.autodiff.families import is_complex, normal_axes
 from nnx.autodiff.numpy_api.building import linspace
 from nnx.autodiff.numpy_api.choosing import diagonal
 from nnx.autodiff.numpy_api.reductions import axes_of, sum_
@@ -17,7 +17,6 @@ from nnx.autodiff.numpy_api.table import (
     cast,
     double,
     first_array,
-    is_complex,
     plain,
     refuse,
     stands_for,

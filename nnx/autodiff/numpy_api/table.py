@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.families import is_complex
 from nnx.errors import DerivativeError
 
 #: NumPy's name ("sum", "linalg.norm") → ``f(xp, *args)`` with NumPy's signature and xp the differentiable
@@ -101,12 +102,7 @@ def operands(xp: Any, *xs: Any) -> list[Any]:
 
 def double(xp: Any, x: Any) -> Any:
     """``x`` in double precision, which NumPy takes for some functions whatever it is given."""
-    return cast(xp, x, xp.base.complex128 if is_complex(xp, x) else xp.base.float64)
-
-
-def is_complex(xp: Any, x: Any) -> bool:
-    """Whether the array ``x`` is complex."""
-    return xp.base.isdtype(x.dtype, "complex floating")
+    return cast(xp, x, xp.base.complex128 if is_complex(xp.base, x) else xp.base.float64)
 
 
 def dtype_of(xp: Any, dtype: Any) -> Any:

@@ -26,13 +26,10 @@ from nnx.autodiff.families import (
     Rule,
     broadcast_like,
     cast,
+    is_complex,
     unbroadcast,
 )
 from nnx.errors import DerivativeError
-
-
-def _is_complex(xp: Any, x: Any) -> bool:
-    return type(x) is complex or (hasattr(x, "dtype") and xp.isdtype(x.dtype, "complex floating"))
 
 
 def _ratio(xp: Any, part: Any, whole: Any) -> Any:
@@ -52,11 +49,11 @@ class _Abs(Elementwise):
 
 
 def _sign_of(xp: Any, x: Any) -> Any:
-    return _ratio(xp, xp.conj(x), xp.abs(x)) if _is_complex(xp, x) else xp.sign(x)
+    return _ratio(xp, xp.conj(x), xp.abs(x)) if is_complex(xp, x) else xp.sign(x)
 
 
 def _sign(xp: Any, x: Any, /) -> Any:
-    if _is_complex(xp, x):
+    if is_complex(xp, x):
         raise DerivativeError(
             "xp.sign of a complex array cannot be part of a function that is being differentiated: it turns "
             "with its argument, so it is no constant as that of a real array is. Write x / xp.abs(x), which "
@@ -96,18 +93,18 @@ def _pow_base(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
 
 def _pow_exponent(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
     # y·log(x1), which is 0 at x1 = 0 (for a positive exponent).
-    turns = _is_complex(xp, y)
+    turns = is_complex(xp, y)
     if not hasattr(x1, "shape"):
         if x1 == 0:
             return xp.zeros_like(y)
         return y * (cmath.log(x1) if turns else math.log(x1) if x1 > 0 else math.nan)
     x1 = xp.where(x1 == 0, 1.0, x1)
-    return y * xp.log(xp.astype(x1, y.dtype) if turns and not _is_complex(xp, x1) else x1)
+    return y * xp.log(xp.astype(x1, y.dtype) if turns and not is_complex(xp, x1) else x1)
 
 
 def _asinh(xp: Any, x: Any) -> Any:
     # hypot does not overflow, but knows real numbers only
-    return 1.0 / (xp.sqrt(1.0 + x * x) if _is_complex(xp, x) else xp.hypot(x, xp.ones_like(x)))
+    return 1.0 / (xp.sqrt(1.0 + x * x) if is_complex(xp, x) else xp.hypot(x, xp.ones_like(x)))
 
 
 def _logaddexp(which: int) -> Any:

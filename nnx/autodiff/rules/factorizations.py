@@ -26,7 +26,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnx.autodiff.array import raw
-from nnx.autodiff.families import Fused, Pull, Rule, Several
+from nnx.autodiff.families import Pull, Rule
+from nnx.autodiff.whole import Fused, Several
 from nnx.backend import namespace
 from nnx.errors import DerivativeError
 

@@ -18,8 +18,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnx.autodiff.array import raw
-from nnx.autodiff.families import Bilinear, Fused, Linear, Reduction, Several, unbroadcast
+from nnx.autodiff.families import Bilinear, Linear, Reduction, is_complex, unbroadcast
 from nnx.autodiff.rules.factorizations import FACTORIZATIONS, reciprocal
+from nnx.autodiff.whole import Fused, Several
 
 INFINITY = float("inf")
 
@@ -29,10 +30,6 @@ class SlogdetResult(NamedTuple):
 
     sign: Any
     logabsdet: Any
-
-
-def _is_complex(xp: Any, x: Any) -> bool:
-    return xp.isdtype(x.dtype, "complex floating")
 
 
 def _as_matrices(xp: Any, v: Any) -> Any:
@@ -66,7 +63,7 @@ def _inv(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
 def _pinv(xp: Any, g: Any, needs: Any, y: Any, x: Any, rtol: Any = None) -> tuple[Any]:
     """Golub and Pereyra's formula (1973), transposed: −YᵀȲYᵀ + conj((I − XY)·Ȳᵀ·YYᴴ + YᴴY·Ȳᵀ·(I − YX))."""
     t, yt, gt = xp.matrix_transpose, xp.matrix_transpose(y), xp.matrix_transpose(g)
-    conj = xp.conj if _is_complex(xp, x) else lambda z: z
+    conj = xp.conj if is_complex(xp, x) else lambda z: z
     yh = conj(yt)
     rows, columns = xp.matmul(gt, xp.matmul(y, yh)), xp.matmul(xp.matmul(yh, y), gt)
     free = rows - xp.matmul(x, xp.matmul(y, rows)) + columns - xp.matmul(xp.matmul(columns, y), x)
@@ -78,7 +75,7 @@ def _pinv(xp: Any, g: Any, needs: Any, y: Any, x: Any, rtol: Any = None) -> tupl
 
 def _det(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
     """The matrix of cofactors: det X · X⁻ᵀ, and by the singular values where X is almost singular."""
-    if _is_complex(xp, x):
+    if is_complex(xp, x):
         return (_as_matrices(xp, g * y) * xp.matrix_transpose(xp.linalg.inv(x)),)
     u, s, vh = xp.linalg.svd(x, full_matrices=False)
     regular = xp.all(s > float(xp.finfo(x.dtype).eps) ** 0.5 * s[..., : min(1, s.shape[-1])], axis=-1)
@@ -102,7 +99,7 @@ def _excluding(xp: Any, x: Any) -> Any:
 def _slogdet(xp: Any, gs: Any, answers: Any, x: Any) -> tuple[Any]:
     """X⁻ᵀ for the logarithm; the sign of a complex determinant turns by Im tr(X⁻¹·dX)."""
     g_sign, g = gs
-    if _is_complex(xp, x):
+    if is_complex(xp, x):
         turn = g_sign * answers[0]
         g = g + 0.5 * (turn - xp.conj(turn))
     return (_as_matrices(xp, g) * xp.matrix_transpose(xp.linalg.inv(x)),)
@@ -116,8 +113,8 @@ def _vector_norm(xp: Any, x: Any, y: Any, axis: Any, ord: Any = 2) -> Any:
     if ord == 0:
         return xp.zeros_like(x)
     if ord == 2:
-        return (xp.conj(x) if _is_complex(xp, x) else x) * reciprocal(xp, y)
-    unit = xp.conj(x) * reciprocal(xp, xp.abs(x)) if _is_complex(xp, x) else xp.sign(x)
+        return (xp.conj(x) if is_complex(xp, x) else x) * reciprocal(xp, y)
+    unit = xp.conj(x) * reciprocal(xp, xp.abs(x)) if is_complex(xp, x) else xp.sign(x)
     if ord == 1:
         return unit
     size = xp.abs(x)
@@ -125,7 +122,7 @@ def _vector_norm(xp: Any, x: Any, y: Any, axis: Any, ord: Any = 2) -> Any:
         hits = xp.astype(size == y, size.dtype)
         return unit * (hits / xp.sum(hits, axis=axis, keepdims=True))
     r = reciprocal(xp, y)
-    if ord > 2 and ord % 2 == 0 and not _is_complex(xp, x):
+    if ord > 2 and ord % 2 == 0 and not is_complex(xp, x):
         return (x * r) ** (int(ord) - 1)
     share = size * r
     zero = share == 0

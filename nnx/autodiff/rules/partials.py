@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nnx.autodiff.families import Elementwise, Pull, Rule, Several, broadcast_like, cast, unbroadcast
+from nnx.autodiff.families import Elementwise, Pull, Rule, broadcast_like, cast, unbroadcast
+from nnx.autodiff.whole import Several
 from nnx.errors import DerivativeError
 
 #: Why there is no derivative in an argument. An order stays as it is given; other numbers become arrays.
