@@ -42,6 +42,15 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def parity(session: nox.Session) -> None:
+    """The comparisons with JAX, which is too large for `tests`."""
+    session.install("-e", ".[test]", "jax>=0.8")
+    files = ("test_complex", "test_linalg", "test_special")
+    paths = [*(f"tests/autodiff/{name}.py" for name in files), "tests/programs"]
+    _pytest(session, "--numprocesses=auto", "--maxprocesses=4", "-k", "jax", *paths)
+
+
+@nox.session
 def tests_cupy(session: nox.Session) -> None:
     """The same suite with CuPy as its backend. Needs an NVIDIA GPU."""
     cuda = _cuda_of_the_driver()

@@ -13,6 +13,8 @@ def _matmul_first(xp: Any, g: Any, other: Any, shape: Any) -> Any:
         return xp.expand_dims(g, axis=-1) * other if len(shape) > 1 else g * other
     if len(shape) == 1:
         # (k,) @ (..., k, n) -> (..., n)
+        if other.ndim == 2:
+            return other @ _dense(g)
         return xp.squeeze(xp.matmul(other, xp.expand_dims(g, axis=-1)), axis=-1)
     return _dense(g) @ _turned(xp, other)
 
@@ -23,6 +25,8 @@ def _matmul_second(xp: Any, g: Any, other: Any, shape: Any) -> Any:
         return other * g if len(shape) == 1 else xp.expand_dims(other, axis=-1) * xp.expand_dims(g, axis=-2)
     if len(shape) == 1:
         # (..., m, k) @ (k,) -> (..., m)
+        if other.ndim == 2:
+            return _dense(g) @ other
         return xp.squeeze(xp.matmul(xp.matrix_transpose(other), xp.expand_dims(g, axis=-1)), axis=-1)
     return _turned(xp, other) @ _dense(g)
 
