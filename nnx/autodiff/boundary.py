@@ -75,11 +75,16 @@ def traced_call(f: Callable[..., Any], inputs: Sequence[Any], kwargs: Any, trace
             settled(leaf)  # a view whose array was written to is made again, while that can be recorded
         return out
     except (TypeError, ValueError) as error:
+        if "read-only" in str(error):
+            error.add_note(
+                "  A plain array that a computation being differentiated needs is kept from being written to "
+                "until the function returns, for that would change the gradient: write into a copy of it."
+            )
         if isinstance(error.__cause__, DerivativeError):  # NumPy covers it: `plain[0] = traced`
             raise error.__cause__ from error
         raise
     finally:
-        trace.open = False
+        trace.close()
 
 
 def split_aux(out: Any, has_aux: bool, trace: Any) -> tuple[Any, Any]:

@@ -96,6 +96,8 @@ class Rule:
 
     #: Whether the pullback takes a third argument: arrays (or None) to compute cotangents into.
     fills = False
+    #: Whether the pullback needs arguments that are not differentiated: nobody may write into them before.
+    keeps = True
     #: Whether the function gives several arrays; ``result`` then makes its answer of them.
     several = False
 
@@ -199,6 +201,7 @@ class JointlyLinear(Rule):
         self, name: str, apply: Callable[..., Any], transpose: Callable[..., Any], constants: int = 0
     ) -> None:
         self.name, self.apply, self.transpose, self.constants = name, apply, transpose, constants
+        self.keeps = constants > 0
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         transpose, fixed = self.transpose, values[: self.constants]

@@ -46,11 +46,19 @@ class Node:
 class Tape:
     """Reverse mode: each operation on a traced array makes a node that points at its parents."""
 
-    __slots__ = ("level", "open")
+    __slots__ = ("level", "locked", "open")
 
-    def __init__(self) -> None:
+    def __init__(self, locks: bool = False) -> None:
         self.level = next(_levels)
         self.open = True
+        #: Constants that the way back needs, kept from being written to meanwhile; None if none are.
+        self.locked: list[tuple[Any, Any]] | None = [] if locks else None
+
+    def close(self) -> None:
+        """From here on nothing can be recorded, and constants can be written to again."""
+        self.open = False
+        for unlock, x in self.locked or ():
+            unlock(x)
 
     def leaf(self, value: Any, space: Any, place: Any = None) -> Traced:
         """``value`` as an array with respect to which derivatives are taken.
@@ -71,8 +79,15 @@ class Tape:
     ) -> Traced:
         if not self.open:
             raise escaped()
+        if rule.keeps and self.locked is not None and len(values) > len(argnums):
+            self._lock(argnums, values, space.adapter)
         pull = rule.pull(argnums, answer, values, kwargs)
         return Traced(answer, self, Node(marks, pull, space, type(answer) is Traced, rule.fills), space)
+
+    def _lock(self, argnums: Sequence[int], values: Sequence[Any], adapter: Any) -> None:
+        for i, x in enumerate(values):
+            if i not in argnums and adapter.lock(x):
+                self.locked.append((adapter.unlock, x))  # type: ignore[union-attr]
 
     def record_several(
         self,
@@ -124,6 +139,10 @@ class Dual:
     def __init__(self) -> None:
         self.level = next(_levels)
         self.open = True
+
+    def close(self) -> None:
+        """From here on nothing can be recorded."""
+        self.open = False
 
     def record(
         self,

@@ -46,7 +46,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> pullback(np.asarray([1.0, 10.0]))[0]
     array([ 2., 40.])
     """
-    tape = Tape()
+    tape = Tape(locks=True)
     leaves, build = flatten(primals)
     leaves = [floating(leaf, "vjp") for leaf in leaves]
     inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
@@ -117,7 +117,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
 
     def both(*args: Any, **kwargs: Any) -> Any:
         chosen, rebuild = _choose(args, argnums)
-        tape = Tape()
+        tape = Tape(locks=True)
         leaves, build = flatten(chosen)
         leaves = [floating(leaf, "grad") for leaf in leaves]
         inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]

@@ -60,6 +60,16 @@ class NumpyAdapter(Adapter):
     def shares_memory(self, y: Array, x: Array) -> bool:
         return isinstance(y, np.ndarray) and y.base is not None and np.may_share_memory(y, x)
 
+    def lock(self, x: Any) -> bool:
+        # Not a view: its array could be written to all the same, in places that do not matter here.
+        if type(x) is not np.ndarray or x.base is not None or not x.flags.writeable:
+            return False
+        x.flags.writeable = False
+        return True
+
+    def unlock(self, x: Array) -> None:
+        x.flags.writeable = True
+
     def unstretched(self, x: Array) -> Array:
         return x.copy() if x.shape and 0 in x.strides else x
 

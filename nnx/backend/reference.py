@@ -62,6 +62,13 @@ class Adapter:
         """Whether ``y``, made from ``x`` by moving or choosing, shares its memory: a write shows in both."""
         return y.ndim > 0
 
+    def lock(self, x: Any) -> bool:
+        """Keeps ``x`` from being written to, if it is an array that can be; says whether it now is."""
+        return False
+
+    def unlock(self, x: Array) -> None:
+        """Undoes :meth:`lock`."""
+
     def unstretched(self, x: Array) -> Array:
         """``x``, or a copy if several of its elements lie at one place in memory, as after broadcasting."""
         return x

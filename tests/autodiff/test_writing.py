@@ -262,3 +262,33 @@ def test_what_cannot_be_stored_is_refused():
         nnx.grad(into_a_number)(POINT)
     with pytest.raises(ValueError, match="shape"):
         nnx.grad(lambda x: np.sum(x.__iadd__(np.ones((2, 3)))))(POINT)
+
+
+def test_constants_that_the_way_back_needs_cannot_be_changed_meanwhile():
+    buffer = np.ones(3)
+
+    def reuses(x):
+        y = x * buffer
+        buffer[:] = 2.0  # the pullback of x * buffer would see this
+        return np.sum(y)
+
+    with pytest.raises(ValueError, match="read-only") as caught:
+        nnx.grad(reuses)(POINT)
+    assert "write into a copy" in "".join(caught.value.__notes__)
+    buffer[:] = 3.0  # afterwards it is as it was
+
+    def adds(x):
+        y = x + buffer  # which the way back does not need
+        buffer[:] = 2.0
+        return np.sum(y * y)
+
+    np.testing.assert_allclose(nnx.grad(adds)(POINT), 2.0 * (POINT + 3.0))
+
+    def nested(x):
+        inner = nnx.grad(lambda z: np.sum(z * buffer * x))(x)
+        with pytest.raises(ValueError, match="read-only"):
+            buffer[0] = 1.0  # the outer level needs it still
+        return np.sum(inner)
+
+    nnx.grad(nested)(POINT)
+    assert buffer.flags.writeable
