@@ -17,6 +17,7 @@ from functools import wraps
 from typing import Any
 
 from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.families import is_complex
 from nnx.autodiff.trace import CONSTANT, Tape, backward, lifted
 from nnx.errors import DerivativeError
 
@@ -78,6 +79,8 @@ def assign(x: Traced, key: Any, value: Any) -> None:
     """``x[key] = value``."""
     space = x.space
     _writable(x, "x[key] = value")
+    if is_complex(space.base, value) and not is_complex(space.base, x):
+        raise TypeError(f"x[key] = value: complex numbers do not fit into an array of {x.dtype}.")
     _floating(x, value)
     _replace(x, space.put(x, value, key=key))
 
@@ -89,6 +92,10 @@ def update(x: Traced, new: Any) -> Any:
     if tuple(new.shape) != tuple(x.shape):
         raise ValueError(f"An array of shape {x.shape} cannot take in a result of shape {new.shape}.")
     _floating(x, new)
+    if not _same_kind(x.space.base, new.dtype, x.dtype):
+        raise TypeError(
+            f"An array of {x.dtype} cannot take in {new.dtype} in place: write x = x + y instead."
+        )
     if new.dtype != x.dtype:
         new = x.space.astype(new, x.dtype)
     _replace(x, new if type(new) is Traced else lifted(new, x.space))
@@ -129,6 +136,13 @@ def _become(x: Traced, new: Any) -> None:
         x.value, x.tracer, x.mark = new, CONSTANT, None
     else:
         x.value, x.tracer, x.mark = new.value, new.tracer, new.mark
+
+
+def _same_kind(base: Any, given: Any, own: Any) -> bool:
+    kinds = ("bool", "integral", "real floating", "complex floating")
+    return next(i for i, k in enumerate(kinds) if base.isdtype(given, k)) <= next(
+        i for i, k in enumerate(kinds) if base.isdtype(own, k)
+    )
 
 
 def _is_writable(x: Traced) -> bool:

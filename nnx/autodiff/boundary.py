@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from nnx.autodiff.array import Traced, raw
@@ -10,7 +11,7 @@ from nnx.autodiff.families import is_complex
 from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import CONSTANT
 from nnx.autodiff.tree import flatten
-from nnx.backend import get_backend
+from nnx.backend import adapter_of, get_backend
 from nnx.errors import DerivativeError
 
 
@@ -77,14 +78,27 @@ def traced_call(f: Callable[..., Any], inputs: Sequence[Any], kwargs: Any, trace
     except (TypeError, ValueError) as error:
         if "read-only" in str(error):
             error.add_note(
-                "  A plain array that a computation being differentiated needs is kept from being written to "
-                "until the function returns, for that would change the gradient: write into a copy of it."
+                "  A plain array that a computation being differentiated needs, or that a function with a rule "
+                "of its own was given, is kept from being written to: that would change the gradient. Write "
+                "into a copy of it."
             )
         if isinstance(error.__cause__, DerivativeError):  # NumPy covers it: `plain[0] = traced`
             raise error.__cause__ from error
         raise
     finally:
         trace.close()
+
+
+@contextmanager
+def unwritable(arrays: Iterable[Any]) -> Iterator[None]:
+    """While foreign code runs on the plain ``arrays``: what it wrote into them would reach the tape."""
+    locked = [(adapter_of(x), x) for x in arrays if hasattr(x, "dtype") and type(x) is not Traced]
+    locked = [(adapter, x) for adapter, x in locked if adapter.lock(x)]
+    try:
+        yield
+    finally:
+        for adapter, x in locked:
+            adapter.unlock(x)
 
 
 def split_aux(out: Any, has_aux: bool, trace: Any) -> tuple[Any, Any]:
@@ -124,8 +138,12 @@ def arrived(found: Sequence[Any], leaves: Sequence[Any], seeds: Sequence[Any] = 
     for x, c in zip(leaves, found, strict=True):
         g = zeros(x) if c is None else settled(c)
         if type(g) is not Traced:
-            taken = any(g is other for other in (*out, *seeds))
             space = space_of(g)
+            share = space.adapter.shares_memory
+            taken = any(
+                g is other or (type(other) is type(g) and share(g, other) if g.ndim else False)
+                for other in (*out, *seeds)
+            )
             g = space.base.asarray(g, copy=True) if taken else space.adapter.unstretched(g)
         out.append(g)
     return out

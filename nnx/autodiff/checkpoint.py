@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from nnx.autodiff.array import Traced
+from nnx.autodiff.boundary import unwritable
 from nnx.autodiff.families import Rule
 from nnx.autodiff.trace import bind
 from nnx.autodiff.transforms import jvp, vjp
@@ -41,7 +42,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             for i, x in zip(places, arrays, strict=True):
                 full[i] = x
             a, k = build(full)
-            outs, build_out = flatten(f(*a, **k))
+            with unwritable(arrays):
+                outs, build_out = flatten(f(*a, **k))
             rebuilt[:] = [build_out]
             return tuple(outs)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
+from nnx.autodiff.boundary import unwritable
 from nnx.autodiff.families import broadcast_like
 from nnx.autodiff.fused import FusedFunction, fused
-from nnx.autodiff.numpy_api import FOREIGN
+from nnx.autodiff.numpy_api import FOREIGN, FUNCTIONS
+from nnx.autodiff.numpy_api.names import CONSTANTS, UFUNCS
+from nnx.autodiff.numpy_api.protocol import name_of
 from nnx.autodiff.space import space_of, space_over
 from nnx.autodiff.whole import Fused, transposed
 from nnx.errors import DerivativeError
@@ -67,15 +71,44 @@ def custom_derivative(
     >>> float(nnx.grad(nnx.grad(sine))(1.0)) == float(-np.sin(1.0))
     True
     """
-    if forward is None:
-        return fused(derivative=derivative, reverse=reverse)
-    if derivative is not None:
+    if (derivative is None) == (forward is None and reverse is None):
         raise TypeError("custom_derivative takes derivative= alone, or forward= and reverse= (one or both).")
 
     def wrap(function: Callable[..., Any]) -> FusedFunction:
-        return FusedFunction(function, _Custom(function.__name__, forward, reverse))
+        @wraps(function)
+        def plain(*args: Any, **options: Any) -> Any:
+            with unwritable(args):
+                return function(*args, **options)
+
+        back = None if reverse is None else _checked(function.__name__, reverse)
+        if forward is None:
+            return fused(derivative=derivative, reverse=back)(plain)
+        return FusedFunction(plain, _Custom(function.__name__, forward, back))
 
     return wrap
+
+
+def _checked(name: str, reverse: Callable[..., Any]) -> Callable[..., Any]:
+    """``reverse`` whose cotangents are as many as the arguments, and of their shapes."""
+
+    def checked(xp: Any, g: Any, needs: Any, y: Any, *args: Any, **options: Any) -> Any:
+        cotangents = reverse(xp, g, needs, y, *args, **options)
+        if not isinstance(cotangents, tuple | list) or len(cotangents) != len(args):
+            raise DerivativeError(
+                f"reverse= of {name} must return a tuple of one cotangent for each of {len(args)} arguments "
+                f"(None where needs[i] is false), got {type(cotangents).__name__}"
+                f"{f' of {len(cotangents)}' if isinstance(cotangents, tuple | list) else ''}."
+            )
+        for i, (c, x, needed) in enumerate(zip(cotangents, args, needs, strict=True)):
+            found, wanted = getattr(c, "shape", None), getattr(x, "shape", ())
+            if needed is not False and (found is None or tuple(found) != tuple(wanted)):
+                raise DerivativeError(
+                    f"reverse= of {name}: the cotangent of argument {i} must have its shape, "
+                    f"{tuple(wanted)}, got {type(c).__name__ if found is None else tuple(found)}."
+                )
+        return cotangents
+
+    return checked
 
 
 def register_ufunc(
@@ -99,6 +132,8 @@ def register_ufunc(
     """
     if getattr(ufunc, "nout", None) != 1 or not hasattr(ufunc, "nin"):
         raise DerivativeError(f"register_ufunc takes a NumPy ufunc with one result, got {ufunc!r}.")
+    if (name := name_of(ufunc)) in UFUNCS or name in FUNCTIONS or name in CONSTANTS:
+        raise DerivativeError(f"register_ufunc: nnx knows {ufunc!r} already; its rule cannot be replaced.")
 
     def plain(*args: Any) -> Any:
         y = ufunc(*args)

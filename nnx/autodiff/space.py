@@ -298,6 +298,6 @@ _BASIC = frozenset({int, slice, type(...), type(None)})
 
 def _has_array(key: Any) -> bool:
     for part in key if type(key) is tuple else (key,):
-        if type(part) not in _BASIC and (type(part) is list or getattr(part, "ndim", 0) > 0):
+        if type(part) not in _BASIC and getattr(part, "ndim", 1) > 0:  # an array, a list, a tuple, a range
             return True
     return False

@@ -84,10 +84,12 @@ class Tape:
         pull = rule.pull(argnums, answer, values, kwargs)
         return Traced(answer, self, Node(marks, pull, space, type(answer) is Traced, rule.fills), space)
 
-    def _lock(self, argnums: Sequence[int], values: Sequence[Any], adapter: Any) -> None:
+    def _lock(self, argnums: Sequence[int], values: Any, adapter: Any) -> None:
         for i, x in enumerate(values):
-            if i not in argnums and adapter.lock(x):
-                self.locked.append((adapter.unlock, x))  # type: ignore[union-attr]
+            if i not in argnums and hasattr(x, "dtype"):
+                values[i] = y = adapter.copied_if_small(x)
+                if y is x and adapter.lock(x):
+                    self.locked.append((adapter.unlock, x))  # type: ignore[union-attr]
 
     def record_several(
         self,
@@ -258,6 +260,7 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
 
 
 _FIRST = (0,)
+_NUMBERS = (float, complex, int)
 
 
 def _highest(args: Sequence[Any], space: Any) -> tuple[Any, ...]:
@@ -310,8 +313,15 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
             if mixed:
                 trace, own, argnums, marks, values, deeper = _highest(args, space)
         answer = call(*values, **kwargs) if deeper else function(*values, **kwargs)
-        if type(answer) is complex:  # 1j * np.float64(2.0), for NumPy's float64 is a Python float
+        if (
+            type(answer) in _NUMBERS
+        ):  # as 1j * np.float64(2.0) gives one, for NumPy's float64 is a Python float
             answer = own.base.asarray(answer)
+        elif type(answer) is Traced and not deeper:
+            raise DerivativeError(
+                f"{rule.name} uses an array of its closure that is being differentiated: hand it over as an "
+                "argument, for the gradient flows through arguments only."
+            )
         if several:
             return trace.record_several(rule, answer, argnums, marks, values, kwargs, own)
         return trace.record(rule, answer, argnums, marks, values, kwargs, own)

@@ -33,7 +33,7 @@ def stop_gradient(x: Any) -> Any:
     3.0
     """
     leaves, build = flatten(x)
-    return build([raw(leaf) for leaf in leaves])
+    return build([_copied(leaf) if type(leaf) is Traced else leaf for leaf in leaves])
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -98,7 +98,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     outs = [settled(o) for o in outs]
     own = [type(o) is Traced and o.tracer is trace for o in outs]
     values = build_out([o.value if mine else o for o, mine in zip(outs, own, strict=True)])
-    moved = build_out([settled(o.mark) if mine else zeros(o) for o, mine in zip(outs, own, strict=True)])
+    tangents = [o.mark if mine else None for o, mine in zip(outs, own, strict=True)]
+    moved = build_out(arrived(tangents, outs, directions))
     return (values, moved, aux) if has_aux else (values, moved)
 
 
@@ -176,8 +177,9 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, has_aux: bool = False) -> 
             for e in _basis(y):
                 g = [e if i == k else zeros(o) for i, o in enumerate(outs)]
                 rows.append(flatten(out[1](build_out(g))[0])[0])
-            build_in = flatten(chosen)[1]
-            blocks.append(build_in([_assemble(column, y) for column in zip(*rows, strict=True)]))
+            xs, build_in = flatten(chosen)
+            columns = zip(*rows, strict=True) if rows else ((),) * len(xs)
+            blocks.append(build_in([_assemble(c, y, x) for c, x in zip(columns, xs, strict=True)]))
         result = build_out(blocks)
         return (result, out[2]) if has_aux else result
 
@@ -199,7 +201,7 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
             return grad(f, argnums)(*args[:argnums], v, *args[argnums + 1 :], **kwargs)
 
         columns = [jvp(of, (x,), (e,))[1] for e in _basis(x)]
-        return _assemble(columns, x)
+        return _assemble(columns, x, x)
 
     return hess
 
@@ -217,6 +219,12 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
 
 
 # -- details -------------------------------------------------------------------------------------------
+
+
+def _copied(x: Traced) -> Any:
+    """The plain array below ``x``, the caller's own: the tape keeps the other."""
+    base, value = x.space.base, raw(x)
+    return base.asarray(value, copy=True) if value.shape else value
 
 
 def _choose(args: Sequence[Any], argnums: Argnums) -> tuple[Any, Callable[[Any], list[Any]]]:
@@ -248,7 +256,11 @@ def _basis(x: Any) -> list[Any]:
     return [base.reshape(eye[i, :], x.shape) for i in range(n)]
 
 
-def _assemble(parts: Sequence[Any], y: Any) -> Any:
+def _assemble(parts: Sequence[Any], y: Any, x: Any) -> Any:
     """The parts, one for each number of ``y``, as one array of shape ``y.shape + part.shape``."""
+    if not parts:  # y has no numbers
+        return space_of(y).base.zeros(
+            tuple(y.shape) + tuple(x.shape), dtype=x.dtype, device=space_of(x).device_of(x)
+        )
     xp = next((p.space for p in parts if type(p) is Traced), space_of(parts[0]).base)
     return xp.reshape(xp.stack(list(parts)), tuple(y.shape) + tuple(parts[0].shape))

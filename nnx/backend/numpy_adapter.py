@@ -36,6 +36,10 @@ _REDUCTIONS = {
 }
 
 
+#: Bytes up to which a copy costs no more than what else is done for an operation on a tape.
+_SMALL = 1 << 14
+
+
 class NumpyAdapter(Adapter):
     """NumPy arrays in host memory."""
 
@@ -58,7 +62,10 @@ class NumpyAdapter(Adapter):
         return np.asarray(x)
 
     def shares_memory(self, y: Array, x: Array) -> bool:
-        return isinstance(y, np.ndarray) and y.base is not None and np.may_share_memory(y, x)
+        return isinstance(y, np.ndarray) and (y is x or y.base is not None) and np.may_share_memory(y, x)
+
+    def copied_if_small(self, x: Array) -> Array:
+        return x.copy() if type(x) is np.ndarray and x.nbytes <= _SMALL and x.flags.writeable else x
 
     def lock(self, x: Any) -> bool:
         # Not a view: its array could be written to all the same, in places that do not matter here.

@@ -62,6 +62,10 @@ class Adapter:
         """Whether ``y``, made from ``x`` by moving or choosing, shares its memory: a write shows in both."""
         return y.ndim > 0
 
+    def copied_if_small(self, x: Array) -> Array:
+        """A copy of ``x`` where that costs next to nothing, else ``x`` itself."""
+        return x
+
     def lock(self, x: Any) -> bool:
         """Keeps ``x`` from being written to, if it is an array that can be; says whether it now is."""
         return False

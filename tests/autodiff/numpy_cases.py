@@ -66,7 +66,7 @@ _ANYWHERE = """
 (2, 3): np.exp(x, dtype='float64'); np.add(x, 1.0, dtype=np.float64); np.add(x, [1.0, 2.0, 3.0]); 2.0 - x; np.float64(2) * x
 (2, 3), (3,): np.add(x, y); np.subtract(x, y); np.multiply(x, y); np.divide(x, y); np.true_divide(y, x); x @ y
 (2, 3), (3,): np.maximum(x, y); np.minimum(x, y); np.fmax(x, y); np.fmin(x, y); np.logaddexp(x, y); np.logaddexp2(x, y)
-(2, 3), (3,): np.arctan2(x, y); np.hypot(x, y); np.copysign(x, y); np.heaviside(0.0 * x, y); np.heaviside(x, y) + x
+(2, 3), (3,): np.arctan2(x, y); np.hypot(x, y); np.copysign(x, y); np.nextafter(x, y); np.sign(x) * y; np.heaviside(0.0 * x, y); np.heaviside(x, y) + x
 (2, 3), (3,): np.where(mask, x, y); np.where(x > 0, x, 1.0); np.where([1, 0, 1], x, y); np.maximum(x, 0.1) * y
 (2, 3): np.fmod(x, 0.7); np.divmod(x, 0.7)[1]; np.modf(x)[0]; np.ldexp(x, 3); np.remainder(x, 0.7); np.mod(x, -0.7)
 (2, 3): np.clip(x, -1, 1); np.clip(x, None, 0.5); np.clip(x, min=-0.5); np.clip(x, [-1.0, 0.0, 0.0], [1.0, 1.0, 1.0])

@@ -62,10 +62,33 @@ def test_the_body_may_be_any_code():
 
 
 def test_rules_that_contradict_each_other_are_refused():
-    with pytest.raises(TypeError, match="derivative= alone"):
+    with pytest.raises(TypeError, match="custom_derivative takes"):
         nnx.custom_derivative(derivative=lambda *_: 1.0, forward=lambda *_: 1.0)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="custom_derivative takes"):
         nnx.custom_derivative()
+
+
+@pytest.mark.parametrize(
+    ("reverse", "said"),
+    [
+        (lambda xp, g, needs, y, x: 2.0 * g * x, "one cotangent for each of 1 arguments"),
+        (lambda xp, g, needs, y, x: (g, g), "got tuple of 2"),
+        (lambda xp, g, needs, y, x: (g[:2],), r"its shape, \(3,\), got \(2,\)"),
+        (lambda xp, g, needs, y, x: (None,), "got NoneType"),
+    ],
+)
+def test_cotangents_of_ones_own_are_checked(reverse, said):
+    function = nnx.custom_derivative(reverse=reverse)(lambda x: x * x)
+    with pytest.raises(DerivativeError, match=said):
+        nnx.grad(lambda x: np.sum(function(x)))(POINT)
+
+
+def test_a_closure_that_would_be_lost_is_refused():
+    def f(x):
+        return nnx.custom_derivative(derivative=lambda xp, z, y: 2.0 * z)(lambda z: z * x)(x)
+
+    with pytest.raises(DerivativeError, match="closure"):
+        nnx.grad(f)(2.0)
 
 
 def numbers(ufunc):
@@ -89,6 +112,8 @@ def test_a_foreign_ufunc_can_be_taught():
     nnx.check_derivatives(numbers(two), POINT, POINT[::-1].copy())
     with pytest.raises(DerivativeError, match="ufunc"):
         nnx.register_ufunc(np.sum, derivative=lambda xp, x, y: 1.0)
+    with pytest.raises(DerivativeError, match="knows"):
+        nnx.register_ufunc(np.arctan, derivative=lambda xp, x, y: 0.0 * x)
 
 
 # -- checkpoint ----------------------------------------------------------------------------------------------

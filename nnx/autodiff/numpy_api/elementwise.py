@@ -7,8 +7,7 @@ import math
 from typing import Any
 
 from nnx.autodiff.families import is_complex
-from nnx.autodiff.numpy_api.table import array, cast, operands, stands_for
-from nnx.autodiff.trace import lifted
+from nnx.autodiff.numpy_api.table import array, cast, operands, plain, stands_for
 
 _LN2 = math.log(2.0)
 
@@ -89,7 +88,7 @@ def float_power(xp: Any, x1: Any, x2: Any) -> Any:
 
 @stands_for("conjugate")
 def conjugate(xp: Any, x: Any) -> Any:
-    return xp.conj(x) if is_complex(xp, x) else x
+    return xp.conj(x) if is_complex(xp, x) else xp.positive(x)
 
 
 @stands_for("real")
@@ -177,11 +176,15 @@ def i0(xp: Any, x: Any) -> Any:
 def piecewise(xp: Any, x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     x = array(xp, x)
     conditions = list(condlist) if type(condlist) in (list, tuple) else [condlist]
-    values = [f(x, *args, **kw) if callable(f) else f for f in funclist]
+    conditions = [xp.base.asarray(plain(c), dtype=xp.base.bool) for c in conditions]
+    if len(funclist) == len(conditions) + 1:
+        covered = conditions[0]
+        for condition in conditions[1:]:
+            covered = covered | condition
+        conditions.append(~covered)
+    if len(funclist) != len(conditions):
+        raise ValueError("np.piecewise needs a function for each condition, and perhaps one for the rest.")
     y = xp.zeros_like(x)
-    if len(values) == len(conditions) + 1:
-        y = xp.where(x == x, values.pop(), xp.zeros_like(x))
-        y = y + xp.zeros_like(x)
-    for condition, value in zip(conditions, values, strict=True):
-        y = xp.where(condition, value, y)
-    return lifted(y, xp)
+    for condition, f in zip(conditions, funclist, strict=True):
+        y[condition] = f(x[condition], *args, **kw) if callable(f) else f
+    return y

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnx.autodiff.array import is_traced, raw
 from nnx.autodiff.numpy_api.names import ESCAPES, METHODS
-from nnx.autodiff.numpy_api.table import FUNCTIONS, flat
+from nnx.autodiff.numpy_api.table import FUNCTIONS, flat, refuse
 from nnx.errors import DerivativeError
 
 
@@ -42,6 +42,17 @@ def _reshape(space: Any, x: Any, *shape: Any, order: str = "C", copy: bool | Non
 
 def _ravel(space: Any, x: Any, order: str = "C") -> Any:
     return FUNCTIONS["ravel"](space, x, order)
+
+
+def _flat(space: Any, x: Any) -> Any:
+    y = flat(space, x)
+    if x.ndim > 1 and y.link is None:  # a copy: what is written into it would be lost
+        refuse(
+            "ndarray.flat",
+            "the array is not contiguous in memory",
+            "Use x.ravel() to read it, x[i, j] = v to write.",
+        )
+    return y
 
 
 def _flatten(space: Any, x: Any, order: str = "C") -> Any:
@@ -92,7 +103,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
 _ATTRIBUTES: dict[str, Callable[..., Any]] = {
     "real": lambda space, x: FUNCTIONS["real"](space, x),
     "imag": lambda space, x: FUNCTIONS["imag"](space, x),
-    "flat": lambda space, x: flat(space, x),
+    "flat": _flat,
     "strides": _strides,
     "itemsize": _item_size,
     "nbytes": lambda space, x: math.prod(x.shape) * raw(x).itemsize,

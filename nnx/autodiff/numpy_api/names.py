@@ -12,8 +12,8 @@ UFUNCS = {
 } | {
     name: name
     for name in (
-        "copysign cos cosh exp expm1 hypot log log10 log1p log2 logaddexp maximum minimum positive "
-        "reciprocal sin sinh sqrt square tan tanh"
+        "copysign cos cosh exp expm1 hypot log log10 log1p log2 logaddexp maximum minimum nextafter positive "
+        "sign reciprocal sin sinh sqrt square tan tanh"
     ).split()
 }  # fmt: skip
 
@@ -26,9 +26,9 @@ CONSTANTS = {
 } | {
     name: name
     for name in """
-    greater greater_equal less less_equal equal not_equal isfinite isinf isnan isnat signbit sign floor ceil
+    greater greater_equal less less_equal equal not_equal isfinite isinf isnan isnat signbit floor ceil
     trunc floor_divide logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor
-    bitwise_count gcd lcm nextafter spacing
+    bitwise_count gcd lcm spacing
     all any argmax argmin argsort argpartition argwhere array_equal array_equiv allclose isclose
     array2string array_repr array_str can_cast common_type count_nonzero digitize einsum_path fix
     flatnonzero iscomplex iscomplexobj isin isneginf isposinf isreal isrealobj lexsort

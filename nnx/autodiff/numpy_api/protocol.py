@@ -40,7 +40,7 @@ def attach(space: Any) -> None:
             if func in FOREIGN:
                 return FOREIGN[func]
             call = resolve(space, func)
-            if not name_of(func).startswith("foreign."):  # for that may be taught later
+            if not getattr(call, "refuses", False):  # for that may be taught later
                 calls[func] = call
         return call
 
@@ -169,6 +169,7 @@ def refused(space: Any, name: str, func: Any) -> Callable[..., Any]:
             )
         return lifted(func(*plain(args), **plain(kwargs)), space)
 
+    call.refuses = True  # type: ignore[attr-defined]
     return call
 
 

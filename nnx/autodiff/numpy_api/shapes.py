@@ -7,7 +7,7 @@ import math
 import operator
 from typing import Any
 
-from nnx.autodiff.numpy_api.table import array, arrays, double, flat, pick, plain, stands_for
+from nnx.autodiff.numpy_api.table import array, arrays, double, flat, pick, plain, refuse, stands_for
 
 
 def shape_of(shape: Any) -> tuple[int, ...]:
@@ -20,6 +20,7 @@ def shape_of(shape: Any) -> tuple[int, ...]:
 @stands_for("reshape")
 def reshape(xp: Any, a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Any:
     a, shape = array(xp, a), shape_of(shape)
+    _know_order("reshape", a, order)
     if order == "F":
         whole = _resolved(shape, a.size)
         return transpose(xp, xp.reshape(transpose(xp, a), whole[::-1]))
@@ -34,7 +35,15 @@ def _resolved(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
 @stands_for("ravel")
 def ravel(xp: Any, a: Any, order: str = "C") -> Any:
     a = array(xp, a)
+    _know_order("ravel", a, order)
     return flat(xp, transpose(xp, a) if order == "F" else a)
+
+
+def _know_order(name: str, a: Any, order: str) -> None:
+    if order not in ("C", "F") and a.ndim > 1:
+        refuse(
+            name, f"order={order!r} depends on where the numbers lie in memory", "Ask for order 'C' or 'F'."
+        )
 
 
 @stands_for("transpose")

@@ -126,7 +126,9 @@ class _Put(JointlyLinear):
             def arrives(i: int) -> Any:
                 if i == 0:
                     return xp.put(g, 0.0, key=key)
-                return unbroadcast(xp, g[key] * xp.last_written(g, key), shape, dtype)
+                c = g[key] * xp.last_written(g, key)
+                extra = max(len(shape) - len(c.shape), 0)  # axes of length 1 that an assignment drops
+                return xp.reshape(unbroadcast(xp, c, shape[extra:], dtype), shape)
 
             return [arrives(i) for i in argnums]
 
