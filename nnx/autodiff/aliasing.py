@@ -79,6 +79,8 @@ def assign(x: Traced, key: Any, value: Any) -> None:
     """``x[key] = value``."""
     space = x.space
     _writable(x, "x[key] = value")
+    if type(value) in (list, tuple):
+        value = space.asarray(list(value), device=x.device)
     if is_complex(space.base, value) and not is_complex(space.base, x):
         raise TypeError(f"x[key] = value: complex numbers do not fit into an array of {x.dtype}.")
     _floating(x, value)
@@ -103,14 +105,16 @@ def update(x: Traced, new: Any) -> Any:
 
 
 def _replace(x: Traced, new: Traced) -> None:
+    # The layout in memory stays: it decides what is a view of the array and what a copy.
+    laid_out = x.space.laid_out
     if type(x.link) is View:
         root = x.link.root
-        _become(root, _moved_into(root, x.link.make, new))
-        root.link.version += 1
-        x.link.version = root.link.version
-    elif x.link is not None:
+        _become(root, laid_out(_moved_into(root, x.link.make, new), raw(root)))
+        root.link.version += 1  # x, too, is made again from its root when it is next read
+        return
+    if x.link is not None:
         x.link.version += 1
-    _become(x, new)
+    _become(x, laid_out(new, raw(x)))
 
 
 def _moved_into(root: Traced, make: Callable[[Any], Any], new: Traced) -> Any:

@@ -78,9 +78,9 @@ def traced_call(f: Callable[..., Any], inputs: Sequence[Any], kwargs: Any, trace
     except (TypeError, ValueError) as error:
         if "read-only" in str(error):
             error.add_note(
-                "  A plain array that a computation being differentiated needs, or that a function with a rule "
-                "of its own was given, is kept from being written to: that would change the gradient. Write "
-                "into a copy of it."
+                "  A plain array that a computation being differentiated needs, or that a function with a "
+                "rule of its own was given, is kept from being written to, for that would change the "
+                "gradient. Write into a copy of it."
             )
         if isinstance(error.__cause__, DerivativeError):  # NumPy covers it: `plain[0] = traced`
             raise error.__cause__ from error

@@ -75,6 +75,7 @@ def space_over(adapter: Adapter) -> Any:
     space.special = SpecialFunctions(
         lambda name: _differentiable("special." + name, getattr(base.special, name), space)
     )
+    space.laid_out = bind(RULES["laid_out"], adapter.laid_out, space)
     space.put = bind(RULES["put"], base.put, space)
     space.assign = lambda x, key, value: aliasing.assign(x, _plain(key), value)
     space.update = aliasing.update

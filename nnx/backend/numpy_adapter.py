@@ -64,6 +64,15 @@ class NumpyAdapter(Adapter):
     def shares_memory(self, y: Array, x: Array) -> bool:
         return isinstance(y, np.ndarray) and (y is x or y.base is not None) and np.may_share_memory(y, x)
 
+    def laid_out(self, x: Array, like: Array) -> Array:
+        if x.ndim == 0:
+            return np.asarray(x)  # NumPy's operators give numbers, which cannot be written into
+        if x.ndim == 1 or x.strides == like.strides:
+            return x
+        out = np.empty_like(like, dtype=x.dtype)
+        out[...] = x
+        return out
+
     def copied_if_small(self, x: Array) -> Array:
         return x.copy() if type(x) is np.ndarray and x.nbytes <= _SMALL and x.flags.writeable else x
 

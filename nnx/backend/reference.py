@@ -62,6 +62,10 @@ class Adapter:
         """Whether ``y``, made from ``x`` by moving or choosing, shares its memory: a write shows in both."""
         return y.ndim > 0
 
+    def laid_out(self, x: Array, like: Array) -> Array:
+        """``x`` with its numbers in the order in memory of ``like``, where the library tells that."""
+        return x
+
     def copied_if_small(self, x: Array) -> Array:
         """A copy of ``x`` where that costs next to nothing, else ``x`` itself."""
         return x

@@ -36,7 +36,10 @@ def _resolved(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
 def ravel(xp: Any, a: Any, order: str = "C") -> Any:
     a = array(xp, a)
     _know_order("ravel", a, order)
-    return flat(xp, transpose(xp, a) if order == "F" else a)
+    a = transpose(xp, a) if order == "F" else a
+    flags = getattr(plain(a), "flags", None)
+    # unlike reshape, ravel gives a copy of what is not contiguous, be it one axis with a step
+    return flat(xp, a) if flags is None or flags["C_CONTIGUOUS"] else xp.positive(flat(xp, a))
 
 
 def _know_order(name: str, a: Any, order: str) -> None:
