@@ -392,3 +392,60 @@ def test_functions_with_a_rule_must_not_write_into_their_arguments():
             nnx.grad(lambda x, function=function: np.sum(function(x)))(x)
         np.testing.assert_array_equal(x, POINT)
         x[0] = 0.0  # and is writable again
+
+
+def layout_of_a_view_stays(x):
+    a = np.stack([x, x * 2.0])
+    y = a[:, 1:]
+    y[0, 0] = 3.0 * x[0]
+    r = y.ravel()  # a copy, for y is not contiguous
+    r[:] = 7.0
+    return np.sum(a * a)
+
+
+def layout_of_a_transpose_stays(x):
+    a = np.copy(np.stack([x, x * x]).T)
+    a += np.ones((2, 3)).T.copy()
+    b = a.ravel()
+    b[0] = 5.0 * x[0]
+    return np.sum(a**2)
+
+
+def ravel_of_a_column_is_a_copy(x):
+    a = np.stack([x, x * x])
+    v = a[..., -1]
+    r, s = v.ravel(), np.reshape(v, (-1,))
+    a[...] = a * 2.0
+    return np.sum(r * s)
+
+
+def arrays_without_dimensions(x):
+    a = x * 1.0
+    s = a[0, ...]
+    s += x[1]
+    s[()] *= 2.0
+    return np.sum(a * a)
+
+
+LAYOUTS = [
+    layout_of_a_view_stays,
+    layout_of_a_transpose_stays,
+    ravel_of_a_column_is_a_copy,
+    arrays_without_dimensions,
+]
+
+
+@pytest.mark.parametrize("program", LAYOUTS, ids=lambda f: f.__name__)
+def test_the_layout_in_memory_decides_what_is_a_view(program):
+    test_programs_that_write_have_numpys_value_and_its_derivatives(program)
+
+
+def test_lists_can_be_assigned():
+    def f(x):
+        a = x * 1.0
+        a[1:] = [a[0] * x[1], 2.0]
+        return np.sum(a * a)
+
+    # x0² + (x0 x1)² + 4
+    expected = [2.0 * 0.3 * (1.0 + 1.2**2), 2.0 * 0.3**2 * -1.2, 0.0]
+    np.testing.assert_allclose(nnx.grad(f)(POINT), expected, rtol=1e-14)
