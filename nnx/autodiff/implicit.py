@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.array import Traced, is_traced, raw
 from nnx.autodiff.fused import fused
 from nnx.autodiff.transforms import grad, jacobian, vjp
 from nnx.autodiff.tree import flatten
@@ -77,7 +77,14 @@ def implicit(
             def solved(*arrays: Any) -> Any:
                 return solver(*full(arrays))
 
-            return solved(*[leaves[i] for i in places])
+            x = solved(*[leaves[i] for i in places])
+            residual = condition(raw(x), *build([raw(leaf) for leaf in leaves]))
+            if is_traced(flatten(residual)[0]):
+                raise DerivativeError(
+                    "The condition of nnx.implicit uses an array of its closure that is differentiated: "
+                    "hand it over as an argument, for the gradient flows through arguments only."
+                )
+            return x
 
         return solution
 

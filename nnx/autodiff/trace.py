@@ -104,6 +104,8 @@ class Tape:
         """As :meth:`record` for an operation with several results: they hang on one node."""
         if not self.open:
             raise escaped()
+        if rule.keeps and self.locked is not None and len(values) > len(argnums):
+            self._lock(argnums, values, space.adapter)
         nested = any(type(a) is Traced for a in answers)
         whole = Node(marks, rule.pull(argnums, answers, values, kwargs), space, nested)
         return rule.result(

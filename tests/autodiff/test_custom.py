@@ -229,6 +229,8 @@ def test_implicit_says_what_is_wrong():
         nnx.implicit()
     with pytest.raises(DerivativeError, match="exactly one"):
         nnx.implicit(root=newton, minimum=newton)
+    with pytest.raises(DerivativeError, match="closure"):
+        nnx.grad(lambda b: nnx.implicit(root=lambda x, a: x * x - a * b)(newton)(1.0))(4.0)
     bad = nnx.implicit(root=lambda x, a: np.sum(x * x - a))(newton)
     with pytest.raises(ShapeError, match=r"\(3,\)"):
         nnx.grad(lambda a: np.sum(bad(a)))(np.ones(3))

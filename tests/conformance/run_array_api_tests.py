@@ -111,11 +111,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("suite", type=Path, help="a checkout of data-apis/array-api-tests with its submodule")
     parser.add_argument("--max-examples", type=int, default=3, help="Hypothesis examples for each test (3)")
-    parser.add_argument("--library", choices=LIBRARIES, action="append", help="one of these only")
+    parser.add_argument(
+        "--library", dest="chosen", choices=LIBRARIES, action="append", help="one of these only"
+    )
     parser.add_argument("--kind", choices=list(KINDS)[1:], action="append", help="one of these only")
     options = parser.parse_args()
     suite = options.suite.resolve()
-    libraries = options.library or LIBRARIES
+    libraries = options.chosen or LIBRARIES
     kinds = ["base", *(options.kind or list(KINDS)[1:])]
     jobs = [(suite, library, kind, options.max_examples) for library in libraries for kind in kinds]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnx.autodiff.families import JointlyLinear, Linear, Pull, along, cast, shape_of, unbroadcast
+from nnx.autodiff.families import JointlyLinear, Linear, Pull, along, shape_of, unbroadcast
 from nnx.backend import device_of
 
 
@@ -135,14 +135,6 @@ class _Put(JointlyLinear):
         return pull
 
 
-class _Astype(Linear):
-    """A change of data type: the cotangent changes back."""
-
-    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
-        dtype = values[0].dtype
-        return lambda xp, g: (cast(xp, g, dtype),)
-
-
 class _ToDevice(Linear):
     """A move to another device: the cotangent moves back."""
 
@@ -167,7 +159,7 @@ MANIPULATION = (
     Linear("tile", _same("tile"), _tile_back),
     _triangle("tril"),
     _triangle("triu"),
-    _Astype("converted", _same("converted"), _reshape_back),
+    Linear("converted", _same("converted"), lambda xp, g, shape, dtype: g),
     _ToDevice(),
     # Choosing by index, and its transpose: putting into zeros, where repeated positions add up.
     Linear("getitem", _getitem, lambda xp, g, shape, key: xp.scatter(g, key, shape)),
