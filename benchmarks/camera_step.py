@@ -7,16 +7,14 @@ same array by shuffled rows, as ``fit`` does. The first one is a step written ou
 
 from __future__ import annotations
 
-import os
 from itertools import pairwise
 
 import _turns
 import numpy as np
+from _training import DECAY, EPSILON, RATE, N, Training
 
-N, BATCH, SIZES = 12_800, 32, (4, 4, 4, 8, 4)
+BATCH, SIZES = 32, (4, 4, 4, 8, 4)
 ACTIVATIONS = ("tanh", "tanh", "relu", "softmax")
-STEPS, EPOCHS = N // BATCH, 12
-RATE, DECAY, EPSILON = 1e-3, 0.9, 1e-7
 
 
 def data():
@@ -26,6 +24,10 @@ def data():
     kind = random.permutation(N) % 4
     sign = random.choice(np.array([1, -1], np.float32), (N, 1))
     return signs[kind] * sign, np.eye(4, dtype=np.float32)[kind]
+
+
+TRAINING = Training(data, BATCH)
+STEPS = TRAINING.steps
 
 
 def network():
@@ -45,18 +47,13 @@ def network():
     return model
 
 
-def per_step(epoch):
-    """The median over epochs of an epoch's time, divided by its steps; ``epoch()`` trains one."""
-    return _turns.median_time(epoch, EPOCHS, warmup=3) / STEPS
-
-
 def kernels(random):
     """Glorot uniform kernels, as Keras and nnx draw them."""
     return [random.uniform(-1, 1, s).astype(np.float32) * (6 / sum(s)) ** 0.5 for s in pairwise(SIZES)]
 
 
 def by_hand():
-    return per_step(by_hand_epochs())
+    return TRAINING.per_step(by_hand_epochs())
 
 
 def by_hand_epochs(seed=0):
@@ -117,83 +114,37 @@ def by_hand_epochs(seed=0):
 def nnx_fit():
     import nnx
 
-    clock = _turns.epoch_clock(nnx.callbacks.Callback)
-    network().fit(*data(), batch_size=BATCH, epochs=EPOCHS + 3, verbose=0, callbacks=[clock])
-    return float(np.median(clock.times[3:])) / STEPS
+    return TRAINING.fit(network(), nnx.callbacks.Callback)
 
 
 def jax_jit():
     import jax
     import jax.numpy as jnp
-    import optax
 
-    x, y = data()
-    random = np.random.default_rng(0)
-    optimizer = optax.rmsprop(RATE, decay=DECAY, eps=EPSILON)
-    params = [(jnp.asarray(k), jnp.zeros(k.shape[1])) for k in kernels(random)]
+    params = [(jnp.asarray(k), jnp.zeros(k.shape[1])) for k in kernels(np.random.default_rng(0))]
     functions = (jnp.tanh, jnp.tanh, jax.nn.relu, lambda z: z)
 
-    def loss(params, x, y):
+    def logits(params, x, key):
         for (kernel, bias), function in zip(params, functions, strict=True):
             x = function(x @ kernel + bias)
-        hits = jnp.sum(jnp.argmax(x, 1) == jnp.argmax(y, 1))
-        return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(x), axis=1)), hits
+        return x
 
-    @jax.jit
-    def step(params, state, x, y):
-        (value, hits), g = jax.value_and_grad(loss, has_aux=True)(params, x, y)
-        updates, state = optimizer.update(g, state)
-        return optax.apply_updates(params, updates), state, value, hits
-
-    held = [params, optimizer.init(params)]
-
-    def epoch():
-        order = random.permutation(N)
-        for i in range(0, N, BATCH):
-            rows = order[i : i + BATCH]
-            *held[:], value, _ = step(*held, x.take(rows, axis=0), y.take(rows, axis=0))
-        value.block_until_ready()
-
-    return per_step(epoch)
+    return TRAINING.jax_jit(params, logits)
 
 
 def torch_eager():
     import torch
 
-    x, y = (torch.from_numpy(a) for a in data())
     made = [torch.nn.Linear(*shape) for shape in pairwise(SIZES)]
     functions = (torch.nn.Tanh(), torch.nn.Tanh(), torch.nn.ReLU())
-    model = torch.nn.Sequential(
-        *(part for pair in zip(made, functions, strict=False) for part in pair), made[-1]
-    )
-    optimizer = torch.optim.RMSprop(model.parameters(), RATE, alpha=DECAY, eps=EPSILON)
-    cost = torch.nn.CrossEntropyLoss()
-
-    def epoch():
-        order = torch.randperm(N)
-        for i in range(0, N, BATCH):
-            rows = order[i : i + BATCH]
-            target = y[rows]
-            optimizer.zero_grad()
-            out = model(x[rows])
-            value = cost(out, target)
-            value.backward()
-            optimizer.step()
-            (out.argmax(1) == target.argmax(1)).sum().item()
-
-    return per_step(epoch)
+    parts = (part for pair in zip(made, functions, strict=False) for part in pair)
+    return TRAINING.torch_eager(torch.nn.Sequential(*parts, made[-1]))
 
 
 def keras_jax():
-    os.environ["KERAS_BACKEND"] = "jax"
-    import keras
-
-    layers = [keras.layers.Dense(n, a) for n, a in zip(SIZES[1:], ACTIVATIONS, strict=True)]
-    model = keras.Sequential([keras.Input((4,)), *layers])
-    model.compile("rmsprop", "categorical_crossentropy", metrics=["accuracy"])
-    clock = _turns.epoch_clock(keras.callbacks.Callback)
-    model.fit(*data(), batch_size=BATCH, epochs=EPOCHS + 3, verbose=0, callbacks=[clock])
-    return float(np.median(clock.times[3:])) / STEPS
+    return TRAINING.keras_jax(
+        lambda layers: [layers.Dense(n, a) for n, a in zip(SIZES[1:], ACTIVATIONS, strict=True)]
+    )
 
 
 if __name__ == "__main__":

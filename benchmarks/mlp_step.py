@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import _turns
 import numpy as np
+from _training import N, Training
 
-N, BATCH, SIZES, RATE = 12_800, 128, (784, 512, 512, 10), 0.2
-STEPS, EPOCHS = N // BATCH, 12
+BATCH, SIZES, DROPOUT = 128, (784, 512, 512, 10), 0.2
 
 
 def data():
@@ -23,6 +23,10 @@ def data():
     return x, np.eye(SIZES[-1], dtype=np.float32)[kind]
 
 
+TRAINING = Training(data, BATCH)
+STEPS = TRAINING.steps
+
+
 def network():
     """The MLP in nnx, ready for training."""
     import nnx
@@ -31,19 +35,14 @@ def network():
     model = nnx.Sequential(
         [
             Dense(SIZES[1], "relu", input_shape=(SIZES[0],)),
-            Dropout(RATE),
+            Dropout(DROPOUT),
             Dense(SIZES[2], "relu"),
-            Dropout(RATE),
+            Dropout(DROPOUT),
             Dense(SIZES[3], "softmax"),
         ]
     )
     model.compile("rmsprop", "categorical_crossentropy", metrics=["accuracy"])
     return model
-
-
-def per_step(epoch):
-    """The median over epochs of an epoch's time, divided by its steps; ``epoch()`` trains one."""
-    return _turns.median_time(epoch, EPOCHS, warmup=3) / STEPS
 
 
 def gemms():
@@ -74,99 +73,48 @@ def nnx_without_numba():
 def nnx_fit():
     import nnx
 
-    clock = _turns.epoch_clock(nnx.callbacks.Callback)
-    network().fit(*data(), batch_size=BATCH, epochs=EPOCHS + 3, verbose=0, callbacks=[clock])
-    return float(np.median(clock.times[3:])) / STEPS
+    return TRAINING.fit(network(), nnx.callbacks.Callback)
 
 
 def jax_jit():
     import jax
     import jax.numpy as jnp
-    import optax
 
-    x, y = data()
-    optimizer = optax.rmsprop(1e-3, decay=0.9, eps=1e-7)
-    keys = jax.random.split(jax.random.key(0), 3)
+    shapes = list(pairwise(SIZES))
+    keys = jax.random.split(jax.random.key(0), len(shapes))
     params = [
-        (jax.random.normal(k, (m, n)) * (1.0 / m) ** 0.5, jnp.zeros(n))
-        for k, m, n in zip(keys, SIZES, SIZES[1:], strict=False)
+        (jax.random.normal(key, (m, n)) * (1.0 / m) ** 0.5, jnp.zeros(n))
+        for key, (m, n) in zip(keys, shapes, strict=True)
     ]
 
-    def loss(params, x, y, key):
+    def logits(params, x, key):
         for i, (w, b) in enumerate(params):
             x = x @ w + b
             if i < 2:
-                key, sub = jax.random.split(key)
-                x = jnp.where(jax.random.bernoulli(sub, 1 - RATE, x.shape), jax.nn.relu(x) / (1 - RATE), 0.0)
-        hits = jnp.sum(jnp.argmax(x, 1) == jnp.argmax(y, 1))
-        return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(x), axis=1)), hits
+                key, own = jax.random.split(key)
+                kept = jax.random.bernoulli(own, 1 - DROPOUT, x.shape)
+                x = jnp.where(kept, jax.nn.relu(x) / (1 - DROPOUT), 0.0)
+        return x
 
-    @jax.jit
-    def step(params, state, key, x, y):
-        key, sub = jax.random.split(key)
-        (value, hits), g = jax.value_and_grad(loss, has_aux=True)(params, x, y, sub)
-        updates, state = optimizer.update(g, state)
-        return optax.apply_updates(params, updates), state, key, value, hits
-
-    held = [params, optimizer.init(params), jax.random.key(1)]
-    random = np.random.default_rng(1)
-
-    def epoch():
-        order = random.permutation(N)
-        for i in range(0, N, BATCH):
-            rows = order[i : i + BATCH]
-            *held[:], value, _ = step(*held, x.take(rows, axis=0), y.take(rows, axis=0))
-        value.block_until_ready()
-
-    return per_step(epoch)
+    return TRAINING.jax_jit(params, logits, jax.random.key(1))
 
 
 def torch_eager():
-    import torch
+    from torch import nn
 
-    x, y = (torch.from_numpy(a) for a in data())
-    model = torch.nn.Sequential(
-        torch.nn.Linear(784, 512), torch.nn.ReLU(), torch.nn.Dropout(RATE),
-        torch.nn.Linear(512, 512), torch.nn.ReLU(), torch.nn.Dropout(RATE), torch.nn.Linear(512, 10),
-    )  # fmt: skip
-    optimizer = torch.optim.RMSprop(model.parameters(), 1e-3, alpha=0.9, eps=1e-7)
-    cost = torch.nn.CrossEntropyLoss()
-
-    def epoch():
-        order = torch.randperm(N)
-        for i in range(0, N, BATCH):
-            rows = order[i : i + BATCH]
-            target = y[rows]
-            optimizer.zero_grad()
-            out = model(x[rows])
-            value = cost(out, target)
-            value.backward()
-            optimizer.step()
-            (out.argmax(1) == target.argmax(1)).sum().item()
-
-    return per_step(epoch)
+    hidden = (
+        part for m, n in pairwise(SIZES[:-1]) for part in (nn.Linear(m, n), nn.ReLU(), nn.Dropout(DROPOUT))
+    )
+    return TRAINING.torch_eager(nn.Sequential(*hidden, nn.Linear(*SIZES[-2:])))
 
 
 def keras_jax():
-    import os
+    def layers(layers):
+        for n in SIZES[1:-1]:
+            yield from (layers.Dense(n, "relu"), layers.Dropout(DROPOUT))
+        yield layers.Dense(SIZES[-1], "softmax")
 
-    os.environ["KERAS_BACKEND"] = "jax"
-    import keras
-
-    x, y = data()
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input((784,)), layers.Dense(512, "relu"), layers.Dropout(RATE),
-            layers.Dense(512, "relu"), layers.Dropout(RATE), layers.Dense(10, "softmax"),
-        ]
-    )  # fmt: skip
-    model.compile("rmsprop", "categorical_crossentropy", metrics=["accuracy"])
-
-    def epoch():
-        model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)
-
-    return per_step(epoch)
+    return TRAINING.keras_jax(layers)
 
 
 if __name__ == "__main__":

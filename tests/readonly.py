@@ -64,6 +64,9 @@ class ReadOnlyNamespace(types.ModuleType):
         setattr(self, name, value)
         return value
 
+    def __dir__(self) -> list[str]:
+        return dir(self._base)
+
 
 @cache
 def _adapter() -> NumpyAdapter:

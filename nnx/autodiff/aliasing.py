@@ -25,10 +25,11 @@ from nnx.errors import DerivativeError
 class Root:
     """The link of an array that others look into."""
 
-    __slots__ = ("version",)
+    __slots__ = ("handed_out", "version")
 
     def __init__(self) -> None:
         self.version = 0
+        self.handed_out = False  #: whether a plain array, which no write can reach, shares the memory
 
     def refresh(self, x: Traced) -> None:
         """Nothing: a root is always up to date."""
@@ -37,10 +38,10 @@ class Root:
 class View:
     """The link of an array that looks into another: ``make(root)`` is its content."""
 
-    __slots__ = ("make", "root", "version")
+    __slots__ = ("make", "read_only", "root", "version")
 
-    def __init__(self, root: Traced, make: Callable[[Any], Any]) -> None:
-        self.root, self.make, self.version = root, make, root.link.version
+    def __init__(self, root: Traced, make: Callable[[Any], Any], read_only: bool) -> None:
+        self.root, self.make, self.version, self.read_only = root, make, root.link.version, read_only
 
     def refresh(self, x: Traced) -> None:
         """Brings ``x`` up to date if its root was written to."""
@@ -49,30 +50,46 @@ class View:
             _become(x, self.make(self.root))
 
 
-def viewing(function: Callable[..., Any]) -> Callable[..., Any]:
+def viewing(function: Callable[..., Any], read_only: bool = False) -> Callable[..., Any]:
     """``function`` whose result shares memory with its first argument wherever the library's own does."""
 
     @wraps(function)
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         y = function(x, *args, **kwargs)
         if type(y) is Traced and type(x) is Traced and y is not x:
-            link(y, x, lambda root: function(root, *args, **kwargs))
+            link(y, x, lambda root: function(root, *args, **kwargs), read_only)
         return y
 
     return call
 
 
-def link(y: Traced, x: Traced, make: Callable[[Any], Any]) -> None:
+def link(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = False) -> None:
     """Notes that ``y``, which is ``make(x)``, is a view of ``x`` if their memory says so."""
-    if not x.space.shares_memory(raw(y), raw(x)):
-        return
+    if x.space.shares_memory(raw(y), raw(x)):
+        follow(y, x, make, read_only)
+
+
+def follow(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = False) -> None:
+    """Notes that ``y``, which is ``make(x)``, shows what is written into ``x``, and the other way round.
+
+    If it is ``read_only``, as where a number of x occurs in y several times, writing into y is an error.
+    """
     root, whole = x, make
     if type(x.link) is View:
         root, first = x.link.root, x.link.make
         whole = lambda r: make(first(r))  # noqa: E731
+        read_only = read_only or x.link.read_only
     elif x.link is None:
         x.link = Root()
-    y.link = View(root, whole)
+    y.link = View(root, whole, read_only)
+
+
+def hand_out(x: Traced) -> None:
+    """Notes that there is a plain array in the memory of ``x``: from here on nothing may be written there."""
+    root = x.link.root if type(x.link) is View else x
+    if root.link is None:
+        root.link = Root()
+    root.link.handed_out = True
 
 
 def assign(x: Traced, key: Any, value: Any) -> None:
@@ -105,10 +122,21 @@ def update(x: Traced, new: Any) -> Any:
 
 
 def _replace(x: Traced, new: Traced) -> None:
+    root = x.link.root if type(x.link) is View else x
+    if root.link is not None and root.link.handed_out:
+        raise DerivativeError(
+            "An array is written into after a plain array was made in its memory (np.asarray(x), "
+            "from_dlpack(x)), or that was itself made in the memory of a plain one (xp.asarray(plain)), "
+            "which would keep the old numbers. Make a copy: np.array(x), xp.asarray(plain, copy=True)."
+        )
     # The layout in memory stays: it decides what is a view of the array and what a copy.
     laid_out = x.space.laid_out
     if type(x.link) is View:
-        root = x.link.root
+        if x.link.read_only:
+            raise ValueError(
+                "assignment destination is read-only: it shows one number in several places, as "
+                "broadcast_to and sliding_window_view do. Write into the array below, or into a copy."
+            )
         _become(root, laid_out(_moved_into(root, x.link.make, new), raw(root)))
         root.link.version += 1  # x, too, is made again from its root when it is next read
         return
@@ -129,10 +157,9 @@ def _moved_into(root: Traced, make: Callable[[Any], Any], new: Traced) -> Any:
         return space.where(inside != 0, moved, root)
     # real or imaginary parts of complex numbers, whose transposes are v and −i·v: the other part stays
     inside, moved = space.conj(inside), space.conj(moved)
-    real, imag = (
-        space.where(part(inside) != 0, part(moved), part(root)) for part in (space.real, space.imag)
+    return space.from_parts(
+        *(space.where(part(inside) != 0, part(moved), part(root)) for part in (space.real, space.imag))
     )
-    return real + 1j * imag
 
 
 def _become(x: Traced, new: Any) -> None:

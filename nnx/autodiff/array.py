@@ -6,8 +6,8 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
+from nnx.autodiff.explain import leaves_the_trace
 from nnx.backend import register_traced
-from nnx.errors import DerivativeError
 
 
 class Traced:
@@ -143,6 +143,12 @@ class Traced:
     def __rmod__(self, other: Any) -> Any:
         return self.space.op_mod(other, self)
 
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
     def __floordiv__(self, other: Any) -> Any:
         return self.space.op_floordiv(self, other)
 
@@ -150,36 +156,10 @@ class Traced:
         return self.space.op_floordiv(other, self)
 
     def __matmul__(self, other: Any) -> Any:
-        return self.space.op_matmul(self, other)
+        return self.space.op_matmul(self, _array_of(other, self))
 
     def __rmatmul__(self, other: Any) -> Any:
-        return self.space.op_matmul(other, self)
-
-    # -- arithmetic in place: the content is replaced ----------------------------------------------
-
-    def __iadd__(self, other: Any) -> Any:
-        return self.space.update(self, self + other)
-
-    def __isub__(self, other: Any) -> Any:
-        return self.space.update(self, self - other)
-
-    def __imul__(self, other: Any) -> Any:
-        return self.space.update(self, self * other)
-
-    def __itruediv__(self, other: Any) -> Any:
-        return self.space.update(self, self / other)
-
-    def __ipow__(self, other: Any) -> Any:
-        return self.space.update(self, self**other)
-
-    def __imod__(self, other: Any) -> Any:
-        return self.space.update(self, self % other)
-
-    def __ifloordiv__(self, other: Any) -> Any:
-        return self.space.update(self, self // other)
-
-    def __imatmul__(self, other: Any) -> Any:
-        return self.space.update(self, self @ other)
+        return self.space.op_matmul(_array_of(other, self), self)
 
     # -- comparisons and bits are constants: plain arrays ------------------------------------------
 
@@ -214,6 +194,22 @@ class Traced:
     def __setitem__(self, key: Any, value: Any) -> None:
         self.space.assign(self, key, value)
 
+    # -- Python's own functions -------------------------------------------------------------------
+
+    def __round__(self, digits: int | None = None) -> Any:
+        if self.ndim:
+            raise TypeError(f"round(x) takes a number, got an array of shape {self.shape}; use xp.round(x).")
+        return round(float(raw(self)), digits)  # a constant, as xp.round(x) is
+
+    def __format__(self, spec: str) -> str:
+        return format(raw(self), spec) if spec else str(self)
+
+    def __copy__(self) -> Any:
+        return self.space.asarray(self, copy=True)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.__copy__()
+
     # -- what would silently cut the gradient -----------------------------------------------------
 
     def __float__(self) -> float:
@@ -231,8 +227,12 @@ class Traced:
     def __bool__(self) -> bool:
         return bool(_constant(self, "bool(x), `if x`"))
 
+    def __reduce__(self) -> Any:
+        return _constant(self, "pickle").__reduce__()
+
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        x = _constant(self, "np.asarray(x), np.array([x]), plain.dot(x), or a call that nnx cannot intercept")
+        what = "np.asarray(x), np.array([x]), plain.dot(x), or a call that nnx cannot intercept"
+        x = _constant(self, what, shared=not copy)
         return x.__array__(dtype) if copy is None else x.__array__(dtype, copy=copy)
 
     def __dlpack__(
@@ -240,7 +240,8 @@ class Traced:
     ) -> Any:
         options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
         given = {name: option for name, option in options.items() if option is not None}
-        return _constant(self, "from_dlpack(x) of another library").__dlpack__(**given)
+        x = _constant(self, "from_dlpack(x) of another library", shared=not copy)
+        return x.__dlpack__(**given)
 
     def __dlpack_device__(self) -> Any:
         return raw(self).__dlpack_device__()
@@ -252,6 +253,22 @@ class Traced:
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return self.space.numpy_function(func, args, kwargs)
+
+
+def _in_place(name: str) -> None:
+    """Gives traced arrays the arithmetic operator ``name`` in place: the content is replaced."""
+    operation = getattr(operator, name)
+
+    def in_place(self: Traced, other: Any) -> Any:
+        return self.space.update(self, operation(self, other))
+
+    in_place.__name__ = f"__i{name}__"
+    in_place.__qualname__ = f"Traced.{in_place.__name__}"
+    setattr(Traced, in_place.__name__, in_place)
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "mod", "floordiv", "matmul"):
+    _in_place(_name)
 
 
 def _bitwise(name: str) -> None:
@@ -277,22 +294,37 @@ for _name in ("and", "or", "xor", "lshift", "rshift"):
     _bitwise(_name)
 
 
+def _settable(name: str) -> None:
+    """Gives traced arrays NumPy's attribute ``name``, to which one can assign: ``z.real *= 2``."""
+
+    def read(self: Traced) -> Any:
+        return self.space.numpy_method(self, name)
+
+    def write(self: Traced, value: Any) -> None:
+        self.space.numpy_set(self, name, value)
+
+    setattr(Traced, name, property(read, write))
+
+
+for _name in ("real", "imag", "flat"):
+    _settable(_name)
+
+
 def _array_of(other: Any, like: Traced) -> Any:
-    """A list, which NumPy takes as an operand, as an array: the rule of a power looks at its numbers."""
-    return like.space.asarray(other, device=like.device) if type(other) is list else other
+    """A list or tuple, which NumPy takes as an operand, as an array: some rules look at its numbers."""
+    return like.space.asarray(other, device=like.device) if type(other) in (list, tuple) else other
 
 
-def _constant(x: Traced, what: str) -> Any:
-    """The plain array below an array that depends on nothing; an error for any other."""
+def _constant(x: Traced, what: str, shared: bool = False) -> Any:
+    """The plain array below an array that depends on nothing; an error for any other.
+
+    If it is ``shared``, whoever gets it keeps looking into the memory of ``x``.
+    """
     if not is_traced(x):
+        if shared:
+            x.space.hand_out(x)
         return x.value
-    raise DerivativeError(
-        f"{what}: the value of an array that is being differentiated would leave the trace, and its "
-        "gradient would silently be lost. Compute with the array itself (comparisons give plain arrays, "
-        "xp.where chooses; np.stack, np.concatenate and np.column_stack join; plain @ x multiplies). A plain "
-        "array cannot take it in (plain[i] = x): make that one with np.zeros_like(x) or np.zeros(n, like=x). "
-        "Or use nnx.stop_gradient(x) if the value shall count as a constant."
-    )
+    raise leaves_the_trace(what)
 
 
 def is_traced(x: Any) -> bool:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.explain import annotate
 from nnx.autodiff.families import is_complex
 from nnx.autodiff.space import space_of
-from nnx.autodiff.trace import CONSTANT
+from nnx.autodiff.trace import CONSTANT, release
 from nnx.autodiff.tree import flatten
 from nnx.backend import adapter_of, get_backend
 from nnx.errors import DerivativeError
@@ -26,7 +27,7 @@ def floating(x: Any, who: str) -> Any:
         x = x.snapshot()
     base = space_of(x).base
     if base.isdtype(x.dtype, "real floating"):
-        return x
+        return base.adapter.copied_if_small(x)  # the way back may need it, whatever the caller does to his
     if holds_complex(x):
         raise DerivativeError(
             f"{who} needs arrays of a real floating-point type, got {x.dtype}: most functions of complex "
@@ -35,8 +36,8 @@ def floating(x: Any, who: str) -> Any:
         )
     raise DerivativeError(
         f"{who} needs arrays of a real floating-point type, got {x.dtype}: a derivative with respect to "
-        "integers is not defined. Convert with xp.astype(x, xp.float64), or choose other arguments with "
-        "argnums."
+        "integers is not defined. Convert with xp.astype(x, xp.float64), or leave this argument out: by "
+        "argnums where there is one, else by a function of the others, lambda x: f(x, n)."
     )
 
 
@@ -51,6 +52,11 @@ def settled(x: Any) -> Any:
 
 def like(g: Any, x: Any) -> Any:
     """``g`` as an array of x's library, data type and device (numbers may stand for 0-d arrays)."""
+    if holds_complex(g) and not holds_complex(x):
+        raise DerivativeError(
+            f"The cotangent (vjp) or tangent (jvp) of a real array of {x.dtype} was given as complex "
+            "numbers, of which the imaginary part would be lost: give real ones, xp.real(g)."
+        )
     if not hasattr(g, "dtype"):
         g = space_of(x).base.asarray(g, dtype=x.dtype, device=space_of(x).device_of(x))
     return g
@@ -70,35 +76,38 @@ def holds_complex(x: Any) -> bool:
 
 def traced_call(f: Callable[..., Any], inputs: Sequence[Any], kwargs: Any, trace: Any) -> Any:
     """``f`` on traced inputs; afterwards the trace is closed."""
+    leaves = [leaf.value for leaf in flatten(inputs)[0] if type(leaf) is Traced and leaf.tracer is trace]
+    locks = _locked(leaves)
     try:
         out = f(*inputs, **kwargs)
         for leaf in flatten(out)[0]:
             settled(leaf)  # a view whose array was written to is made again, while that can be recorded
         return out
     except (TypeError, ValueError) as error:
-        if "read-only" in str(error):
-            error.add_note(
-                "  A plain array that a computation being differentiated needs, or that a function with a "
-                "rule of its own was given, is kept from being written to, for that would change the "
-                "gradient. Write into a copy of it."
-            )
+        annotate(error, Traced)
         if isinstance(error.__cause__, DerivativeError):  # NumPy covers it: `plain[0] = traced`
             raise error.__cause__ from error
         raise
     finally:
-        trace.close()
+        try:
+            trace.close()
+        finally:
+            release(locks)
+
+
+def _locked(arrays: Iterable[Any]) -> list[Callable[[], bool]]:
+    found = [adapter_of(x).lock(x) for x in arrays if hasattr(x, "dtype") and type(x) is not Traced]
+    return [lock for lock in found if lock is not None]
 
 
 @contextmanager
 def unwritable(arrays: Iterable[Any]) -> Iterator[None]:
     """While foreign code runs on the plain ``arrays``: what it wrote into them would reach the tape."""
-    locked = [(adapter_of(x), x) for x in arrays if hasattr(x, "dtype") and type(x) is not Traced]
-    locked = [(adapter, x) for adapter, x in locked if adapter.lock(x)]
+    locks = _locked(arrays)
     try:
         yield
     finally:
-        for adapter, x in locked:
-            adapter.unlock(x)
+        release(locks)
 
 
 def split_aux(out: Any, has_aux: bool, trace: Any) -> tuple[Any, Any]:
@@ -115,18 +124,28 @@ def split_aux(out: Any, has_aux: bool, trace: Any) -> tuple[Any, Any]:
     return out[0], build(lowered)
 
 
-def check_number(value: Any) -> None:
-    """Raises an error if ``value`` is not one real number."""
+def check_number(value: Any, who: str) -> None:
+    """Raises an error, in the name of the transform ``who``, if ``value`` is not one real number."""
     if getattr(value, "shape", ()) != () or not (hasattr(value, "dtype") or isinstance(value, float | int)):
         raise DerivativeError(
-            f"grad needs a function that returns one number, got {_describe(value)}. Sum or average it "
+            f"{who} needs a function that returns one number, got {_describe(value)}. Sum or average it "
             "first, or use nnx.jacobian or nnx.vjp."
         )
     if holds_complex(value):
         raise DerivativeError(
-            "grad needs a function that returns a real number, got a complex one. Return xp.real(z), "
+            f"{who} needs a function that returns a real number, got a complex one. Return xp.real(z), "
             "xp.imag(z) or xp.abs(z), or differentiate real and imaginary part on their own."
         )
+
+
+def one_array(who: str, y: Any) -> Any:
+    """``y``, which ``who`` returned, if it is an array or a number; an error else."""
+    if hasattr(y, "dtype") or isinstance(y, int | float | complex):
+        return y
+    raise DerivativeError(
+        f"{who} must return one array, got {type(y).__name__}. Join its results in one (xp.stack, "
+        "xp.concat), or write a function for each."
+    )
 
 
 def arrived(found: Sequence[Any], leaves: Sequence[Any], seeds: Sequence[Any] = ()) -> list[Any]:

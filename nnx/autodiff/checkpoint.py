@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from types import CellType, FunctionType
 from typing import Any
 
+from nnx.autodiff.aliasing import link
 from nnx.autodiff.array import Traced
 from nnx.autodiff.boundary import unwritable
 from nnx.autodiff.families import Rule
@@ -19,10 +21,12 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """``f``, of which reverse mode keeps the arguments only and computes the rest again when it comes back.
 
     Memory for time: of a chain of n steps in √n checkpointed pieces, about 2√n steps are kept instead of n,
-    for one more forward pass. ``f`` takes and returns arrays or nested containers of them; what it is to be
-    differentiated by must be among its arguments, not in its closure
-    (:class:`nnx.errors.DerivativeError`). Source: A. Griewank, A. Walther, *Evaluating Derivatives*,
-    SIAM 2008, chapter 12.
+    for one more forward pass. ``f`` takes and returns arrays or nested containers of them. The variables of
+    its closure count as arguments, with the values that they have when it is called: gradients flow through
+    them. What it is to be differentiated by must not come to it in another way (in a global, an object, a
+    container of its closure), and it must not assign arrays to variables of its closure:
+    :class:`nnx.errors.DerivativeError`. Source: A. Griewank, A. Walther, *Evaluating Derivatives*, SIAM 2008,
+    chapter 12.
 
     >>> square = nnx.checkpoint(lambda x: x * x)
     >>> float(nnx.grad(lambda x: square(square(x)))(2.0))
@@ -32,8 +36,10 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
         leaves, build = flatten((args, kwargs))
-        places = [i for i, leaf in enumerate(leaves) if type(leaf) is Traced]
-        if not places:
+        given = len(leaves)
+        leaves += [cell.cell_contents for cell in _variables(f)]
+        places = [i for i, leaf in enumerate(leaves) if hasattr(type(leaf), "__dlpack__")]
+        if not any(type(leaf) is Traced for leaf in leaves):
             return f(*args, **kwargs)
         rebuilt: list[Any] = []
 
@@ -41,16 +47,60 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             full = list(leaves)
             for i, x in zip(places, arrays, strict=True):
                 full[i] = x
-            a, k = build(full)
+            a, k = build(full[:given])
             with unwritable(arrays):
-                outs, build_out = flatten(f(*a, **k))
+                outs, build_out = flatten(_called(f, full[given:], a, k))
             rebuilt[:] = [build_out]
             return tuple(outs)
 
-        outs = bind(_Recomputed(flat), flat, None)(*[leaves[i] for i in places])
+        bound = bind(_Recomputed(flat), flat, None)
+        arrays = [leaves[i] for i in places]
+        outs = bound(*arrays)
+        _look_into(outs, arrays, bound)
         return rebuilt[0](list(outs))
 
     return call
+
+
+def _variables(f: Any) -> list[CellType]:
+    """The variables of the closure of ``f`` that have values."""
+    cells = (f.__closure__ or ()) if type(f) is FunctionType else ()
+    return [cell for cell in cells if cell != CellType()]
+
+
+def _called(f: Any, contents: list[Any], args: Any, kwargs: Any) -> Any:
+    """``f(*args, **kwargs)`` with other values of the variables of its closure."""
+    if not contents:
+        return f(*args, **kwargs)
+    own = _variables(f)
+    new = {id(cell): CellType(content) for cell, content in zip(own, contents, strict=True)}
+    closure = tuple(new.get(id(cell), cell) for cell in f.__closure__)
+    g = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, closure)
+    g.__kwdefaults__ = f.__kwdefaults__
+    out = g(*args, **kwargs)
+    for cell, before in zip(own, contents, strict=True):
+        after = new[id(cell)].cell_contents
+        if after is not before:
+            if hasattr(after, "dtype"):
+                raise DerivativeError(
+                    f"The checkpointed function {f.__name__} assigns an array to a nonlocal variable, where "
+                    "its gradient would be lost: let it return the array."
+                )
+            cell.cell_contents = after  # a counter, say
+    return out
+
+
+def _look_into(outs: Any, arrays: list[Any], bound: Callable[..., Any]) -> None:
+    """Results that share an argument's memory show what is written into it, and the other way round."""
+    now = [x.snapshot() if type(x) is Traced else x for x in arrays]
+
+    def made(i: int, k: int) -> Callable[[Any], Any]:
+        return lambda root: bound(*now[:i], root, *now[i + 1 :])[k]
+
+    for k, y in enumerate(outs):
+        for i, x in enumerate(arrays):
+            if type(y) is Traced and type(x) is Traced and y.link is None:
+                link(y, x, made(i, k))
 
 
 class _Recomputed(Rule):
@@ -87,13 +137,14 @@ class _Recomputed(Rule):
 
 
 def _need_arguments(answers: Any, values: Any) -> None:
-    """Of what the function depends on, nothing must come by its closure: it would be lost."""
+    """Of what the function depends on, nothing must come in another way: it would be lost."""
 
     def level(arrays: Any) -> int:
         return max((x.tracer.level for x in arrays if type(x) is Traced), default=-1)
 
     if level(answers) > level(values):
         raise DerivativeError(
-            "A checkpointed function uses an array of its closure that is being differentiated: hand it over "
-            "as an argument, for the gradient flows through arguments only."
+            "A checkpointed function uses an array that is being differentiated and comes to it neither as "
+            "an argument nor as a variable of its closure, but in a global, an object, a container or a "
+            "function that it calls: hand it over as an argument, for its gradient would be lost."
         )

@@ -7,13 +7,16 @@ from functools import wraps
 from typing import Any
 
 from nnx.autodiff.array import Traced, is_traced, raw
+from nnx.autodiff.boundary import one_array
 from nnx.autodiff.fused import fused
-from nnx.autodiff.transforms import grad, jacobian, vjp
+from nnx.autodiff.modes import gradient_of, jacobian_of, pull_back
 from nnx.autodiff.tree import flatten
 from nnx.errors import DerivativeError, ShapeError
 
 
 def implicit(
+    bare: None = None,
+    /,
     *,
     root: Callable[..., Any] | None = None,
     fixed_point: Callable[..., Any] | None = None,
@@ -32,8 +35,10 @@ def implicit(
     returns the y with ``multiply(y)`` = b for the linear map ``multiply`` (conjugate gradients, GMRES, …).
     The derivative is as exact as the solution is.
 
-    Raises :class:`nnx.errors.DerivativeError` if not exactly one condition is given, and
-    :class:`nnx.errors.ShapeError` if it has not as many numbers as x.
+    The arguments are given by position, arrays or nested containers; the solution is one array.
+
+    Raises :class:`nnx.errors.DerivativeError` if not exactly one condition is given, or the solution is not
+    one array, and :class:`nnx.errors.ShapeError` if the condition has not its shape.
 
     Source: A. Griewank, A. Walther, *Evaluating Derivatives*, SIAM 2008, chapter 15; S. Bai et al.,
     "Deep equilibrium models", NeurIPS 2019.
@@ -47,6 +52,11 @@ def implicit(
     >>> round(float(nnx.grad(square_root)(4.0)), 6), round(float(nnx.grad(nnx.grad(square_root))(4.0)), 6)
     (0.25, -0.03125)
     """
+    if bare is not None:
+        raise DerivativeError(
+            "nnx.implicit was used without a condition: write @nnx.implicit(root=...), or fixed_point=, or "
+            "minimum=."
+        )
     conditions = [c for c in (root, fixed_point, minimum) if c is not None]
     if len(conditions) != 1:
         raise DerivativeError("nnx.implicit takes exactly one of root=, fixed_point= and minimum=.")
@@ -55,11 +65,18 @@ def implicit(
     elif fixed_point is not None:
         condition = lambda x, *args: fixed_point(x, *args) - x  # noqa: E731
     else:
-        condition = grad(minimum)  # type: ignore[arg-type]
+        condition = gradient_of("implicit with minimum=", minimum)  # type: ignore[arg-type]
 
     def wrap(solver: Callable[..., Any]) -> Callable[..., Any]:
+        name = getattr(solver, "__name__", "the solver")
+
         @wraps(solver)
-        def solution(*args: Any) -> Any:
+        def solution(*args: Any, **options: Any) -> Any:
+            if options:
+                raise DerivativeError(
+                    f"{name}, which nnx.implicit differentiates, takes its arguments by position, as its "
+                    f"condition does after x: got {', '.join(options)} by name."
+                )
             leaves, build = flatten(args)
             places = [i for i, leaf in enumerate(leaves) if type(leaf) is Traced]
 
@@ -71,11 +88,11 @@ def implicit(
 
             def reverse(xp: Any, g: Any, needs: Any, x: Any, *arrays: Any) -> Any:
                 u = _adjoint(xp, lambda z: condition(z, *full(arrays)), x, g, solve)
-                return vjp(lambda *a: condition(x, *full(a)), *arrays)[1](-u)
+                return pull_back("implicit", lambda *a: condition(x, *full(a)), arrays)[1](-u)
 
             @fused(reverse=reverse)
             def solved(*arrays: Any) -> Any:
-                return solver(*full(arrays))
+                return one_array(f"{name}, which nnx.implicit differentiates,", solver(*full(arrays)))
 
             x = solved(*[leaves[i] for i in places])
             residual = condition(raw(x), *build([raw(leaf) for leaf in leaves]))
@@ -93,16 +110,16 @@ def implicit(
 
 def _adjoint(xp: Any, residual: Callable[..., Any], x: Any, g: Any, solve: Any) -> Any:
     """The u with (∂g/∂x)ᵀu = ḡ, in the shape of x."""
-    value, pullback = vjp(residual, x)
-    if tuple(raw(value).shape) != tuple(x.shape):
+    value, pullback = pull_back("implicit", residual, (x,))
+    if not hasattr(value, "shape") or tuple(value.shape) != tuple(x.shape):
         raise ShapeError(
             f"The condition of nnx.implicit must have the shape of the solution, {tuple(x.shape)}, got "
-            f"{tuple(raw(value).shape)}."
+            f"{tuple(value.shape) if hasattr(value, 'shape') else type(value).__name__}."
         )
     if solve is not None:
         return xp.reshape(solve(lambda u: pullback(u)[0], g), x.shape)
     n = xp.element_count(x.shape)
     if n == 1:
         return g / xp.reshape(pullback(xp.ones_like(x))[0], x.shape)
-    matrix = xp.reshape(jacobian(residual)(x), (n, n))
+    matrix = xp.reshape(jacobian_of("implicit", residual)(x), (n, n))
     return xp.reshape(xp.linalg.solve(xp.matrix_transpose(matrix), xp.reshape(g, (n, 1))), x.shape)

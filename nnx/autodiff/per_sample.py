@@ -5,38 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nnx.autodiff.boundary import floating, holds_complex
+from nnx.autodiff.modes import gradient_of, jacobian_of, pull_back
 from nnx.autodiff.space import space_of
-from nnx.autodiff.transforms import grad, jacobian, vjp
 from nnx.autodiff.tree import flatten
-from nnx.errors import ShapeError
+from nnx.errors import DerivativeError, ShapeError
 
 
 def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable[..., Any]:
     """A function of ``(w, *data)`` that returns each sample's gradient by ``w``: shape (n, *w.shape).
 
-    ``data`` are arrays of n samples along their first axis; ``w`` is an array or a nested container. Either
+        G[i] = ∂f(w, data[i]) / ∂w
+
+    ``data`` are arrays of n samples along their first axis, ``w`` is an array; both may be nested containers
+    of them, and the result has the structure of ``w``. Either
 
     - ``f(w, *sample)`` is the loss of one sample, a number: it is differentiated n times; or
     - with ``stacked=True``, ``f(w, *data)`` gives the n losses of all samples, and takes in place of each
       parameter the n copies of it, (n, *shape), the i-th of which belongs to sample i
       (``(x[:, None, :] @ w)[:, 0, :]`` instead of ``x @ w``). One pass forward and one back then give all n
-      gradients: tens of times faster for small networks.
+      gradients: tens of times faster for small networks. A loss that mixes samples gives wrong gradients.
 
-    Raises :class:`nnx.errors.ShapeError` if the data are not equally many or the losses not n numbers.
+    Raises :class:`nnx.errors.ShapeError` if the data are not equally many, or the losses not n numbers, and
+    :class:`nnx.errors.DerivativeError` as :func:`nnx.grad` does.
 
     >>> x, y = np.asarray([[1.0, 2.0], [3.0, 4.0]]), np.asarray([1.0, 0.0])
     >>> nnx.per_sample_grad(lambda w, x, y: (np.sum(w * x) - y) ** 2)(np.asarray([1.0, 0.0]), x, y)
     array([[ 0.,  0.],
            [18., 24.]])
+    >>> nnx.per_sample_grad(lambda w, x, y: (np.sum(w * x, axis=1) - y) ** 2, stacked=True)(
+    ...     np.asarray([1.0, 0.0]), x, y
+    ... )
+    array([[ 0.,  0.],
+           [18., 24.]])
+
+    Why n gradients cost little more than their sum: I. Goodfellow, "Efficient per-example gradient
+    computations", arXiv:1510.01799 (2015).
     """
     if not stacked:
-        return lambda w, *data: _one_by_one(grad(f), w, data)
+        one = gradient_of("per_sample_grad", f)
+        return lambda w, *data: _one_by_one("per_sample_grad", one, w, data)
 
     def gradients(w: Any, *data: Any) -> Any:
-        values, pullback = _of_copies(f, w, data)
-        if tuple(values.shape) != (_count(data),):
+        n, values, pullback = _of_copies("per_sample_grad", f, w, data)
+        if tuple(values.shape) != (n,):
             raise ShapeError(
-                f"per_sample_grad needs one loss for each of the {_count(data)} samples, got shape "
+                f"per_sample_grad needs one loss for each of the {n} samples, got shape "
                 f"{tuple(values.shape)}."
             )
         return pullback(space_of(values).base.ones_like(values))
@@ -45,21 +59,31 @@ def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable
 
 
 def per_sample_jacobian(f: Callable[..., Any], *, stacked: bool = False) -> Callable[..., Any]:
-    """As :func:`per_sample_grad` for a function with m outputs per sample: arrays of shape (n, m, *w.shape).
+    """A function of ``(w, *data)`` that returns each sample's Jacobian by ``w``: shape (n, m, *w.shape).
 
-    With ``stacked=True``, ``f`` returns all outputs, (n, m); one pass forward and m passes back are made.
+        J[i, k] = ∂fₖ(w, data[i]) / ∂w
+
+    ``f(w, *sample)`` gives the m outputs of one sample, and is differentiated n times. With ``stacked=True``
+    it gives all outputs, (n, m), and takes n copies of each parameter as in :func:`per_sample_grad`: one pass
+    forward and m passes back are made. ``w`` may be a nested container, whose structure the result has.
+
+    Raises :class:`nnx.errors.ShapeError` if the data are not equally many, or the stacked outputs not (n, m),
+    and :class:`nnx.errors.DerivativeError` as :func:`nnx.jacobian` does.
 
     >>> x = np.asarray([1.0, 2.0])
     >>> nnx.per_sample_jacobian(lambda w, x: np.stack([w * x, w**2]))(np.asarray(3.0), x)
     array([[1., 6.],
            [2., 6.]])
+
+    What it is for: M. T. Hagan, M. B. Menhaj, "Training feedforward networks with the Marquardt algorithm",
+    IEEE Transactions on Neural Networks 5 (1994) 989–993.
     """
     if not stacked:
-        return lambda w, *data: _one_by_one(jacobian(f), w, data)
+        one = jacobian_of("per_sample_jacobian", f)
+        return lambda w, *data: _one_by_one("per_sample_jacobian", one, w, data)
 
     def jacobians(w: Any, *data: Any) -> Any:
-        values, pullback = _of_copies(f, w, data)
-        n = _count(data)
+        n, values, pullback = _of_copies("per_sample_jacobian", f, w, data)
         if values.ndim != 2 or values.shape[0] != n:
             raise ShapeError(
                 f"per_sample_jacobian needs outputs of shape ({n}, m), got {tuple(values.shape)}."
@@ -73,17 +97,25 @@ def per_sample_jacobian(f: Callable[..., Any], *, stacked: bool = False) -> Call
     return jacobians
 
 
-def _of_copies(f: Callable[..., Any], w: Any, data: Any) -> tuple[Any, Callable[..., Any]]:
-    """The value for n copies of ``w``, and the pullback to the copies."""
-    n = _count(data)
+def _of_copies(who: str, f: Callable[..., Any], w: Any, data: Any) -> tuple[int, Any, Callable[..., Any]]:
+    """The number n of samples, the value for n copies of ``w``, and the pullback to the copies."""
+    n = _count(who, data)
     leaves, build = flatten(w)
+    leaves = [floating(x, who) for x in leaves]
     copies = [space_of(x).broadcast_to(x, (n, *x.shape)) for x in leaves]
-    values, pullback = vjp(lambda *own: f(build(list(own)), *data), *copies)
-    return values, lambda g: build(list(pullback(g)))
+    values, pullback = pull_back(who, lambda *own: f(build(list(own)), *data), copies)
+    if not hasattr(values, "dtype") or holds_complex(values):
+        kind = "complex numbers" if hasattr(values, "dtype") else type(values).__name__
+        raise DerivativeError(
+            f"{who} with stacked=True needs a function that returns one array of real numbers, got {kind}."
+        )
+    return n, values, lambda g: build(list(pullback(g)))
 
 
-def _one_by_one(derivative: Callable[..., Any], w: Any, data: Any) -> Any:
-    return _stacked([derivative(w, *(x[i, ...] for x in data)) for i in range(_count(data))], 0)
+def _one_by_one(who: str, derivative: Callable[..., Any], w: Any, data: Any) -> Any:
+    leaves, build = flatten(data)
+    n = _count(who, data)
+    return _stacked([derivative(w, *build([x[i, ...] for x in leaves])) for i in range(n)], 0)
 
 
 def _stacked(trees: list[Any], axis: int) -> Any:
@@ -92,11 +124,19 @@ def _stacked(trees: list[Any], axis: int) -> Any:
     return build([space_of(column[0]).stack(list(column), axis=axis) for column in columns])
 
 
-def _count(data: Any) -> int:
-    counts = {int(x.shape[0]) for x in data}
+def _count(who: str, data: Any) -> int:
+    leaves, _ = flatten(data)
+    for x in leaves:
+        if not getattr(x, "shape", ()):
+            kind = "an array without dimensions" if hasattr(x, "shape") else f"a {type(x).__name__}"
+            raise ShapeError(
+                f"{who}: the data after w must be arrays whose first axis counts the samples, got {kind}. "
+                "What all samples share belongs in the closure of the function."
+            )
+    counts = {int(x.shape[0]) for x in leaves}
     if len(counts) != 1 or 0 in counts:
         raise ShapeError(
-            "The data must be arrays of equally many samples (at least one), got shapes "
-            f"{', '.join(str(tuple(x.shape)) for x in data) or 'none'}."
+            f"{who}: the data must be arrays of equally many samples (at least one), got shapes "
+            f"{', '.join(str(tuple(x.shape)) for x in leaves) or 'none'}."
         )
     return counts.pop()

@@ -77,6 +77,8 @@ def space_over(adapter: Adapter) -> Any:
     )
     space.laid_out = bind(RULES["laid_out"], adapter.laid_out, space)
     space.put = bind(RULES["put"], base.put, space)
+    space.from_parts = bind(RULES["from_parts"], base.from_parts, space)
+    space.hand_out = aliasing.hand_out
     space.assign = lambda x, key, value: aliasing.assign(x, _plain(key), value)
     space.update = aliasing.update
     for short, name in _OPERATORS.items():
@@ -147,6 +149,12 @@ def raw_namespace(adapter: Adapter) -> Any:
         out[key] = value
         return out
 
+    def from_parts(x: Any, y: Any) -> Any:
+        """The complex numbers x + iy."""
+        z = xp.asarray(xp.astype(x, xp.result_type(x.dtype, xp.complex64)))
+        xp.imag(z)[...] = y  # a view, in every library
+        return z
+
     def last_written(g: Any, key: Any) -> Any:
         """1 where an assignment to ``g[key]`` is not overwritten by a later one to the same place, else 0."""
         if not _has_array(key):
@@ -159,6 +167,7 @@ def raw_namespace(adapter: Adapter) -> Any:
     base.isdtype = cache(xp.isdtype)  # once per data type: it is asked in every transform
     base.converted = lambda x, dtype: xp.astype(x, dtype)
     base.to_device = lambda x, device: adapter.asarray(x, device=adapter.device(device))
+    base.from_parts = from_parts
     base.put, base.last_written, base.shares_memory = put, last_written, adapter.shares_memory
     base.matmul_into = matmul_into
     base.positions, base.scatter_add, base.scatter = positions, scatter_add, scatter
@@ -175,7 +184,7 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
         raise AttributeError(f"The array API of {space.adapter.name} has no {name!r}.")
     if name in RULES:
         bound = bind(RULES[name], function, space)
-        return aliasing.viewing(bound) if name in VIEWS else bound
+        return aliasing.viewing(bound, read_only=name == "broadcast_to") if name in VIEWS else bound
     if name in CREATION:
         return _creating(name, function, space)
     if name in CONSTANTS or name in INSPECTION:
@@ -268,7 +277,10 @@ def _composed(name: str, function: Any, space: Any) -> Callable[..., Any]:
             return composition(space, *args, **kwargs)
         if creates or any(map(_holds_trace, given)):
             answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
-            return lifted(answer, space)
+            new = lifted(answer, space)
+            if args and type(answer) is type(args[0]) and space.shares_memory(answer, args[0]):
+                aliasing.hand_out(new)  # xp.asarray(plain): the caller's array is never written to
+            return new
         return function(*args, **kwargs)
 
     call.__name__ = name.rpartition(".")[2]

@@ -51,14 +51,14 @@ class Tape:
     def __init__(self, locks: bool = False) -> None:
         self.level = next(_levels)
         self.open = True
-        #: Constants that the way back needs, kept from being written to meanwhile; None if none are.
-        self.locked: list[tuple[Any, Any]] | None = [] if locks else None
+        #: What releases the constants that the way back needs, which nobody may write into meanwhile; None if
+        #: they are not locked.
+        self.locked: list[Callable[[], bool]] | None = [] if locks else None
 
     def close(self) -> None:
         """From here on nothing can be recorded, and constants can be written to again."""
         self.open = False
-        for unlock, x in self.locked or ():
-            unlock(x)
+        release(self.locked or ())
 
     def leaf(self, value: Any, space: Any, place: Any = None) -> Traced:
         """``value`` as an array with respect to which derivatives are taken.
@@ -88,8 +88,8 @@ class Tape:
         for i, x in enumerate(values):
             if i not in argnums and hasattr(x, "dtype"):
                 values[i] = y = adapter.copied_if_small(x)
-                if y is x and adapter.lock(x):
-                    self.locked.append((adapter.unlock, x))  # type: ignore[union-attr]
+                if y is x and (lock := adapter.lock(x)):
+                    self.locked.append(lock)  # type: ignore[union-attr]
 
     def record_several(
         self,
@@ -110,6 +110,16 @@ class Tape:
         whole = Node(marks, rule.pull(argnums, answers, values, kwargs), space, nested)
         return rule.result(
             Traced(a, self, Node((whole,), _part(k), space, nested), space) for k, a in enumerate(answers)
+        )
+
+
+def release(locks: Sequence[Callable[[], bool]]) -> None:
+    """Ends what :meth:`nnx.backend.Adapter.lock` began; an error if an array was written into meanwhile."""
+    unchanged = [unlock() for unlock in locks]  # all of them, whatever the first says
+    if not all(unchanged):
+        raise DerivativeError(
+            "A plain array was written into that a computation being differentiated needs, or that a "
+            "function with a rule of its own was given: its gradient would be wrong. Write into a copy of it."
         )
 
 

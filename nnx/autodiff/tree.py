@@ -7,6 +7,8 @@ from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
+from nnx.errors import ShapeError
+
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """The leaves of ``tree`` in order, and the function that builds such a tree from other leaves.
@@ -20,6 +22,50 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     leaves: list[Any] = []
     _collect(tree, leaves)
     return leaves, lambda new: _build(tree, iter(new))
+
+
+def aligned(tree: Any, like: Any, what: str) -> list[Any]:
+    """The leaves of ``tree`` in the order of those of ``like``: entries of dicts are found by their keys.
+
+    A leaf of ``like`` may meet a list of numbers. Raises :class:`nnx.errors.ShapeError`, which calls the tree
+    ``what``, where the structures differ.
+    """
+    if _opener(type(like)) is None:
+        if tree is None or isinstance(tree, dict | str):
+            raise ShapeError(f"{what} has {_kind(tree)} where an array belongs.")
+        return [tree]
+    leaves: list[Any] = []
+    _align(tree, like, what, leaves)
+    return leaves
+
+
+def _align(tree: Any, like: Any, what: str, leaves: list[Any]) -> None:
+    if _opener(type(like)) is None:
+        leaves += aligned(tree, like, what)
+        return
+    if isinstance(like, dict):
+        if not isinstance(tree, dict) or tree.keys() != like.keys():
+            raise ShapeError(f"{what} has {_kind(tree)} where {_kind(like)} belongs.")
+        pairs = [(f"{what}[{key!r}]", tree[key], part) for key, part in like.items()]
+    else:
+        sequence = isinstance(like, tuple | list)
+        parts = _opener(type(like))(like)  # type: ignore[misc]
+        same = isinstance(tree, tuple | list) if sequence else type(tree) is type(like)
+        own = _opener(type(tree))(tree) if same else []  # type: ignore[misc]
+        if not same or len(own) != len(parts):
+            raise ShapeError(f"{what} has {_kind(tree)} where {_kind(like)} belongs.")
+        pairs = [(f"{what}[{i}]", a, b) for i, (a, b) in enumerate(zip(own, parts, strict=True))]
+    for place, a, b in pairs:
+        _align(a, b, place, leaves)
+
+
+def _kind(tree: Any) -> str:
+    if tree is None:
+        return "None"
+    name = type(tree).__name__
+    if isinstance(tree, dict):
+        return f"a {name} of {', '.join(map(repr, tree)) or 'nothing'}"
+    return f"a {name} of {len(tree)}" if isinstance(tree, tuple | list) else f"an object of class {name}"
 
 
 def _only(leaves: list[Any]) -> Any:

@@ -66,6 +66,27 @@ class CupyAdapter(Adapter):
             cupy.add.at(out, index, values)
         return out
 
+    def cholesky(self, a: Array) -> Array | None:
+        from cupyx import errstate
+
+        try:
+            with a.device, errstate(linalg="raise"):  # without it, a factorisation that failed goes unnoticed
+                factor = cupy.linalg.cholesky(a)
+        except np.linalg.LinAlgError:
+            return None
+        return factor if self._finite(factor) else None
+
+    def solve_positive(self, a: Array, b: Array) -> Array | None:
+        from cupyx.scipy.linalg import solve_triangular
+
+        factor = self.cholesky(a)
+        if factor is None:
+            return None
+        with a.device:
+            half = solve_triangular(factor, b, lower=True)
+            x = solve_triangular(factor, half, lower=True, trans=1)
+        return x if self._finite(x) else None
+
     def uniform(self, stream: philox.Stream, shape: Sequence[int], dtype: Any, device: Any) -> Array:
         with cupy.cuda.Device(device):
             out = cupy.empty(tuple(shape), dtype=cupy.float64)

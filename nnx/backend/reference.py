@@ -70,12 +70,12 @@ class Adapter:
         """A copy of ``x`` where that costs next to nothing, else ``x`` itself."""
         return x
 
-    def lock(self, x: Any) -> bool:
-        """Keeps ``x`` from being written to, if it is an array that can be; says whether it now is."""
-        return False
+    def lock(self, x: Any) -> Callable[[], bool] | None:
+        """Keeps ``x`` from being written to, or watches it; None if it is no array that can be.
 
-    def unlock(self, x: Array) -> None:
-        """Undoes :meth:`lock`."""
+        The function that is returned ends this; it says whether ``x`` is still as it was.
+        """
+        return None
 
     def unstretched(self, x: Array) -> Array:
         """``x``, or a copy if several of its elements lie at one place in memory, as after broadcasting."""
@@ -119,6 +119,30 @@ class Adapter:
         hot = xp.astype(rows[:, None] == index[None, :], values.dtype, copy=False)
         flat = xp.reshape(values, (values.shape[0], math.prod(values.shape[1:])))
         return xp.reshape(hot @ flat, (n, *values.shape[1:]))
+
+    def cholesky(self, a: Array) -> Array | None:
+        """The lower triangular L with a = L·Lᵀ; None where ``a`` is not numerically positive definite.
+
+        ``a`` is (n, n) and symmetric; a NaN or an infinity in it gives None as well. Waits for the device.
+        """
+        try:
+            factor = self.xp.linalg.cholesky(a)
+        except (ValueError, RuntimeError):  # the standard names no error; every library's is one of these
+            return None
+        return factor if self._finite(factor) else None
+
+    def solve_positive(self, a: Array, b: Array) -> Array | None:
+        """The solution x of a·x = b for a symmetric positive definite ``a`` (n, n); ``b`` is (n,) or (n, k).
+
+        None where ``a`` is not numerically positive definite or x is not finite. Waits for the device.
+        """
+        if self.cholesky(a) is None:
+            return None
+        x = self.xp.linalg.solve(a, b)  # the standard has no solution with triangles
+        return x if self._finite(x) else None
+
+    def _finite(self, x: Array) -> bool:
+        return bool(self.to_numpy(self.xp.all(self.xp.isfinite(x))))
 
     # -- random numbers: the same on every library ------------------------------------------------
 

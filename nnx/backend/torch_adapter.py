@@ -45,6 +45,12 @@ class TorchAdapter(Adapter):
     def shares_memory(self, y: Array, x: Array) -> bool:
         return y.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
 
+    def lock(self, x: Any) -> Callable[[], bool] | None:
+        if not isinstance(x, torch.Tensor) or x.is_inference():
+            return None
+        version = x._version  # counts the writes into the tensor and all of its views
+        return lambda: x._version == version
+
     def unstretched(self, x: Array) -> Array:
         return x.clone(memory_format=torch.contiguous_format) if 0 in x.stride() else x
 
@@ -70,8 +76,22 @@ class TorchAdapter(Adapter):
         out = torch.zeros((n, *values.shape[1:]), dtype=values.dtype, device=values.device)
         return out.index_add(0, index, values)
 
+    def cholesky(self, a: Array) -> Array | None:
+        factor, failed = torch.linalg.cholesky_ex(a)
+        return factor if _all(failed == 0, torch.isfinite(factor)) else None
+
+    def solve_positive(self, a: Array, b: Array) -> Array | None:
+        factor, failed = torch.linalg.cholesky_ex(a)
+        x = torch.cholesky_solve(b if b.ndim == 2 else b[:, None], factor).reshape(b.shape)
+        return x if _all(failed == 0, torch.isfinite(x)) else None
+
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
         return torch.index_select(x, 0, index)
+
+
+def _all(*conditions: Array) -> bool:
+    """Whether all of them are true throughout: one transfer to the host for all."""
+    return bool(torch.stack([c.all() for c in conditions]).all())
 
 
 def _ndtr(x: Array) -> Array:

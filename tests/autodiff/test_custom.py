@@ -153,11 +153,89 @@ def test_checkpoint_calls_again_and_keeps_nothing_between():
 
 
 def test_checkpoint_refuses_what_it_would_lose():
-    def f(w):
-        return np.sum(nnx.checkpoint(lambda x: x * w)(w * 2.0))
+    def in_a_container(w):
+        parts = [w]
+        return np.sum(nnx.checkpoint(lambda x: x * parts[0])(w * 2.0))
 
-    with pytest.raises(DerivativeError, match="closure"):
-        nnx.grad(f)(POINT)
+    def assigned_outside(w):
+        total = 0.0
+
+        def step(x):
+            nonlocal total
+            total = total + x
+            return x * 2.0
+
+        return np.sum(nnx.checkpoint(step)(w)) + np.sum(total)
+
+    with pytest.raises(DerivativeError, match="container"):
+        nnx.grad(in_a_container)(POINT)
+    with pytest.raises(DerivativeError, match="nonlocal"):
+        nnx.grad(assigned_outside)(POINT)
+
+
+def test_the_closure_of_a_checkpointed_function_counts_as_it_is_when_called():
+    def through(checkpoint):
+        def f(w):
+            y, count, buffer = w * 1.0, 0, np.zeros(3)
+
+            def step(y):
+                nonlocal count
+                count += 1
+                return np.sin(w * y * k) + buffer * y
+
+            for k in (1.0, 2.0, 3.0):
+                buffer[:] = k
+                y = checkpoint(step)(y)
+            assert count == 3
+            return np.sum(y)
+
+        return f
+
+    kept, plain = through(nnx.checkpoint), through(lambda f: f)
+    # the same operations but for the order of sums: rounding only
+    np.testing.assert_allclose(nnx.grad(kept)(POINT), nnx.grad(plain)(POINT), rtol=1e-13)
+    np.testing.assert_allclose(nnx.hessian(kept)(POINT), nnx.hessian(plain)(POINT), rtol=1e-12)
+
+
+def test_a_checkpointed_function_cannot_write_into_its_closure():
+    x = POINT.copy()
+
+    def f(x):
+        buffer, row = np.zeros_like(x), x[1:]
+
+        def into_a_buffer(y):
+            buffer[0] = y[0]
+            return buffer * y
+
+        def into_a_view(y):
+            row[0] = 2.0
+            return y
+
+        for step in (into_a_buffer, into_a_view):
+            with pytest.raises(ValueError, match="read-only"):
+                nnx.checkpoint(step)(x)
+        return np.sum(x)
+
+    nnx.grad(f)(x)
+    np.testing.assert_array_equal(x, POINT)
+
+
+def test_views_that_a_checkpointed_function_returns_stay_views():
+    def through(checkpoint):
+        def f(x):
+            a, scale = x * 1.0, np.ones(3)
+            v, w = checkpoint(lambda a: (a[1:], a * scale))(a)
+            scale[:] = 5.0
+            a[1] = x[0] ** 3
+            v[1] *= x[0]
+            return np.sum(v * v) + np.sum(a * w)
+
+        return f
+
+    kept, plain = through(nnx.checkpoint), through(lambda f: f)
+    assert float(nnx.value_and_grad(kept)(POINT)[0]) == float(plain(POINT.copy()))
+    np.testing.assert_allclose(nnx.hessian(kept)(POINT), nnx.hessian(plain)(POINT), rtol=1e-13)
+    nnx.check_derivatives(kept, POINT)
 
 
 # -- implicit ------------------------------------------------------------------------------------------------

@@ -30,6 +30,9 @@ def _gradients(name, backend, *numbers):
         ("hypot", (3.0, -4.0), [0.6, -0.8]),
         ("maximum", (2.0, 2.0), [0.5, 0.5]),
         ("minimum", (2.0, 2.0), [0.5, 0.5]),
+        ("clip", (0.0, 0.0, 1.0), [1.0, 0.0, 0.0]),
+        ("clip", (1.0, 0.0, 1.0), [1.0, 0.0, 0.0]),
+        ("clip", (2.0, 0.0, 1.0), [0.0, 0.0, 1.0]),
         ("logaddexp", (-INF, -INF), [0.5, 0.5]),
         ("logaddexp", (-INF, 1.0), [0.0, 1.0]),
         ("logaddexp", (INF, 1.0), [1.0, 0.0]),
@@ -43,6 +46,22 @@ def _gradients(name, backend, *numbers):
 )
 def test_elementwise(name, at, expected, backend):
     assert _gradients(name, backend, *at) == expected
+
+
+def test_a_side_that_where_does_not_choose_must_have_a_finite_slope(backend):
+    x = backend.asarray([0.0, 4.0], dtype="float64")
+
+    def guarded_result(x):
+        xp = namespace(x)
+        return xp.sum(xp.where(x > 0.0, xp.sqrt(x), 0.0))
+
+    def guarded_argument(x):
+        xp = namespace(x)
+        return xp.sum(xp.where(x > 0.0, xp.sqrt(xp.where(x > 0.0, x, 1.0)), 0.0))
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.testing.assert_array_equal(to_numpy(nnx.grad(guarded_result)(x)), [np.nan, 0.25])
+    np.testing.assert_array_equal(to_numpy(nnx.grad(guarded_argument)(x)), [0.0, 0.25])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from nnx.backend import Adapter, Stream, device_of, to_numpy
+from nnx.backend import Adapter, Stream, device_of, numpy_adapter, to_numpy
 from nnx.backend.kernels import BLOCK
 
 BOTH_SIDES = (0.0, 1e-300, 1e-8, 0.1, 0.46875, 0.46876, 0.9, 2.0, 3.999, 4.0, 4.001, 5.9, 10.0, 26.0, 1e4)
@@ -20,6 +20,7 @@ def adapter(request, backend):
         return backend.adapter
     reference = Adapter(backend.xp)
     reference.asarray = backend.adapter.asarray  # moving data is each library's own
+    reference.to_numpy = backend.adapter.to_numpy
     return reference
 
 
@@ -71,6 +72,77 @@ class TestScatterAdd:
         index = backend.asarray(np.zeros(0, dtype=np.int64))
         out = adapter.scatter_add(2, index, backend.asarray(np.zeros((0, 3))))
         np.testing.assert_array_equal(to_numpy(out), np.zeros((2, 3)))
+
+
+def _positive(n, condition, dtype="float64"):
+    """A symmetric positive definite matrix with eigenvalues from 1 down to 1/condition."""
+    q = np.linalg.qr(np.random.default_rng(n).standard_normal((n, n)))[0]
+    a = (q * np.geomspace(1.0, 1.0 / condition, n)) @ q.T
+    return (0.5 * (a + a.T)).astype(dtype)
+
+
+#: Symmetric, but not positive definite; the singular one is exactly so, without any rounding.
+NOT_POSITIVE = {
+    "indefinite": np.diag([1.0, -1.0, 2.0]),
+    "negative": -np.eye(3),
+    "zero": np.zeros((3, 3)),
+    "singular": np.ones((3, 3)),
+    "nan": np.full((3, 3), np.nan),
+    "nan at last": np.diag([1.0, 1.0, np.nan]),
+    "infinite": np.eye(3) + np.where(np.eye(3, k=1) + np.eye(3, k=-1), np.inf, 0.0),
+    "indefinite and large": np.diag(np.linspace(1.0, -1e-3, 200)),
+}
+each_bad_matrix = pytest.mark.parametrize("a", NOT_POSITIVE.values(), ids=NOT_POSITIVE)
+
+
+class TestCholesky:
+    @pytest.mark.parametrize("n", [1, 5, 200])
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_is_the_lower_factor(self, adapter, backend, n, dtype):
+        a = _positive(n, 10.0, dtype)
+        factor = adapter.cholesky(backend.asarray(a))
+        assert device_of(factor) == device_of(backend.asarray(a))
+        found = to_numpy(factor)
+        assert found.dtype == a.dtype
+        np.testing.assert_array_equal(found, np.tril(found))
+        # backward stable: the product differs by n units of rounding at most (Higham 2002, theorem 10.3)
+        np.testing.assert_allclose(found @ found.T, a, rtol=0, atol=(n + 1) * np.finfo(dtype).eps)
+
+    @each_bad_matrix
+    def test_there_is_none_without_positive_definiteness(self, adapter, backend, a):
+        assert adapter.cholesky(backend.asarray(a)) is None
+
+
+class TestSolvePositive:
+    @pytest.mark.parametrize("n", [1, 10, 200])  # NumPy's way changes with the size
+    @pytest.mark.parametrize("tail", [(), (3,)])
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_solves_and_leaves_its_arguments_alone(self, adapter, backend, n, tail, dtype):
+        a, expected = _positive(n, 100.0, dtype), np.cos(np.arange(n * math.prod(tail)).reshape(n, *tail))
+        b = (a.astype("float64") @ expected).astype(dtype)
+        there = backend.asarray(a), backend.asarray(b)
+        x = adapter.solve_positive(*there)
+        assert device_of(x) == device_of(there[0])
+        assert (x.shape, x.dtype) == (b.shape, there[1].dtype)
+        # errors grow with the condition, here 100, and with the root of n
+        np.testing.assert_allclose(to_numpy(x), expected, atol=100 * n**0.5 * 4 * np.finfo(dtype).eps)
+        np.testing.assert_array_equal(to_numpy(there[0]), a)
+        np.testing.assert_array_equal(to_numpy(there[1]), b)
+
+    @each_bad_matrix
+    def test_says_so_where_the_matrix_is_not_positive_definite(self, adapter, backend, a):
+        assert adapter.solve_positive(backend.asarray(a), backend.asarray(np.ones(len(a)))) is None
+
+    def test_an_overflow_is_no_solution(self, adapter, backend):
+        a, b = np.diag([1.0, 1e-200]), np.asarray([1.0, 1e200])
+        with np.errstate(over="ignore"):
+            assert adapter.solve_positive(backend.asarray(a), backend.asarray(b)) is None
+
+    def test_numpy_alone_does_it_too(self, monkeypatch):
+        monkeypatch.setattr(numpy_adapter, "_posv", lambda char: None)  # as without SciPy
+        a, b = _positive(200, 100.0), np.ones(200)
+        x = numpy_adapter.load().solve_positive(a, b)
+        np.testing.assert_allclose(a @ x, b, atol=1e-12)
 
 
 class TestMapInplace:

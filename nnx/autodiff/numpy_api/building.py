@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.autodiff.numpy_api.shapes import shape_of
+from nnx.autodiff.numpy_api.shapes import ordered, shape_of
 from nnx.autodiff.numpy_api.table import array, arrays, cast, double, dtype_of, operands, plain, stands_for
 
 
@@ -14,7 +14,7 @@ def _like(name: str) -> None:
              *, device: Any = None) -> Any:  # fmt: skip
         dtype = a.dtype if dtype is None else dtype_of(xp, dtype)
         size = a.shape if shape is None else shape_of(shape)
-        return getattr(xp, name)(size, dtype=dtype, device=xp.device_of(a))
+        return ordered(xp, getattr(xp, name)(size, dtype=dtype, device=xp.device_of(a)), order, a)
 
     stands_for(f"{name}_like")(like)
 
@@ -33,13 +33,14 @@ def full_like(
     fill_value = array(xp, fill_value, a) if type(fill_value) in (list, tuple) else fill_value
     size = a.shape if shape is None else shape_of(shape)
     if not hasattr(fill_value, "shape"):
-        return xp.full(size, fill_value, dtype=dtype, device=xp.device_of(a))
-    return xp.asarray(xp.broadcast_to(cast(xp, fill_value, dtype), tuple(size)), copy=True)
+        return ordered(xp, xp.full(size, fill_value, dtype=dtype, device=xp.device_of(a)), order, a)
+    filled = xp.asarray(xp.broadcast_to(cast(xp, fill_value, dtype), tuple(size)), copy=True)
+    return ordered(xp, filled, order, a)
 
 
 @stands_for("copy")
 def copy(xp: Any, a: Any, order: str = "K", subok: bool = False) -> Any:
-    return xp.asarray(a, copy=True)
+    return ordered(xp, xp.asarray(a, copy=True), order, a)
 
 
 @stands_for("astype")
@@ -52,13 +53,12 @@ def meshgrid(
     xp: Any, *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
 ) -> tuple[Any, ...]:
     parts = [xp.reshape(x, (-1,)) for x in arrays(xp, *xi)]
-    if not sparse:
-        return tuple(xp.meshgrid(*parts, indexing=indexing))
     n = len(parts)
     order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
-    return tuple(
-        xp.reshape(x, tuple(-1 if order[k] == i else 1 for k in range(n))) for i, x in enumerate(parts)
-    )
+    grids = [xp.reshape(x, tuple(-1 if order[k] == i else 1 for k in range(n))) for i, x in enumerate(parts)]
+    if not sparse:
+        grids = list(xp.broadcast_arrays(*grids))
+    return tuple(xp.asarray(x, copy=True) if copy else x for x in grids)
 
 
 @stands_for("linspace")

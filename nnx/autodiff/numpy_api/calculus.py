@@ -7,20 +7,19 @@ import math
 from typing import Any
 
 from nnx.autodiff.families import along
-from nnx.autodiff.numpy_api.table import array, arrays, cast, flat, plain, stands_for
+from nnx.autodiff.numpy_api.table import array, arrays, axis_of, cast, flat, plain, stands_for
 
 
 @stands_for("diff")
 def diff(xp: Any, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     a = array(xp, a)
+    axis = axis_of("diff", axis, a)
     ends = []
     for end in (prepend, append):
         if end is not None:
             end = array(xp, end, a)
             if end.ndim == 0:
-                end = xp.broadcast_to(
-                    end, tuple(1 if i == axis % a.ndim else k for i, k in enumerate(a.shape))
-                )
+                end = xp.broadcast_to(end, tuple(1 if i == axis else k for i, k in enumerate(a.shape)))
         ends.append(end)
     return xp.diff(a, axis=axis, n=n, prepend=ends[0], append=ends[1]) if n else a
 
@@ -36,7 +35,7 @@ def ediff1d(xp: Any, ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 @stands_for("trapezoid", "trapz")
 def trapezoid(xp: Any, y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     y, given = arrays(xp, y, 0.0 if x is None else x)
-    axis %= y.ndim
+    axis = axis_of("trapezoid", axis, y)
     if x is None:
         width = dx
     elif given.ndim == 1:
@@ -56,7 +55,11 @@ def gradient(xp: Any, f: Any, *varargs: Any, axis: Any = None, edge_order: int =
     steps = list(varargs) * (len(axes) if len(varargs) == 1 else 1) or [1.0] * len(axes)
     out = tuple(
         _gradient_along(
-            xp, f, array(xp, step, f) if type(step) in (list, tuple) else step, i % f.ndim, edge_order
+            xp,
+            f,
+            array(xp, step, f) if type(step) in (list, tuple) else step,
+            axis_of("gradient", i, f),
+            edge_order,
         )
         for step, i in zip(steps, axes, strict=True)
     )
@@ -133,7 +136,7 @@ def interp(
 @stands_for("unwrap")
 def unwrap(xp: Any, p: Any, discont: Any = None, axis: int = -1, *, period: float = 2.0 * math.pi) -> Any:
     """Whole periods are added, so the derivative is that of ``p``."""
-    base, axis = xp.base, axis % p.ndim
+    base, axis = xp.base, axis_of("unwrap", axis, p)
     jumps = base.diff(plain(p), axis=axis)
     half = period / 2.0
     smallest = (jumps + half) % period - half

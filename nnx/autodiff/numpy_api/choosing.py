@@ -9,6 +9,7 @@ from nnx.autodiff.array import is_traced
 from nnx.autodiff.numpy_api.table import (
     array,
     arrays,
+    axis_of,
     dtype_of,
     first_array,
     flat,
@@ -17,6 +18,7 @@ from nnx.autodiff.numpy_api.table import (
     stands_for,
 )
 from nnx.autodiff.trace import lifted
+from nnx.errors import ShapeError
 
 
 def condition(xp: Any, x: Any, like: Any) -> Any:
@@ -52,12 +54,19 @@ def choose(xp: Any, a: Any, choices: Any, out: Any = None, mode: str = "raise") 
     if is_traced(a):
         refuse("choose", "its first argument is an index", "Choose by np.where.")
     parts = arrays(xp, *(choices if type(choices) in (list, tuple) else xp.unstack(choices)))
-    index = _in_range(xp, plain(array(xp, a, first_array(parts))), len(parts), mode)
+    index = _in_range(xp, positions(xp, a, first_array(parts)), len(parts), mode)
     y = parts[0]
     for k, part in enumerate(parts[1:], 1):
         y = xp.where(index == k, part, y)
     shape = xp.base.broadcast_arrays(index, *plain(parts))[0].shape
     return xp.broadcast_to(y, shape)
+
+
+def positions(xp: Any, index: Any, like: Any) -> Any:
+    """An index array as plain int64, in which every position can be counted from either end."""
+    index = plain(array(xp, index, like))
+    small = xp.base.isdtype(index.dtype, "integral") and index.dtype != xp.base.int64
+    return xp.base.astype(index, xp.base.int64) if small else index
 
 
 def _in_range(xp: Any, index: Any, n: int, mode: str) -> Any:
@@ -69,10 +78,10 @@ def _in_range(xp: Any, index: Any, n: int, mode: str) -> Any:
 @stands_for("take")
 def take(xp: Any, a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:
     a = array(xp, a)
-    if axis is None:
-        a, axis = flat(xp, a), 0
-    axis %= a.ndim
-    index = _in_range(xp, plain(array(xp, indices, a)), a.shape[axis], mode)
+    if axis is None or not a.ndim:  # NumPy takes a number as an array of one
+        a, axis = flat(xp, a), axis or 0
+    axis = axis_of("take", axis, a)
+    index = _in_range(xp, positions(xp, indices, a), a.shape[axis], mode)
     y = xp.take(a, xp.base.reshape(index, (-1,)), axis=axis)
     return xp.reshape(y, (*a.shape[:axis], *index.shape, *a.shape[axis + 1 :]))
 
@@ -81,12 +90,10 @@ def take(xp: Any, a: Any, indices: Any, axis: int | None = None, out: Any = None
 def take_along_axis(xp: Any, arr: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         arr, axis = flat(xp, arr), 0
+    axis = axis_of("take_along_axis", axis, arr)
     shape = list(indices.shape)
-    wide = [
-        max(n, k) if i != axis % arr.ndim else n
-        for i, (n, k) in enumerate(zip(arr.shape, shape, strict=True))
-    ]
-    shape = [k if i == axis % arr.ndim else n for i, (n, k) in enumerate(zip(wide, shape, strict=True))]
+    wide = [max(n, k) if i != axis else n for i, (n, k) in enumerate(zip(arr.shape, shape, strict=True))]
+    shape = [k if i == axis else n for i, (n, k) in enumerate(zip(wide, shape, strict=True))]
     arr = arr if tuple(wide) == tuple(arr.shape) else xp.broadcast_to(arr, tuple(wide))
     return xp.take_along_axis(arr, xp.base.broadcast_to(plain(indices), tuple(shape)), axis=axis)
 
@@ -107,13 +114,12 @@ def extract(xp: Any, condition: Any, arr: Any) -> Any:
 
 @stands_for("diagonal")
 def diagonal(xp: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The diagonal by basic slicing of the flattened matrices: its rows lie m + 1 numbers apart."""
-    axis1, axis2 = axis1 % a.ndim, axis2 % a.ndim
+    if a.ndim < 2:
+        raise ShapeError(f"np.diagonal needs an array of at least two dimensions, got {a.ndim}.")
+    axis1, axis2 = (axis_of("diagonal", axis, a) for axis in (axis1, axis2))
     rest = tuple(i for i in range(a.ndim) if i not in (axis1, axis2))
     x = xp.permute_dims(a, (*rest, axis1, axis2)) if (axis1, axis2) != (a.ndim - 2, a.ndim - 1) else a
-    n, m = x.shape[-2:]
-    lines = xp.reshape(x, (*x.shape[:-2], n * m))
-    return lines[..., _diagonal(n, m, offset)]
+    return xp.linalg.diagonal(x, offset=offset)
 
 
 @stands_for("linalg.diagonal")
@@ -145,7 +151,7 @@ def diag(xp: Any, v: Any, k: int = 0) -> Any:
     if v.ndim == 2:
         return diagonal(xp, v, k)
     if v.ndim != 1:
-        raise ValueError("Input must be 1- or 2-d.")
+        raise ShapeError(f"np.diag needs an array of one or two dimensions, got {v.ndim}.")
     n = v.shape[0] + abs(k)
     lines = xp.base.zeros((n * n,), dtype=v.dtype, device=xp.device_of(v))
     return xp.reshape(xp.put(lines, v, key=_diagonal(n, n, k)), (n, n))

@@ -124,8 +124,8 @@ def tile(xp: Any, A: Any, reps: Any) -> Any:  # noqa: N803 (NumPy's name)
 @stands_for("repeat")
 def repeat(xp: Any, a: Any, repeats: Any, axis: int | None = None) -> Any:
     a = array(xp, a)
-    if axis is None:
-        a, axis = flat(xp, a), 0
+    if axis is None or not a.ndim:
+        a, axis = flat(xp, a), axis or 0
     counts = shape_of(repeats)
     if len(counts) == 1:
         return xp.repeat(a, counts[0], axis=axis)

@@ -8,8 +8,11 @@ from functools import partial
 from typing import Any
 
 from nnx.autodiff.array import is_traced, raw
+from nnx.autodiff.families import is_complex
 from nnx.autodiff.numpy_api.names import ESCAPES, METHODS
-from nnx.autodiff.numpy_api.table import FUNCTIONS, flat, refuse
+from nnx.autodiff.numpy_api.shapes import ordered
+from nnx.autodiff.numpy_api.table import FUNCTIONS, array, flat, refuse
+from nnx.autodiff.numpy_api.writing import repeated
 from nnx.errors import DerivativeError
 
 
@@ -23,13 +26,27 @@ def method(space: Any, x: Any, name: str) -> Any:
         if name in _ATTRIBUTES:
             return _ATTRIBUTES[name](space, x)
         if name in ESCAPES:
-            return partial(_escape, x, name)
+            return partial(_escape, space, x, name)
     raise AttributeError(f"Arrays that are being differentiated have no attribute {name!r}.")
 
 
-def _escape(x: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+def set_attribute(space: Any, x: Any, name: str, value: Any) -> None:
+    """Writes into NumPy's attribute ``name`` of a traced array: into its numbers."""
+    if name == "flat":
+        values = repeated(space, flat(space, array(space, value, x)), x.size)
+        x[...] = values if values.shape[0] == 1 else space.reshape(values, x.shape)
+    elif name == "imag" and not is_complex(space, x):
+        raise TypeError("x.imag = v needs an array of complex numbers: a real one has no imaginary part.")
+    else:
+        getattr(x, name)[...] = value
+
+
+def _escape(space: Any, x: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     if not is_traced(x):
-        return getattr(raw(x), name)(*args, **kwargs)
+        answer = getattr(raw(x), name)(*args, **kwargs)
+        if hasattr(answer, "dtype") and space.shares_memory(answer, raw(x)):
+            space.hand_out(x)  # x.view()
+        return answer
     raise DerivativeError(
         f"x.{name}() of an array that is being differentiated is refused: {ESCAPES[name]}. Compute with the "
         "array itself, or take nnx.stop_gradient(x) if it shall count as a constant."
@@ -69,7 +86,16 @@ def _astype(
     space: Any, x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
     copy: bool = True,
 ) -> Any:  # fmt: skip
-    return FUNCTIONS["astype"](space, x, dtype, copy=copy)
+    y = FUNCTIONS["astype"](space, x, dtype, copy=copy)
+    return y if y is x or order == "K" else ordered(space, y, order, x)
+
+
+def _copy(space: Any, x: Any, order: str = "C") -> Any:
+    return FUNCTIONS["copy"](space, x, order)  # whose own default is "K"
+
+
+def _conj(space: Any, x: Any) -> Any:
+    return space.conj(x) if is_complex(space, x) else x  # NumPy's method, not its function, gives x itself
 
 
 def _sort(space: Any, x: Any, axis: int = -1, **options: Any) -> None:
@@ -98,6 +124,7 @@ def _item_size(space: Any, x: Any) -> int:
 
 _METHODS: dict[str, Callable[..., Any]] = {
     "reshape": _reshape, "ravel": _ravel, "flatten": _flatten, "transpose": _transpose, "astype": _astype,
+    "copy": _copy, "conj": _conj, "conjugate": _conj,
     "sort": _sort, "partition": _partition, "fill": _fill, "compress": _compress,
 }  # fmt: skip
 _ATTRIBUTES: dict[str, Callable[..., Any]] = {

@@ -72,11 +72,11 @@ REFUSED = (
 METHODS = {
     name: name
     for name in """
-    all any argmax argmin argpartition argsort choose clip copy cumprod cumsum diagonal
+    all any argmax argmin argpartition argsort choose clip cumprod cumsum diagonal
     dot max mean min nonzero prod ptp put repeat round searchsorted squeeze std sum swapaxes take
     trace var
     """.split()
-} | {"conj": "conjugate", "conjugate": "conjugate"}
+}
 
 #: Methods that would hand out the numbers themselves, and why they are refused.
 ESCAPES = dict.fromkeys(

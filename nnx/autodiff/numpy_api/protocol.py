@@ -46,7 +46,7 @@ def attach(space: Any) -> None:
 
     def ufunc(func: Any, method: str, inputs: Any, kwargs: Any) -> Any:
         if kwargs or method != "__call__":
-            return ufuncs.with_options(space, func, find, method, inputs, kwargs)
+            return ufuncs.with_options(space, func, name_of(func), find(func), method, inputs, kwargs)
         for x in inputs:
             if type(x) is list or type(x) is tuple:
                 inputs = [array(space, x, first_array(inputs)) for x in inputs]
@@ -67,6 +67,7 @@ def attach(space: Any) -> None:
     space.speaks_numpy = hasattr(space.base.empty((0,)), "__array_function__")
     space.numpy_ufunc, space.numpy_function = ufunc, function
     space.numpy_method = partial(methods.method, space)
+    space.numpy_set = partial(methods.set_attribute, space)
     space.numpy_named = named
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 from nnx.autodiff.families import is_complex, normal_axes
@@ -20,28 +21,23 @@ def is_everywhere(where: Any) -> bool:
     return where is True or where is None
 
 
-@stands_for("sum")
-def sum_(
-    xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
-    initial: Any = None, where: Any = True,
-) -> Any:  # fmt: skip
-    a = cast(xp, array(xp, a), dtype)
-    if not is_everywhere(where):
-        a = xp.where(plain(where), a, 0.0)
-    y = xp.sum(a, axis=axes_of(axis), keepdims=keepdims)
-    return y if initial is None else y + initial
+def _over_all(name: str, neutral: float, joined: Any) -> Any:
+    """np.sum or np.prod: numbers that ``where=`` leaves out count as ``neutral``, ``initial=`` is joined."""
+
+    def over_all(
+        xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
+        initial: Any = None, where: Any = True,
+    ) -> Any:  # fmt: skip
+        a = cast(xp, array(xp, a), dtype)
+        if not is_everywhere(where):
+            a = xp.where(plain(where), a, neutral)
+        y = getattr(xp, name)(a, axis=axes_of(axis), keepdims=keepdims)
+        return y if initial is None else joined(y, initial)
+
+    return stands_for(name)(over_all)
 
 
-@stands_for("prod")
-def prod(
-    xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
-    initial: Any = None, where: Any = True,
-) -> Any:  # fmt: skip
-    a = cast(xp, array(xp, a), dtype)
-    if not is_everywhere(where):
-        a = xp.where(plain(where), a, 1.0)
-    y = xp.prod(a, axis=axes_of(axis), keepdims=keepdims)
-    return y if initial is None else y * initial
+sum_, prod = _over_all("sum", 0.0, operator.add), _over_all("prod", 1.0, operator.mul)
 
 
 def _extreme(name: str, larger: str) -> Any:
@@ -124,13 +120,19 @@ def ptp(xp: Any, a: Any, axis: Any = None, out: Any = None, keepdims: bool = Fal
 @stands_for("cumsum")
 def cumsum(xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     a = cast(xp, array(xp, a), dtype)
-    return xp.cumulative_sum(flat(xp, a), axis=0) if axis is None else xp.cumulative_sum(a, axis=axis)
+    return _running(xp.cumulative_sum, xp, a, axis)
+
+
+def _running(function: Any, xp: Any, a: Any, axis: Any) -> Any:
+    if axis is None or not a.ndim:  # NumPy takes a number as an array of one
+        a, axis = flat(xp, a), axis or 0
+    return function(a, axis=axis)
 
 
 @stands_for("cumprod")
 def cumprod(xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     a = cast(xp, array(xp, a), dtype)
-    return xp.cumulative_prod(flat(xp, a), axis=0) if axis is None else xp.cumulative_prod(a, axis=axis)
+    return _running(xp.cumulative_prod, xp, a, axis)
 
 
 def _cumulative(name: str) -> Any:

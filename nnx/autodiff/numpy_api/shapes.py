@@ -7,6 +7,7 @@ import math
 import operator
 from typing import Any
 
+from nnx.autodiff.aliasing import follow
 from nnx.autodiff.numpy_api.table import array, arrays, double, flat, pick, plain, refuse, stands_for
 
 
@@ -15,6 +16,25 @@ def shape_of(shape: Any) -> tuple[int, ...]:
     if hasattr(shape, "tolist"):
         shape = plain(shape).tolist()
     return tuple(map(operator.index, shape)) if type(shape) in (tuple, list) else (operator.index(shape),)
+
+
+def ordered(xp: Any, y: Any, order: str | None, like: Any) -> Any:
+    """``y`` with its numbers in NumPy's ``order`` in memory ("K": that of ``like``): views depend on it."""
+    model = plain(like)
+    strides = getattr(model, "strides", None)
+    if y.ndim < 2 or strides is None:
+        return y
+    if order in ("K", None) and tuple(model.shape) == tuple(y.shape):
+        return xp.laid_out(y, model)
+    axes = list(range(y.ndim))  # the first has the longest steps in memory
+    if order in ("K", None) and len(strides) == y.ndim:
+        axes.sort(key=lambda i: -abs(strides[i]))
+    elif order == "F" or (order == "A" and model.flags["FNC"]):
+        axes.reverse()
+    shape = tuple(y.shape[i] for i in axes)
+    back = tuple(axes.index(i) for i in range(y.ndim))
+    empty = xp.base.empty(shape, dtype=y.dtype, device=xp.device_of(y))
+    return xp.laid_out(y, xp.base.permute_dims(empty, back))
 
 
 @stands_for("reshape")
@@ -193,12 +213,20 @@ def sliding_window_view(
 ) -> Any:
     window = shape_of(window_shape)
     axes = tuple(range(x.ndim)) if axis is None else tuple(i % x.ndim for i in shape_of(axis))
-    for length, i in zip(window, axes, strict=True):
-        n = x.shape[i] - length + 1
-        x = pick(xp, x, (k + j for k in range(n) for j in range(length)), i)
-        x = xp.reshape(x, (*x.shape[:i], n, length, *x.shape[i + 1 :]))
-        x = xp.moveaxis(x, i + 1, -1)
-    return x
+    if writeable:
+        refuse("sliding_window_view", "writeable=True", "Write into the array below, or into a copy.")
+
+    def windows(x: Any) -> Any:
+        for length, i in zip(window, axes, strict=True):
+            n = x.shape[i] - length + 1
+            x = pick(xp, x, (k + j for k in range(n) for j in range(length)), i)
+            x = xp.reshape(x, (*x.shape[:i], n, length, *x.shape[i + 1 :]))
+            x = xp.moveaxis(x, i + 1, -1)
+        return x
+
+    y = windows(x)
+    follow(y, x, windows, read_only=True)
+    return y
 
 
 @stands_for("trim_zeros")

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.families import is_complex
-from nnx.errors import DerivativeError
+from nnx.errors import DerivativeError, ShapeError
 
 #: NumPy's name ("sum", "linalg.norm") → ``f(xp, *args)`` with NumPy's signature and xp the differentiable
 #: namespace.
@@ -27,16 +27,20 @@ def stands_for(*names: str) -> Callable[[Any], Any]:
     return register
 
 
+def shown(name: str) -> str:
+    """A function's name as its user writes it; one that is not NumPy's own has the prefix "foreign."."""
+    return name.removeprefix("foreign.") if name.startswith("foreign.") else f"np.{name}"
+
+
 def refuse(name: str, reason: str, instead: str) -> NoReturn:
     """Raises the error for a NumPy call that cannot be honoured."""
-    name = name.removeprefix("foreign.") if name.startswith("foreign.") else f"np.{name}"
-    raise DerivativeError(f"{name} cannot be differentiated as called here: {reason}. {instead}")
+    raise DerivativeError(f"{shown(name)} cannot be differentiated as called here: {reason}. {instead}")
 
 
 def refuse_out(name: str) -> NoReturn:
     """Raises the error for ``out=``."""
     raise DerivativeError(
-        f"np.{name} was asked to write its result into an existing array (out=, or `a += b` with a plain "
+        f"{shown(name)} was asked to write its result into an existing array (out=, or `a += b` with a plain "
         "array a and a traced b). A traced value cannot be stored there: assign the result to a name, as in "
         "a = a + b, or make the array of the traced one (np.zeros_like(x)) and write a[...] = b."
     )
@@ -118,6 +122,16 @@ def cast(xp: Any, x: Any, dtype: Any) -> Any:
 def flat(xp: Any, x: Any) -> Any:
     """All numbers of ``x`` in one dimension."""
     return x if x.ndim == 1 else xp.reshape(x, (-1,) if x.size else (0,))
+
+
+def axis_of(name: str, axis: int, x: Any) -> int:
+    """``axis`` of the array ``x`` counted from the front; an error that names the function if x has none."""
+    if not -x.ndim <= axis < x.ndim:
+        raise ShapeError(
+            f"{shown(name)}: axis {axis} of an array that has {x.ndim} dimension{'s' * (x.ndim != 1)}."
+            f"{' np.atleast_1d(x) makes an array of a number.' if not x.ndim else ''}"
+        )
+    return axis % x.ndim
 
 
 def indices(xp: Any, positions: Any, like: Any) -> Any:

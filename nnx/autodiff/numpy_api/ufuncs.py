@@ -8,22 +8,30 @@ from typing import Any
 from nnx.autodiff.array import Traced
 from nnx.autodiff.families import along
 from nnx.autodiff.numpy_api.names import CONSTANTS
-from nnx.autodiff.numpy_api.table import FUNCTIONS, array, arrays, cast, plain, refuse, refuse_out
+from nnx.autodiff.numpy_api.table import (
+    FUNCTIONS,
+    array,
+    arrays,
+    axis_of,
+    cast,
+    plain,
+    refuse,
+    refuse_out,
+    shown,
+)
 
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"}
 _SUMS = {"add": "cumulative_sum", "multiply": "cumulative_prod"}
 _WITHOUT_EFFECT = frozenset(("order", "subok", "casting"))
 
 
-def with_options(space: Any, func: Any, find: Any, method: str, inputs: Any, kwargs: Any) -> Any:
-    """The answer to a ufunc's method, or to its call with options."""
-    name = func.__name__
+def with_options(space: Any, func: Any, name: str, call: Any, method: str, inputs: Any, kwargs: Any) -> Any:
+    """The answer to a method of the ufunc ``func``, or to its call with options; ``call`` takes none."""
     if any(target is not None for target in kwargs.get("out") or ()):
         refuse_out(name)
     if name in CONSTANTS and space.speaks_numpy:
         return getattr(func, method)(*plain(inputs), **plain(kwargs))
     kwargs = {k: v for k, v in kwargs.items() if k not in _WITHOUT_EFFECT and k != "out"}
-    call = find(func)
     if method == "__call__":
         return _called(space, name, call, inputs, kwargs)
     if method not in _METHODS or func.nin != 2:
@@ -38,7 +46,7 @@ def _called(space: Any, name: str, call: Any, inputs: Any, kwargs: Any) -> Any:
         refuse(
             name,
             "where= leaves the other places of the result uninitialised",
-            f"Write np.where(mask, np.{name}(...), other).",
+            f"Write np.where(mask, {shown(name)}(...), other).",
         )
     inputs = arrays(space, *inputs)
     if dtype is not None:
@@ -69,7 +77,9 @@ def _reduce(
         return FUNCTIONS["logsumexp"](space, x, axis=axis, keepdims=keepdims)
     if where is not True or type(axis) is tuple or axis is None:
         refuse(f"{name}.reduce", "this ufunc is reduced along one axis only", "Reshape the array first.")
-    axis %= x.ndim
+    if not x.ndim:
+        return x if initial is None else call(initial, x)
+    axis = axis_of(f"{name}.reduce", axis, x)
     total = initial
     for i in range(x.shape[axis]):
         part = cast(space, x[along(axis, i)], dtype)
@@ -81,7 +91,7 @@ def _accumulate(space: Any, name: str, call: Any, x: Any, axis: int = 0, dtype: 
     x = cast(space, array(space, x), dtype)
     if name in _SUMS:
         return getattr(space, _SUMS[name])(x, axis=axis)
-    axis %= x.ndim
+    axis = axis_of(f"{name}.accumulate", axis, x)
     running: list[Any] = []
     for i in range(x.shape[axis]):
         part = x[along(axis, i)]
@@ -98,7 +108,7 @@ def _reduceat(
     space: Any, name: str, call: Any, x: Any, indices: Any, axis: int = 0, dtype: Any = None
 ) -> Any:
     x = cast(space, array(space, x), dtype)
-    axis %= x.ndim
+    axis = axis_of(f"{name}.reduceat", axis, x)
     starts = [int(i) for i in plain(indices)]
     ends = [*starts[1:], x.shape[axis]]
     return space.stack(

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.autodiff.array import Traced
-from nnx.autodiff.numpy_api.choosing import condition
-from nnx.autodiff.numpy_api.table import array, flat, plain, refuse, stands_for
+from nnx.autodiff.numpy_api.choosing import condition, positions
+from nnx.autodiff.numpy_api.table import array, axis_of, flat, refuse, stands_for
 
 
 def _target(name: str, x: Any) -> None:
@@ -30,8 +30,10 @@ def copyto(xp: Any, dst: Any, src: Any, casting: str = "same_kind", where: Any =
 def putmask(xp: Any, a: Any, mask: Any, values: Any) -> None:
     _target("putmask", a)
     values = array(xp, values, a)
+    if not values.size:
+        return
     if values.size != 1 and tuple(values.shape) != tuple(a.shape):
-        refuse("putmask", "values of another shape are repeated", "Give them in the array's shape.")
+        values = xp.reshape(repeated(xp, flat(xp, values), a.size), a.shape)
     a[...] = xp.where(condition(xp, mask, a), xp.astype(values, a.dtype), a)
 
 
@@ -40,12 +42,18 @@ def put(xp: Any, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     _target("put", a)
     if mode != "raise":
         refuse("put", f"nnx does not know mode={mode!r}", "Bring the indices into range before.")
-    index = xp.base.reshape(plain(array(xp, ind, a)), (-1,))
+    index = xp.base.reshape(positions(xp, ind, a), (-1,))
     values = flat(xp, array(xp, v, a))
-    n = index.shape[0]
-    if values.shape[0] not in (1, n):  # NumPy repeats them, or leaves the last ones out
-        values = xp.tile(xp.reshape(values, (-1,)), (n // max(values.shape[0], 1) + 1,))[:n]
-    a[_places(xp, index, a.shape)] = values
+    if values.shape[0]:
+        a[_places(xp, index, a.shape)] = repeated(xp, values, index.shape[0])
+
+
+def repeated(xp: Any, values: Any, n: int) -> Any:
+    """``n`` values for as many places: NumPy repeats them, or leaves the last ones out; one serves all."""
+    k = values.shape[0]
+    if not k:
+        raise ValueError("There are no values to be written.")
+    return values if k in (1, n) else xp.tile(values, (-(-n // k),))[:n]
 
 
 def _places(xp: Any, index: Any, shape: Any) -> tuple[Any, ...]:
@@ -67,8 +75,8 @@ def put_along_axis(xp: Any, arr: Any, indices: Any, values: Any, axis: int | Non
     if axis is None:
         put(xp, arr, indices, values)
         return
-    base, index = xp.base, plain(array(xp, indices, arr))
-    axis %= arr.ndim
+    base, index = xp.base, positions(xp, indices, arr)
+    axis = axis_of("put_along_axis", axis, arr)
     shape = tuple(index.shape[i] if i == axis else n for i, n in enumerate(arr.shape))
     key = tuple(
         base.broadcast_to(index, shape)
@@ -90,5 +98,6 @@ def fill_diagonal(xp: Any, a: Any, val: Any, wrap: bool = False) -> None:
         raise ValueError("array must be at least 2-d, and its dimensions equal if there are more.")
     n = min(a.shape)
     index = xp.base.arange(n, device=xp.device_of(a))
-    value = flat(xp, array(xp, val, a))
-    a[(index,) * a.ndim] = value[:n] if value.shape[0] > 1 else value
+    values = flat(xp, array(xp, val, a))
+    if values.shape[0]:
+        a[(index,) * a.ndim] = repeated(xp, values, n)

@@ -34,7 +34,7 @@ def _repeat_back(xp: Any, g: Any, shape: Any, /, repeats: Any, axis: Any = None)
         if axis is None:
             return xp.reshape(xp.scatter_add(g, origin, n), shape)
         return xp.moveaxis(xp.scatter_add(xp.moveaxis(g, axis, 0), origin, n), 0, axis)
-    if axis is None:
+    if axis is None or not shape:
         return xp.reshape(xp.sum(xp.reshape(g, (math.prod(shape), repeats)), axis=1), shape)
     axis %= len(shape)
     return xp.sum(xp.reshape(g, (*shape[: axis + 1], repeats, *shape[axis + 1 :])), axis=axis + 1)
@@ -98,7 +98,7 @@ def _getitem(xp: Any, x: Any, key: Any) -> Any:
 
 def _take_back(xp: Any, g: Any, shape: Any, indices: Any, axis: Any = None) -> Any:
     axis = 0 if axis is None else axis % len(shape)
-    n = shape[axis]
+    n, indices = shape[axis], xp.astype(indices, xp.int64, copy=False)  # small integers cannot hold n
     rows = xp.moveaxis(g, axis, 0) if axis else g
     out = xp.scatter_add(rows, xp.where(indices < 0, indices + n, indices), n)
     return xp.moveaxis(out, 0, axis) if axis else out
@@ -171,6 +171,12 @@ MANIPULATION = (
         "scatter_add",
         lambda xp, v, index, n: xp.scatter_add(v, index, n),
         lambda xp, t, shape, index, n: xp.take(t, index, axis=0),
+    ),
+    # z = x + iy, but for infinite y, where the product would make the real part nan: Re(g·i·dy).
+    JointlyLinear(
+        "from_parts",
+        lambda xp, x, y: xp.from_parts(x, y),
+        lambda xp, g, i, shapes, fixed: 1j * g if i else g,
     ),
     # The same numbers, laid out in memory as in another array: what an assignment does not change.
     Linear("laid_out", lambda xp, x, like: x, lambda xp, g, shape, like: g),

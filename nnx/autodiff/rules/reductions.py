@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from nnx.autodiff.families import Linear, Reduction, Rule, along, cast, keep_dims, normal_axes
+from nnx.errors import ShapeError
 
 
 def _spread(xp: Any, g: Any, shape: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
@@ -123,6 +124,11 @@ class _CumulativeProd(Rule):
 
 def _cumulative(values: Any, kwargs: Any) -> tuple[Any, int, bool, Any]:
     x, axis = values[0], kwargs.get("axis")
+    if not x.ndim:
+        raise ShapeError(
+            "xp.cumulative_prod needs an array of at least one dimension, got a number: "
+            "xp.reshape(x, (1,)) makes an array of it."
+        )
     axis = 0 if axis is None else axis % x.ndim
     return x, axis, kwargs.get("include_initial", False), kwargs.get("dtype")
 

@@ -1,0 +1,269 @@
+"""Reverse and forward mode, and what is made of them: the transforms themselves.
+
+Each takes first the name ``who`` of the public function (:mod:`nnx.autodiff.transforms`) that was called, for
+that is what its errors have to name.
+"""
+
+from __future__ import annotations
+
+import operator
+import reprlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nnx.autodiff.array import Traced
+from nnx.autodiff.boundary import (
+    arrived,
+    check_number,
+    floating,
+    holds_complex,
+    like,
+    settled,
+    split_aux,
+    traced_call,
+    zeros,
+)
+from nnx.autodiff.families import cast, shape_of
+from nnx.autodiff.space import space_of
+from nnx.autodiff.trace import Dual, Tape, backward
+from nnx.autodiff.tree import aligned, flatten
+from nnx.errors import DerivativeError, ShapeError
+
+Argnums = int | Sequence[int]
+
+
+def pull_back(who: str, f: Callable[..., Any], primals: Sequence[Any], has_aux: bool = False) -> Any:
+    """What :func:`vjp` returns."""
+    _check_function(who, f)
+    tape = Tape(locks=True)
+    leaves, build = flatten(primals)
+    leaves = [floating(leaf, who) for leaf in leaves]
+    inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
+    marks = [x.mark for x in inputs]  # before f, which may write into its arguments
+    out, aux = split_aux(traced_call(f, build(inputs), {}, tape), has_aux, tape)
+    outs, build_out = flatten(out)
+    outs = [settled(o) for o in outs]
+    own = [type(o) is Traced and o.tracer is tape for o in outs]
+    nodes = [o.mark if mine else None for o, mine in zip(outs, own, strict=True)]
+    values = [o.value if mine else o for o, mine in zip(outs, own, strict=True)]
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        gs = aligned(cotangent, result, f"{who}: the cotangent given to the pullback")
+        seeds = []
+        for node, value, g in zip(nodes, values, gs, strict=True):
+            if node is not None:
+                g = cast(space_of(value), like(g, value), value.dtype)
+                if g.shape != value.shape:
+                    raise ShapeError(
+                        f"{who}: cotangent of shape {g.shape} for an output of shape {value.shape}."
+                    )
+                seeds.append((node, g))
+        return build(arrived(backward(seeds, marks), leaves, gs))
+
+    result = build_out(values)
+    return (result, pullback, aux) if has_aux else (result, pullback)
+
+
+def push_forward(
+    who: str, f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
+) -> Any:
+    """What :func:`jvp` returns."""
+    _check_function(who, f)
+    if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
+        raise DerivativeError(
+            f"{who} takes primals and tangents as two tuples, one entry for each argument of the function: "
+            f"nnx.{who}(f, (x,), (v,))."
+        )
+    trace = Dual()
+    leaves, build = flatten(tuple(primals))
+    directions = aligned(tuple(tangents), tuple(primals), f"{who}: tangents")
+    inputs = []
+    for leaf, t in zip(leaves, directions, strict=True):
+        x = floating(leaf, who)
+        t = cast(space_of(x), like(t, x), x.dtype)
+        if t.shape != x.shape:
+            raise ShapeError(f"{who}: tangent of shape {t.shape} for a primal of shape {x.shape}.")
+        inputs.append(Traced(x, trace, t, space_of(x)))
+    out, aux = split_aux(traced_call(f, build(inputs), {}, trace), has_aux, trace)
+    outs, build_out = flatten(out)
+    outs = [settled(o) for o in outs]
+    own = [type(o) is Traced and o.tracer is trace for o in outs]
+    values = build_out([o.value if mine else o for o, mine in zip(outs, own, strict=True)])
+    tangents = [o.mark if mine else None for o, mine in zip(outs, own, strict=True)]
+    moved = build_out(arrived(tangents, outs, directions))
+    return (values, moved, aux) if has_aux else (values, moved)
+
+
+def value_and_gradient(
+    who: str, f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """What :func:`value_and_grad` returns."""
+    _check_function(who, f)
+    numbers = _numbers(who, argnums)
+
+    def both(*args: Any, **kwargs: Any) -> Any:
+        chosen, rebuild = _choose(who, args, numbers)
+        tape = Tape(locks=True)
+        leaves, build = flatten(chosen)
+        leaves = [floating(leaf, who) for leaf in leaves]
+        inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
+        marks = [x.mark for x in inputs]  # before f, which may write into its arguments
+        out, aux = split_aux(traced_call(f, rebuild(build(inputs)), kwargs, tape), has_aux, tape)
+        out = settled(out)
+        seeds, value = [], out
+        if type(out) is Traced and out.tracer is tape:
+            value = out.value
+            seeds.append((out.mark, like(1.0, value)))
+        check_number(value, who)
+        seen = iter(seeds)
+        del out, seeds  # so that the way back frees what each operation kept for it
+        gradient = build(arrived(backward(seen, marks), leaves))
+        return ((value, aux), gradient) if has_aux else (value, gradient)
+
+    return both
+
+
+def gradient_of(
+    who: str, f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """What :func:`grad` returns."""
+    both = value_and_gradient(who, f, argnums, has_aux)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, g = both(*args, **kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return gradient
+
+
+def jacobian_of(
+    who: str, f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """What :func:`jacobian` returns."""
+    _check_function(who, f)
+    numbers = _numbers(who, argnums)
+
+    def jac(*args: Any, **kwargs: Any) -> Any:
+        chosen, rebuild = _choose(who, args, numbers)
+        out = pull_back(who, lambda x: f(*rebuild(x), **kwargs), (chosen,), has_aux)
+        outs, build_out = flatten(out[0])
+        xs, build_in = flatten(chosen)
+        xs = [floating(x, who) for x in xs]
+
+        def row(cotangent: Any) -> list[Any]:
+            return flatten(out[1](cotangent)[0])[0]
+
+        result = _blocks(who, outs, build_out, row, xs, build_in)
+        return (result, out[2]) if has_aux else result
+
+    return jac
+
+
+def hessian_of(who: str, f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """What :func:`hessian` returns: the gradient is pushed forward along each unit array."""
+    _check_function(who, f)
+    numbers = _numbers(who, argnums)
+
+    def hess(*args: Any, **kwargs: Any) -> Any:
+        chosen, rebuild = _choose(who, args, numbers)
+        xs, build = flatten(chosen)
+        xs = [floating(x, who) for x in xs]
+        gradient = gradient_of(who, lambda new: f(*rebuild(new), **kwargs))
+
+        def row(direction: Any) -> list[Any]:
+            return flatten(push_forward(who, gradient, (build(xs),), (direction,))[1])[0]
+
+        return _blocks(who, xs, build, row, xs, build)
+
+    return hess
+
+
+# -- details -------------------------------------------------------------------------------------------
+
+
+def _check_function(who: str, f: Any) -> None:
+    if not callable(f):
+        raise DerivativeError(
+            f"nnx.{who} differentiates a function, got {type(f).__name__}: hand over the function itself, f, "
+            "not its value f(x)."
+        )
+
+
+def _numbers(who: str, argnums: Any) -> int | tuple[int, ...]:
+    """``argnums`` as a number or a tuple of numbers; an error for anything else."""
+    try:
+        several = isinstance(argnums, tuple | list | range)
+        return tuple([operator.index(n) for n in argnums]) if several else operator.index(argnums)
+    except TypeError:
+        raise DerivativeError(
+            f"nnx.{who}: argnums is the number of the argument to differentiate by, or a tuple of numbers, "
+            f"got {type(argnums).__name__} {reprlib.repr(argnums)}. The point belongs in the second call: "
+            f"nnx.{who}(f)(x)."
+        ) from None
+
+
+def _choose(
+    who: str, args: Sequence[Any], argnums: int | tuple[int, ...]
+) -> tuple[Any, Callable[[Any], list[Any]]]:
+    """The argument (or a tuple of them) to differentiate, and what puts a new one into its place."""
+    numbers = (argnums,) if isinstance(argnums, int) else argnums
+    for n in numbers:
+        if not -len(args) <= n < len(args):
+            raise DerivativeError(
+                f"nnx.{who}: argnums={argnums}, but the function was given {len(args)} arguments by "
+                "position. What is to be differentiated cannot be given by name."
+            )
+        if args[n] is None:
+            raise DerivativeError(f"nnx.{who}: argument {n}, which is to be differentiated, is None.")
+    if len({n % len(args) for n in numbers}) < len(numbers):
+        raise DerivativeError(f"nnx.{who}: argnums={argnums} names an argument twice.")
+
+    def rebuild(new: Any) -> list[Any]:
+        full = list(args)
+        for n, x in zip(numbers, (new,) if isinstance(argnums, int) else new, strict=True):
+            full[n] = x
+        return full
+
+    return args[argnums] if isinstance(argnums, int) else tuple([args[n] for n in numbers]), rebuild
+
+
+def _blocks(
+    who: str, outs: list[Any], build_out: Any, row: Callable[[Any], list[Any]], xs: list[Any], build_in: Any
+) -> Any:
+    """The derivatives of each of ``outs`` by each of ``xs``, from the ``row`` that each unit array gives."""
+    blocks = []
+    for k, y in enumerate(outs):
+        units = _basis(who, y)
+        rows = [row(build_out([e if i == k else zeros(o) for i, o in enumerate(outs)])) for e in units]
+        columns = zip(*rows, strict=True) if rows else ((),) * len(xs)
+        blocks.append(build_in([_assemble(c, y, x) for c, x in zip(columns, xs, strict=True)]))
+    return build_out(blocks)
+
+
+def _basis(who: str, x: Any) -> list[Any]:
+    """The unit arrays of x's shape, one for each of its numbers."""
+    if not hasattr(x, "dtype") and not isinstance(x, int | float | complex):
+        raise DerivativeError(
+            f"{who} needs a function that returns arrays or numbers, got {type(x).__name__}."
+        )
+    if holds_complex(x):
+        raise DerivativeError(
+            f"{who} needs a function that returns real arrays, got complex ones: return their real and "
+            "imaginary parts, (xp.real(z), xp.imag(z)), or use nnx.jvp or nnx.vjp."
+        )
+    if not hasattr(x, "dtype"):
+        return [1.0]
+    base = space_of(x).base
+    n = base.element_count(x.shape)
+    eye = base.eye(n, dtype=x.dtype, device=base.device_of(x))
+    return [base.reshape(eye[i, :], x.shape) for i in range(n)]
+
+
+def _assemble(parts: Sequence[Any], y: Any, x: Any) -> Any:
+    """The parts, one for each number of ``y``, as one array of shape ``y.shape + part.shape``."""
+    if not parts:  # y has no numbers
+        return space_of(y).base.zeros(
+            tuple(y.shape) + tuple(x.shape), dtype=x.dtype, device=space_of(x).device_of(x)
+        )
+    xp = next((p.space for p in parts if type(p) is Traced), space_of(parts[0]).base)
+    return xp.reshape(xp.stack(list(parts)), tuple(shape_of(y)) + tuple(parts[0].shape))
