@@ -46,6 +46,7 @@ from nnx.backend import (
 )
 from nnx.layers import Input
 from nnx.models import Model, Sequential, load_model
+from nnx.optimizers import curve_fit, least_squares, minimize
 
 __version__ = "0.1.0"
 
@@ -62,6 +63,7 @@ __all__ = [
     "check_derivatives",
     "checkpoint",
     "constraints",
+    "curve_fit",
     "custom_derivative",
     "datasets",
     "errors",
@@ -74,9 +76,11 @@ __all__ = [
     "jacobian",
     "jvp",
     "layers",
+    "least_squares",
     "load_model",
     "losses",
     "metrics",
+    "minimize",
     "models",
     "optimizers",
     "parameters",

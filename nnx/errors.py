@@ -63,6 +63,14 @@ class NonFiniteError(NnxError, ArithmeticError):
     """A cost became NaN or infinite during training."""
 
 
+class FitError(NnxError, RuntimeError):
+    """A fit ended without success; ``result`` is what was found until then."""
+
+    def __init__(self, message: str, result: object = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 class FileFormatError(NnxError, ValueError):
     """A file is truncated, corrupt, or not of the format that was expected."""
 

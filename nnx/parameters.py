@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -45,6 +45,24 @@ class Layout:
             raise ShapeError(f"Expected a vector of {self.size} numbers, got shape {tuple(w.shape)}.")
         xp = namespace(w)
         return [xp.reshape(w[part], shape) for part, shape in zip(self.slices, self.shapes, strict=True)]
+
+    def pick(self, named: Mapping[str, Any]) -> list[Any]:
+        """The pieces in order from a dict by name: with their shapes, or n copies of each, (n, *shape).
+
+        Raises :class:`nnx.errors.ShapeError` for other names or shapes.
+        """
+        if named.keys() != set(self.names):
+            raise ShapeError(
+                f"The weights are called {', '.join(self.names)}; got those called "
+                f"{', '.join(map(str, named)) or 'nothing'}."
+            )
+        pieces = [named[name] for name in self.names]
+        shapes = [tuple(getattr(piece, "shape", ())) for piece in pieces]
+        copies = shapes[0][:1] if shapes and len(shapes[0]) > len(self.shapes[0]) else ()
+        for name, shape, found in zip(self.names, self.shapes, shapes, strict=True):
+            if found != copies + shape:
+                raise ShapeError(f"'{name}' has shape {shape}, got an array of shape {found}.")
+        return pieces
 
     def pack(self, pieces: Sequence[Any]) -> Any:
         """A new vector of the given pieces; inverse of :meth:`views`."""

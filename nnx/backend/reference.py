@@ -25,6 +25,9 @@ class Adapter:
     reads_are_free = False
     #: True where :meth:`take_rows` and :meth:`matmul_into` write into ``out``.
     fills_buffers = False
+    #: Numbers in one block of a computation that is done block by block so that temporaries stay in the
+    #: cache; infinite where blocks only cost launches.
+    cached_numbers = math.inf
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp

@@ -18,7 +18,8 @@ class History(Callback):
 
     ``history`` maps each name (``"loss"``, ``"accuracy"``, ``"val_loss"``, ...) to the list of its values,
     one for each epoch; ``epoch`` lists the epochs' numbers (from 0) and ``seconds`` what each took, with
-    its validation. Training adds a History by itself.
+    its validation. ``reason`` says why the optimizer ended training before the last epoch, in words; None if
+    it did not. Training adds a History by itself.
 
     >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
     >>> model.compile("sgd", "mse")
@@ -31,9 +32,10 @@ class History(Callback):
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
         self.seconds: list[float] = []
+        self.reason: str | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self.history, self.epoch, self.seconds = {}, [], []
+        self.history, self.epoch, self.seconds, self.reason = {}, [], [], None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.epoch.append(epoch)

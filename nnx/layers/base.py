@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 from nnx.backend import Stream
 from nnx.errors import OptionError, ShapeError
+from nnx.layers.per_sample import Back, by_directions
 from nnx.registry import Registry
 
 registry = Registry("layer")
@@ -73,7 +74,8 @@ class Layer:
     ``spec(input_shape)`` says which weights there are and what shape comes out, without touching arrays.
     ``forward(p, x)`` is a pure function of the named weights ``p`` and a batch ``x`` (first axis: samples),
     written with ``nnx.backend.namespace(x)``. A layer that needs randomness or behaves differently in
-    training sets ``random = True`` and has ``forward(p, x, context)`` (see :class:`Context`).
+    training sets ``random = True`` and has ``forward(p, x, context)`` (see :class:`Context`). One in which
+    a sample's output depends on the rest of the batch sets ``mixes_samples = True``.
     ``@nnx.layers.register()`` makes models with it savable.
 
     >>> from dataclasses import dataclass
@@ -92,6 +94,8 @@ class Layer:
 
     kind: ClassVar[str] = "layer"
     random: ClassVar[bool] = False
+    #: whether a sample's output depends on the other samples of its batch
+    mixes_samples: ClassVar[bool] = False
 
     input_shape: Shape | None = None
     name: str | None = None
@@ -121,6 +125,18 @@ class Layer:
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
         """The layer's output for a batch ``x``."""
         raise NotImplementedError(f"{type(self).__name__} must define forward(self, p, x).")
+
+    def per_sample(
+        self, p: Mapping[str, Any], names: Sequence[str], x: Any, context: Context
+    ) -> tuple[Any, Back]:
+        """``(y, back)``: the output, and the way back sample by sample, for the weights called ``names``.
+
+        ``back(g)`` of the gradient by y returns the gradient by x and a function: of a slice of the samples it
+        makes a dict with each one's gradient by each weight, of shape (n, *shape). This one serves every
+        layer that does not mix samples; a layer with many weights has a faster one.
+        """
+        run = (lambda q, x: self.forward(q, x, context)) if self.random else self.forward  # type: ignore[call-arg]
+        return by_directions(run, p, names, x)
 
     @property
     def label(self) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nnx import activations, constraints, initializers, regularizers
-from nnx.autodiff import fused
+from nnx.autodiff import fused, vjp
 from nnx.backend import namespace
-from nnx.layers.base import Layer, Shape, Spec, Weight, need_features, positive, registry
+from nnx.layers.base import Context, Layer, Shape, Spec, Weight, need_features, positive, registry
+from nnx.layers.per_sample import Back, Gradients
 
 
 def _affine_reverse(
@@ -73,10 +74,65 @@ class Affine(Layer):
 
     def preactivation(self, p: Mapping[str, Any], x: Any) -> Any:
         """The numbers z = xΘ + β, before the activation."""
-        rows = _rows(x)
         bias = p.get("bias")
+        if p["kernel"].ndim == 3:
+            return _each(x, p["kernel"], bias)
+        rows = _rows(x)
         z = rows @ p["kernel"] if bias is None else affine(rows, p["kernel"], bias)
         return z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], self.columns))
+
+    def finish(self, z: Any) -> Any:
+        """The output that the pre-activations ``z`` become."""
+        raise NotImplementedError
+
+    def forward(self, p: Mapping[str, Any], x: Any) -> Any:
+        return self.finish(self.preactivation(p, x))
+
+    def per_sample(
+        self, p: Mapping[str, Any], names: Sequence[str], x: Any, context: Context
+    ) -> tuple[Any, Back]:
+        """With δ the gradient by z, sample i's by the kernel is xᵢδᵢᵀ, by the bias δᵢ."""
+        y, finished = vjp(self.finish, self.preactivation(p, x))
+
+        def back(g: Any) -> tuple[Any, Gradients]:
+            (delta,) = finished(g)
+
+            def gradients(part: slice) -> dict[str, Any]:
+                some, found = delta[part, ...], {}
+                if "kernel" in names:
+                    found["kernel"] = _products(x[part, ...], some)
+                if "bias" in names:
+                    found["bias"] = _added(some)
+                return found
+
+            return delta @ p["kernel"].T, gradients
+
+        return y, back
+
+
+def _each(x: Any, kernel: Any, bias: Any) -> Any:
+    """The numbers z = xΘ + β where each sample has a kernel and a bias of its own."""
+    xp = namespace(x, kernel)
+    z = xp.reshape(x, (x.shape[0], -1, x.shape[-1])) @ kernel
+    z = z if bias is None else z + bias[:, None, :]
+    return xp.reshape(z, (z.shape[0], *x.shape[1:-1], z.shape[-1]))
+
+
+def _products(x: Any, delta: Any) -> Any:
+    """xᵢδᵢᵀ for each sample i, added up over axes between the first and the last."""
+    if x.ndim == 2:
+        return x[:, :, None] * delta[:, None, :]
+    xp, n = namespace(x, delta), x.shape[0]
+    rows, moved = (xp.reshape(a, (n, -1, a.shape[-1])) for a in (x, delta))
+    return xp.matrix_transpose(rows) @ moved
+
+
+def _added(delta: Any) -> Any:
+    """The rows of each sample added up."""
+    if delta.ndim == 2:
+        return delta
+    xp = namespace(delta)
+    return xp.sum(xp.reshape(delta, (delta.shape[0], -1, delta.shape[-1])), axis=1)
 
 
 @registry.register()
@@ -107,8 +163,7 @@ class Dense(Affine):
         super().__post_init__()
         normalise(self, activation=activations)
 
-    def forward(self, p: Mapping[str, Any], x: Any) -> Any:
-        z = self.preactivation(p, x)
+    def finish(self, z: Any) -> Any:
         return z if self.activation is None else self.activation(z)
 
 
@@ -142,10 +197,9 @@ class Maxout(Affine):
     def columns(self) -> int:
         return self.units * self.pieces
 
-    def forward(self, p: Mapping[str, Any], x: Any) -> Any:
-        z = self.preactivation(p, x)
+    def finish(self, z: Any) -> Any:
         xp = namespace(z)
-        return xp.max(xp.reshape(z, (*x.shape[:-1], self.units, self.pieces)), axis=-1)
+        return xp.max(xp.reshape(z, (*z.shape[:-1], self.units, self.pieces)), axis=-1)
 
 
 def normalise(layer: Layer, **fields: Any) -> None:

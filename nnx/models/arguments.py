@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnx import metrics
+from nnx.callbacks import EarlyStopping
 from nnx.errors import DataError, OptionError
 from nnx.models.data import Examples, examples
 
@@ -58,3 +59,11 @@ def verbosity(verbose: Any) -> int:
             f"verbose must be 'auto', 0 (silent), 1 (progress bar) or 2 (a line per epoch), got {verbose!r}."
         )
     return int(level)
+
+
+def with_early_stopping(callbacks: Any, max_fail: int | None) -> Any:
+    """The callbacks, with MATLAB's stop by the validation loss where no other early stopping is given."""
+    given = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks] if callbacks else []
+    if max_fail is None or any(isinstance(c, EarlyStopping) for c in given):
+        return callbacks
+    return [*given, EarlyStopping(patience=max_fail, restore_best_weights=True)]

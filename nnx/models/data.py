@@ -203,11 +203,14 @@ class Batches:
         self._labels = labels
         arrays = [a for a in (data.x, data.y, data.weight) if a is not None]
         self._home = adapter_of(*arrays[:1])
-        if self._home is not backend.adapter and sum(map(_bytes, arrays)) <= RESIDENT_BYTES:
+        foreign = [a for a in arrays if adapter_of(a) is not backend.adapter]
+        mixed = 0 < len(foreign) < len(arrays)  # a part is on the device already: the rest joins it
+        if mixed or (foreign and sum(map(_bytes, arrays)) <= RESIDENT_BYTES):
             x, y = self._moved(data.x, False), None if data.y is None else self._moved(data.y, labels)
             self.data = Examples(x, y, None if data.weight is None else self._moved(data.weight, False))
             self._home = backend.adapter
         self._buffers: dict[tuple[str, int], Any] = {}
+        self._whole: Batch | None = None
 
     def __len__(self) -> int:
         return math.ceil(self.size / self.batch_size)
@@ -217,6 +220,12 @@ class Batches:
         for start in range(0, self.size, self.batch_size):
             part = self.data.part(start, min(start + self.batch_size, self.size))
             yield Batch(*self._ready(part.x, part.y, part.weight))
+
+    def whole(self) -> Batch:
+        """All examples as one batch: the same arrays every time."""
+        if self._whole is None:
+            self._whole = Batch(*self._ready(self.data.x, self.data.y, self.data.weight))
+        return self._whole
 
     def shuffled(self, order: Any) -> Iterator[Batch]:
         """The batches of the examples in the given ``order`` (host integers).

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nnx.backend import Backend, make_backend, next_seed
 from nnx.errors import NotBuilt, ShapeError
+from nnx.layers import Context
 from nnx.layers.base import shape_of_sample
 from nnx.models.handles import BoundLayer
 from nnx.models.network import Network
@@ -118,11 +119,45 @@ class Holder:
         """Copies of all weights as NumPy arrays, layer by layer."""
         return [array for layer in self.layers for array in layer.get_weights()]
 
-    def set_weights(self, weights: Sequence[Any]) -> None:
+    def as_function(self) -> tuple[Callable[[Any, Any], Any], dict[str, Any]]:
+        """``(f, w)``: the pure function f(w, x) that this model is, and its trained weights by name.
+
+        ``f`` computes the output for a batch ``x`` as in prediction (without dropout and noise) from a dict
+        like ``w``, or from one vector of all of them; both it and ``w`` are independent of the model from
+        then on. So :func:`nnx.minimize` and :func:`nnx.least_squares` train what ``fit`` cannot say (a
+        differential equation, a constraint, one model for two sets of data), and ``set_weights`` takes what
+        they found. Where the arrays of the dict are n copies of the weights, (n, *shape), the i-th belongs
+        to sample i, as :func:`nnx.per_sample_jacobian` with ``stacked=True`` asks for; layers of your own
+        must allow for that in ``forward``.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(1,))], dtype="float64", seed=1)
+        >>> f, w = model.as_function()
+        >>> x = np.linspace(-1.0, 1.0, 5)[:, None]
+        >>> result = nnx.least_squares(lambda w: f(w, x) - (2.0 * x + 1.0), w)
+        >>> model.set_weights(result.x)
+        >>> model.predict(x)[:, 0].round(6)
+        array([-1.,  0.,  1.,  2.,  3.])
+        """
+        network, xp = self.network, self.backend.xp
+        layout, fixed = network.layout, xp.asarray(self._fixed, copy=True)
+        others = network.fixed_layout.views(fixed)
+
+        def f(w: Any, x: Any) -> Any:
+            pieces = layout.pick(w) if isinstance(w, Mapping) else layout.views(w)
+            return network.apply(pieces, others, x, Context())
+
+        w = layout.views(xp.asarray(self._w, copy=True))
+        return f, dict(zip(layout.names, w, strict=True))
+
+    def set_weights(self, weights: Any) -> None:
         """Puts the given arrays, in the order of :meth:`get_weights`, in place of the weights.
 
-        Raises :class:`nnx.errors.ShapeError` if number or shapes do not fit; then nothing is changed.
+        ``weights`` may also be a dict of the trained ones by name, as :meth:`as_function` gives.
+        Raises :class:`nnx.errors.ShapeError` if number, names or shapes do not fit; then nothing is changed.
         """
+        if isinstance(weights, Mapping):
+            self._w[...] = self._packed(weights)
+            return
         counts = [len(slots) for slots in self.network.slots]
         if len(weights) != sum(counts):
             raise ShapeError(f"Model '{self.name}' has {sum(counts)} weight arrays, got {len(weights)}.")
@@ -132,6 +167,10 @@ class Holder:
             start += count
         for layer, arrays in parts:
             layer.put(arrays)
+
+    def _packed(self, weights: Mapping[str, Any]) -> Any:
+        layout, backend = self.network.layout, self.backend
+        return layout.pack([backend.asarray(piece, dtype=backend.dtype) for piece in layout.pick(weights)])
 
     def _pieces(self) -> tuple[list[Any], list[Any]]:
         network = self.network

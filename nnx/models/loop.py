@@ -33,6 +33,8 @@ class Totals(Mapping[str, float]):
         self._cost: Any = 0.0
         self._size = 0
         self._sums: list[Any] = []
+        #: what the optimizer measured in the last step
+        self.measures: Mapping[str, float] = {}
 
     def add(self, cost: Any, size: int, statistics: list[Any]) -> None:
         """Takes in one batch."""
@@ -67,7 +69,7 @@ class Snapshot:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._needed = not model.backend.adapter.reads_are_free
+        self._needed = not model.backend.adapter.reads_are_free and model._problem().strict
         self._steps = 0
         self.take()
 
@@ -102,6 +104,7 @@ def train(
 ) -> None:
     """Trains ``model`` for the given epochs; an error or Ctrl-C leaves it with its last good weights."""
     problem = model._problem()
+    problem.counts.clear()
     terminate = any(isinstance(c, TerminateOnNaN) for c in callbacks)
     with deferred_interrupt() as pressed, closing(callbacks):
         callbacks.on_train_begin()
@@ -117,7 +120,7 @@ def train(
                 if not terminate:
                     raise
                 break
-            logs = dict(totals)
+            logs = {**totals, **totals.measures}
             if validation is not None:
                 logs |= {f"val_{k}": v for k, v in evaluate(model, validation).items()}
             model._epochs_seen += 1
@@ -137,12 +140,12 @@ def _epoch(
     totals = model._totals()
     snapshot = Snapshot(model)
     n = 0
+    once = None if problem.strict else batches.whole()
     try:
-        for n, batch in enumerate(_batches(model, batches, shuffle)):
+        for n, batch in enumerate([once] if once else _batches(model, batches, shuffle)):
             callbacks.on_train_batch_begin(n)
-            model._step_on(problem, batch)
-            point = problem.last
-            totals.add(point.value, batch.size, point.statistics)  # type: ignore[union-attr]
+            info = model._step_on(problem, batch)
+            totals.add(info.point.value, batch.size, info.point.statistics)
             snapshot.look(totals)
             callbacks.on_train_batch_end(n, totals)
             if pressed:
@@ -150,6 +153,10 @@ def _epoch(
             if model.stop_training:
                 break
         snapshot.look(totals, now=True)
+        totals.measures = info.measures
+        if info.stop is not None:
+            model.stop_training = True
+            callbacks.history.reason = info.stop.message
     except Exception as error:
         error.add_note(f"  in batch {n + 1} of {len(batches)}, epoch {epoch + 1}")
         raise

@@ -12,11 +12,19 @@ from nnx.callbacks import CallbackList, History, ProgressBar
 from nnx.errors import NotBuilt, OptionError
 from nnx.layers import Context
 from nnx.models import loop, saving
-from nnx.models.arguments import named_metrics, split, targets, validation_examples, verbosity
+from nnx.models.arguments import (
+    named_metrics,
+    split,
+    targets,
+    validation_examples,
+    verbosity,
+    with_early_stopping,
+)
 from nnx.models.data import Batches, Examples, examples, fit_shapes
 from nnx.models.holder import Holder
 from nnx.models.network import Network
 from nnx.models.objective import Batch, BatchProblem, Objective
+from nnx.models.whole import WholeProblem
 from nnx.utils.arguments import whole_number
 
 _EVALUATION_BATCH = 256
@@ -146,6 +154,13 @@ class Model(Holder):
         Everything is checked before anything is changed; an error or Ctrl-C during training leaves the
         weights of the last good step. Raises :class:`nnx.errors.NonFiniteError` when the loss becomes NaN or
         infinite (callback ``TerminateOnNaN`` stops quietly instead).
+
+        Methods that compare costs from step to step (BFGS, Levenberg–Marquardt, ...) take all samples as one
+        batch, so an epoch is one iteration. The history then also holds ``gradient_norm``, ``step``,
+        ``evaluations`` and what else the method measures (``mu``); the loss is that after the step. Their
+        stopping rules end training, and ``history.reason`` says which one did; with validation data also
+        ``max_fail`` epochs without a better validation loss (6, as in MATLAB), which puts the best weights
+        back.
         """
         loss = self._must_be_compiled()["loss"]
         whole_number("fit", "epochs", epochs, 0)
@@ -160,6 +175,8 @@ class Model(Holder):
         if validation is not None:
             validation = fit_shapes(validation, network, loss)
         size = self._batch_size(batch_size, data, training=True)
+        if validation is not None:
+            callbacks = with_early_stopping(callbacks, getattr(self.optimizer, "max_fail", None))
         run = CallbackList(callbacks, self, epochs=epochs, steps=math.ceil(data.size / size), verbose=level)
         self._prepare(network)
         self.stop_training = False
@@ -193,9 +210,9 @@ class Model(Holder):
         self._prepare(network)
         problem = self._problem()
         batch = next(self._batches(data, data.size).in_order())
-        self._step_on(problem, batch)
+        point = self._step_on(problem, batch).point
         totals = self._totals()
-        totals.add(problem.last.value, batch.size, problem.last.statistics)  # type: ignore[union-attr]
+        totals.add(point.value, batch.size, point.statistics)
         return self._answer(dict(totals), return_dict)
 
     def evaluate(
@@ -278,19 +295,18 @@ class Model(Holder):
 
     def _problem(self) -> BatchProblem:
         if self._kept_problem is None:
-            self._kept_problem = BatchProblem(
-                self._objective, self._w, self._fixed, self.backend.adapter, self.seed
-            )
+            kind = WholeProblem if isinstance(self.optimizer, optimizers.Deterministic) else BatchProblem
+            self._kept_problem = kind(self._objective, self._w, self._fixed, self.backend.adapter, self.seed)
         return self._kept_problem
 
-    def _step_on(self, problem: BatchProblem, batch: Batch) -> None:
-        problem.batch = batch
-        problem.step = self._state.step
-        self._w, self._state, _ = self.optimizer.step(problem, self._w, self._state)
+    def _step_on(self, problem: BatchProblem, batch: Batch) -> optimizers.Info:
+        problem.show(batch, self._state.step)
+        self._w, self._state, info = self.optimizer.step(problem, self._w, self._state)
         for part, weight in self.network.constrained:
             xp = self.backend.xp
             piece = weight.constraint(xp.reshape(self._w[part], weight.shape))
             self._w[part] = xp.reshape(piece, (-1,))
+        return info
 
     def _finish(self) -> None:
         self._w = self.optimizer.finalize(self._w, self._state)
@@ -305,12 +321,8 @@ class Model(Holder):
         return Batches(data, self.backend, size, labels)
 
     def _batch_size(self, batch_size: int | None, data: Examples, training: bool = False) -> int:
-        name = type(self.optimizer).__name__
-        if (
-            training
-            and name in optimizers.registry
-            and optimizers.registry.entry(name).facts.get("full_batch")
-        ):
+        if training and self._needs_all_data:
+            name = type(self.optimizer).__name__
             if batch_size is not None and batch_size < data.size:
                 raise OptionError(
                     f"{name} compares gradients or costs from step to step, so it needs all {data.size} "
@@ -318,6 +330,13 @@ class Model(Holder):
                 )
             return data.size
         return min(whole_number("fit", "batch_size", 32 if batch_size is None else batch_size, 1), data.size)
+
+    @property
+    def _needs_all_data(self) -> bool:
+        name = type(self.optimizer).__name__
+        if name in optimizers.registry and optimizers.registry.entry(name).facts.get("full_batch"):
+            return True
+        return isinstance(self.optimizer, optimizers.Deterministic)
 
     def _answer(self, result: dict[str, float], return_dict: bool) -> Any:
         if return_dict:

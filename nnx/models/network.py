@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -144,6 +144,37 @@ class Network:
             error.add_note(f"  {self.place(i)}")
             raise
         return x
+
+    def per_sample(
+        self, trained: Sequence[Any], fixed: Sequence[Any], x: Any, context: Context
+    ) -> tuple[Any, Callable[[Any], Callable[[slice], list[Any]]]]:
+        """``(output, back)``: ``back(g)(part)`` of the gradient by the output and a slice of the samples lists
+        each sample's gradient by each weight.
+
+        Their shapes are (n, *shape): one pass forward, and one back for each number of a sample's output,
+        make the Jacobian, of which only a part need be there. Right for layers that do not mix samples.
+        """  # noqa: D205
+        ways = []
+        for i, layer in enumerate(self.layers):
+            (names, a, b), (others, c, d) = self._reach[i]
+            p = dict(zip(names, trained[a:b], strict=True)) | dict(zip(others, fixed[c:d], strict=True))
+            x, way = layer.per_sample(p, names, x, context.at(i))
+            ways.append((names, way))
+
+        def back(g: Any) -> Callable[[slice], list[Any]]:
+            found = []
+            for names, way in reversed(ways):
+                g, gradients = way(g)
+                if names:
+                    found.append((names, gradients))
+
+            def rows(part: slice) -> list[Any]:
+                made = ((names, gradients(part)) for names, gradients in reversed(found))
+                return [own[name] for names, own in made for name in names]
+
+            return rows
+
+        return x, back
 
     @cached_property
     def _reach(self) -> tuple[tuple[tuple[tuple[str, ...], int, int], ...], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -123,12 +124,17 @@ class BatchPoint:
 class BatchProblem:
     """The objective on the current batch as a function of the flat vector of trained weights."""
 
+    #: whether a gradient that is not finite is an error
+    strict = True
+
     def __init__(self, objective: Objective, owned: Any, fixed: Any, adapter: Any, seed: int) -> None:
         self.objective = objective
         self.layout = objective.network.layout
         self.adapter = adapter
         self.seed = seed
         self.step = 0
+        #: how often what was computed, where an optimizer's figures of merit are kept
+        self.counts: Counter[str] = Counter()
         self.batch: Batch | None = None
         self.last: BatchPoint | None = None
         self._owned = owned
@@ -140,6 +146,10 @@ class BatchProblem:
         self._tape = Tape()
         self._leaves = self._traced(self._views)
         self._one = adapter.xp.reshape(adapter.xp.ones_like(owned[:1]), ()) if self.layout.size else None
+
+    def show(self, batch: Batch, step: int) -> None:
+        """From now on it is about ``batch``, with the random numbers of that step."""
+        self.batch, self.step = batch, step
 
     def at(self, w: Any) -> BatchPoint:
         """The point at ``w``."""
@@ -163,7 +173,7 @@ class BatchProblem:
         leaves = self._leaves if pieces is self._views else self._traced(pieces)
         total, output = self.cost(leaves)
         value, output = raw(total), raw(output)
-        if self.adapter.reads_are_free and not math.isfinite(value):
+        if self.strict and self.adapter.reads_are_free and not math.isfinite(value):
             raise NonFiniteError(f"The loss became {float(value)}.")
         found: list[Any] = [None] * len(leaves)
         if value is not total:
@@ -182,7 +192,7 @@ class BatchProblem:
         for g, place, part in zip(found, self._places, self.layout.slices, strict=True):
             if g is not place:  # else it was computed right there
                 self._gradient[part] = 0.0 if g is None else xp.reshape(g, (-1,))
-        if self.adapter.reads_are_free:
+        if self.strict and self.adapter.reads_are_free:
             squares = self._gradient @ self._gradient
             if not math.isfinite(squares) and not xp.all(xp.isfinite(self._gradient)):
                 raise NonFiniteError("The gradient of the loss has NaN or infinite entries.")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nnx.optimizers.averages import mean, mean_square
-from nnx.optimizers.first_order import FirstOrder, Rule, registry
+from nnx.optimizers.first_order import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate, flag, fraction, number
+from nnx.optimizers.problem import registry
 from nnx.optimizers.state import State
 
 Array = Any

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from nnx.backend import namespace, to_numpy
 from nnx.errors import OptionError
-from nnx.optimizers.first_order import FirstOrder, Rule, registry
+from nnx.optimizers.first_order import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate, fraction, number
-from nnx.optimizers.problem import Info, Problem
+from nnx.optimizers.problem import Info, Problem, registry
 from nnx.optimizers.state import State
 
 Array = Any

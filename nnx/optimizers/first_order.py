@@ -13,14 +13,11 @@ from nnx.optimizers.options import LearningRate, Options, flag, learning_rate, n
 from nnx.optimizers.problem import Info, Point, Problem
 from nnx.optimizers.state import State
 from nnx.optimizers.update import make_plan
-from nnx.registry import Registry
 
 Array = Any
 #: A rule: (xp, w, g, *slots, *watched, *scalars) → (w, *slots). Elementwise, in standard calls, no branches,
 #: and no arithmetic between two scalars (see averages.py).
 Rule = Callable[..., tuple[Array, ...]]
-
-registry = Registry("optimizer")
 
 
 def _mask(where: str, name: str, value: Any) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nnx.optimizers.first_order import FirstOrder, Rule, registry
+from nnx.optimizers.first_order import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate, flag, fraction
+from nnx.optimizers.problem import registry
 from nnx.optimizers.state import State
 
 Array = Any

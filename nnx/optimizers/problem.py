@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from nnx.autodiff import value_and_grad
+from nnx.backend import adapter_of, namespace, to_numpy
 from nnx.parameters import Layout
+from nnx.registry import Registry
 
 Array = Any
+
+registry = Registry("optimizer")
 
 
 class Point(Protocol):
@@ -43,12 +45,27 @@ class Problem(Protocol):
         """The function at ``w``."""
 
 
+class Stop(NamedTuple):
+    """Why a method stops: a number of :data:`nnx.optimizers.REASONS`, the rule in words, and its success."""
+
+    status: int
+    message: str
+    success: bool
+
+
 class Info(NamedTuple):
-    """What a step tells: where it started, with what learning rate, and whether it was kept."""
+    """What a step tells: the last point whose cost is known, the learning rate, and whether it was kept.
+
+    That point is where a step of first order started, and where one of a deterministic method ended.
+    ``measures`` are numbers for the history (norm of the gradient, length of the step, damping, ...);
+    ``stop`` says why no further step should follow, and is None where one should.
+    """
 
     point: Any
     learning_rate: float
     accepted: bool = True
+    measures: Mapping[str, float] = {}
+    stop: Stop | None = None
 
 
 class Optimizer(Protocol):
@@ -61,51 +78,14 @@ class Optimizer(Protocol):
         """``(w, state, info)`` after one step."""
 
 
-class FunctionProblem:
-    """The problem of making ``f(w)`` small, where ``f`` is any function that nnx can differentiate.
-
-    ``counts`` says how many values and gradients were computed. ``layout`` names the pieces of ``w``.
-
-    >>> problem = nnx.optimizers.FunctionProblem(lambda w: np.sum(w * w))
-    >>> point = problem.at(np.asarray([1.0, 2.0]))
-    >>> point.gradient, float(point.value), dict(problem.counts)
-    (array([2., 4.]), 5.0, {'gradient': 1, 'value': 1})
-    """
-
-    def __init__(self, f: Callable[[Array], Array], layout: Layout | None = None) -> None:
-        self.f = f
-        self.layout = layout
-        self.counts: Counter[str] = Counter()
-        self.value_and_grad = value_and_grad(f)
-
-    def at(self, w: Array) -> FunctionPoint:
-        return FunctionPoint(self, w)
+def read(*numbers: Array) -> list[float]:
+    """The numbers of arrays of shape (), on the host: one transfer for all of them."""
+    first = numbers[0]
+    if len(numbers) == 1 or adapter_of(first).reads_are_free:
+        return [float(to_numpy(x)) for x in numbers]
+    return [float(x) for x in to_numpy(namespace(first).stack(list(numbers)))]
 
 
-class FunctionPoint:
-    """:class:`FunctionProblem` at one ``w``."""
-
-    def __init__(self, problem: FunctionProblem, w: Array) -> None:
-        self.w = w
-        self._problem = problem
-        self._value: Array = None
-        self._gradient: Array = None
-
-    @property
-    def value(self) -> Array:
-        if self._value is None:
-            self._keep(self._problem.f(self.w))
-        return self._value
-
-    @property
-    def gradient(self) -> Array:
-        if self._gradient is None:
-            value, self._gradient = self._problem.value_and_grad(self.w)
-            self._problem.counts["gradient"] += 1
-            if self._value is None:
-                self._keep(value)
-        return self._gradient
-
-    def _keep(self, value: Array) -> None:
-        self._value = value
-        self._problem.counts["value"] += 1
+def read_vector(x: Array) -> list[float]:
+    """The numbers of a vector, on the host: one transfer."""
+    return [float(number) for number in to_numpy(x)]

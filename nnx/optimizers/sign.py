@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
-from nnx.optimizers.first_order import FirstOrder, Rule, registry
+from nnx.optimizers.first_order import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate, Number
-from nnx.optimizers.problem import Point, Problem
+from nnx.optimizers.problem import Point, Problem, registry
 from nnx.optimizers.state import State
 
 Array = Any

@@ -16,7 +16,8 @@ class State:
     ``step`` counts the steps made. ``learning_rate``, where it is not None, replaces the optimizer's own from
     the next step on (callbacks set it). ``slots`` are the vectors that the rule updates (momentum, moving
     averages), ``memory`` other arrays (the average of the weights is ``memory["ema"]``), ``values`` numbers.
-    ``plan`` is what follows from the options and the layout; it is not saved.
+    ``plan`` is what follows from the options and the layout, ``point`` what is known of the function where
+    the last step ended; these are not saved.
 
     A checkpoint is ``vectors()`` (arrays, live ones) and ``numbers()``; the optimizer's ``restore`` makes a
     state of them with which training goes on bit for bit.
@@ -28,6 +29,7 @@ class State:
     values: dict[str, float] = field(default_factory=dict)
     step: int = 0
     learning_rate: float | None = None
+    point: Any = None
 
     def vectors(self) -> dict[str, Array]:
         """Every array of the state by its name."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nnx.backend import kernels
-from nnx.optimizers import registry
+from nnx.optimizers import FirstOrder, registry
 
 
 def chosen(xp, w, g, s, rate):
@@ -89,7 +89,7 @@ def test_what_cannot_be_recorded_is_left_alone():
 
 
 def test_the_rule_of_every_optimizer_is_recorded():
-    for entry in registry:
+    for entry in [e for e in registry if issubclass(e.target, FirstOrder)]:
         optimizer = entry.create()
         names = optimizer.rule.__code__.co_varnames[1 : optimizer.rule.__code__.co_argcount]
         vectors = 2 + len(optimizer.slots()) + optimizer.watches

@@ -1,0 +1,248 @@
+"""The objective on all data at once, with what the methods of second order ask of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from nnx.autodiff import grad, jvp, vjp
+from nnx.backend import device_of, namespace
+from nnx.errors import OptionError
+from nnx.layers import Context
+from nnx.losses import registry as losses
+from nnx.models.objective import Batch, BatchPoint, BatchProblem
+
+Array = Any
+#: rows of the Jacobian below which matrix products are slow, whatever the cache holds
+_LEAST_ROWS = 512
+
+
+class WholePoint(BatchPoint):
+    """The objective at one vector of weights, with residuals and products with derivatives."""
+
+    _problem: WholeProblem
+
+    def __init__(self, problem: WholeProblem, w: Array) -> None:
+        super().__init__(problem, problem.layout.views(w))
+        self.w = w
+
+    @cached_property
+    def output(self) -> Array:
+        """What the network answers."""
+        self._problem.counts["value"] += 1
+        return self._problem.output(self._pieces)
+
+    @property
+    def value(self) -> Array:
+        problem, batch = self._problem, self._problem.batch
+        if self._value is None and batch is not None:
+            self._value = problem.objective.total(
+                problem.objective.losses(self.output, batch), batch, self._pieces
+            )
+            self.statistics = problem.objective.statistics(self.output, batch)
+        return self._value
+
+    @property
+    def gradient(self) -> Array:
+        if self._gradient is None:
+            self._problem.counts["gradient"] += 1
+            self._problem.counts["value"] += self._value is None
+        return super().gradient
+
+    def hvp(self, v: Array) -> Array:
+        """The product H·v of the Hessian with a vector."""
+        problem = self._problem
+        problem.counts["hvp"] += 1
+        slope = grad(lambda pieces: problem.cost(pieces)[0])
+        return problem.layout.pack(jvp(slope, (self._pieces,), (problem.layout.views(v),))[1])
+
+    @cached_property
+    def hessian(self) -> Array:
+        """The Hessian, n × n and symmetric."""
+        xp, n = namespace(self.w), self.w.shape[0]
+        eye = xp.eye(n, dtype=self.w.dtype, device=self._problem.device)
+        h = xp.stack([self.hvp(eye[i, :]) for i in range(n)])
+        self._problem.counts["hvp"] -= n
+        self._problem.counts["hessian"] += 1
+        return 0.5 * (h + h.T)
+
+    # -- sums of squares ------------------------------------------------------------------------------
+
+    @cached_property
+    def residual(self) -> Array:
+        """r(w) with ½‖r‖² the loss, without the penalties on weights."""
+        problem = self._problem
+        problem.counts["value"] += 1
+        # The ways back are kept: most points whose residuals are asked for become the next one to stand on.
+        self.__dict__["output"], self._back = problem.per_sample(self._pieces)
+        residual, self._pullback = vjp(lambda out: problem.residual(out, problem.batch), self.output)
+        return residual
+
+    @property
+    def residual_scale(self) -> float:
+        """What the errors are multiplied by in the residuals: the loss is the mean of their squares."""
+        return math.sqrt(2.0 / self.residual.shape[0])
+
+    @property
+    def ridge(self) -> Array | None:
+        """Penalties as a vector d: ½ Σ dᵢwᵢ² is added to the cost; None where there are none."""
+        return self._problem.ridge
+
+    def blocks(self, memory_limit: float) -> Iterator[tuple[Array, Array]]:
+        """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold.
+
+        All blocks lie in one buffer: each is there until the next one is asked for.
+        """
+        problem, residual = self._problem, self.residual
+        problem.counts["jacobian"] += 1
+        xp, n, size = namespace(residual), self.output.shape[0], problem.rows_at_once(memory_limit)
+        residual = xp.reshape(residual, (n, -1))
+        ones, columns = xp.ones_like(residual), residual.shape[1]
+        index = xp.arange(columns, device=problem.device)
+        for k in range(columns):
+            picked = ones if columns == 1 else xp.where(index == k, ones, 0.0)
+            (by_output,) = self._pullback(xp.reshape(picked, (-1,)))
+            rows = self._back(by_output)
+            for start in range(0, n, size):
+                part = slice(start, min(start + size, n))
+                yield problem.rows(rows(part)), residual[part, k]
+
+    def jvp(self, v: Array) -> Array:
+        """The product J·v."""
+        self._problem.counts["product"] += 1
+        return self._along(self._pieces, self._problem.layout.views(v))
+
+    def vjp(self, u: Array) -> Array:
+        """The product Jᵀ·u."""
+        self._problem.counts["product"] += 1
+        _, pullback = vjp(self._residuals, self._pieces)
+        return self._problem.layout.pack(pullback(u)[0])
+
+    def curvature(self, v: Array) -> Array:
+        """The second derivative of r along ``v``."""
+        self._problem.counts["product"] += 1
+        pieces, moved = self._pieces, self._problem.layout.views(v)
+        return jvp(lambda q: self._along(q, moved), (pieces,), (moved,))[1]
+
+    def _residuals(self, pieces: Sequence[Any]) -> Array:
+        return self._problem.residual(self._problem.output(pieces), self._problem.batch)
+
+    def _along(self, pieces: Sequence[Any], moved: Sequence[Any]) -> Array:
+        return jvp(self._residuals, (pieces,), (moved,))[1]
+
+
+class WholeProblem(BatchProblem):
+    """A model's objective for methods that compare costs from step to step.
+
+    ``version`` counts how often it became another function: by other data, or by other random numbers of
+    layers that have them (these stay the same within a step). ``counts`` are the figures of merit: values,
+    gradients, Jacobians, products.
+    """
+
+    strict = False
+    #: how steps of the weights are measured where the method was not told: they have like units
+    scaling = "identity"
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.version = 0
+        self.device = device_of(self._owned)
+        self._rows: Array = None
+        self._random = any(layer.random for layer in self.objective.network.layers)
+
+    def show(self, batch: Batch, step: int) -> None:
+        self.version += batch is not self.batch or self._random
+        super().show(batch, step)
+
+    def at(self, w: Array) -> WholePoint:
+        return WholePoint(self, w)
+
+    def output(self, pieces: Sequence[Any], batch: Batch | None = None) -> Array:
+        """The network's output for weights in pieces."""
+        batch = batch or self.batch
+        assert batch is not None
+        objective = self.objective
+        return objective.network.apply(pieces, self._fixed, batch.x, self._context, objective.linear)
+
+    @property
+    def _context(self) -> Context:
+        return Context(True, self.seed, self.step)
+
+    # -- sums of squares ------------------------------------------------------------------------------
+
+    def need_residuals(self, method: str) -> None:
+        """Raises :class:`nnx.errors.OptionError` where the objective is no sum of squares of the samples."""
+        objective = self.objective
+        if self._residual is None:
+            able = [e.name for e in losses if e.facts.get("residual")]
+            raise OptionError(
+                f"{method} needs a loss that is a sum of squares ({', '.join(able)}), got "
+                f"'{objective.loss.name}'. For other losses take optimizer='lbfgs': it needs gradients only."
+            )
+        for i, layer in enumerate(objective.network.layers):
+            if layer.mixes_samples:
+                place = objective.network.place(i).removeprefix("in ")
+                raise OptionError(
+                    f"{method} needs each sample's own derivatives, but {place} mixes the samples of a "
+                    "batch. Take optimizer='lbfgs', or leave that layer out."
+                )
+        _ = self.ridge
+
+    @property
+    def _residual(self) -> Any:
+        return self.objective.loss.facts.get("residual")
+
+    def residual(self, output: Array, batch: Batch | None) -> Array:
+        """The r with ½‖r‖² the mean loss."""
+        assert batch is not None
+        return math.sqrt(2.0) * self._residual(batch.y, output, batch.weight)
+
+    @cached_property
+    def ridge(self) -> Array | None:
+        """The vector d of squared penalties ½ Σ dᵢwᵢ²; None without any."""
+        if not self.objective.penalties:
+            return None
+        d = self.adapter.xp.zeros_like(self._owned)
+        for i, regularizer in self.objective.penalties:
+            factor = _squared(regularizer)
+            if factor is None:
+                name = self.layout.names[i]
+                raise OptionError(
+                    f"The penalty {regularizer!r} on '{name}' is no sum of squares. Take an L2 penalty, or "
+                    "optimizer='lbfgs'."
+                )
+            d[self.layout.slices[i]] = 2.0 * factor
+        return d
+
+    def per_sample(self, pieces: Sequence[Any]) -> tuple[Array, Callable[[Array], Any]]:
+        """The network's output, and the way back sample by sample."""
+        assert self.batch is not None
+        return self.objective.network.per_sample(pieces, self._fixed, self.batch.x, self._context)
+
+    def rows_at_once(self, memory_limit: float) -> int:
+        """For how many samples at a time rows of the Jacobian are made."""
+        assert self.batch is not None
+        row = max(1, self.layout.size)
+        cached = max(_LEAST_ROWS, self.adapter.cached_numbers / row)
+        limit = memory_limit / (row * (self.adapter.xp.finfo(self._owned.dtype).bits // 8))
+        return int(max(1, min(self.batch.size, cached, limit)))
+
+    def rows(self, by_weight: list[Array]) -> Array:
+        """Each sample's gradient as a row, in the problem's buffer."""
+        xp, n = self.adapter.xp, by_weight[0].shape[0]
+        if self._rows is None or self._rows.shape[0] < n:
+            self._rows = xp.empty((n, self.layout.size), dtype=self._owned.dtype, device=self.device)
+        rows = self._rows[:n, :]
+        for place, g in zip(self.layout.slices, by_weight, strict=True):
+            rows[:, place] = xp.reshape(g, (n, -1))
+        return rows
+
+
+def _squared(regularizer: Any) -> float | None:
+    """The factor λ of a penalty λ Σ w²; None for any other penalty."""
+    name, options = regularizer.name, regularizer.options
+    if name == "l2":
+        return float(options.get("l2", 0.01))
+    return float(options.get("l2", 0.0)) if name == "l1_l2" and not options.get("l1", 0.0) else None

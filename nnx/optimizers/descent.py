@@ -1,0 +1,175 @@
+"""Methods made of a direction and a search along it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nnx.backend import namespace
+from nnx.errors import OptionError
+from nnx.optimizers import searches
+from nnx.optimizers.deterministic import Deterministic, Evaluation, Move
+from nnx.optimizers.problem import Problem, read, registry
+from nnx.optimizers.searches import Found, Trial
+from nnx.optimizers.state import State
+
+Array = Any
+
+
+class Ray:
+    """The problem along w + αp: what a search looks at; ``at`` evaluates the problem there."""
+
+    def __init__(
+        self, problem: Problem, w: Array, p: Array, at: Callable[[Problem, Array], Evaluation] = Evaluation
+    ) -> None:
+        self.problem, self.w, self.p, self.at = problem, w, p, at
+
+    def value(self, alpha: float) -> Trial:
+        """The cost at α."""
+        point = self._at(alpha)
+        return Trial(alpha, point.cost, math.nan, point)
+
+    def slope(self, alpha: float) -> Trial:
+        """Cost and slope at α."""
+        point = self._at(alpha)
+        slope = point.slope(self.p)
+        return Trial(alpha, point.cost, slope, point)
+
+    def _at(self, alpha: float) -> Evaluation:
+        return self.at(self.problem, self.w + alpha * self.p)
+
+
+def search_field(where: str, name: str, value: Any) -> Any:
+    """The check of an option that is a search: a name, or a configured search."""
+    chosen = searches.get(value)
+    if not isinstance(chosen, searches.Search):
+        raise OptionError(
+            f"{where}: {name} must be the name of a search or a search of nnx.optimizers.searches, "
+            f"got {value!r}."
+        )
+    return chosen
+
+
+@dataclass(frozen=True)
+class Descent(Deterministic):
+    """Base class: w ← w + αp, where p is the method's direction and the search chooses α.
+
+    A direction that does not lead down, and one along which the search finds nothing lower, is replaced by
+    −g once, and what the method remembered is forgotten. The best point is kept always.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "search", search_field(type(self).__name__, "search", self.search))
+
+    # -- what a subclass says -----------------------------------------------------------------------
+
+    search: Any = None
+
+    def direction(self, here: Evaluation, state: State) -> Array:
+        """The direction p from here, from what the method remembers."""
+        raise NotImplementedError
+
+    def downhill(self, here: Evaluation) -> Array:
+        """The direction when all else fails: −g."""
+        return -here.gradient
+
+    def learn(self, here: Evaluation, there: Evaluation, p: Array, alpha: float, state: State) -> None:
+        """Takes in the step from ``here`` to ``there`` = ``here`` + αp."""
+
+    def forget(self, here: Evaluation, state: State) -> None:
+        """Back to the state before the first step: the next direction is −g, up to its length."""
+
+    def first_trial(self, here: Evaluation, p: Array, slope: float, state: State) -> float:
+        """The α that the search tries first."""
+        return 1.0
+
+    # -- one iteration --------------------------------------------------------------------------------
+
+    def numbers(self) -> dict[str, float]:
+        return {"fresh": 1.0, "last_fall": 0.0}
+
+    def move(self, problem: Problem, here: Evaluation, state: State) -> Move:
+        fresh = bool(state.values["fresh"])
+        p, found = self._along(problem, here, self.direction(here, state), state)
+        there = found.trial.point
+        if there is here and not fresh:
+            self._restart(here, state)
+            p, found = self._along(problem, here, self.downhill(here), state)
+            there = found.trial.point
+        if there is here:
+            words = f"No lower cost was found, not even along the negative gradient: {found.message}"
+            return Move(None, {}, self.nothing_lower(here, state, words))
+        alpha = found.trial.alpha
+        self.learn(here, there, p, alpha, state)
+        state.values["fresh"], state.values["last_fall"] = 0.0, here.cost - there.cost
+        length = alpha * read(namespace(p).linalg.vector_norm(p))[0]
+        return Move(there, {"learning_rate": alpha, "step": length})
+
+    def _along(self, problem: Problem, here: Evaluation, p: Array, state: State) -> tuple[Array, Found]:
+        slope = here.slope(p)
+        if not slope < 0.0 or not math.isfinite(slope):
+            self._restart(here, state)
+            p = self.downhill(here)
+            slope = here.slope(p)
+        first = self.first_trial(here, p, slope, state)
+        start = Trial(0.0, here.cost, slope, here)
+        found = self._search(here.w)(Ray(problem, here.w, p, self.evaluate), start, first)
+        if found.trial.alpha == 0.0 or not found.trial.point.finite:
+            found = found._replace(trial=start)
+        return p, found
+
+    def _search(self, w: Array) -> Any:
+        """The search, with no less tolerance for rounding than the weights' type needs."""
+        rounding = 100.0 * float(namespace(w).finfo(w.dtype).eps)
+        if getattr(self.search, "epsilon", rounding) < rounding / 10.0:
+            return replace(self.search, epsilon=rounding)
+        return self.search
+
+    def _restart(self, here: Evaluation, state: State) -> None:
+        self.forget(here, state)
+        state.values["fresh"], state.values["last_fall"] = 1.0, 0.0
+
+
+def unit_step(p: Array) -> float:
+    """1/‖p‖: the α of a step of length 1, whatever the scale of the cost."""
+    norm = read(namespace(p).linalg.vector_norm(p))[0]
+    return 1.0 / norm if norm > 0.0 else 1.0
+
+
+def as_before(state: State, slope: float) -> float:
+    """The α with which a parabola of this slope falls as much as the cost did in the last step."""
+    return -2.0 * state.values["last_fall"] / slope
+
+
+@registry.register(
+    "gradient_descent_with_line_search",
+    full_batch=True,
+    formula="w ← w − αg,  α by a search",
+    source="Cauchy 1847",
+)
+@dataclass(frozen=True)
+class SteepestDescent(Descent):
+    """Steepest descent with a search in every step: w ← w − αg.
+
+    The lectures' *minimalizacja kierunkowa*: follow the direction while the cost falls. Linear convergence,
+    with the ratio ((κ − 1)/(κ + 1))² of costs for exact searches, κ the condition of the Hessian.
+    ``search`` (default ``"strong_wolfe"``): a name or an object of :mod:`nnx.optimizers.searches`; further
+    options: :class:`nnx.optimizers.Deterministic`.
+    Source: A. Cauchy, C. R. Acad. Sci. Paris 25 (1847) 536; J. Nocedal, S. Wright, *Numerical Optimization*,
+    2006, section 3.3.
+
+    >>> result = nnx.minimize(lambda w: np.sum((w - 1.0) ** 2), np.zeros(2), method="steepest_descent")
+    >>> result.x
+    array([1., 1.])
+    """
+
+    search: Any = "strong_wolfe"
+
+    def direction(self, here: Evaluation, state: State) -> Array:
+        return -here.gradient
+
+    def first_trial(self, here: Evaluation, p: Array, slope: float, state: State) -> float:
+        return unit_step(p) if state.values["fresh"] else as_before(state, slope)

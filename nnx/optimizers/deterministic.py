@@ -1,0 +1,254 @@
+"""What all methods share that see the whole function in every step: the kept point, and when to stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+from nnx.backend import adapter_of, device_of, namespace
+from nnx.errors import DtypeError, FileFormatError, OptionError, ShapeError
+from nnx.optimizers.options import Options, number
+from nnx.optimizers.problem import Info, Problem, Stop, read
+from nnx.optimizers.state import State
+
+Array = Any
+
+#: What a status means; positive ones are successes but for ``FAILED`` and the limits, which are not.
+REASONS = {
+    -1: "the cost or its gradient is not finite at the start",
+    0: "a limit was reached (iterations, evaluations or time)",
+    1: "the gradient is small",
+    2: "the cost no longer falls",
+    3: "the weights no longer move",
+    4: "the goal is reached",
+    5: "no lower cost could be found along the way",
+    6: "the damping exceeds its limit",
+    99: "the callback asked for it",
+}
+
+
+class Evaluation:
+    """A point of a problem whose numbers have come to the host. It owns its arrays."""
+
+    def __init__(self, problem: Problem, w: Array) -> None:
+        self.w = w
+        self.point: Any = problem.at(w)
+        self.version = getattr(problem, "version", 0)
+
+    @cached_property
+    def cost(self) -> float:
+        """The value."""
+        return read(self.point.value)[0]
+
+    @cached_property
+    def gradient(self) -> Array:
+        """The gradient: a copy, since a problem may use one buffer for all of its points."""
+        return namespace(self.w).asarray(self.point.gradient, copy=True)
+
+    @cached_property
+    def norm(self) -> float:
+        """The largest number of the gradient without its sign; nan where one of them is."""
+        xp = namespace(self.w)
+        return read(xp.max(xp.abs(self.gradient)))[0] if self.w.shape[0] else 0.0
+
+    def slope(self, p: Array) -> float:
+        """The derivative of the cost along ``p``; the cost comes with it in one transfer."""
+        slope = namespace(p).vecdot(self.gradient, p)
+        if "cost" in self.__dict__:
+            return read(slope)[0]
+        self.__dict__["cost"], found = read(self.point.value, slope)
+        return found
+
+    @property
+    def finite(self) -> bool:
+        """Whether one can stand here: cost and gradient are finite."""
+        return math.isfinite(self.norm) and math.isfinite(self.cost)  # the gradient brings the value along
+
+
+class Move(NamedTuple):
+    """What one iteration of a method found: the new point (None: stay), and numbers for the history."""
+
+    there: Evaluation | None
+    measures: Mapping[str, float] = {}
+    stop: Stop | None = None
+
+
+@dataclass(frozen=True)
+class Deterministic(Options):
+    """Base class of the methods that compare costs from step to step: the function must stay the same.
+
+    Common options, all free of the cost's scale:
+
+    - ``gtol``: stop when the largest number of the gradient is at most ``gtol`` times the largest so far;
+    - ``ftol``: ... when the cost fell by at most ``ftol`` of its own size;
+    - ``xtol``: ... when the step's length is at most ``xtol`` of that of the weights;
+    - ``max_fail``: in ``fit`` with validation data, stop after this many epochs in a row without a better
+      validation loss, and go back to the best one (MATLAB's rule; None: never).
+
+    ``ftol`` and ``xtol`` are never taken smaller than the precision of the weights' type.
+    """
+
+    kind: ClassVar[str] = "optimizer"
+    #: what the method asks of a point beside value and gradient
+    needs: ClassVar[tuple[str, ...]] = ()
+    #: whether the answer is the last point and not that of the lowest cost: the method makes less of more
+    keeps_last: ClassVar[bool] = False
+
+    _: KW_ONLY
+    gtol: float = number(1e-11, least=0.0)
+    ftol: float = number(0.0, least=0.0)
+    xtol: float = number(0.0, least=0.0)
+    max_fail: int | None = number(6, least=1, whole=True, optional=True)
+
+    # -- what a subclass says -----------------------------------------------------------------------
+
+    def memory(self, problem: Problem, w: Array) -> dict[str, Array]:
+        """The arrays that the method keeps from step to step, as they are at first."""
+        return {}
+
+    def numbers(self) -> dict[str, float]:
+        """The numbers that it keeps."""
+        return {}
+
+    def extras(self, state: State) -> dict[str, Any]:
+        """Further fields of the result of ``minimize``, from the last state."""
+        return {}
+
+    def measures(self, state: State) -> dict[str, float]:
+        """Numbers of the state for the history."""
+        return {}
+
+    def move(self, problem: Problem, here: Evaluation, state: State) -> Move:
+        """One iteration from ``here``, where cost and gradient are finite and the gradient is not zero."""
+        raise NotImplementedError
+
+    # -- the protocol -------------------------------------------------------------------------------
+
+    def init(self, problem: Problem, w: Array) -> State:
+        """The state before the first step on the weights ``w``."""
+        name = type(self).__name__
+        xp = namespace(w)
+        if len(w.shape) != 1:
+            raise ShapeError(f"{name} needs the weights as one vector, got shape {tuple(w.shape)}.")
+        if not xp.isdtype(w.dtype, "real floating"):
+            raise DtypeError(f"{name} needs weights of a floating-point type, got {w.dtype}.")
+        missing = [part for part in self.needs if part not in dir(problem.at(w))]  # seen, not computed
+        if missing:
+            raise OptionError(
+                f"{name} needs a problem whose points have {' and '.join(missing)} (nnx.optimizers.Point); "
+                "this one's have not. Methods that need gradients only: 'bfgs', 'lbfgs', 'cg'."
+            )
+        values = {"largest_gradient": 0.0, **self.numbers()}
+        return State(None, {}, self.memory(problem, w), values)
+
+    def step(self, problem: Problem, w: Array, state: State) -> tuple[Array, State, Info]:
+        """``(w, state, info)`` after one step; ``w`` and ``state`` are the given ones, written in place."""
+        here = self.here(problem, w, state)
+        stop = self._at_rest(here, state)
+        move = Move(None) if stop else self.move(problem, here, state)
+        there = move.there
+        measures = {"step": 0.0, "learning_rate": 0.0, **self.measures(state), **move.measures}
+        if there is not None:
+            w[...] = there.w
+            state.point = there
+        state.step += 1
+        stop = stop or move.stop or (None if there is None else self._settled(here, there, state))
+        counts = getattr(problem, "counts", None)
+        if counts:
+            measures["evaluations"] = float(sum(counts.values()))
+        last = there or here
+        measures["gradient_norm"] = last.norm
+        return w, state, Info(last.point, measures["learning_rate"], there is not None, measures, stop)
+
+    def here(self, problem: Problem, w: Array, state: State) -> Evaluation:
+        """The point at ``w``: the one that the last step ended at, where it is still that."""
+        kept = state.point
+        if kept is not None and kept.version == getattr(problem, "version", 0):
+            xp = namespace(w)
+            if read(xp.astype(xp.all(kept.w == w), w.dtype))[0]:
+                return kept
+        state.point = self.evaluate(problem, namespace(w).asarray(w, copy=True))
+        return state.point
+
+    def evaluate(self, problem: Problem, w: Array) -> Evaluation:
+        """The point at ``w``, which it owns from now on."""
+        return Evaluation(problem, w)
+
+    def finalize(self, w: Array, state: State) -> Array:
+        """``w`` at the end of training."""
+        state.point = None
+        return w
+
+    def restore(
+        self, problem: Problem, w: Array, vectors: Mapping[str, Array], numbers: Mapping[str, int | float]
+    ) -> State:
+        """The state of a checkpoint: of what ``state.vectors()`` and ``state.numbers()`` gave."""
+        state = self.init(problem, w)
+        foreign = [*(vectors.keys() ^ state.memory.keys()), *(numbers.keys() ^ state.numbers().keys())]
+        if foreign:
+            raise FileFormatError(
+                f"This is not a state of {type(self).__name__} with these options: "
+                f"{', '.join(sorted(foreign))} should not, or should, be there."
+            )
+        xp, adapter = namespace(w), adapter_of(w)
+        for name, own in state.memory.items():
+            saved = adapter.asarray(vectors[name], dtype=own.dtype, device=device_of(w))
+            if tuple(saved.shape) != tuple(own.shape):
+                raise ShapeError(f"'{name}' must have shape {tuple(own.shape)}, got {tuple(saved.shape)}.")
+            state.memory[name] = xp.asarray(saved, copy=True)
+        state.take_numbers(numbers)
+        return state
+
+    def rate(self, state: State) -> float:
+        """There is none: these methods find the length of each step themselves."""
+        raise OptionError(
+            f"{type(self).__name__} has no learning rate: it finds the length of each step itself. Callbacks "
+            "and schedules of the learning rate are for first-order optimizers, such as 'adam'."
+        )
+
+    # -- when to stop -------------------------------------------------------------------------------
+
+    def _at_rest(self, here: Evaluation, state: State) -> Stop | None:
+        """Why no step can be made from here, if so."""
+        if not here.finite:
+            what = (
+                f"the cost is {here.cost}" if not math.isfinite(here.cost) else "the gradient is not finite"
+            )
+            return Stop(-1, f"No step was made: {what} at this point. Start elsewhere.", False)
+        largest = state.values["largest_gradient"] = max(state.values["largest_gradient"], here.norm)
+        if here.norm == 0.0:
+            return Stop(1, "The gradient is zero.", True)
+        if here.norm <= self.gtol * largest:
+            return self._small_gradient(here.norm, largest)
+        return None
+
+    def nothing_lower(self, here: Evaluation, state: State, words: str) -> Stop:
+        """The stop where no lower cost was found: a success if the gradient is small for this precision."""
+        small = math.sqrt(float(namespace(here.w).finfo(here.w.dtype).eps))
+        part = here.norm / max(state.values["largest_gradient"], here.norm)
+        found = f"{words} The gradient is {part:.1e} of what it was."
+        return Stop(5, found, part <= small)
+
+    def _small_gradient(self, norm: float, largest: float) -> Stop:
+        return Stop(
+            1, f"The gradient is small: its largest number fell to {norm / largest:.1e} of what it was.", True
+        )
+
+    def _settled(self, here: Evaluation, there: Evaluation, state: State) -> Stop | None:
+        """Which of the tolerances the step from ``here`` to ``there`` meets."""
+        xp = namespace(here.w)
+        eps = float(xp.finfo(here.w.dtype).eps)
+        largest = max(state.values["largest_gradient"], there.norm)
+        if there.norm <= self.gtol * largest:
+            return self._small_gradient(there.norm, largest)
+        fell, size = here.cost - there.cost, max(abs(here.cost), abs(there.cost))
+        if fell <= max(self.ftol, eps) * size:
+            return Stop(2, f"The cost no longer falls: by {fell:.1e} of {size:.6g} in the last step.", True)
+        norm = xp.linalg.vector_norm
+        moved, length = read(norm(there.w - here.w), norm(there.w))
+        if moved <= max(self.xtol, eps) * length < math.inf:
+            return Stop(3, f"The weights no longer move: by {moved:.1e} of {length:.6g}.", True)
+        return None

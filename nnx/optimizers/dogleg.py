@@ -1,0 +1,103 @@
+"""Powell's dog-leg: a trust region between the steepest descent and Gauss–Newton."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, ClassVar
+
+from nnx.backend import namespace
+from nnx.optimizers.attempts import Attempt, Retrying, Step
+from nnx.optimizers.gauss_newton import least_damped
+from nnx.optimizers.options import number
+from nnx.optimizers.problem import read, registry
+from nnx.optimizers.state import State
+
+Array = Any
+
+
+@registry.register(
+    full_batch=True,
+    least_squares=True,
+    formula="w ← w + p,  p on the line 0 → Cauchy step → Gauss–Newton step where ‖√D·p‖ = Δ",
+    source="Powell 1970; Madsen, Nielsen & Tingleff 2004",
+)
+@dataclass(frozen=True)
+class Dogleg(Retrying):
+    """Powell's dog-leg: the Gauss–Newton step where its length is at most Δ, else a step of length Δ.
+
+    The step lies on a line with a bend, from 0 to the minimum of the linear model along the steepest descent
+    (the Cauchy step −(qᵀg/‖Jq‖²)·q, q = D⁻¹g) and on to the Gauss–Newton step. Lengths are those of √D·p,
+    where D is ``scaling``. With ρ = fall of the cost / that of the linear model, Δ ← ‖√D·p‖/4 if ρ < ¼, and
+    Δ ← 2Δ if ρ > ¾ and p ends at Δ; a step that does not lower the cost is tried again with the smaller Δ.
+    One system is solved in each iteration, however many steps are tried. Where JᵀJ is singular to working
+    precision, the least damping that makes it solvable is added.
+
+    ``radius`` is the first Δ, in lengths of the first Cauchy step. ``scaling`` and ``bounds`` as in
+    :class:`nnx.optimizers.Retrying`; further options: :class:`nnx.optimizers.SumOfSquares`.
+
+    Source: M. J. D. Powell, in P. Rabinowitz (ed.), *Numerical Methods for Nonlinear Algebraic Equations*,
+    1970, 87–114; K. Madsen, H. B. Nielsen, O. Tingleff, *Methods for Non-Linear Least Squares Problems*, 2nd
+    ed., 2004, section 3.3; radius: J. Nocedal, S. Wright, *Numerical Optimization*, 2006, algorithm 4.1.
+
+    >>> def rosenbrock(x):
+    ...     return np.stack([10.0 * (x[1] - x[0] ** 2), 1.0 - x[0]])
+    >>> result = nnx.least_squares(rosenbrock, [-1.2, 1.0], method="dogleg")
+    >>> result.x.round(6), result.success
+    (array([1., 1.]), True)
+    """
+
+    radius: float = number(10.0, above=0.0)
+    _: KW_ONLY
+    solver: str = field(default="qr")
+
+    #: a step of at least this part of Δ ends at it, but for rounding
+    edge: ClassVar[float] = 0.999
+
+    def numbers(self) -> dict[str, float]:
+        return {"radius": 0.0}  # unknown before the first Cauchy step
+
+    def measures(self, state: State) -> dict[str, float]:
+        return {"radius": state.values["radius"]}
+
+    def path(self, here: Any, scale: Array, values: dict[str, float]) -> Callable[[], Step | None]:
+        dot = namespace(here.w).vecdot
+        g = here.gradient if here.free is None else here.free * here.gradient
+        down = g / scale
+        slope, bend = read(dot(g, down), here.system.curvature(down))
+        if not (slope > 0.0 and bend > 0.0):  # nothing is free, or rounding leaves no way down
+            return lambda: None
+        cauchy, near = -(slope / bend) * down, slope / bend * math.sqrt(slope)
+        newton = least_damped(here)
+        newton = cauchy if newton is None else newton
+        rest = newton - cauchy
+        far, across, along = read(
+            dot(scale * newton, newton), dot(scale * rest, rest), dot(scale * cauchy, rest)
+        )
+        far = math.sqrt(far)
+        values["radius"] = values["radius"] or self.radius * near
+
+        def step() -> Step:
+            radius = values["radius"]
+            if radius >= far:
+                p = newton
+            elif radius <= near:
+                p = (radius / near) * cauchy
+            else:
+                # the τ > 0 with ‖cauchy + τ·rest‖ = Δ, without a difference of nearly equal numbers
+                room = radius**2 - near**2
+                root = math.sqrt(along**2 + across * room)
+                p = cauchy + (room / (along + root) if along > 0.0 else (root - along) / across) * rest
+            return Step(p, p)
+
+        return step
+
+    def succeeded(self, values: dict[str, float], attempt: Attempt) -> None:
+        if not attempt.gain >= 0.25:
+            values["radius"] = 0.25 * attempt.scaled
+        elif attempt.gain > 0.75 and attempt.scaled >= self.edge * values["radius"]:
+            values["radius"] *= 2.0
+
+    def failed(self, values: dict[str, float], attempt: Attempt | None) -> None:
+        values["radius"] = 0.25 * min(values["radius"], math.inf if attempt is None else attempt.scaled)

@@ -1,0 +1,120 @@
+"""Levenberg–Marquardt: between Gauss–Newton and gradient descent, by a damping that follows success."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
+
+from nnx.backend import namespace
+from nnx.optimizers.attempts import Attempt, Retrying, Step
+from nnx.optimizers.gauss_newton import no_lower, one_of
+from nnx.optimizers.options import flag, number
+from nnx.optimizers.problem import Stop, read, registry
+from nnx.optimizers.state import State
+
+Array = Any
+
+
+@registry.register(
+    "lm",
+    "trainlm",
+    full_batch=True,
+    least_squares=True,
+    formula="w ← w − (JᵀJ + μD)⁻¹Jᵀr,  μ ← μ/10 if the cost fell, else 10μ",
+    source="Levenberg 1944; Marquardt 1963; Hagan & Menhaj 1994",
+)
+@dataclass(frozen=True)
+class LevenbergMarquardt(Retrying):
+    """Levenberg–Marquardt: p = −(JᵀJ + μD)⁻¹Jᵀr, accepted if it lowers the cost ½‖r‖².
+
+    ``damping`` says how μ follows:
+
+    - ``"nielsen"`` (default): with ρ = fall of the cost / that of the linear model,
+      μ ← μ·max(⅓, 1 − (2ρ − 1)³) after a step that lowered it; else μ ← νμ, ν ← 2ν, and another try;
+    - ``"matlab"``: ``trainlm``'s rule with its numbers: μ ← ``mu_dec``·μ after a step that lowered the cost;
+      else μ ← ``mu_inc``·μ and another try.
+
+    ``scaling`` is D (MATLAB's is ``"identity"``), see :class:`nnx.optimizers.Retrying`.
+
+    ``mu`` is the first μ; above ``mu_max`` the run ends. With ``geodesic`` the second derivative of the
+    residuals along p bends the step (Transtrum & Sethna): p + a/2 where 2‖a‖ ≤ ¾‖p‖. ``bounds`` are kept by
+    projection. Further options: :class:`nnx.optimizers.SumOfSquares` (``solver``, ``memory_limit``, ...).
+
+    Sources: K. Levenberg, Q. Appl. Math. 2 (1944) 164–168; D. Marquardt, SIAM J. 11 (1963) 431–441; M. Hagan,
+    M. Menhaj, IEEE Trans. Neural Networks 5 (1994) 989–993; J. Moré, LNM 630 (1978) 105–116; H. B. Nielsen,
+    IMM-REP-1999-05; M. Transtrum, J. Sethna, arXiv:1201.5885.
+
+    >>> x = np.linspace(0.0, 1.0, 20)
+    >>> result = nnx.least_squares(lambda b: b[0] * np.exp(-b[1] * x) - 3.0 * np.exp(-2.0 * x), [1.0, 1.0])
+    >>> result.x.round(6), result.success
+    (array([3., 2.]), True)
+    """
+
+    mu: float = number(1e-3, above=0.0)
+    mu_dec: float = number(0.1, above=0.0, below=1.0)
+    mu_inc: float = number(10.0, above=1.0)
+    mu_max: float = number(1e10, above=0.0)
+    _: KW_ONLY
+    damping: str = "nielsen"
+    geodesic: bool = flag(False)
+
+    #: μ is not made smaller than this: below, μD is nothing beside JᵀJ in any precision
+    least: ClassVar[float] = 1e-24
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of(type(self).__name__, "damping", self.damping, ("matlab", "nielsen"))
+
+    def numbers(self) -> dict[str, float]:
+        return {"mu": self.mu, "nu": 2.0}
+
+    def measures(self, state: State) -> dict[str, float]:
+        return {"mu": state.values["mu"]}
+
+    def path(self, here: Any, scale: Array, values: dict[str, float]) -> Callable[[], Step | None]:
+        def step() -> Step | None:
+            damping = values["mu"] * scale
+            p = here.system.solve(damping, here.free)
+            if p is None:
+                return None
+            return Step(p, self._bent(here, p, damping) if self.geodesic else p)
+
+        return step
+
+    def _bent(self, here: Any, p: Array, damping: Array) -> Array:
+        """The step p + a/2, where a = −(JᵀJ + μD)⁻¹Jᵀ r''(p, p) is the acceleration along the geodesic."""
+        norm = namespace(p).linalg.vector_norm
+        bend = here.point.vjp(here.point.curvature(p))
+        a = here.system.solve(damping, here.free, right=bend)
+        if a is None:
+            return p
+        long, short = read(norm(a), norm(p))
+        return p + 0.5 * a if 2.0 * long <= 0.75 * short else p
+
+    def succeeded(self, values: dict[str, float], attempt: Attempt) -> None:
+        gain = attempt.gain
+        if self.damping == "matlab":
+            factor = self.mu_dec
+        else:
+            factor = max(1.0 / 3.0, 1.0 - (2.0 * min(gain, 1.0) - 1.0) ** 3) if gain > 0.0 else 1.0
+        values["mu"], values["nu"] = max(values["mu"] * factor, self.least), 2.0
+
+    def failed(self, values: dict[str, float], attempt: Attempt | None) -> None:
+        if self.damping == "matlab":
+            values["mu"] *= self.mu_inc
+        else:
+            values["mu"] *= values["nu"]
+            values["nu"] *= 2.0
+
+    def hopeless(self, here: Any, values: dict[str, float]) -> Stop | None:
+        if values["mu"] <= self.mu_max:
+            return None
+        reason = f"The damping exceeds mu_max = {self.mu_max:g}: no step, however short, lowers the cost."
+        return Stop(6, reason, no_lower(here).success)
+
+    def finalize(self, w: Array, state: State) -> Array:
+        """``w``; a damping above its limit, which ended this run, does not end the next one as well."""
+        if state.values["mu"] > self.mu_max:
+            state.values |= self.numbers()
+        return super().finalize(w, state)

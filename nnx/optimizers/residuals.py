@@ -1,0 +1,171 @@
+"""Vectors of residuals as problems: the cost ½‖r(w)‖², and what Gauss–Newton needs of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
+
+from nnx.autodiff import flatten, jvp, vjp
+from nnx.autodiff.tree import aligned
+from nnx.backend import device_of, namespace
+from nnx.errors import DataError, ShapeError
+from nnx.optimizers.functions import Packed
+from nnx.parameters import Layout
+
+Array = Any
+
+
+class ResidualProblem:
+    """The problem of making ½‖r(w)‖² small for a function ``r`` that returns an array of residuals.
+
+    ``counts`` says how many values and Jacobians, and products with them, were computed. ``layout`` and
+    ``build`` as in :class:`nnx.optimizers.FunctionProblem`; ``jacobian(x)``, where it is given, returns
+    ∂r/∂x, (m, n), or what :func:`nnx.jacobian` makes of ``r``.
+
+    >>> problem = nnx.optimizers.ResidualProblem(lambda w: w**2 - np.asarray([1.0, 4.0]))
+    >>> point = problem.at(np.asarray([2.0, 1.0]))
+    >>> float(point.value), point.jacobian, point.gradient
+    (9.0, array([[4., 0.],
+           [0., 2.]]), array([12., -6.]))
+    """
+
+    version = 0
+
+    def __init__(
+        self,
+        r: Callable[..., Any],
+        layout: Layout | None = None,
+        build: Callable[[list[Any]], Any] | None = None,
+        *,
+        jacobian: Callable[..., Any] | None = None,
+    ) -> None:
+        self.r = r
+        self.layout = layout
+        self.packed = Packed(layout, build)
+        self.given = jacobian
+        self.counts: Counter[str] = Counter()
+
+    def at(self, w: Array) -> ResidualPoint:
+        return ResidualPoint(self, w)
+
+
+class ResidualPoint:
+    """:class:`ResidualProblem` at one ``w``."""
+
+    _returned: Any
+
+    #: the penalty ½ Σ ridge·w² beside the residuals: none
+    ridge = None
+    #: what the errors are multiplied by in the residuals
+    residual_scale = 1.0
+
+    def __init__(self, problem: ResidualProblem, w: Array) -> None:
+        self.w = w
+        self._problem = problem
+
+    @cached_property
+    def x(self) -> Any:
+        """What the function takes."""
+        return self._problem.packed.split(self.w)
+
+    @cached_property
+    def residual(self) -> Array:
+        """r(w), a vector."""
+        self._returned = self._problem.r(self.x)
+        r = self._vector(self._returned)
+        self._problem.counts["value"] += 1
+        return r
+
+    @cached_property
+    def value(self) -> Array:
+        r = self.residual
+        return 0.5 * namespace(r).vecdot(r, r)
+
+    @cached_property
+    def gradient(self) -> Array:
+        return self.vjp(self.residual)
+
+    @cached_property
+    def jacobian(self) -> Array:
+        """∂r/∂w, (m, n): by columns in forward mode, or by rows in reverse mode if these are fewer."""
+        problem, w, xp = self._problem, self.w, namespace(self.w)
+        m, n = self.residual.shape[0], w.shape[0]
+        problem.counts["jacobian"] += 1
+        if problem.given is not None:
+            return self._matrix(problem.given(self.x), (m, n))
+        if n <= m:
+            eye = xp.eye(n, dtype=w.dtype, device=device_of(w))
+            return xp.stack([self._along(eye[i, :]) for i in range(n)], axis=1)
+        pullback = self._pullback()
+        eye = xp.eye(m, dtype=w.dtype, device=device_of(w))
+        return xp.stack([pullback(eye[i, :]) for i in range(m)])
+
+    def blocks(self, memory_limit: float) -> Iterator[tuple[Array, Array]]:
+        """Rows of the Jacobian with their residuals: all at once."""
+        yield self.jacobian, self.residual
+
+    def jvp(self, v: Array) -> Array:
+        """The product J·v, a vector of m numbers."""
+        self._problem.counts["product"] += 1
+        return self._along(v)
+
+    def vjp(self, u: Array) -> Array:
+        """The product Jᵀ·u, a vector of n numbers."""
+        self._problem.counts["product"] += 1
+        return u @ self.jacobian if "jacobian" in self.__dict__ else self._pullback()(u)
+
+    def curvature(self, v: Array) -> Array:
+        """The second derivative of r along ``v``: d²r(w + tv)/dt² at t = 0, m numbers."""
+        self._problem.counts["product"] += 1
+        return jvp(lambda x: jvp(self._flat, (x,), (self._split(v),))[1], (self.x,), (self._split(v),))[1]
+
+    # -- details ------------------------------------------------------------------------------------
+
+    def _split(self, v: Array) -> Any:
+        return self._problem.packed.split(v)
+
+    def _flat(self, x: Any) -> Array:
+        r = self._problem.r(x)
+        leaves = flatten(r)[0]
+        xp = namespace(*leaves)
+        return xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
+
+    def _matrix(self, given: Any, shape: tuple[int, int]) -> Array:
+        """What ``jac`` returned, as one array: it is that, or a block for each array of r and each of x."""
+        xp, w = namespace(self.w), self.w
+        if tuple(getattr(given, "shape", ())) == shape:
+            return xp.asarray(given, dtype=w.dtype, device=device_of(w))
+        outs, build = flatten(self._returned)
+        blocks = iter(aligned(given, build([self.x] * len(outs)), "What jac returned"))
+        rows = []
+        for out in (getattr(leaf, "shape", ()) for leaf in outs):
+            row = []
+            for x in flatten(self.x)[0]:
+                block = xp.asarray(next(blocks), dtype=w.dtype, device=device_of(w))
+                if tuple(block.shape) != (*out, *x.shape):
+                    raise ShapeError(
+                        f"jac must return an array of shape {shape}, or for residuals of shape {tuple(out)} "
+                        f"and variables of shape {tuple(x.shape)} one of shape {(*out, *x.shape)}; got "
+                        f"{tuple(block.shape)}."
+                    )
+                row.append(xp.reshape(block, (math.prod(out), math.prod(x.shape))))
+            rows.append(xp.concat(row, axis=1))
+        return xp.concat(rows)
+
+    def _along(self, v: Array) -> Array:
+        return self._vector(jvp(self._flat, (self.x,), (self._split(v),))[1])
+
+    def _pullback(self) -> Callable[[Array], Array]:
+        _, pullback = vjp(self._flat, self.x)
+        return lambda u: self._problem.packed.join(pullback(u)[0], self.w)
+
+    def _vector(self, r: Any) -> Array:
+        xp, w = namespace(self.w), self.w
+        leaves = [xp.asarray(leaf, dtype=w.dtype, device=device_of(w)) for leaf in flatten(r)[0]]
+        vector = xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
+        if not vector.shape[0]:
+            raise DataError("The function of the residuals returned none: there is nothing to make small.")
+        return vector

@@ -1,0 +1,145 @@
+"""Methods that trust a quadratic model of the cost within a radius, which follows their success."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from nnx.backend import namespace
+from nnx.optimizers.deterministic import Deterministic, Evaluation, Move
+from nnx.optimizers.options import number
+from nnx.optimizers.problem import Problem, Stop, read
+from nnx.optimizers.state import State
+
+Array = Any
+
+#: No radius is longer, so that its square stays a number
+_LONGEST = 1e100
+#: Steps tried in one iteration: enough to shrink the radius by 4⁻⁶⁰, below any precision
+_MOST_TRIES = 60
+#: A step is made if it keeps this part of what the model promised
+_LEAST_GAIN = 1e-3
+#: Differences of costs up to so many units of rounding are not judged
+_ROUNDING = 10.0
+
+
+class Minimizer(NamedTuple):
+    """A step p that makes the model gᵀp + ½pᵀBp small, g + Bp there, and whether the radius ended it."""
+
+    p: Array
+    residual: Array
+    at_edge: bool
+
+
+@dataclass(frozen=True)
+class TrustRegion(Deterministic):
+    """Base class: w ← w + p, where p makes gᵀp + ½pᵀBp small for ‖p‖ ≤ Δ. A subclass says what B is.
+
+    p comes from conjugate gradients that end at the radius (:func:`steihaug`), as soon as ‖g + Bp‖ is at most
+    min(½, √η)·‖g‖, η the gradient's largest number beside that of the largest gradient so far. With ρ = fall
+    of the cost / that of the model, Δ ← ‖p‖/4 if ρ < ¼, and Δ ← 2Δ if ρ > ¾ at the radius. A step with
+    ρ ≤ 0.001 is not made but tried again with the smaller radius: one iteration is one step that was made.
+
+    ``initial_trust_radius`` is the first Δ; further options: :class:`nnx.optimizers.Deterministic`.
+    Source: J. Nocedal, S. Wright, *Numerical Optimization*, 2nd ed., 2006, algorithm 4.1 (p. 69).
+    """
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "initial_tr_radius": "initial_trust_radius",
+        "radius": "initial_trust_radius",
+    }
+
+    initial_trust_radius: float = number(1.0, above=0.0, most=_LONGEST)
+
+    # -- what a subclass says -----------------------------------------------------------------------
+
+    def product(self, here: Evaluation, state: State, v: Array) -> Array:
+        """B·v."""
+        raise NotImplementedError
+
+    def learn(self, here: Evaluation, there: Evaluation, state: State) -> None:
+        """Takes in a step that was tried, whether it will be made or not."""
+
+    # -- one iteration --------------------------------------------------------------------------------
+
+    def numbers(self) -> dict[str, float]:
+        return {"radius": self.initial_trust_radius}
+
+    def move(self, problem: Problem, here: Evaluation, state: State) -> Move:
+        xp, values, unit = namespace(here.w), state.values, here.norm
+        norm, eps = xp.linalg.vector_norm, float(xp.finfo(here.w.dtype).eps)
+        # The model in units of the gradient: the squares of its numbers stay numbers.
+        g, eta = here.gradient / unit, unit / values["largest_gradient"]
+        for _ in range(_MOST_TRIES):
+            p, residual, at_edge = steihaug(
+                lambda v: self.product(here, state, v) / unit, g, values["radius"], min(0.5, math.sqrt(eta))
+            )
+            fall, length, size = read(-0.5 * xp.vecdot(p, g + residual), norm(p), norm(here.w))
+            promised, there = unit * fall, self.evaluate(problem, here.w + p)
+            gain = _gain(here, there, promised, _ROUNDING * eps * abs(here.cost))
+            self.learn(here, there, state)
+            if not gain >= 0.25:
+                values["radius"] = 0.25 * length
+            elif gain > 0.75 and at_edge:
+                values["radius"] = min(2.0 * values["radius"], _LONGEST)
+            if gain > _LEAST_GAIN:
+                return Move(there, {"radius": values["radius"], "step": length, "learning_rate": 1.0})
+            if not length > eps * size or not promised > eps * abs(here.cost):
+                break
+        values["radius"] = self.initial_trust_radius
+        reason = (
+            f"No lower cost was found, not even by a step of {length:.1e}; the gradient's largest number is "
+            f"{eta:.1e} of what it was."
+        )
+        return Move(None, {"step": length}, Stop(5, reason, eta <= math.sqrt(eps)))
+
+
+def _gain(here: Evaluation, there: Evaluation, promised: float, rounding: float) -> float:
+    """ρ, which is 1 where all differences are within the rounding of the cost; nan for a bad point.
+
+    A point that is not lower, but not higher by more than rounding, is good if its gradient is smaller.
+    Source: A. Conn, N. Gould, P. Toint, *Trust-Region Methods*, SIAM 2000, section 17.4.2.
+    """
+    if not math.isfinite(there.cost) or not promised + rounding > 0.0:
+        return math.nan
+    gain = (here.cost - there.cost + rounding) / (promised + rounding)
+    if gain > _LEAST_GAIN and not there.norm < (math.inf if there.cost < here.cost else here.norm):
+        return math.nan
+    return gain
+
+
+def steihaug(product: Callable[[Array], Array], g: Array, radius: float, tolerance: float) -> Minimizer:
+    """The step of conjugate gradients towards the minimum of gᵀp + ½pᵀBp for ‖p‖ ≤ ``radius``.
+
+    ``product`` gives B·v for a symmetric B, which may have negative eigenvalues. The iteration ends where
+    ‖g + Bp‖ ≤ ``tolerance``·‖g‖; where it would leave the radius, and along a direction of negative
+    curvature, it ends at the radius. One transfer to the host in each iteration.
+    Source: T. Steihaug, SIAM J. Numer. Anal. 20 (1983) 626–637; Nocedal & Wright 2006, algorithm 7.2.
+    """
+    xp = namespace(g)
+    dot = xp.vecdot
+    p, r, d = xp.zeros_like(g), g, -g
+    pp, rr = 0.0, read(dot(g, g))[0]
+    enough = tolerance**2 * rr
+    for _ in range(2 * g.shape[0] + 10):
+        bd = product(d)
+        curvature = dot(d, bd)
+        # Before it is known whether this step stays inside: so one transfer tells all.
+        alpha = rr / xp.where(curvature > 0.0, curvature, xp.ones_like(curvature))
+        p_next, r_next = p + alpha * d, r + alpha * bd
+        bend, rr_next, pp_next = read(curvature, dot(r_next, r_next), dot(p_next, p_next))
+        if not bend > 0.0 or not pp_next < radius**2:
+            if not math.isfinite(bend):
+                bd = xp.zeros_like(d)  # no curvature is known here: the model is taken as linear along d
+            pd, dd = read(dot(p, d), dot(d, d))
+            room = radius**2 - pp
+            tau = room / (pd + math.sqrt(pd * pd + dd * room))
+            return Minimizer(p + tau * d, r + tau * bd, True)
+        p, r, pp = p_next, r_next, pp_next
+        if rr_next <= enough:
+            break
+        d = (rr_next / rr) * d - r
+        rr = rr_next
+    return Minimizer(p, r, False)
