@@ -7,6 +7,7 @@ from functools import update_wrapper
 from typing import Any
 
 from nnx.autodiff.families import Elementwise
+from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import bind
 from nnx.autodiff.whole import Fused
 
@@ -25,6 +26,12 @@ class FusedFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(*args, **kwargs)
+
+    def with_pullback(self, x: Any, **options: Any) -> tuple[Any, Callable[[Any], Any]]:
+        """``(y, back)`` for the only array ``x``, which nobody traces: as :func:`nnx.vjp`, without a tape."""
+        y = self.plain(x, **options)
+        pull, xp = self.rule.pull((0,), y, (x,), options), space_of(x).base
+        return y, lambda g: pull(xp, g)[0]
 
 
 class _ElementwiseWithOptions(Elementwise):

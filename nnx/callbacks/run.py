@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from nnx.callbacks.base import HOOKS, Callback
+from nnx.callbacks.base import HOOKS, Callback, say
 from nnx.callbacks.progress import EpochLines, ProgressBar
 from nnx.callbacks.records import History
 from nnx.errors import OptionError
@@ -37,6 +37,7 @@ class CallbackList:
         self._batch_begin = self._hooks["on_train_batch_begin"]
         self._batch_end = self._hooks["on_train_batch_end"]
         self._last: dict[str, Any] = {}
+        self._verbose = verbose
 
     def __iter__(self) -> Iterator[Callback]:
         return iter(self._callbacks)
@@ -49,6 +50,11 @@ class CallbackList:
     def on_train_end(self) -> None:
         """After the last epoch."""
         self._call("on_train_end", self._last)
+        history = self.history
+        if history.reason is None:
+            history.reason = next((r for c in self if (r := getattr(c, "reason", None))), None)
+        elif self._verbose:
+            say(f"Epoch {history.epoch[-1] + 1}: training stopped: {history.reason}")
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Before each epoch."""

@@ -131,8 +131,8 @@ class Layer:
     ) -> tuple[Any, Back]:
         """``(y, back)``: the output, and the way back sample by sample, for the weights called ``names``.
 
-        ``back(g)`` of the gradient by y returns the gradient by x and a function: of a slice of the samples it
-        makes a dict with each one's gradient by each weight, of shape (n, *shape). This one serves every
+        ``back(g)`` of the gradient by y returns the gradient by x and a function that makes of a slice of the
+        samples a dict with each one's gradient by each weight, of shape (n, *shape). This one serves every
         layer that does not mix samples; a layer with many weights has a faster one.
         """
         run = (lambda q, x: self.forward(q, x, context)) if self.random else self.forward  # type: ignore[call-arg]

@@ -224,7 +224,7 @@ class PReLU(Layer):
         return Spec(input_shape, (alpha,))
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
-        return namespace(x).where(x > 0, x, p["alpha"] * x)
+        return namespace(x, p["alpha"]).where(x > 0, x, p["alpha"] * x)
 
 
 @registry.register()

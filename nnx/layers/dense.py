@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nnx import activations, constraints, initializers, regularizers
-from nnx.autodiff import fused, vjp
+from nnx.autodiff import fused
 from nnx.backend import namespace
 from nnx.layers.base import Context, Layer, Shape, Spec, Weight, need_features, positive, registry
-from nnx.layers.per_sample import Back, Gradients
+from nnx.layers.per_sample import Back, Gradients, with_pullback
 
 
 def _affine_reverse(
@@ -81,6 +81,11 @@ class Affine(Layer):
         z = rows @ p["kernel"] if bias is None else affine(rows, p["kernel"], bias)
         return z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], self.columns))
 
+    @property
+    def finisher(self) -> Callable[[Any], Any] | None:
+        """The function that makes the output of the pre-activations; None where they are the output."""
+        return self.finish
+
     def finish(self, z: Any) -> Any:
         """The output that the pre-activations ``z`` become."""
         raise NotImplementedError
@@ -92,10 +97,10 @@ class Affine(Layer):
         self, p: Mapping[str, Any], names: Sequence[str], x: Any, context: Context
     ) -> tuple[Any, Back]:
         """With δ the gradient by z, sample i's by the kernel is xᵢδᵢᵀ, by the bias δᵢ."""
-        y, finished = vjp(self.finish, self.preactivation(p, x))
+        y, finished = with_pullback(self.finisher, self.preactivation(p, x))
 
         def back(g: Any) -> tuple[Any, Gradients]:
-            (delta,) = finished(g)
+            delta = finished(g)
 
             def gradients(part: slice) -> dict[str, Any]:
                 some, found = delta[part, ...], {}
@@ -162,6 +167,10 @@ class Dense(Affine):
     def __post_init__(self) -> None:
         super().__post_init__()
         normalise(self, activation=activations)
+
+    @property
+    def finisher(self) -> Callable[[Any], Any] | None:
+        return None if self.activation.function is activations.linear else self.activation
 
     def finish(self, z: Any) -> Any:
         return z if self.activation is None else self.activation(z)

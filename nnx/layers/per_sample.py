@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nnx.autodiff import jvp, vjp
+from nnx.autodiff.fused import FusedFunction
 from nnx.backend import device_of, namespace
 
 Array = Any
@@ -14,6 +15,17 @@ Array = Any
 Gradients = Callable[[slice], dict[str, Array]]
 #: from the gradient by a layer's output: that by its input, and those of the samples by the weights
 Back = Callable[[Array], tuple[Array, Gradients]]
+
+
+def with_pullback(f: Callable[[Array], Array] | None, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+    """``(y, back)`` of y = f(x): ``back(g)`` is the gradient by x. None is the identity."""
+    if f is None:
+        return x, lambda g: g
+    function = getattr(f, "function", f)
+    if isinstance(function, FusedFunction):
+        return function.with_pullback(x, **getattr(f, "options", {}))
+    y, pullback = vjp(f, x)
+    return y, lambda g: pullback(g)[0]
 
 
 def by_directions(
@@ -52,4 +64,6 @@ def _moves(forward: Any, p: Mapping[str, Any], name: str, x: Array) -> list[Arra
     xp, size = namespace(weight), math.prod(weight.shape)
     eye = xp.eye(size, dtype=weight.dtype, device=device_of(weight))
     units = [xp.reshape(eye[i, :], weight.shape) for i in range(size)]
-    return [jvp(lambda w: forward({**p, name: w}, x), (weight,), (unit,))[1] for unit in units]
+    # The inputs take part, with tangents of zero: layers are written in the functions of x's library.
+    still = xp.zeros_like(x)
+    return [jvp(lambda w, x: forward({**p, name: w}, x), (weight, x), (unit, still))[1] for unit in units]

@@ -61,9 +61,9 @@ def verbosity(verbose: Any) -> int:
     return int(level)
 
 
-def with_early_stopping(callbacks: Any, max_fail: int | None) -> Any:
+def with_early_stopping(callbacks: Any, max_fail: int | None, verbose: int) -> Any:
     """The callbacks, with MATLAB's stop by the validation loss where no other early stopping is given."""
     given = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks] if callbacks else []
     if max_fail is None or any(isinstance(c, EarlyStopping) for c in given):
         return callbacks
-    return [*given, EarlyStopping(patience=max_fail, restore_best_weights=True)]
+    return [*given, EarlyStopping(patience=max_fail, restore_best_weights=True, verbose=verbose)]

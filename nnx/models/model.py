@@ -47,12 +47,12 @@ class Model(Holder):
         self._state: Any = None
         self._epochs_seen = 0
         self._kept_problem: BatchProblem | None = None
+        self._gradient: Any = None
 
     @property
     def gradient_vector(self) -> Any:
         """The gradient of the last training step, or None before the first."""
-        problem = self._kept_problem
-        return None if problem is None or problem.last is None else problem.last.gradient
+        return self._gradient
 
     @property
     def learning_rate(self) -> float:
@@ -107,6 +107,7 @@ class Model(Holder):
     def _forget_training(self) -> None:
         self._state = None
         self._kept_problem = None
+        self._gradient = None
 
     def _must_be_compiled(self) -> Mapping[str, Any]:
         if self._compiled is None:
@@ -158,9 +159,8 @@ class Model(Holder):
         Methods that compare costs from step to step (BFGS, Levenberg–Marquardt, ...) take all samples as one
         batch, so an epoch is one iteration. The history then also holds ``gradient_norm``, ``step``,
         ``evaluations`` and what else the method measures (``mu``); the loss is that after the step. Their
-        stopping rules end training, and ``history.reason`` says which one did; with validation data also
-        ``max_fail`` epochs without a better validation loss (6, as in MATLAB), which puts the best weights
-        back.
+        stopping rules end training; with validation data also ``max_fail`` epochs without a better validation
+        loss (6, as in MATLAB), which puts the best weights back. ``history.reason`` says which rule did.
         """
         loss = self._must_be_compiled()["loss"]
         whole_number("fit", "epochs", epochs, 0)
@@ -176,7 +176,7 @@ class Model(Holder):
             validation = fit_shapes(validation, network, loss)
         size = self._batch_size(batch_size, data, training=True)
         if validation is not None:
-            callbacks = with_early_stopping(callbacks, getattr(self.optimizer, "max_fail", None))
+            callbacks = with_early_stopping(callbacks, getattr(self.optimizer, "max_fail", None), level)
         run = CallbackList(callbacks, self, epochs=epochs, steps=math.ceil(data.size / size), verbose=level)
         self._prepare(network)
         self.stop_training = False
@@ -302,6 +302,8 @@ class Model(Holder):
     def _step_on(self, problem: BatchProblem, batch: Batch) -> optimizers.Info:
         problem.show(batch, self._state.step)
         self._w, self._state, info = self.optimizer.step(problem, self._w, self._state)
+        # Methods that compare costs know it at the point where they ended, however they computed it.
+        self._gradient = (getattr(self._state, "point", None) or info.point).gradient
         for part, weight in self.network.constrained:
             xp = self.backend.xp
             piece = weight.constraint(xp.reshape(self._w[part], weight.shape))

@@ -148,11 +148,11 @@ class Network:
     def per_sample(
         self, trained: Sequence[Any], fixed: Sequence[Any], x: Any, context: Context
     ) -> tuple[Any, Callable[[Any], Callable[[slice], list[Any]]]]:
-        """``(output, back)``: ``back(g)(part)`` of the gradient by the output and a slice of the samples lists
-        each sample's gradient by each weight.
+        """``(output, back)``: with the gradient g by the output, ``back(g)(part)`` lists for a slice of the
+        samples each one's gradient by each weight, of shape (n, *shape).
 
-        Their shapes are (n, *shape): one pass forward, and one back for each number of a sample's output,
-        make the Jacobian, of which only a part need be there. Right for layers that do not mix samples.
+        One pass forward, and one back for each number of a sample's output, make the Jacobian; only a part of
+        it need be there at a time. Right for layers that do not mix samples.
         """  # noqa: D205
         ways = []
         for i, layer in enumerate(self.layers):

@@ -117,7 +117,6 @@ class BatchPoint:
     def gradient(self) -> Any:
         if self._gradient is None:
             self._value, self._gradient, self.statistics = self._problem.value_and_gradient(self._pieces)
-            self._problem.last = self
         return self._gradient
 
 
@@ -136,7 +135,6 @@ class BatchProblem:
         #: how often what was computed, where an optimizer's figures of merit are kept
         self.counts: Counter[str] = Counter()
         self.batch: Batch | None = None
-        self.last: BatchPoint | None = None
         self._owned = owned
         self._views = self.layout.views(owned)
         self._fixed = objective.network.fixed_layout.views(fixed)

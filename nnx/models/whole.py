@@ -76,7 +76,9 @@ class WholePoint(BatchPoint):
         problem = self._problem
         problem.counts["value"] += 1
         # The ways back are kept: most points whose residuals are asked for become the next one to stand on.
-        self.__dict__["output"], self._back = problem.per_sample(self._pieces)
+        self._ways = problem.ways(self._pieces)
+        outputs = [output for output, _ in self._ways]
+        self.__dict__["output"] = outputs[0] if len(outputs) == 1 else problem.adapter.xp.concat(outputs)
         residual, self._pullback = vjp(lambda out: problem.residual(out, problem.batch), self.output)
         return residual
 
@@ -104,10 +106,13 @@ class WholePoint(BatchPoint):
         for k in range(columns):
             picked = ones if columns == 1 else xp.where(index == k, ones, 0.0)
             (by_output,) = self._pullback(xp.reshape(picked, (-1,)))
-            rows = self._back(by_output)
-            for start in range(0, n, size):
-                part = slice(start, min(start + size, n))
-                yield problem.rows(rows(part)), residual[part, k]
+            end = 0
+            for output, back in self._ways:
+                first, end = end, end + output.shape[0]
+                rows = back(by_output[first:end, ...])
+                for start in range(first, end, size):
+                    stop = min(start + size, end)
+                    yield problem.rows(rows(slice(start - first, stop - first))), residual[start:stop, k]
 
     def jvp(self, v: Array) -> Array:
         """The product J·v."""
@@ -216,12 +221,16 @@ class WholeProblem(BatchProblem):
             d[self.layout.slices[i]] = 2.0 * factor
         return d
 
-    def per_sample(self, pieces: Sequence[Any]) -> tuple[Array, Callable[[Array], Any]]:
-        """The network's output, and the way back sample by sample."""
+    def ways(self, pieces: Sequence[Any]) -> list[tuple[Array, Callable[[Array], Any]]]:
+        """The network's output and the way back sample by sample, for as many samples as the cache holds."""
         assert self.batch is not None
-        return self.objective.network.per_sample(pieces, self._fixed, self.batch.x, self._context)
+        # The random numbers of a layer belong to the whole batch.
+        x, size = self.batch.x, self.batch.size if self._random else self.rows_at_once()
+        parts = [x] if size == self.batch.size else [x[i : i + size, ...] for i in range(0, x.shape[0], size)]
+        network = self.objective.network
+        return [network.per_sample(pieces, self._fixed, part, self._context) for part in parts]
 
-    def rows_at_once(self, memory_limit: float) -> int:
+    def rows_at_once(self, memory_limit: float = math.inf) -> int:
         """For how many samples at a time rows of the Jacobian are made."""
         assert self.batch is not None
         row = max(1, self.layout.size)

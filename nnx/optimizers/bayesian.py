@@ -84,8 +84,9 @@ class BayesianRegularization(LevenbergMarquardt):
     E_D is the sum of the squared errors, E_W = Σ w². Each iteration makes one step of Levenberg–Marquardt on
     F and takes then, with H = 2βJᵀJ + 2αI and N errors, γ = n − 2α·tr H⁻¹, α ← γ/(2E_W), β ← (N − γ)/(2E_D).
     γ, between 0 and the number n of weights, is how many of them the data determine: a network that is too
-    large stays smooth, without data set aside for validation. Before the first step γ counts as half of what
-    could be determined, min(n, N)/2.
+    large stays smooth, without data set aside for validation. All of this holds near a minimum of F: while
+    the errors are still large, it would take signal for noise, and weights once shrunk to 0 stay there.
+    Therefore α/β starts at nearly nothing and rises at most ``rise``-fold from step to step.
 
     The measures, and the result of ``least_squares``, have ``effective_parameters`` (γ), ``alpha``, ``beta``
     and ``sum_of_squared_weights`` (E_W). The run ends where a rule of Levenberg–Marquardt fires on F while
@@ -113,10 +114,13 @@ class BayesianRegularization(LevenbergMarquardt):
     damping: str = "matlab"
     scaling: str | None = "identity"
     max_fail: int | None = number(None, least=1, whole=True, optional=True)
+    rise: float = number(1.5, above=1.0)
     settled: float = number(1e-7, least=0.0)
     bounds: Any = field(default=None, init=False, compare=False, repr=False)
 
     keeps_last: ClassVar[bool] = True
+    #: α/β at the start, in units of what it would be if the data determined half of what they can
+    first: ClassVar[float] = 1e-8
 
     def init(self, problem: Problem, w: Array) -> State:
         """As in the base class; :class:`nnx.errors.OptionError` where α and β could not be found."""
@@ -152,7 +156,7 @@ class BayesianRegularization(LevenbergMarquardt):
         here: Any = super().here(problem, w, state)
         values = state.values
         if values["ratio"] < 0.0:
-            values["ratio"] = _ratio(here, _half(here)) if math.isfinite(here.cost) else 0.0
+            values["ratio"] = self._first(here) if math.isfinite(here.cost) else 0.0
         if here.ratio != values["ratio"]:
             here = state.point = Penalized(here.plain, values["ratio"])
         return here
@@ -182,14 +186,16 @@ class BayesianRegularization(LevenbergMarquardt):
         values["sum_of_squared_weights"] = squares = there.squares
         unit = there.point.residual_scale**2  # β is told for the errors
         values["alpha"] = _over(gamma, 2.0 * squares)
-        values["beta"] = _over((errors - gamma) * unit, 4.0 * there.cost)
-        # A penalty of 0 says nothing about γ: it would count each weight.
-        after = _ratio(there, min(gamma, _half(there)) if ratio == 0.0 else gamma)
+        values["beta"] = _over(max(errors - gamma, 0.0) * unit, 4.0 * there.cost)
+        after = min(_ratio(there, gamma), self.rise * ratio) if ratio > 0.0 else self._first(there)
         values["ratio"], values["change"] = after, _over(abs(after - ratio), max(after, ratio))
         if gamma <= n * float(xp.finfo(there.w.dtype).eps):
             reason = f"The data determine no weight: their effective number fell to {gamma:.1e}."
             return Stop(3, reason, True)
         return None
+
+    def _first(self, here: Penalized) -> float:
+        return self.first * _ratio(here, 0.5 * min(here.w.shape[0], here.point.residual.shape[0]))
 
     def _steady(self, here: Any, values: dict[str, float]) -> bool:
         rounding = 100.0 * float(namespace(here.w).finfo(here.w.dtype).eps)
@@ -198,11 +204,6 @@ class BayesianRegularization(LevenbergMarquardt):
     def _orthogonal(self, here: Any, state: State) -> Stop | None:
         steady = here.norm == 0.0 or self._steady(here, state.values)
         return super()._orthogonal(here, state) if steady else None
-
-
-def _half(here: Penalized) -> float:
-    """Half of the weights that could be determined."""
-    return 0.5 * min(here.w.shape[0], here.point.residual.shape[0])
 
 
 def _ratio(here: Penalized, gamma: float) -> float:

@@ -158,7 +158,7 @@ class Deterministic(Options):
         stop = stop or move.stop or (None if there is None else self._settled(here, there, state))
         counts = getattr(problem, "counts", None)
         if counts:
-            measures["evaluations"] = float(sum(counts.values()))
+            measures["evaluations"] = sum(counts.values())
         last = there or here
         measures["gradient_norm"] = last.norm
         return w, state, Info(last.point, measures["learning_rate"], there is not None, measures, stop)

@@ -46,7 +46,7 @@ def minimize(
     - ``tol``: the method's ``gtol``: the gradient relative to the largest so far, not an absolute norm as in
       SciPy, so that the cost's scale does not matter.
     - ``options``: those of the method (``gtol``, ``search``, ...), and ``maxiter``, ``maxfev``, ``maxtime``
-      (seconds), ``goal``.
+      (seconds), ``goal``, ``disp`` (say at the end why it stopped).
     - ``callback(x)`` or ``callback(intermediate_result)`` is called after each iteration; StopIteration ends.
 
     The result always holds the best point seen. Raises :class:`nnx.errors.OptionError` for unknown methods

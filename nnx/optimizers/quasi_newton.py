@@ -123,8 +123,9 @@ class DFP(QuasiNewton):
     After inexact ones DFP alone recovers very slowly from a V that is too small. Hence, where a search was
     not nearly exact (the slope at its end is over a tenth of that at its start), V is first multiplied by
     max(1, sᵀV⁻¹s/sᵀr): Oren and Luenberger's self-scaling, upwards only. With it the classical test
-    functions take as many gradients as by BFGS; without it, half of them are not solved. With exact searches
-    the formula is that of the books. Options as for :class:`BFGS`; ``hess_inv`` of the result is V.
+    functions take about as many gradients as by BFGS; without it, half of them are not solved. Where the
+    variables are many, BFGS stays far better. With exact searches the formula is that of the books.
+    Options as for :class:`BFGS`; ``hess_inv`` of the result is V.
     Source: W. C. Davidon, report ANL-5990 (1959), SIAM J. Optim. 1 (1991) 1–17; R. Fletcher, M. J. D. Powell,
     Computer J. 6 (1963) 163–168; S. S. Oren, D. G. Luenberger, Management Science 20 (1974) 845–862.
 

@@ -6,7 +6,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from nnx.autodiff import flatten
@@ -14,7 +14,7 @@ from nnx.backend import asarray, namespace
 from nnx.errors import DtypeError, OptionError
 from nnx.optimizers.deterministic import Deterministic, Evaluation
 from nnx.optimizers.first_order import FirstOrder
-from nnx.optimizers.options import Options, number
+from nnx.optimizers.options import Options, flag, number
 from nnx.optimizers.problem import Problem, Stop, registry
 from nnx.optimizers.result import OptimizeResult
 from nnx.parameters import Layout
@@ -27,13 +27,14 @@ class Limits(Options):
     """When to stop whatever the method.
 
     After ``maxiter`` iterations, ``maxfev`` evaluations of the function (its derivatives not counted),
-    ``maxtime`` seconds, or at a cost of at most ``goal``.
+    ``maxtime`` seconds, or at a cost of at most ``goal``. With ``disp`` the reason is printed at the end.
     """
 
     maxiter: int | None = number(None, least=0, whole=True, optional=True)
     maxfev: int | None = number(None, least=1, whole=True, optional=True)
     maxtime: float | None = number(None, above=0.0, optional=True)
     goal: float | None = number(None, optional=True)
+    disp: bool = flag(False)
 
 
 class Start(NamedTuple):
@@ -81,9 +82,16 @@ def chosen(method: Any, options: Mapping[str, Any], limits: type[Limits] = Limit
     options = dict(options)
     own = {k: options.pop(k) for k in tuple(options) if k in limits.__dataclass_fields__}
     if isinstance(method, str):
-        optimizer = registry.entry(method).create(**options)
-    elif isinstance(method, type):
-        optimizer = method(**options)
+        method = registry.entry(method).target
+    if isinstance(method, type):
+        try:
+            optimizer = method(**options)
+        except OptionError as error:
+            if set(options) <= {f.name for f in fields(method)}:
+                raise
+            raise OptionError(
+                f"{error} Options of every run: {', '.join(limits.__dataclass_fields__)}."
+            ) from None
     else:
         optimizer = method
         if options:
@@ -187,6 +195,8 @@ class Run:
         """The best point and how it was found."""
         best, counts = self.best, self.problem.counts  # type: ignore[attr-defined]
         assert best is not None
+        if self.limits.disp:
+            print(f"{stop.message} Cost {best.cost:.6g} after {self.steps} iterations.")
         common = {
             "x": self.start.form(best.w),
             "success": stop.success,

@@ -95,8 +95,11 @@ class Problem:
     x: Array
     y: Array
 
+    def curve(self, x: Array, *b: Array) -> Array:
+        return MODELS[self.name](namespace(*b), x, *b)
+
     def model(self, b: Array, x: Array) -> Array:
-        return MODELS[self.name](namespace(b), x, *(b[i] for i in range(b.shape[0])))
+        return self.curve(x, *(b[i] for i in range(b.shape[0])))
 
     def residual(self, b: Array) -> Array:
         return self.model(b, self.x) - self.y

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,27 @@ def test_a_network_that_is_too_large_stays_smooth(seed):
             # the noise's deviation, which it was not told: 0.1 ± 11 %, and 3 of these
             assert (2.0 * result.beta) ** -0.5 == pytest.approx(0.1, rel=0.35)
     assert error["bayesian"] < 0.9 * error["lm"]
+
+
+def test_a_signal_that_takes_long_to_learn_is_not_taken_for_noise():
+    """Three periods, from weights as a layer draws them; an α/β without a limit sends all weights to 0."""
+    rng = np.random.default_rng(0)
+    y = np.sin(3.0 * np.pi * X) + 0.1 * rng.normal(size=X.size)
+    wide = math.sqrt(6.0 / (1 + HIDDEN))
+    start = np.zeros(3 * HIDDEN + 1)
+    start[:HIDDEN], start[2 * HIDDEN : -1] = rng.uniform(-wide, wide, (2, HIDDEN))
+    found = {}
+    for rise in (1.5, 1e6):
+        result = nnx.least_squares(
+            lambda w: network(w, X) - y,
+            start,
+            lambda w: its_jacobian(w, X),
+            method="bayesian",
+            options={"maxiter": 150, "rise": rise},
+        )
+        found[rise] = result.effective_parameters
+    assert found[1.5] > 10.0
+    assert found[1e6] < 1.0
 
 
 def test_the_answer_is_the_last_point_although_its_cost_is_not_the_lowest():
