@@ -115,7 +115,7 @@ class Retrying(SumOfSquares):
                 break
             attempt = self._attempt(problem, here, scale, next_step())
             if attempt is None or not (self._lower(here, attempt) and attempt.there.finite):
-                if attempt is not None and attempt.length <= self._least_step(here) * attempt.size:
+                if attempt is not None and self._nothing_left(here, attempt):
                     break
             elif patience and self._plateau(here, attempt.there, state.memory["most"]):
                 patience -= 1
@@ -170,14 +170,24 @@ class Retrying(SumOfSquares):
         lost = float(namespace(here.w).finfo(here.w.dtype).eps) * here.total
         return attempt.fall > 0.0 or (abs(attempt.fall) <= lost and 0.0 <= attempt.promised <= lost)
 
+    def _nothing_left(self, here: Any, attempt: Attempt) -> bool:
+        """Whether shorter steps than this one, which failed, are not worth a try either."""
+        eps = float(namespace(here.w).finfo(here.w.dtype).eps)
+        rounding = 0.0 <= attempt.promised <= eps * here.total and here.cosine**2 <= eps
+        return rounding or attempt.length <= self._least_step(here) * attempt.size
+
     def _done(self, here: Any, attempt: Attempt) -> Stop | None:
         eps = float(namespace(here.w).finfo(here.w.dtype).eps)
-        ftol = max(self.ftol, eps) * here.total
-        if attempt.fall <= ftol and attempt.promised <= ftol and attempt.gain <= 2.0:
-            words = f"by {attempt.fall:.1e} of {here.total:.6g}, and promises {attempt.promised:.1e}"
-            return Stop(2, f"The cost no longer falls: {words}.", True)
+        there, ftol = attempt.there, max(self.ftol, eps)
+        change = max(attempt.fall, attempt.promised) / here.total
+        words = f"The cost no longer falls: by {attempt.fall:.1e} of {here.total:.6g}"
+        if change <= ftol and attempt.gain <= 2.0 and there.cosine**2 <= 20.0 * ftol:
+            return Stop(2, f"{words}, and promises {attempt.promised:.1e}.", True)
+        # A strong damping makes steps short as well: where it does, this is no minimum.
+        if change <= eps and attempt.gain <= 2.0:
+            end = no_lower(there)
+            return Stop(2, f"{words}. {end.message}", end.success)
         if attempt.length <= self._least_step(here) * attempt.size:
-            return Stop(
-                3, f"The weights no longer move: by {attempt.length:.1e} of {attempt.size:.6g}.", True
-            )
+            words = f"The weights no longer move: by {attempt.length:.1e} of {attempt.size:.6g}."
+            return Stop(3, words, self.xtol > eps or no_lower(there).success)
         return None

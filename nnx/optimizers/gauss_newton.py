@@ -141,6 +141,11 @@ class SumOfSquares(Deterministic):
 
     def _orthogonal(self, here: Any, state: State) -> Stop | None:
         if here.norm == 0.0:
+            known = not isinstance(here.system, Products)  # which does not know J's columns
+            if known and read(namespace(here.w).max(here.system.diagonal))[0] == 0.0:
+                return Stop(
+                    1, "The Jacobian is zero: no variable has influence here. Start elsewhere.", False
+                )
             return Stop(1, "The gradient is zero.", True)
         if here.cosine <= self.gtol:
             return Stop(

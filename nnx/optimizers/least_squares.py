@@ -76,7 +76,7 @@ def least_squares(
             method = LevenbergMarquardt
             # The bend along the geodesic needs the second derivative of fun, which a given jac may replace
             # because there is none.
-            own = {"solver": "qr", "geodesic": jac is None}
+            own = {"solver": "qr", "geodesic": jac is None, "mu_max": 1e30}
             options = own | options
     optimizer, limits = chosen(method, options)
     if not isinstance(optimizer, SumOfSquares):

@@ -78,19 +78,23 @@ class LevenbergMarquardt(Retrying):
             p = here.system.solve(damping, here.free)
             if p is None:
                 return None
-            return Step(p, self._bent(here, p, damping) if self.geodesic else p)
+            s = self._bent(here, p, damping) if self.geodesic else p
+            return None if s is None else Step(p, s)
 
         return step
 
-    def _bent(self, here: Any, p: Array, damping: Array) -> Array:
-        """The step p + a/2, where a = −(JᵀJ + μD)⁻¹Jᵀ r''(p, p) is the acceleration along the geodesic."""
-        norm = namespace(p).linalg.vector_norm
-        bend = here.point.vjp(here.point.curvature(p))
-        a = here.system.solve(damping, here.free, right=bend)
+    def _bent(self, here: Any, p: Array, damping: Array) -> Array | None:
+        """The step p + a/2, where a = −(JᵀJ + μD)⁻¹Jᵀ r''(p, p) is the acceleration along the geodesic.
+
+        None where a is not small beside p in D's norm: so far the linear model does not reach.
+        """
+        xp = namespace(p)
+        a = here.system.solve(damping, here.free, right=here.point.vjp(here.point.curvature(p)))
         if a is None:
-            return p
-        long, short = read(norm(a), norm(p))
-        return p + 0.5 * a if 2.0 * long <= 0.75 * short else p
+            return None
+        norm, root = xp.linalg.vector_norm, xp.sqrt(damping)
+        long, short = read(norm(root * a), norm(root * p))
+        return p + 0.5 * a if long <= 0.75 * short else None
 
     def succeeded(self, values: dict[str, float], attempt: Attempt) -> None:
         gain = attempt.gain
