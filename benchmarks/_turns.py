@@ -82,13 +82,18 @@ def table(
 
 
 def in_turns(
-    script: str, contenders: Mapping[str, Callable[[], Any]], title: str, turns: int = 5
+    script: str,
+    contenders: Mapping[str, Callable[[], Any]],
+    title: str,
+    turns: int = 5,
+    parser: argparse.ArgumentParser | None = None,
 ) -> tuple[dict[str, list[Any]], dict[str, str]]:
     """What each contender returned in each turn, and why those without a result have none.
 
-    In the process of a contender it prints that one's result and does not return.
+    In the process of a contender it prints that one's result and does not return. ``parser`` has the script's
+    own options, and knows those of here afterwards.
     """
-    parser = argparse.ArgumentParser(description=title)
+    parser = parser or argparse.ArgumentParser(description=title)
     parser.add_argument("contender", nargs="?", choices=list(contenders))
     parser.add_argument("--turns", type=int, default=turns)
     parser.add_argument("--only", default="", help="names, separated by commas")

@@ -49,7 +49,7 @@ class NumpyAdapter(Adapter):
     name = "numpy"
     reads_are_free = True
     fills_buffers = True
-    cached_numbers = 1 << 16
+    cached_numbers = 1 << 17
 
     def function(self, name: str) -> Any:
         return _REDUCTIONS.get(name) or super().function(name)

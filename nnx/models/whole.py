@@ -15,8 +15,6 @@ from nnx.losses import registry as losses
 from nnx.models.objective import Batch, BatchPoint, BatchProblem
 
 Array = Any
-#: rows of the Jacobian below which matrix products are slow, whatever the cache holds
-_LEAST_ROWS = 512
 
 
 class WholePoint(BatchPoint):
@@ -234,7 +232,8 @@ class WholeProblem(BatchProblem):
         """For how many samples at a time rows of the Jacobian are made."""
         assert self.batch is not None
         row = max(1, self.layout.size)
-        cached = max(_LEAST_ROWS, self.adapter.cached_numbers / row)
+        # Of few rows a product would take less time than adding it up: row² numbers for each block.
+        cached = max(4 * row, self.adapter.cached_numbers / row)
         limit = memory_limit / (row * (self.adapter.xp.finfo(self._owned.dtype).bits // 8))
         return int(max(1, min(self.batch.size, cached, limit)))
 
