@@ -95,22 +95,28 @@ class WholePoint(BatchPoint):
 
         All blocks lie in one buffer: each is there until the next one is asked for.
         """
-        problem, residual = self._problem, self.residual
-        problem.counts["jacobian"] += 1
-        xp, n, size = namespace(residual), self.output.shape[0], problem.rows_at_once(memory_limit)
+        residual, n = self.residual, self.output.shape[0]
+        self._problem.counts["jacobian"] += 1
+        xp, size = namespace(residual), self._problem.rows_at_once(memory_limit)
         residual = xp.reshape(residual, (n, -1))
         ones, columns = xp.ones_like(residual), residual.shape[1]
-        index = xp.arange(columns, device=problem.device)
+        index = xp.arange(columns, device=self._problem.device)
         for k in range(columns):
             picked = ones if columns == 1 else xp.where(index == k, ones, 0.0)
-            (by_output,) = self._pullback(xp.reshape(picked, (-1,)))
-            end = 0
-            for output, back in self._ways:
-                first, end = end, end + output.shape[0]
-                rows = back(by_output[first:end, ...])
-                for start in range(first, end, size):
-                    stop = min(start + size, end)
-                    yield problem.rows(rows(slice(start - first, stop - first))), residual[start:stop, k]
+            for part, rows in self._rows(picked, size):
+                yield rows, residual[part, k]
+
+    def _rows(self, u: Array, size: int) -> Iterator[tuple[slice, Array]]:
+        """Each sample's gradient of Σ u·r by the weights as a row, for so many samples at a time."""
+        (by_output,) = self._pullback(namespace(u).reshape(u, (-1,)))
+        end = 0
+        for output, back in self._ways:
+            first, end = end, end + output.shape[0]
+            gradients = back(by_output[first:end, ...])
+            for start in range(first, end, size):
+                stop = min(start + size, end)
+                rows = self._problem.rows(gradients(slice(start - first, stop - first)))
+                yield slice(start, stop), rows
 
     def jvp(self, v: Array) -> Array:
         """The product J·v."""
@@ -120,14 +126,11 @@ class WholePoint(BatchPoint):
     def vjp(self, u: Array) -> Array:
         """The product Jᵀ·u."""
         self._problem.counts["product"] += 1
-        _, pullback = vjp(self._residuals, self._pieces)
-        return self._problem.layout.pack(pullback(u)[0])
-
-    def curvature(self, v: Array) -> Array:
-        """The second derivative of r along ``v``."""
-        self._problem.counts["product"] += 1
-        pieces, moved = self._pieces, self._problem.layout.views(v)
-        return jvp(lambda q: self._along(q, moved), (pieces,), (moved,))[1]
+        _ = self.residual  # which keeps the way back
+        xp, total = namespace(u), namespace(u).zeros_like(self.w)
+        for _, rows in self._rows(u, self._problem.rows_at_once()):
+            total = total + xp.sum(rows, axis=0)
+        return total
 
     def _residuals(self, pieces: Sequence[Any]) -> Array:
         return self._problem.residual(self._problem.output(pieces), self._problem.batch)

@@ -74,7 +74,9 @@ class Retrying(SumOfSquares):
 
     # -- what a subclass says -----------------------------------------------------------------------
 
-    def path(self, here: Any, scale: Array, values: dict[str, float]) -> Callable[[], Step | None]:
+    def path(
+        self, problem: Problem, here: Any, scale: Array, values: dict[str, float]
+    ) -> Callable[[], Step | None]:
         """A function that answers the step for ``values`` as they are when it is called; None: there is none.
 
         ``scale`` is D. Only variables that are ``here.free`` may move.
@@ -106,7 +108,7 @@ class Retrying(SumOfSquares):
         values = state.values
         by_columns = (self.scaling or getattr(problem, "scaling", "marquardt")) == "marquardt"
         scale = state.memory["scale"] = self._scale(here, state, by_columns)
-        next_step = self.path(here, scale, values)
+        next_step = self.path(problem, here, scale, values)
         patience = self.patience if by_columns else 0
         stop = None
         for _ in range(self.most_tries):
@@ -137,7 +139,7 @@ class Retrying(SumOfSquares):
             p = s = target - here.w
         there = here.moved(problem, target)
         # What the linear model promises for p: −gᵀp − ½‖Jp‖².
-        promised = -xp.vecdot(here.gradient, p) - 0.5 * here.system.curvature(p)
+        promised = -xp.vecdot(here.gradient, p) - 0.5 * xp.vecdot(p, here.system.image(p))
         norm = xp.linalg.vector_norm
         found = read(here.fall_to(there), promised, norm(s), norm(xp.sqrt(scale) * s), norm(here.w))
         return Attempt(there, *found)

@@ -27,9 +27,9 @@ class Ridged:
         self.gradient = plain.gradient + ratio * w
         self.diagonal = plain.diagonal + ratio
 
-    def curvature(self, p: Array) -> Array:
-        """‖Jp‖² + ratio·‖p‖², an array of shape ()."""
-        return self.plain.curvature(p) + self.ratio * namespace(p).vecdot(p, p)
+    def image(self, p: Array) -> Array:
+        """(JᵀJ + ratio·I)·p, a vector."""
+        return self.plain.image(p) + self.ratio * p
 
     def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
         """The p with (JᵀJ + ratio·I + diag(d)) p = −g (or = −``right``)."""
@@ -50,6 +50,10 @@ class Penalized(Linearized):
     @cached_property
     def cost(self) -> float:
         return self.plain.cost
+
+    @property
+    def ridge(self) -> Array:
+        return namespace(self.w).zeros_like(self.w) + self.ratio
 
     @cached_property
     def squares(self) -> float:

@@ -11,7 +11,7 @@ from nnx.backend import namespace
 from nnx.optimizers.attempts import Attempt, Retrying, Step
 from nnx.optimizers.gauss_newton import least_damped
 from nnx.optimizers.options import number
-from nnx.optimizers.problem import read, registry
+from nnx.optimizers.problem import Problem, read, registry
 from nnx.optimizers.state import State
 
 Array = Any
@@ -61,11 +61,13 @@ class Dogleg(Retrying):
     def measures(self, state: State) -> dict[str, float]:
         return {"radius": state.values["radius"]}
 
-    def path(self, here: Any, scale: Array, values: dict[str, float]) -> Callable[[], Step | None]:
+    def path(
+        self, problem: Problem, here: Any, scale: Array, values: dict[str, float]
+    ) -> Callable[[], Step | None]:
         dot = namespace(here.w).vecdot
         g = here.gradient if here.free is None else here.free * here.gradient
         down = g / scale
-        slope, bend = read(dot(g, down), here.system.curvature(down))
+        slope, bend = read(dot(g, down), dot(down, here.system.image(down)))
         if not (slope > 0.0 and bend > 0.0):  # nothing is free, or rounding leaves no way down
             return lambda: None
         cauchy, near = -(slope / bend) * down, slope / bend * math.sqrt(slope)

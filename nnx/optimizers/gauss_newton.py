@@ -41,6 +41,11 @@ class Linearized(Evaluation):
         return Linearized(problem, w, self._method)
 
     @property
+    def ridge(self) -> Array | None:
+        """The vector d of penalties ½ Σ dᵢwᵢ² in the system; None without any."""
+        return self.point.ridge
+
+    @property
     def total(self) -> float:
         """What the method makes small: the cost, and a penalty of its own where it has one."""
         return self.cost
@@ -157,7 +162,7 @@ class SumOfSquares(Deterministic):
         return None
 
 
-def one_of(where: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:
+def one_of(where: str, name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     """Raises :class:`nnx.errors.OptionError` where ``value`` is none of those allowed."""
     if value not in allowed:
         raise OptionError(f"{where}: {name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")

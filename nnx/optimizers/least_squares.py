@@ -43,9 +43,8 @@ def least_squares(
     function that returns it as an (m, n) array, or in the form that :func:`nnx.jacobian` gives it: for each
     array of residuals, one of shape (*residuals, *x) for each array of x). ``x0`` as in :func:`nnx.minimize`.
 
-    - ``method``: ``"lm"`` (default: :class:`nnx.optimizers.LevenbergMarquardt` with QR, and with the
-      geodesic's acceleration unless ``jac`` is given; it knows ``bounds``), ``"gauss_newton"``,
-      ``"dogleg"``, ``"bayesian_regularization"``, or an object such as
+    - ``method``: ``"lm"`` (default: :class:`nnx.optimizers.LevenbergMarquardt` with QR; it knows
+      ``bounds``), ``"gauss_newton"``, ``"dogleg"``, ``"bayesian_regularization"``, or an object such as
       ``nnx.optimizers.LevenbergMarquardt(geodesic=True)``.
     - ``ftol``, ``xtol``: relative changes of the cost and of x that end the run (default: the precision of
       x); ``gtol``: the cosine between residuals and columns of the Jacobian (default 1e-12).
@@ -74,10 +73,7 @@ def least_squares(
         method = _SCIPYS.get(method, method)
         if method in ("lm", "levenberg_marquardt"):
             method = LevenbergMarquardt
-            # The bend along the geodesic needs the second derivative of fun, which a given jac may replace
-            # because there is none.
-            own = {"solver": "qr", "geodesic": jac is None, "mu_max": 1e30}
-            options = own | options
+            options = {"solver": "qr", "mu_max": 1e30} | options
     optimizer, limits = chosen(method, options)
     if not isinstance(optimizer, SumOfSquares):
         raise OptionError(

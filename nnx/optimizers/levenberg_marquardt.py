@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from nnx.backend import namespace
 from nnx.optimizers.attempts import Attempt, Retrying, Step
 from nnx.optimizers.gauss_newton import no_lower, one_of
-from nnx.optimizers.options import flag, number
-from nnx.optimizers.problem import Stop, read, registry
+from nnx.optimizers.options import number
+from nnx.optimizers.problem import Problem, Stop, read, registry
 from nnx.optimizers.state import State
 
 Array = Any
@@ -37,9 +37,15 @@ class LevenbergMarquardt(Retrying):
 
     ``scaling`` is D (MATLAB's is ``"identity"``), see :class:`nnx.optimizers.Retrying`.
 
-    ``mu`` is the first μ; above ``mu_max`` the run ends. With ``geodesic`` the second derivative of the
-    residuals along p bends the step (Transtrum & Sethna): p + a/2 where 2‖a‖ ≤ ¾‖p‖. ``bounds`` are kept by
-    projection. Further options: :class:`nnx.optimizers.SumOfSquares` (``solver``, ``memory_limit``, ...).
+    ``mu`` is the first μ; above ``mu_max`` the run ends.
+
+    ``geodesic`` bends the step by the second derivative of the residuals along p (Transtrum & Sethna):
+    p + a/2 with a = −(JᵀJ + μD)⁻¹Jᵀr''(p, p), taken if ‖√D a‖ ≤ ¾‖√D p‖, and else refused. r'' is a
+    difference, which takes one more evaluation of the residuals and a product with Jᵀ. None (default): in
+    steps after one that did not halve the cost, where the valley bends; True and False: always and never.
+
+    ``bounds`` are kept by projection. Further options: :class:`nnx.optimizers.SumOfSquares` (``solver``,
+    ``memory_limit``, ...).
 
     Sources: K. Levenberg, Q. Appl. Math. 2 (1944) 164–168; D. Marquardt, SIAM J. 11 (1963) 431–441; M. Hagan,
     M. Menhaj, IEEE Trans. Neural Networks 5 (1994) 989–993; J. Moré, LNM 630 (1978) 105–116; H. B. Nielsen,
@@ -57,39 +63,51 @@ class LevenbergMarquardt(Retrying):
     mu_max: float = number(1e10, above=0.0)
     _: KW_ONLY
     damping: str = "nielsen"
-    geodesic: bool = flag(False)
+    geodesic: bool | None = None
 
     #: μ is not made smaller than this: below, μD is nothing beside JᵀJ in any precision
     least: ClassVar[float] = 1e-24
+    #: where on the way along p the residuals are looked at for their second derivative
+    ahead: ClassVar[float] = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of(type(self).__name__, "damping", self.damping, ("matlab", "nielsen"))
+        one_of(type(self).__name__, "geodesic", self.geodesic, (None, True, False))
 
     def numbers(self) -> dict[str, float]:
-        return {"mu": self.mu, "nu": 2.0}
+        return {"mu": self.mu, "nu": 2.0, "slow": 0.0}
 
     def measures(self, state: State) -> dict[str, float]:
         return {"mu": state.values["mu"]}
 
-    def path(self, here: Any, scale: Array, values: dict[str, float]) -> Callable[[], Step | None]:
+    def path(
+        self, problem: Problem, here: Any, scale: Array, values: dict[str, float]
+    ) -> Callable[[], Step | None]:
+        bends = self.geodesic if self.geodesic is not None else bool(values["slow"])
+
         def step() -> Step | None:
             damping = values["mu"] * scale
             p = here.system.solve(damping, here.free)
             if p is None:
                 return None
-            s = self._bent(here, p, damping) if self.geodesic else p
+            s = self._bent(problem, here, p, damping) if bends else p
             return None if s is None else Step(p, s)
 
         return step
 
-    def _bent(self, here: Any, p: Array, damping: Array) -> Array | None:
+    def _bent(self, problem: Problem, here: Any, p: Array, damping: Array) -> Array | None:
         """The step p + a/2, where a = −(JᵀJ + μD)⁻¹Jᵀ r''(p, p) is the acceleration along the geodesic.
 
         None where a is not small beside p in D's norm: so far the linear model does not reach.
         """
-        xp = namespace(p)
-        a = here.system.solve(damping, here.free, right=here.point.vjp(here.point.curvature(p)))
+        xp, h = namespace(p), self.ahead
+        # r'' by a difference: ½h²r'' = r(w + hp) − r(w) − hJp.
+        change = here.moved(problem, here.w + h * p).point.residual - here.point.residual
+        moved, ridge = here.point.vjp(change) / h, here.ridge
+        moved = moved if ridge is None else moved + ridge * p
+        bend = (2.0 / h) * (moved - here.system.image(p))
+        a = here.system.solve(damping, here.free, right=bend)
         if a is None:
             return None
         norm, root = xp.linalg.vector_norm, xp.sqrt(damping)
@@ -103,6 +121,7 @@ class LevenbergMarquardt(Retrying):
         else:
             factor = max(1.0 / 3.0, 1.0 - (2.0 * min(gain, 1.0) - 1.0) ** 3) if gain > 0.0 else 1.0
         values["mu"], values["nu"] = max(values["mu"] * factor, self.least), 2.0
+        values["slow"] = float(attempt.fall < attempt.there.total)
 
     def failed(self, values: dict[str, float], attempt: Attempt | None) -> None:
         if self.damping == "matlab":

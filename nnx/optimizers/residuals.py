@@ -117,11 +117,6 @@ class ResidualPoint:
         self._problem.counts["product"] += 1
         return u @ self.jacobian if "jacobian" in self.__dict__ else self._pullback()(u)
 
-    def curvature(self, v: Array) -> Array:
-        """The second derivative of r along ``v``: d²r(w + tv)/dt² at t = 0, m numbers."""
-        self._problem.counts["product"] += 1
-        return jvp(lambda x: jvp(self._flat, (x,), (self._split(v),))[1], (self.x,), (self._split(v),))[1]
-
     # -- details ------------------------------------------------------------------------------------
 
     def _split(self, v: Array) -> Any:

@@ -1,7 +1,7 @@
 """The damped linear system of Gauss–Newton and Levenberg–Marquardt: min ‖Jp + r‖² + Σ dᵢpᵢ².
 
 The Jacobian comes in blocks of rows and is reduced at once to n × n numbers, so it need never be there as a
-whole. Each system has ``gradient`` = Jᵀr, ``diagonal`` = diag(JᵀJ), and ``curvature(p)`` = ‖Jp‖²; those with
+whole. Each system has ``gradient`` = Jᵀr, ``diagonal`` = diag(JᵀJ), and ``image(p)`` = JᵀJp; those with
 a matrix have its eigenvalues as well, ``spectrum``.
 """
 
@@ -40,9 +40,9 @@ class NormalEquations:
         xp = namespace(self.matrix)
         return xp.maximum(xp.linalg.eigvalsh(self.matrix), xp.zeros_like(self.diagonal))
 
-    def curvature(self, p: Array) -> Array:
-        """pᵀGp, an array of shape ()."""
-        return namespace(p).vecdot(p, self.matrix @ p)
+    def image(self, p: Array) -> Array:
+        """G·p, a vector."""
+        return self.matrix @ p
 
     def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
         """The p with (G + diag(d)) p = −g (or = −``right``); None where that matrix is not positive definite.
@@ -84,10 +84,9 @@ class OrthogonalFactors:
         """The eigenvalues of JᵀJ, by the singular values of R."""
         return namespace(self.factor).linalg.svdvals(self.factor) ** 2
 
-    def curvature(self, p: Array) -> Array:
-        """‖Jp‖², an array of shape ()."""
-        moved = self.factor @ p
-        return namespace(p).vecdot(moved, moved)
+    def image(self, p: Array) -> Array:
+        """JᵀJ·p, a vector."""
+        return self.factor.T @ (self.factor @ p)
 
     def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
         """The p that makes ‖Jp + r‖² + Σ dᵢpᵢ² least (``right``: (JᵀJ + diag(d)) p = −``right``)."""
@@ -132,13 +131,12 @@ class Products:
         """One number in n places."""
         xp, g = namespace(self.gradient), self.gradient
         length = xp.vecdot(g, g)
-        return xp.zeros_like(g) + self.curvature(g) / xp.where(length > 0.0, length, 1.0)
+        return xp.zeros_like(g) + xp.vecdot(g, self.image(g)) / xp.where(length > 0.0, length, 1.0)
 
-    def curvature(self, p: Array) -> Array:
-        """‖Jp‖² with the ridge, an array of shape ()."""
-        moved, xp = self.point.jvp(p), namespace(p)
-        total = xp.vecdot(moved, moved)
-        return total if self.ridge is None else total + xp.vecdot(p, self.ridge * p)
+    def image(self, p: Array) -> Array:
+        """JᵀJ·p with the ridge, a vector."""
+        image = self.point.vjp(self.point.jvp(p))
+        return image if self.ridge is None else image + self.ridge * p
 
     def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
         """The p with (JᵀJ + diag(d)) p ≈ −g."""
@@ -153,7 +151,7 @@ class Products:
                 return None
             if square <= self.tolerance**2 * first:
                 break
-            image = self._times(direction, damping) * mask
+            image = (self.image(direction) + damping * direction) * mask
             bend = read(xp.vecdot(direction, image))[0]
             if not bend > 0.0:
                 break
@@ -162,10 +160,6 @@ class Products:
             after = read(xp.vecdot(residual, residual))[0]
             direction, square = residual + (after / square) * direction, after
         return p
-
-    def _times(self, v: Array, damping: Array) -> Array:
-        image = self.point.vjp(self.point.jvp(v)) + damping * v
-        return image if self.ridge is None else image + self.ridge * v
 
 
 def _triangle(rows: Array) -> Array:

@@ -21,12 +21,12 @@ NETWORKS = {
 }
 
 
-def problem(backend, layers, loss="mse", weighted=False, optimizer="levenberg_marquardt"):
+def problem(backend, layers, loss="mse", weighted=False, optimizer="levenberg_marquardt", n=N):
     """The problem of a model before its first step, its weights, and the batch that it is about."""
     model = nnx.Sequential(layers, backend=backend, dtype="float64", seed=2)
     model.compile(optimizer, loss)
     random = np.random.default_rng(0)
-    shapes = (N, 3), (N, *model.output_shape[1:]), (N,)
+    shapes = (n, 3), (n, *model.output_shape[1:]), (n,)
     x, y, weight = (backend.asarray(random.uniform(0.5, 1.5, s), dtype="float64") for s in shapes)
     whole = model._problem()
     whole.show(Batch(x, y, weight if weighted else None), 0)
@@ -74,10 +74,9 @@ def test_blocks_in_parts_equal_the_whole(name, rows, backend):
 
 def test_ways_in_parts_equal_the_whole(monkeypatch):
     backend = nnx.backend.make_backend("numpy")
-    whole, w = problem(backend, NETWORKS["deep"]())
+    whole, w = problem(backend, NETWORKS["deep"](), n=400)  # 43 weights
     wanted = assembled(whole.at(w), 1e9, 1)
-    monkeypatch.setattr("nnx.models.whole._LEAST_ROWS", 3)
-    monkeypatch.setattr(NumpyAdapter, "cached_numbers", 1)
+    monkeypatch.setattr(NumpyAdapter, "cached_numbers", 43 * 150)
     point = whole.at(w)
     found = assembled(point, 1e9, 1)
     assert (wanted[2], found[2]) == (1, 3)
@@ -95,10 +94,6 @@ def test_products_are_those_of_the_jacobian(backend):
     on_v, on_u = (backend.asarray(a, dtype="float64") for a in (v, u))
     np.testing.assert_allclose(to_numpy(point.jvp(on_v)), jacobian @ v, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(to_numpy(point.vjp(on_u)), u @ jacobian, rtol=1e-11, atol=1e-13)
-    step = 1e-4  # the error of this difference is of the order of its square, and of eps divided by it
-    ahead, behind = (to_numpy(r(w + s * on_v)) for s in (step, -step))
-    bend = (ahead - 2.0 * to_numpy(r(w)) + behind) / step**2
-    np.testing.assert_allclose(to_numpy(point.curvature(on_v)), bend, rtol=1e-4, atol=1e-6)
 
 
 def test_the_ridge_is_what_penalties_add(backend):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_the_cost_never_rises_and_the_best_point_is_kept(entry):
             break
     if not is_bayesian(entry):
         # 1e-14: what a search takes for rounding
-        assert all(b <= a * (1.0 + 1e-13) for a, b in zip(costs, costs[1:], strict=False)), costs
+        assert all(b <= a * (1.0 + 1e-13) for a, b in pairwise(costs)), costs
     assert costs[-1] < 0.2 * costs[0]
 
 

@@ -25,9 +25,10 @@ def rosenbrock(x):
 def path(scale, bounds=None):
     """The step as a function of Δ, for a linear model with r at w = 0; and the first Δ."""
     method = Dogleg(bounds=bounds)
-    here = Linearized(ResidualProblem(lambda w: RESIDUAL + JACOBIAN @ w), np.zeros(4), method)
+    problem = ResidualProblem(lambda w: RESIDUAL + JACOBIAN @ w)
+    here = Linearized(problem, np.zeros(4), method)
     values = {"radius": 0.0}
-    step = method.path(here, scale, values)
+    step = method.path(problem, here, scale, values)
 
     def at(radius):
         values["radius"] = radius

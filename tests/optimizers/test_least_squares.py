@@ -299,7 +299,7 @@ def test_the_scale_of_the_residuals_does_not_matter(method, scale):
 def test_a_level_cost_at_a_minimum_with_large_residuals_is_a_success():
     result = nnx.least_squares(lambda x: np.concatenate([x - 1e8, x + 1e8]), [3.0], method="lm")
     assert result.success
-    assert abs(result.x[0]) < 1e-6
+    assert abs(result.x[0]) < 1e-5  # numbers near 1e8 are 1.5e-8 apart, and a bend divides by 0.1²
 
 
 def test_the_damping_limit_is_a_status():
