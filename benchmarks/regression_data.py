@@ -23,7 +23,7 @@ import numpy as np
 from _data import PROBEN1, SETS, UCI, Part, Proben1, Split, Uci
 
 PAGE = Path(__file__).parents[1] / "docs" / "regression_data.md"
-EPOCHS, PATIENCE, ITERATIONS = 2000, 20, 300
+EPOCHS, PATIENCE, ITERATIONS = 2000, 20, 200
 
 Set = Uci | Proben1
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -49,7 +49,7 @@ def units_for(data: Set) -> int:
 def linear(split: Split, units: int, seed: int) -> Predict:
     """Least squares without a hidden layer, to compare with."""
     x, y = split.both
-    w = np.linalg.lstsq(_with_ones(x), y, rcond=None)[0]
+    w = np.linalg.lstsq(_with_ones(x), y, rcond=1e-5)[0]  # some inputs nearly depend on others
     return lambda x: _with_ones(x) @ w
 
 
