@@ -1,16 +1,18 @@
-"""What the README shows, works: its code runs and prints what it says, its names and links exist."""
+"""What the README and the pages of docs/ show, works: code runs and prints what it says, links exist."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nnx
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"^\s*print\(.*\)  # (.+)$", re.MULTILINE)
 SCRIPT = re.compile(r"python ((?:tutorials|benchmarks)/\w+\.py)")
@@ -25,6 +27,8 @@ ROOMS = {
     "regularizers": nnx.regularizers,
     "constraints": nnx.constraints,
     "optimizers": nnx.optimizers,
+    "methods on all data": nnx.optimizers,
+    "searches": nnx.optimizers.searches,
     "schedules": nnx.optimizers.schedules,
     "callbacks": nnx.callbacks,
     "data sets": nnx.datasets,
@@ -39,6 +43,21 @@ def test_the_code_runs_and_prints_what_the_comments_say(tmp_path, monkeypatch, c
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
         assert capsys.readouterr().out.splitlines() == PRINTED.findall(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": page.stem, "nnx": nnx, "np": np}
+    for block in CODE.findall(page.read_text(encoding="utf-8")):
+        exec(compile(block, page.name, "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_files_that_a_page_points_to_exist(page):
+    text = page.read_text(encoding="utf-8")
+    assert [f for f in LINK.findall(text) if not (page.parent / f).exists()] == []
+    assert [f for f in SCRIPT.findall(text) if not (ROOT / f).exists()] == []
 
 
 @pytest.fixture

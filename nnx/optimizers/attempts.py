@@ -100,6 +100,9 @@ class Retrying(SumOfSquares):
     def free(self, w: Array, g: Array) -> Array | None:
         return None if self.bounds is None else self.bounds.free(w, g)
 
+    def numbers(self) -> dict[str, float]:
+        return {"highest": 0.0, "crawled": 0.0}
+
     def memory(self, problem: Problem, w: Array) -> dict[str, Array]:
         xp = namespace(w)
         return {"scale": xp.zeros_like(w), "most": xp.zeros_like(w)}
@@ -124,7 +127,8 @@ class Retrying(SumOfSquares):
             else:
                 self.succeeded(values, attempt)
                 measures = {"step": attempt.length, "learning_rate": 1.0}
-                return Move(attempt.there, measures, self._done(here, attempt))
+                stop = self._done(here, attempt) or self._crawls(here, attempt, values)
+                return Move(attempt.there, measures, stop)
             self.failed(values, attempt)
         return Move(None, {}, stop or no_lower(here))
 
@@ -163,6 +167,20 @@ class Retrying(SumOfSquares):
         return bool(read(xp.astype(xp.any(lost), here.w.dtype))[0])
 
     # -- when to stop -------------------------------------------------------------------------------------
+
+    def _crawls(self, here: Any, attempt: Attempt, values: dict[str, float]) -> Stop | None:
+        """The stop for residuals that vanish beside the first ones, and slowly.
+
+        Where more weights than residuals, or weights without influence, let the cost fall for ever.
+        """
+        eps = float(namespace(here.w).finfo(here.w.dtype).eps)
+        highest = values["highest"] = max(values["highest"], here.total)
+        slow = here.total <= eps * highest and attempt.fall <= 0.01 * here.total
+        values["crawled"] = values["crawled"] + 1.0 if slow else 0.0
+        if values["crawled"] < 10.0:
+            return None
+        words = f"The cost is {here.total:.1e}, next to nothing beside the {highest:.1e} that it was"
+        return Stop(2, f"{words}, and falls by less than a hundredth in a step.", True)
 
     def _least_step(self, here: Any) -> float:
         return max(self.xtol, float(namespace(here.w).finfo(here.w.dtype).eps))

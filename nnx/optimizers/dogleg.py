@@ -56,7 +56,7 @@ class Dogleg(Retrying):
     edge: ClassVar[float] = 0.999
 
     def numbers(self) -> dict[str, float]:
-        return {"radius": 0.0}  # unknown before the first Cauchy step
+        return {**super().numbers(), "radius": 0.0}  # unknown before the first Cauchy step
 
     def measures(self, state: State) -> dict[str, float]:
         return {"radius": state.values["radius"]}

@@ -76,7 +76,7 @@ class LevenbergMarquardt(Retrying):
         one_of(type(self).__name__, "geodesic", self.geodesic, (None, True, False))
 
     def numbers(self) -> dict[str, float]:
-        return {"mu": self.mu, "nu": 2.0, "slow": 0.0}
+        return {**super().numbers(), "mu": self.mu, "nu": 2.0, "slow": 0.0}
 
     def measures(self, state: State) -> dict[str, float]:
         return {"mu": state.values["mu"]}
