@@ -18,8 +18,8 @@ class History(Callback):
 
     ``history`` maps each name (``"loss"``, ``"accuracy"``, ``"val_loss"``, ...) to the list of its values,
     one for each epoch; ``epoch`` lists the epochs' numbers (from 0) and ``seconds`` what each took, with
-    its validation. ``reason`` says in words why the optimizer or a callback ended training before the last
-    epoch; None if none did. Training adds a History by itself.
+    its validation. ``reason`` says in words why training ended: a rule of the optimizer or of a callback,
+    or that the last epoch is done. Training adds a History by itself.
 
     >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
     >>> model.compile("sgd", "mse")

@@ -52,7 +52,8 @@ class CallbackList:
         self._call("on_train_end", self._last)
         history = self.history
         if history.reason is None:
-            history.reason = next((r for c in self if (r := getattr(c, "reason", None))), None)
+            given = (r for c in self if (r := getattr(c, "reason", None)))
+            history.reason = next(given, "The last epoch is done.")
         elif self._verbose:
             say(f"Epoch {history.epoch[-1] + 1}: training stopped: {history.reason}")
 

@@ -13,6 +13,7 @@ from nnx.errors import OptionError
 from nnx.layers import Context
 from nnx.losses import registry as losses
 from nnx.models.objective import Batch, BatchPoint, BatchProblem
+from nnx.optimizers.problem import read
 
 Array = Any
 
@@ -95,16 +96,21 @@ class WholePoint(BatchPoint):
 
         All blocks lie in one buffer: each is there until the next one is asked for.
         """
-        residual, n = self.residual, self.output.shape[0]
         self._problem.counts["jacobian"] += 1
-        xp, size = namespace(residual), self._problem.rows_at_once(memory_limit)
-        residual = xp.reshape(residual, (n, -1))
-        ones, columns = xp.ones_like(residual), residual.shape[1]
-        index = xp.arange(columns, device=self._problem.device)
-        for k in range(columns):
-            picked = ones if columns == 1 else xp.where(index == k, ones, 0.0)
-            for part, rows in self._rows(picked, size):
+        self._problem.check_rows(self)
+        residual = namespace(self.w).reshape(self.residual, (self.output.shape[0], -1))
+        for k in range(residual.shape[1]):
+            for part, rows in self.column(k, memory_limit):
                 yield rows, residual[part, k]
+
+    def column(self, k: int, memory_limit: float = math.inf) -> Iterator[tuple[slice, Array]]:
+        """The rows of the Jacobian for the k-th number of each sample's residuals, some samples at a time."""
+        xp, n, size = namespace(self.w), self.output.shape[0], self._problem.rows_at_once(memory_limit)
+        picked = xp.ones_like(xp.reshape(self.residual, (n, -1)))
+        if picked.shape[1] > 1:
+            index = xp.arange(picked.shape[1], device=self._problem.device)
+            picked = xp.where(index == k, picked, 0.0)
+        yield from self._rows(picked, size)
 
     def _rows(self, u: Array, size: int) -> Iterator[tuple[slice, Array]]:
         """Each sample's gradient of Σ u·r by the weights as a row, for so many samples at a time."""
@@ -154,6 +160,7 @@ class WholeProblem(BatchProblem):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.version = 0
+        self._checked = False
         self.device = device_of(self._owned)
         self._rows: Array = None
         self._random = any(layer.random for layer in self.objective.network.layers)
@@ -195,6 +202,25 @@ class WholeProblem(BatchProblem):
                     "batch. Take optimizer='lbfgs', or leave that layer out."
                 )
         _ = self.ridge
+
+    def check_rows(self, point: WholePoint) -> None:
+        """Once, where layers are a user's own: are rows made sample by sample those of the Jacobian?"""
+        own = [i for i, layer in enumerate(self.objective.network.layers) if _foreign(layer)]
+        if self._checked or not own:
+            return
+        self._checked = True
+        xp = self.adapter.xp
+        v = xp.cos(xp.arange(self.layout.size, dtype=self._owned.dtype, device=self.device))
+        count = point.residual.shape[0] // point.output.shape[0]
+        columns = [xp.concat([rows @ v for _, rows in point.column(k)]) for k in range(count)]
+        seen, norm = xp.reshape(xp.stack(columns, axis=1), (-1,)), xp.linalg.vector_norm
+        difference, size = read(norm(seen - point.jvp(v)), norm(seen))
+        if difference > math.sqrt(xp.finfo(v.dtype).eps) * size:
+            place = self.objective.network.place(own[0]).removeprefix("in ")
+            raise OptionError(
+                f"Rows of the Jacobian made sample by sample are not those of the network: {place} mixes the "
+                "samples of a batch, or its per_sample is wrong. Take optimizer='lbfgs': it needs no rows."
+            )
 
     @property
     def _residual(self) -> Any:
@@ -249,6 +275,11 @@ class WholeProblem(BatchProblem):
         for place, g in zip(self.layout.slices, by_weight, strict=True):
             rows[:, place] = xp.reshape(g, (n, -1))
         return rows
+
+
+def _foreign(layer: Any) -> bool:
+    """Whether a layer is a user's own, of which nothing is known."""
+    return not type(layer).__module__.startswith("nnx.")
 
 
 def _squared(regularizer: Any) -> float | None:

@@ -72,8 +72,8 @@ def as_box(bounds: Any, start: Start, sides: bool = False) -> Box:
         raise ShapeError(f"bounds must be {n} pairs (low, high), one for each variable, got {len(bounds)}.")
     box = Box(_side(lower, w), _side(upper, w))
     xp = namespace(w)
-    if read(xp.astype(xp.any(box.lower >= box.upper), w.dtype))[0]:
-        raise OptionError("Each lower bound must be less than the upper one.")
+    if read(xp.astype(xp.any(box.lower > box.upper), w.dtype))[0]:
+        raise OptionError("No lower bound may be above the upper one.")
     return box
 
 
@@ -83,6 +83,8 @@ def _side(bound: Any, w: Array) -> Array:
         bound = asarray([float(b) for b in bound])
     if not isinstance(bound, int | float):
         bound = xp.astype(xp.asarray(bound, device=device_of(w)), w.dtype)
+        if bound.ndim == 1 and bound.shape[0] == 1:  # as SciPy's Bounds makes of a number
+            bound = bound[0]
         if bound.ndim and bound.shape != w.shape:
             raise ShapeError(f"A bound must be a number or have shape {tuple(w.shape)}, got {bound.shape}.")
     return xp.zeros_like(w) + bound

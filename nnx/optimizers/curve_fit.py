@@ -175,7 +175,9 @@ def _start(f: Callable[..., Any], p0: Any, bounds: Any, y: Array) -> Array:
     p = asarray(p0)
     if adapter_of(p) is not adapter or isinstance(p0, list | tuple | int | float):
         p = adapter.asarray(p, device=device_of(y))
-    p = xp.reshape(_floats(p, xp.zeros((), dtype=xp.float64, device=device_of(y))), (-1,))
+    if not xp.isdtype(p.dtype, "real floating"):
+        p = _floats(p, xp.zeros((), dtype=xp.float64, device=device_of(y)))
+    p = xp.reshape(p, (-1,))
     if not p.shape[0]:
         raise OptionError("curve_fit: p0 has no parameters in it.")
     return p
@@ -208,11 +210,12 @@ def _count(f: Callable[..., Any]) -> int:
 
 
 def _floats(x: Any, like: Array) -> Any:
-    """An array of integers as one of floating-point numbers; anything else as it is."""
+    """An array of real numbers in the type of ``like``; anything else as it is."""
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
         return x
     xp = namespace(x)
-    return xp.astype(x, like.dtype) if xp.isdtype(x.dtype, ("integral", "bool")) else x
+    real = xp.isdtype(x.dtype, ("integral", "bool", "real floating"))
+    return xp.astype(x, like.dtype, copy=False) if real else x
 
 
 def _check_finite(x: Any, name: str) -> None:

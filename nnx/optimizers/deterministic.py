@@ -54,6 +54,11 @@ class Evaluation:
         xp = namespace(self.w)
         return read(xp.max(xp.abs(self.gradient)))[0] if self.w.shape[0] else 0.0
 
+    @property
+    def pull(self) -> Array:
+        """The gradient, without what bounds hold."""
+        return self.gradient
+
     def slope(self, p: Array) -> float:
         """The derivative of the cost along ``p``; the cost comes with it in one transfer."""
         slope = namespace(p).vecdot(self.gradient, p)
@@ -227,10 +232,21 @@ class Deterministic(Options):
 
     def nothing_lower(self, here: Evaluation, state: State, words: str) -> Stop:
         """The stop where no lower cost was found: a success if the gradient is small for this precision."""
-        small = math.sqrt(float(namespace(here.w).finfo(here.w.dtype).eps))
+        return self._judged(5, words, here, state)
+
+    def _judged(self, status: int, words: str, here: Evaluation, state: State) -> Stop:
+        """A stop because nothing moves any more: a success where the gradient is that of a minimum.
+
+        It is if it is small beside the largest so far, or if each variable's part of it, taken over the whole
+        length of the variable, is less than a thousandth of the cost: a measure without units.
+        """
+        xp = namespace(here.w)
+        eps = float(xp.finfo(here.w.dtype).eps)
         part = here.norm / max(state.values["largest_gradient"], here.norm)
-        found = f"{words} The gradient is {part:.1e} of what it was."
-        return Stop(5, found, part <= small)
+        reach = read(xp.max(xp.abs(here.pull * here.w)))[0]
+        if part <= eps ** (2.0 / 3.0) or reach <= 1e-3 * abs(here.cost):
+            return Stop(status, words, True)
+        return Stop(status, f"{words} But the gradient is still {part:.1e} of the largest so far.", False)
 
     def _small_gradient(self, norm: float, largest: float) -> Stop:
         return Stop(
@@ -246,9 +262,11 @@ class Deterministic(Options):
             return self._small_gradient(there.norm, largest)
         fell, size = here.cost - there.cost, max(abs(here.cost), abs(there.cost))
         if fell <= max(self.ftol, eps) * size:
-            return Stop(2, f"The cost no longer falls: by {fell:.1e} of {size:.6g} in the last step.", True)
+            words = f"The cost no longer falls: by {fell:.1e} of {size:.6g} in the last step."
+            return self._judged(2, words, there, state)
         norm = xp.linalg.vector_norm
         moved, length = read(norm(there.w - here.w), norm(there.w))
         if moved <= max(self.xtol, eps) * length < math.inf:
-            return Stop(3, f"The weights no longer move: by {moved:.1e} of {length:.6g}.", True)
+            words = f"The weights no longer move: by {moved:.1e} of {length:.6g}."
+            return self._judged(3, words, there, state)
         return None

@@ -128,6 +128,8 @@ class FunctionPoint:
         split, given = problem.packed.split, problem._given["hvp"]
         if given is not None:
             product = given(self.x, split(v))
+        elif problem._given["hessian"] is not None:
+            return self.hessian @ v
         else:
             product = jvp(problem.slope, (self.x,), (split(v),))[1]
         return as_vector(problem.packed.join(product, self.w), self.w, "The Hessian's product with a vector")

@@ -30,7 +30,11 @@ class InBox(Evaluation):
     @cached_property
     def norm(self) -> float:
         xp = namespace(self.w)
-        return read(xp.max(xp.abs(self.box.free(self.w, self.gradient) * self.gradient)))[0]
+        return read(xp.max(xp.abs(self.pull)))[0]
+
+    @property
+    def pull(self) -> Array:
+        return self.box.free(self.w, self.gradient) * self.gradient
 
 
 @registry.register(

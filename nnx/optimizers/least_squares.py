@@ -65,6 +65,8 @@ def least_squares(
     """
     start = start_at(x0, "least_squares")
     jac = None if isinstance(jac, str) and jac in _DIFFERENCES else jac
+    if not start.w.shape[0]:
+        raise OptionError("least_squares: x0 has no numbers in it: there is nothing to vary.")
     options = dict(options or {})
     for name, value in (("ftol", ftol), ("xtol", xtol), ("gtol", gtol), ("maxfev", max_nfev)):
         if value is not None:

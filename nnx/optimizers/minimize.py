@@ -72,6 +72,8 @@ def minimize(
         options.setdefault("gtol", tol)
     optimizer, limits = chosen(method, options)
     args = args if isinstance(args, tuple) else (args,)
+    # SciPy's names of finite differences: the exact derivatives serve as well
+    jac, hess = (None if d is False or d in ("2-point", "3-point", "cs") else d for d in (jac, hess))
     problem = FunctionProblem(
         lambda x: fun(x, *args),
         start.layout,

@@ -26,8 +26,8 @@ Array = Any
 class Limits(Options):
     """When to stop whatever the method.
 
-    After ``maxiter`` iterations, ``maxfev`` evaluations of the function (its derivatives not counted),
-    ``maxtime`` seconds, or at a cost of at most ``goal``. With ``disp`` the reason is printed at the end.
+    Looked at between iterations: ``maxiter`` of them, ``maxfev`` evaluations of the function (its derivatives
+    not counted), ``maxtime`` seconds, a cost of at most ``goal``. ``disp`` prints the reason at the end.
     """
 
     maxiter: int | None = number(None, least=0, whole=True, optional=True)
@@ -51,7 +51,7 @@ class Start(NamedTuple):
 
 def start_at(x0: Any, where: str) -> Start:
     """The start: an array, a number, a list of numbers, or a container of arrays."""
-    if isinstance(x0, list | tuple) and x0 and all(isinstance(v, int | float) for v in x0):
+    if isinstance(x0, list | tuple) and x0 and all(_is_number(v) for v in x0):
         x0 = asarray(x0)
     leaves, build = flatten(x0)
     if not leaves:
@@ -63,6 +63,11 @@ def start_at(x0: Any, where: str) -> Start:
     layout = Layout(tuple(f"x{i}" for i in range(len(arrays))), tuple(tuple(a.shape) for a in arrays))
     # a copy: this vector is written to in place from now on
     return Start(xp.asarray(layout.pack(arrays), copy=True), layout, build)
+
+
+def _is_number(v: Any) -> bool:
+    """Whether it is a number of Python or NumPy, which is no array that could be differentiated alone."""
+    return isinstance(v, int | float) or (hasattr(v, "item") and not hasattr(v, "__setitem__"))
 
 
 def _floating(leaf: Any, where: str) -> Array:
@@ -226,7 +231,7 @@ def _teller(callback: Any, run: Run) -> Callable[[], bool] | None:
     def tell() -> bool:
         best = run.best
         assert best is not None
-        x = run.start.form(best.w)
+        x = run.start.form(namespace(best.w).asarray(best.w, copy=True))  # the callback may write into it
         try:
             if names == {"intermediate_result"}:
                 callback(intermediate_result=OptimizeResult(x=x, fun=best.cost, nit=run.steps))

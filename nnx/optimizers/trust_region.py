@@ -135,7 +135,9 @@ def steihaug(product: Callable[[Array], Array], g: Array, radius: float, toleran
                 bd = xp.zeros_like(d)  # no curvature is known here: the model is taken as linear along d
             pd, dd = read(dot(p, d), dot(d, d))
             room = radius**2 - pp
-            tau = room / (pd + math.sqrt(pd * pd + dd * room))
+            length = pd + math.sqrt(pd * pd + dd * room)
+            # a radius so small that its square is nothing in this precision leaves no way to go
+            tau = room / length if length > 0.0 else 0.0
             return Minimizer(p + tau * d, r + tau * bd, True)
         p, r, pp = p_next, r_next, pp_next
         if rr_next <= enough:

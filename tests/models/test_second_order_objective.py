@@ -11,7 +11,7 @@ import pytest
 import nnx
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.layers import Dense, Layer, Spec
+from nnx.layers import Dense, Layer, Spec, Weight
 from nnx.optimizers import Deterministic, registry
 
 ENTRIES = [e for e in registry if issubclass(e.target, Deterministic)]
@@ -145,3 +145,39 @@ def test_weights_of_classes_are_weights_of_their_samples(method):
         np.testing.assert_array_equal(u, v)
     plain = classifier(method, "mse").fit(x, y, epochs=5, verbose=0)
     assert a.history.history["loss"][-1] != pytest.approx(plain.history["loss"][-1], rel=1e-3)
+
+
+class Centre(Layer):
+    """A user's layer that mixes samples, and does not say so."""
+
+    def forward(self, p, x):
+        return x - namespace(x).mean(x, axis=0, keepdims=True)
+
+
+class Stretch(Layer):
+    """A user's layer with a weight, sample by sample."""
+
+    def spec(self, input_shape):
+        return Spec(input_shape, (Weight("stretch", input_shape, nnx.initializers.Constant(1.5)),))
+
+    def forward(self, p, x):
+        return x * p["stretch"]
+
+
+def test_rows_of_a_users_layer_are_checked_once():
+    def model(layer):
+        layers = [Dense(3, "tanh", input_shape=(1,)), layer, Dense(1)]
+        made = nnx.Sequential(layers, dtype="float64", seed=1)
+        made.compile("levenberg_marquardt", "mse")
+        return made
+
+    x = np.linspace(-1.0, 1.0, 20)[:, None]
+    record = model(Stretch()).fit(x, np.sin(x), epochs=20, verbose=0)
+    assert record.history["loss"][-1] < 1e-6
+    mixed = model(Centre())
+    mixed.build((1,))
+    before = mixed.get_weights()
+    with pytest.raises(OptionError, match="'centre'.* mixes the samples.*lbfgs"):
+        mixed.fit(x, np.sin(x), verbose=0)
+    for old, new in zip(before, mixed.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

@@ -331,7 +331,7 @@ def test_errors_teach():
         nnx.least_squares(decay, [1.0, 1.0], options={"solver": "lu"})
     with pytest.raises(OptionError, match="knows no bounds"):
         nnx.least_squares(decay, [1.0, 1.0], method="gauss_newton", bounds=(0.0, 1.0))
-    with pytest.raises(OptionError, match="less than the upper"):
+    with pytest.raises(OptionError, match="above the upper"):
         nnx.least_squares(decay, [1.0, 1.0], bounds=(1.0, 0.0))
     with pytest.raises(DataError, match="nothing to make small"):
         nnx.least_squares(lambda b: b[:0], [1.0, 1.0])
