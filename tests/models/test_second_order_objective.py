@@ -177,7 +177,7 @@ def test_rows_of_a_users_layer_are_checked_once():
     mixed = model(Centre())
     mixed.build((1,))
     before = mixed.get_weights()
-    with pytest.raises(OptionError, match="'centre'.* mixes the samples.*lbfgs"):
+    with pytest.raises(OptionError, match=r"'centre'.* mixes the samples.*lbfgs"):
         mixed.fit(x, np.sin(x), verbose=0)
     for old, new in zip(before, mixed.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
