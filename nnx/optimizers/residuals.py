@@ -104,8 +104,23 @@ class ResidualPoint:
         return xp.stack([pullback(eye[i, :]) for i in range(m)])
 
     def blocks(self, memory_limit: float) -> Iterator[tuple[Array, Array]]:
-        """Rows of the Jacobian with their residuals: all at once."""
-        yield self.jacobian, self.residual
+        """Rows of the Jacobian with their residuals: all at once, where ``memory_limit`` bytes hold them.
+
+        Else by reverse mode, so many rows at a time. A Jacobian that is given comes as a whole.
+        """
+        xp, w = namespace(self.w), self.w
+        m, n = self.residual.shape[0], w.shape[0]
+        size = max(1, int(memory_limit / (n * (xp.finfo(w.dtype).bits // 8))))
+        if size >= m or self._problem.given is not None:
+            yield self.jacobian, self.residual
+            return
+        self._problem.counts["jacobian"] += 1
+        pullback = self._pullback()
+        for start in range(0, m, size):
+            stop = min(start + size, m)
+            units = xp.eye(stop - start, m, k=start, dtype=w.dtype, device=device_of(w))
+            rows = [pullback(units[i, :]) for i in range(stop - start)]
+            yield xp.stack(rows), self.residual[start:stop]
 
     def jvp(self, v: Array) -> Array:
         """The product J·v, a vector of m numbers."""

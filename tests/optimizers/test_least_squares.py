@@ -337,3 +337,20 @@ def test_errors_teach():
         nnx.least_squares(lambda b: b[:0], [1.0, 1.0])
     with pytest.raises(OptionError, match=r"nnx\.least_squares"):
         nnx.minimize(lambda b: np.sum(decay(b) ** 2), [1.0, 1.0], method="lm")
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "qr"])
+def test_rows_in_blocks_under_a_memory_limit_change_nothing(solver, backend):
+    t = backend.asarray(np.linspace(0.0, 1.0, 50), dtype="float64")
+
+    def residual(b):
+        xp = namespace(b)
+        return b[0] * xp.exp(-b[1] * t) + b[2] - xp.cos(t)
+
+    x0 = backend.asarray([1.0, 1.0, 0.5], dtype="float64")
+    options = {"solver": solver, "maxiter": 5}
+    whole = nnx.least_squares(residual, x0, options=options)
+    # 7 rows of three numbers of 8 bytes at a time; the system itself has 9 numbers
+    parts = nnx.least_squares(residual, x0, options=options | {"memory_limit": 7 * 3 * 8.0})
+    np.testing.assert_allclose(to_numpy(parts.x), to_numpy(whole.x), rtol=1e-9)
+    assert parts.njev == whole.njev + 1  # the whole one, for the result
