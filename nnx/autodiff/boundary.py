@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from nnx.autodiff.array import Traced, raw
@@ -16,6 +17,11 @@ from nnx.backend import adapter_of, get_backend
 from nnx.errors import DerivativeError
 
 
+@cache
+def _is_real(base: Any, dtype: Any) -> bool:
+    return base.isdtype(dtype, "real floating")
+
+
 def floating(x: Any, who: str) -> Any:
     """``x`` as an array that can be differentiated; Python numbers become float64 arrays."""
     if isinstance(x, bool | str) or not (hasattr(x, "dtype") or isinstance(x, float | int)):
@@ -26,7 +32,7 @@ def floating(x: Any, who: str) -> Any:
     if type(x) is Traced:
         x = x.snapshot()
     base = space_of(x).base
-    if base.isdtype(x.dtype, "real floating"):
+    if _is_real(base, x.dtype):
         return base.adapter.copied_if_small(x)  # the way back may need it, whatever the caller does to his
     if holds_complex(x):
         raise DerivativeError(
@@ -52,13 +58,15 @@ def settled(x: Any) -> Any:
 
 def like(g: Any, x: Any) -> Any:
     """``g`` as an array of x's library, data type and device (numbers may stand for 0-d arrays)."""
-    if holds_complex(g) and not holds_complex(x):
+    if type(g) is not float and holds_complex(g) and not holds_complex(x):
         raise DerivativeError(
             f"The cotangent (vjp) or tangent (jvp) of a real array of {x.dtype} was given as complex "
             "numbers, of which the imaginary part would be lost: give real ones, xp.real(g)."
         )
     if not hasattr(g, "dtype"):
-        g = space_of(x).base.asarray(g, dtype=x.dtype, device=space_of(x).device_of(x))
+        space = space_of(x)
+        device = None if space.adapter.reads_are_free else space.device_of(x)  # on the host there is one
+        g = space.adapter.asarray(g, dtype=x.dtype, device=device)
     return g
 
 
@@ -74,10 +82,14 @@ def holds_complex(x: Any) -> bool:
     return is_complex(space_of(x).base if hasattr(x, "dtype") else None, x)
 
 
-def traced_call(f: Callable[..., Any], inputs: Sequence[Any], kwargs: Any, trace: Any) -> Any:
-    """``f`` on traced inputs; afterwards the trace is closed."""
-    leaves = [leaf.value for leaf in flatten(inputs)[0] if type(leaf) is Traced and leaf.tracer is trace]
-    locks = _locked(leaves)
+def traced_call(
+    f: Callable[..., Any], inputs: Sequence[Any], kwargs: Any, trace: Any, held: Sequence[Any]
+) -> Any:
+    """``f`` on traced inputs; afterwards the trace is closed.
+
+    ``held`` are the arrays below the inputs: while ``f`` runs nobody writes to them.
+    """
+    locks = _locked(held)
     try:
         out = f(*inputs, **kwargs)
         for leaf in flatten(out)[0]:
@@ -95,7 +107,7 @@ def traced_call(f: Callable[..., Any], inputs: Sequence[Any], kwargs: Any, trace
             release(locks)
 
 
-def _locked(arrays: Iterable[Any]) -> list[Callable[[], bool]]:
+def _locked(arrays: Iterable[Any]) -> list[Callable[[], Any]]:
     found = [adapter_of(x).lock(x) for x in arrays if hasattr(x, "dtype") and type(x) is not Traced]
     return [lock for lock in found if lock is not None]
 
@@ -126,6 +138,8 @@ def split_aux(out: Any, has_aux: bool, trace: Any) -> tuple[Any, Any]:
 
 def check_number(value: Any, who: str) -> None:
     """Raises an error, in the name of the transform ``who``, if ``value`` is not one real number."""
+    if isinstance(value, float):  # as NumPy's float64 is
+        return
     if getattr(value, "shape", ()) != () or not (hasattr(value, "dtype") or isinstance(value, float | int)):
         raise DerivativeError(
             f"{who} needs a function that returns one number, got {_describe(value)}. Sum or average it "
@@ -158,14 +172,15 @@ def arrived(found: Sequence[Any], leaves: Sequence[Any], seeds: Sequence[Any] = 
         g = zeros(x) if c is None else settled(c)
         if type(g) is not Traced:
             space = space_of(g)
-            share = space.adapter.shares_memory
-            taken = any(
-                g is other or (type(other) is type(g) and share(g, other) if g.ndim else False)
-                for other in (*out, *seeds)
-            )
+            taken = (out or seeds) and _is_among(g, (*out, *seeds), space.adapter.shares_memory)
             g = space.base.asarray(g, copy=True) if taken else space.adapter.unstretched(g)
         out.append(g)
     return out
+
+
+def _is_among(g: Any, others: Sequence[Any], share: Callable[[Any, Any], bool]) -> bool:
+    """Whether ``g`` is one of the others, or lies in the memory of one."""
+    return any(g is x or (type(x) is type(g) and share(g, x) if g.ndim else False) for x in others)
 
 
 def _describe(x: Any) -> str:

@@ -36,11 +36,11 @@ def pull_back(who: str, f: Callable[..., Any], primals: Sequence[Any], has_aux: 
     """What :func:`vjp` returns."""
     _check_function(who, f)
     tape = Tape(locks=True)
-    leaves, build = flatten(primals)
-    leaves = [floating(leaf, who) for leaf in leaves]
+    given, build = flatten(primals)
+    leaves = [floating(leaf, who) for leaf in given]
     inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
     marks = [x.mark for x in inputs]  # before f, which may write into its arguments
-    out, aux = split_aux(traced_call(f, build(inputs), {}, tape), has_aux, tape)
+    out, aux = split_aux(traced_call(f, build(inputs), {}, tape, leaves), has_aux, tape)
     outs, build_out = flatten(out)
     outs = [settled(o) for o in outs]
     own = [type(o) is Traced and o.tracer is tape for o in outs]
@@ -75,16 +75,17 @@ def push_forward(
             f"nnx.{who}(f, (x,), (v,))."
         )
     trace = Dual()
-    leaves, build = flatten(tuple(primals))
+    given, build = flatten(tuple(primals))
     directions = aligned(tuple(tangents), tuple(primals), f"{who}: tangents")
     inputs = []
-    for leaf, t in zip(leaves, directions, strict=True):
+    for leaf, t in zip(given, directions, strict=True):
         x = floating(leaf, who)
         t = cast(space_of(x), like(t, x), x.dtype)
         if t.shape != x.shape:
             raise ShapeError(f"{who}: tangent of shape {t.shape} for a primal of shape {x.shape}.")
         inputs.append(Traced(x, trace, t, space_of(x)))
-    out, aux = split_aux(traced_call(f, build(inputs), {}, trace), has_aux, trace)
+    leaves = [x.value for x in inputs]
+    out, aux = split_aux(traced_call(f, build(inputs), {}, trace, leaves), has_aux, trace)
     outs, build_out = flatten(out)
     outs = [settled(o) for o in outs]
     own = [type(o) is Traced and o.tracer is trace for o in outs]
@@ -104,11 +105,11 @@ def value_and_gradient(
     def both(*args: Any, **kwargs: Any) -> Any:
         chosen, rebuild = _choose(who, args, numbers)
         tape = Tape(locks=True)
-        leaves, build = flatten(chosen)
-        leaves = [floating(leaf, who) for leaf in leaves]
+        given, build = flatten(chosen)
+        leaves = [floating(leaf, who) for leaf in given]
         inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
         marks = [x.mark for x in inputs]  # before f, which may write into its arguments
-        out, aux = split_aux(traced_call(f, rebuild(build(inputs)), kwargs, tape), has_aux, tape)
+        out, aux = split_aux(traced_call(f, rebuild(build(inputs)), kwargs, tape, leaves), has_aux, tape)
         out = settled(out)
         seeds, value = [], out
         if type(out) is Traced and out.tracer is tape:
@@ -215,7 +216,7 @@ def _choose(
             )
         if args[n] is None:
             raise DerivativeError(f"nnx.{who}: argument {n}, which is to be differentiated, is None.")
-    if len({n % len(args) for n in numbers}) < len(numbers):
+    if len(numbers) > 1 and len({n % len(args) for n in numbers}) < len(numbers):
         raise DerivativeError(f"nnx.{who}: argnums={argnums} names an argument twice.")
 
     def rebuild(new: Any) -> list[Any]:

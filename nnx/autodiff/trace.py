@@ -53,7 +53,7 @@ class Tape:
         self.open = True
         #: What releases the constants that the way back needs, which nobody may write into meanwhile; None if
         #: they are not locked.
-        self.locked: list[Callable[[], bool]] | None = [] if locks else None
+        self.locked: list[Callable[[], Any]] | None = [] if locks else None
 
     def close(self) -> None:
         """From here on nothing can be recorded, and constants can be written to again."""
@@ -113,10 +113,10 @@ class Tape:
         )
 
 
-def release(locks: Sequence[Callable[[], bool]]) -> None:
+def release(locks: Sequence[Callable[[], Any]]) -> None:
     """Ends what :meth:`nnx.backend.Adapter.lock` began; an error if an array was written into meanwhile."""
     unchanged = [unlock() for unlock in locks]  # all of them, whatever the first says
-    if not all(unchanged):
+    if False in unchanged:
         raise DerivativeError(
             "A plain array was written into that a computation being differentiated needs, or that a "
             "function with a rule of its own was given: its gradient would be wrong. Write into a copy of it."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import array_api_compat.numpy as xp
@@ -80,11 +80,14 @@ class NumpyAdapter(Adapter):
     def copied_if_small(self, x: Array) -> Array:
         return x.copy() if type(x) is np.ndarray and x.nbytes <= _SMALL and x.flags.writeable else x
 
-    def lock(self, x: Any) -> Callable[[], bool] | None:
+    def lock(self, x: Any) -> Callable[[], Any] | None:
         if type(x) is not np.ndarray or not x.flags.writeable:
             return None
+        if x.base is None:
+            x.setflags(write=False)
+            return partial(x.setflags, write=True)
         # Of a view the view alone: other places of its array may be written to, which do not matter here.
-        owner = x if x.base is None else x.base
+        owner = x.base
         if type(owner) is not np.ndarray or owner.base is not None or not owner.flags.writeable:
             return None
         x.flags.writeable = False
@@ -93,7 +96,7 @@ class NumpyAdapter(Adapter):
             others = owner.flags.writeable  # another lock's, perhaps
             owner.flags.writeable = True  # NumPy makes no view writable of an array that is not
             x.flags.writeable = True
-            owner.flags.writeable = others or owner is x
+            owner.flags.writeable = others
             return True
 
         return release

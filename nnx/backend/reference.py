@@ -73,10 +73,10 @@ class Adapter:
         """A copy of ``x`` where that costs next to nothing, else ``x`` itself."""
         return x
 
-    def lock(self, x: Any) -> Callable[[], bool] | None:
+    def lock(self, x: Any) -> Callable[[], Any] | None:
         """Keeps ``x`` from being written to, or watches it; None if it is no array that can be.
 
-        The function that is returned ends this; it says whether ``x`` is still as it was.
+        The function that is returned ends this; its answer is False if ``x`` is not as it was.
         """
         return None
 

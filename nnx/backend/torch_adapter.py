@@ -45,7 +45,7 @@ class TorchAdapter(Adapter):
     def shares_memory(self, y: Array, x: Array) -> bool:
         return y.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
 
-    def lock(self, x: Any) -> Callable[[], bool] | None:
+    def lock(self, x: Any) -> Callable[[], Any] | None:
         if not isinstance(x, torch.Tensor) or x.is_inference():
             return None
         version = x._version  # counts the writes into the tensor and all of its views
