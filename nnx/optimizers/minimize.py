@@ -69,6 +69,12 @@ def minimize(
         raise OptionError(f"'{method}' needs residuals instead of one number: call nnx.least_squares.")
     options = dict(options or {})
     if tol is not None:
+        kind = registry.entry(method).target if isinstance(method, str) else method
+        if not isinstance(kind, type) or not hasattr(kind, "gtol"):
+            raise OptionError(
+                f"minimize: tol stands for the method's gtol, which cannot be set for {method!r}. Leave tol "
+                "out; options such as maxiter, maxtime and goal end every method."
+            )
         options.setdefault("gtol", tol)
     optimizer, limits = chosen(method, options)
     args = args if isinstance(args, tuple) else (args,)

@@ -136,6 +136,12 @@ class TestLimits:
         assert "The gradient is small" in capsys.readouterr().out
 
 
+def test_tol_is_the_methods_gtol():
+    loose, tight = (nnx.minimize(rosenbrock, START, tol=tol) for tol in (1e-2, 1e-10))
+    assert loose.nit < tight.nit
+    assert loose.status == tight.status == 1
+
+
 class TestHonesty:
     """No success where nothing moves any more, but the gradient is not that of a minimum."""
 
@@ -176,6 +182,8 @@ class TestErrors:
             ({"constraints": {"type": "eq"}}, OptionError, "penalty"),
             ({"jac": lambda x: np.zeros(3)}, ShapeError, "gradient must have shape"),
             ({"callback": 3}, OptionError, "callback"),
+            ({"method": "adam", "tol": 1e-3}, OptionError, "tol stands for.*goal"),
+            ({"method": nnx.optimizers.BFGS(), "tol": 1e-3}, OptionError, "tol stands for"),
         ],
         ids=lambda value: str(value)[:30],
     )
