@@ -127,7 +127,7 @@ class WholePoint(BatchPoint):
     def jvp(self, v: Array) -> Array:
         """The product J·v."""
         self._problem.counts["product"] += 1
-        return self._along(self._pieces, self._problem.layout.views(v))
+        return jvp(self._residuals, (self._pieces,), (self._problem.layout.views(v),))[1]
 
     def vjp(self, u: Array) -> Array:
         """The product Jᵀ·u."""
@@ -140,9 +140,6 @@ class WholePoint(BatchPoint):
 
     def _residuals(self, pieces: Sequence[Any]) -> Array:
         return self._problem.residual(self._problem.output(pieces), self._problem.batch)
-
-    def _along(self, pieces: Sequence[Any], moved: Sequence[Any]) -> Array:
-        return jvp(self._residuals, (pieces,), (moved,))[1]
 
 
 class WholeProblem(BatchProblem):

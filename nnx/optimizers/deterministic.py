@@ -16,7 +16,7 @@ from nnx.optimizers.state import State
 
 Array = Any
 
-#: What a status means; positive ones are successes but for ``FAILED`` and the limits, which are not.
+#: What a status means. 4 is a success, 1 too but where the Jacobian is zero; 2, 3, 5, 6 at a minimum only.
 REASONS = {
     -1: "the cost or its gradient is not finite at the start",
     0: "a limit was reached (iterations, evaluations or time)",

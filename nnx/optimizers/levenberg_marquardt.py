@@ -21,8 +21,8 @@ Array = Any
     "trainlm",
     full_batch=True,
     least_squares=True,
-    formula="w ← w − (JᵀJ + μD)⁻¹Jᵀr,  μ ← μ/10 if the cost fell, else 10μ",
-    source="Levenberg 1944; Marquardt 1963; Hagan & Menhaj 1994",
+    formula="w ← w − (JᵀJ + μD)⁻¹Jᵀr,  μ less if the cost fell, else more",
+    source="Levenberg 1944; Marquardt 1963; Hagan & Menhaj 1994; Nielsen 1999",
 )
 @dataclass(frozen=True)
 class LevenbergMarquardt(Retrying):

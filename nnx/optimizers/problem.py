@@ -18,8 +18,8 @@ class Point(Protocol):
     """A function at one vector of weights. Everything is computed once, when it is first asked for.
 
     Ask before the weights are written to: a point does not copy them. Methods of second order ask for more
-    than these two; a problem that has it offers it under the names ``hvp(v)``, ``hessian``, ``residual``,
-    ``jacobian``.
+    than these two; a problem that has it offers it under the names ``hvp(v)`` and ``hessian``, or, for a sum
+    of squares, ``residual``, ``blocks(memory_limit)`` of the Jacobian, ``jvp(v)``, ``vjp(u)`` and ``ridge``.
     """
 
     @property
@@ -34,7 +34,8 @@ class Point(Protocol):
 class Problem(Protocol):
     """A function of a vector of weights that is to become small.
 
-    A problem may also have an attribute ``mask``: a vector of bools, True for the weights that may move.
+    A problem may also have a ``mask``: a vector of bools, True for the weights that may move; a ``version``,
+    which changes where the same weights no longer have the same cost; and ``counts`` of what it computed.
     """
 
     @property
