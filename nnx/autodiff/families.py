@@ -103,17 +103,25 @@ class Rule:
 
 
 class Elementwise(Rule):
-    """y = f(x). The derivative is ``d(xp, x)``, or ``d(xp, y)`` if ``of_result``."""
+    """y = f(x). The derivative is ``d(xp, x)``, or ``d(xp, y)`` if ``of_result``.
 
-    def __init__(self, name: str, d: Callable[..., Any], *, of_result: bool = False) -> None:
-        self.name, self.d, self.of_result = name, d, of_result
+    If it ``divides``, ``d`` is 1/f′: dividing by that goes once less over the numbers.
+    """
+
+    def __init__(
+        self, name: str, d: Callable[..., Any], *, of_result: bool = False, divides: bool = False
+    ) -> None:
+        self.name, self.d, self.of_result, self.divides = name, d, of_result, divides
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         d, saved = self.d, answer if self.of_result else values[0]
+        if self.divides:
+            return lambda xp, g: (g / d(xp, saved),)
         return lambda xp, g: (g * d(xp, saved),)
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
-        return tangents[0] * self.d(xp, answer if self.of_result else values[0])
+        d = self.d(xp, answer if self.of_result else values[0])
+        return tangents[0] / d if self.divides else tangents[0] * d
 
 
 class ElementwisePair(Rule):

@@ -68,6 +68,7 @@ def space_over(adapter: Adapter) -> Any:
         setattr(space, "joined_" + name, bind(RULES[name], _one_by_one(getattr(base, name)), space))
     space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
+    space.spread = lambda x, shape: space.broadcast_to(x, shape)
     for name in ("positions", "device_of", "element_count", "shares_memory", "last_written"):
         setattr(space, name, getattr(base, name))
     space.converted = bind(RULES["converted"], base.converted, space)
@@ -169,7 +170,7 @@ def raw_namespace(adapter: Adapter) -> Any:
     base.to_device = lambda x, device: adapter.asarray(x, device=adapter.device(device))
     base.from_parts = from_parts
     base.put, base.last_written, base.shares_memory = put, last_written, adapter.shares_memory
-    base.matmul_into = matmul_into
+    base.matmul_into, base.spread = matmul_into, adapter.spread
     base.positions, base.scatter_add, base.scatter = positions, scatter_add, scatter
     base.device_of, base.element_count = device_of, math.prod
     base.special = SpecialFunctions(adapter.special)

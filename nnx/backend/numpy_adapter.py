@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
@@ -103,6 +104,13 @@ class NumpyAdapter(Adapter):
 
     def unstretched(self, x: Array) -> Array:
         return x.copy() if x.shape and 0 in x.strides else x
+
+    def spread(self, x: Array, shape: tuple[int, ...]) -> Array:
+        if math.prod(shape) > _SMALL >> 3:
+            return np.broadcast_to(x, shape)
+        out = np.empty(shape, x.dtype)  # which takes a quarter of the time
+        out[...] = x
+        return out
 
     def special(self, name: str) -> Callable[..., Array]:
         return special.of_scipy(name)

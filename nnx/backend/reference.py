@@ -84,6 +84,10 @@ class Adapter:
         """``x``, or a copy if several of its elements lie at one place in memory, as after broadcasting."""
         return x
 
+    def spread(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """``x`` broadcast to ``shape``: a view or a copy, whichever comes sooner."""
+        return self.xp.broadcast_to(x, shape)
+
     # -- what the standard lacks ------------------------------------------------------------------
 
     def erf(self, x: Array) -> Array:

@@ -104,7 +104,7 @@ def _pow_exponent(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
 
 def _asinh(xp: Any, x: Any) -> Any:
     # hypot does not overflow, but knows real numbers only
-    return 1.0 / (xp.sqrt(1.0 + x * x) if is_complex(xp, x) else xp.hypot(x, xp.ones_like(x)))
+    return xp.sqrt(1.0 + x * x) if is_complex(xp, x) else xp.hypot(x, xp.ones_like(x))
 
 
 def _logaddexp(which: int) -> Any:
@@ -152,24 +152,24 @@ class _Quotient(Rule):
 
 ELEMENTWISE = (
     _Abs(),
-    Elementwise("acos", lambda xp, x: -1.0 / xp.sqrt(1.0 - x * x)),
-    Elementwise("acosh", lambda xp, x: 1.0 / (xp.sqrt(x - 1.0) * xp.sqrt(x + 1.0))),
-    Elementwise("asin", lambda xp, x: 1.0 / xp.sqrt(1.0 - x * x)),
-    Elementwise("asinh", _asinh),
-    Elementwise("atan", lambda xp, x: 1.0 / (1.0 + x * x)),
-    Elementwise("atanh", lambda xp, x: 1.0 / ((1.0 - x) * (1.0 + x))),
+    Elementwise("acos", lambda xp, x: -xp.sqrt(1.0 - x * x), divides=True),
+    Elementwise("acosh", lambda xp, x: xp.sqrt(x - 1.0) * xp.sqrt(x + 1.0), divides=True),
+    Elementwise("asin", lambda xp, x: xp.sqrt(1.0 - x * x), divides=True),
+    Elementwise("asinh", _asinh, divides=True),
+    Elementwise("atan", lambda xp, x: 1.0 + x * x, divides=True),
+    Elementwise("atanh", lambda xp, x: (1.0 - x) * (1.0 + x), divides=True),
     Elementwise("cos", lambda xp, x: -xp.sin(x)),
     Elementwise("cosh", lambda xp, x: xp.sinh(x)),
     Elementwise("exp", lambda xp, y: y, of_result=True),
     Elementwise("expm1", lambda xp, y: y + 1.0, of_result=True),
-    Elementwise("log", lambda xp, x: 1.0 / x),
-    Elementwise("log1p", lambda xp, x: 1.0 / (1.0 + x)),
-    Elementwise("log2", lambda xp, x: (1.0 / _LN2) / x),
-    Elementwise("log10", lambda xp, x: (1.0 / _LN10) / x),
+    Elementwise("log", lambda xp, x: x, divides=True),
+    Elementwise("log1p", lambda xp, x: 1.0 + x, divides=True),
+    Elementwise("log2", lambda xp, x: _LN2 * x, divides=True),
+    Elementwise("log10", lambda xp, x: _LN10 * x, divides=True),
     Elementwise("reciprocal", lambda xp, y: -(y * y), of_result=True),
     Elementwise("sin", lambda xp, x: xp.cos(x)),
     Elementwise("sinh", lambda xp, x: xp.cosh(x)),
-    Elementwise("sqrt", lambda xp, y: 0.5 / y, of_result=True),
+    Elementwise("sqrt", lambda xp, y: 2.0 * y, of_result=True, divides=True),
     Elementwise("square", lambda xp, x: 2.0 * x),
     Elementwise("tan", lambda xp, y: 1.0 + y * y, of_result=True),
     Elementwise("tanh", lambda xp, y: 1.0 - y * y, of_result=True),
