@@ -49,13 +49,15 @@ def fused(
     *,
     derivative: Callable[..., Any] | None = None,
     reverse: Callable[..., Any] | None = None,
+    forward: Callable[..., Any] | None = None,
     fills: bool = False,
 ) -> Callable[[Callable[..., Any]], FusedFunction]:
     """Decorator that gives a function of arrays a hand-written derivative.
 
     ``derivative(xp, x, y, **options)`` is dy/dx of a function ``y = f(x, **options)`` that works number by
     number; it serves forward and reverse mode. ``reverse(xp, g, needs, y, *args, **options)`` returns one
-    cotangent per argument of any function (None where ``needs[i]`` is false); forward mode is its transpose.
+    cotangent per argument of any function (None where ``needs[i]`` is false); forward mode is its transpose,
+    or for speed ``forward(xp, tangents, y, *args, **options)`` (None where an argument has no tangent).
     Write them in ``xp`` and operators only, then derivatives of any order follow. With ``fills``,
     ``needs[i]`` may be an array instead of True: a place for ``xp.matmul_into``.
 
@@ -70,7 +72,7 @@ def fused(
 
     def wrap(function: Callable[..., Any]) -> FusedFunction:
         name = function.__name__
-        rule = Fused(name, reverse, fills) if reverse else _ElementwiseWithOptions(name, derivative)  # type: ignore[arg-type]
+        rule = Fused(name, reverse, forward, fills) if reverse else _ElementwiseWithOptions(name, derivative)  # type: ignore[arg-type]
         return FusedFunction(function, rule)
 
     return wrap

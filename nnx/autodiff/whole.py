@@ -15,12 +15,15 @@ class Fused(Rule):
 
     ``needs[i]`` says whether argument i is differentiated; ``reverse`` returns one cotangent per
     argument (None where not needed). The tangent is the transpose of the pullback, which is linear
-    in ``g``: so forward mode needs no rule of its own. With ``fills``, ``needs[i]`` may also be an array to
-    compute the cotangent into.
+    in ``g``: so forward mode needs no rule of its own, but may have one for speed,
+    ``forward(xp, tangents, answer, *args, **options)`` with None for what is not differentiated. With
+    ``fills``, ``needs[i]`` may also be an array to compute the cotangent into.
     """
 
-    def __init__(self, name: str, reverse: Callable[..., Sequence[Any]], fills: bool = False) -> None:
-        self.name, self.reverse, self.fills = name, reverse, fills
+    def __init__(
+        self, name: str, reverse: Callable[..., Sequence[Any]], forward: Any = None, fills: bool = False
+    ) -> None:
+        self.name, self.reverse, self.forward, self.fills = name, reverse, forward, fills
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         reverse = self.reverse
@@ -36,6 +39,10 @@ class Fused(Rule):
         return pull
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        if self.forward is not None:
+            of = dict(zip(argnums, tangents, strict=True))
+            tangent = self.forward(xp, [of.get(i) for i in range(len(values))], answer, *values, **kwargs)
+            return broadcast_like(xp, tangent, answer)
         pull = self.pull(argnums, answer, values, kwargs)
         return transposed(xp, lambda seeds: pull(xp, seeds[0]), tangents, [answer])[0]
 

@@ -25,7 +25,14 @@ def _affine_reverse(
     )
 
 
-@fused(reverse=_affine_reverse, fills=True)
+def _affine_forward(xp: Any, tangents: Any, y: Any, x: Any, kernel: Any, bias: Any) -> Any:
+    tx, tk, tb = tangents
+    terms = (None if tx is None else tx @ kernel, None if tk is None else x @ tk, tb)
+    first, *others = (term for term in terms if term is not None)
+    return sum(others, start=first)
+
+
+@fused(reverse=_affine_reverse, forward=_affine_forward, fills=True)
 def affine(x: Any, kernel: Any, bias: Any) -> Any:
     """Z = xΘ + β for a matrix ``x`` of samples; the equations BP2–BP4 of the lectures are its derivative."""
     z = x @ kernel

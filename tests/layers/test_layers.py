@@ -104,6 +104,16 @@ def test_affine_is_its_plain_body_and_bp2_to_bp4(backend):
 
     for a, c in zip(second(affine), second(affine.plain), strict=True):
         np.testing.assert_allclose(to_numpy(a), to_numpy(c), rtol=1e-12)
+    for moved in ((0,), (1,), (2,), (0, 2), (0, 1, 2)):  # tangents have a rule of their own, for those given
+
+        def pushed(f, moved=moved):
+            def of_some(*some):
+                return f(*(some[moved.index(i)] if i in moved else a for i, a in enumerate((x, k, b))))
+
+            some = tuple((x, k, b)[i] for i in moved)
+            return to_numpy(nnx.jvp(of_some, some, some)[1])
+
+        np.testing.assert_allclose(pushed(affine), pushed(lambda x, k, b: x @ k + b), rtol=1e-13)
     delta = np.random.default_rng(9).standard_normal((5, 2))
     gx, gk, gb = nnx.vjp(affine, x, k, b)[1](backend.asarray(delta, dtype="float64"))
     np.testing.assert_allclose(to_numpy(gx), delta @ arrays[1].T, rtol=1e-13)
