@@ -37,6 +37,8 @@ class TorchAdapter(Adapter):
             x = x.copy()  # torch.asarray warns of read-only and refuses reversed arrays
         if isinstance(x, np.generic):
             x = np.asarray(x)
+        if isinstance(x, torch.Tensor) and x.requires_grad:
+            x = x.detach()  # what nnx computes of it is not for PyTorch's own autograd to keep
         return torch.asarray(x, dtype=dtype, device=device)
 
     def to_numpy(self, x: Array) -> np.ndarray:

@@ -126,9 +126,8 @@ class Retrying(SumOfSquares):
                 patience -= 1
             else:
                 self.succeeded(values, attempt)
-                measures = {"step": attempt.length, "learning_rate": 1.0}
                 stop = self._done(here, attempt) or self._crawls(here, attempt, values)
-                return Move(attempt.there, measures, stop)
+                return Move(attempt.there, {"step": attempt.length}, stop)
             self.failed(values, attempt)
         return Move(None, {}, stop or no_lower(here))
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
 from nnx.optimizers import searches
-from nnx.optimizers.deterministic import Deterministic, Evaluation, Move
-from nnx.optimizers.problem import Problem, read, registry
+from nnx.optimizers.deterministic import Deterministic, Evaluation, Move, out_of_range
+from nnx.optimizers.problem import Problem, Stop, read, registry
 from nnx.optimizers.searches import Found, Trial
 from nnx.optimizers.state import State
 
@@ -64,6 +64,13 @@ class Descent(Deterministic):
         super().__post_init__()
         object.__setattr__(self, "search", search_field(type(self).__name__, "search", self.search))
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "c1": "search=StrongWolfe(c1=...) of nnx.optimizers.searches",
+        "c2": "search=StrongWolfe(c2=...) of nnx.optimizers.searches",
+        "line_search_fn": "search",
+        "maxls": "search=StrongWolfe(max_trials=...) of nnx.optimizers.searches",
+    }
+
     # -- what a subclass says -----------------------------------------------------------------------
 
     search: Any = None
@@ -86,6 +93,9 @@ class Descent(Deterministic):
         """The α that the search tries first."""
         return 1.0
 
+    def measures(self, state: State) -> dict[str, float]:
+        return {"learning_rate": 0.0}
+
     # -- one iteration --------------------------------------------------------------------------------
 
     def numbers(self) -> dict[str, float]:
@@ -100,8 +110,7 @@ class Descent(Deterministic):
             p, found = self._along(problem, here, self.downhill(here), state)
             there = found.trial.point
         if there is here:
-            words = f"No lower cost was found, not even along the negative gradient: {found.message}"
-            return Move(None, {}, self.nothing_lower(here, state, words))
+            return Move(None, {}, self._stuck(here, found, state))
         alpha = found.trial.alpha
         self.learn(here, there, p, alpha, state)
         state.values["fresh"], state.values["last_fall"] = 0.0, here.cost - there.cost
@@ -110,16 +119,26 @@ class Descent(Deterministic):
 
     def _along(self, problem: Problem, here: Evaluation, p: Array, state: State) -> tuple[Array, Found]:
         slope = here.slope(p)
-        if not slope < 0.0 or not math.isfinite(slope):
+        if not _leads_down(slope):
             self._restart(here, state)
             p = self.downhill(here)
             slope = here.slope(p)
-        first = self.first_trial(here, p, slope, state)
         start = Trial(0.0, here.cost, slope, here)
+        if not _leads_down(slope):
+            return p, Found(start, False, "The slope is no number below 0.")
+        first = self.first_trial(here, p, slope, state)
         found = self._search(here.w)(Ray(problem, here.w, p, self.evaluate), start, first)
         if found.trial.alpha == 0.0 or not found.trial.point.finite:
             found = found._replace(trial=start)
         return p, found
+
+    def _stuck(self, here: Evaluation, found: Found, state: State) -> Stop:
+        """The stop where not even −g led to a lower cost."""
+        if not _leads_down(found.trial.slope):
+            remedy = "Multiply the cost by about {}, or start elsewhere."
+            return out_of_range("the numbers of the gradient", here.norm, here.w, remedy)
+        words = f"No lower cost was found, not even along the negative gradient: {found.message}"
+        return self.nothing_lower(here, state, words)
 
     def _search(self, w: Array) -> Any:
         """The search, with no less tolerance for rounding than the weights' type needs."""
@@ -131,6 +150,10 @@ class Descent(Deterministic):
     def _restart(self, here: Evaluation, state: State) -> None:
         self.forget(here, state)
         state.values["fresh"], state.values["last_fall"] = 1.0, 0.0
+
+
+def _leads_down(slope: float) -> bool:
+    return -math.inf < slope < 0.0
 
 
 def unit_step(p: Array) -> float:

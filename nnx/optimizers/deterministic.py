@@ -18,7 +18,7 @@ Array = Any
 
 #: What a status means. 4 is a success, 1 too but where the Jacobian is zero; 2, 3, 5, 6 at a minimum only.
 REASONS = {
-    -1: "the cost or its gradient is not finite at the start",
+    -1: "the cost or its gradient is not finite at the start, or too large or small for its squares",
     0: "a limit was reached (iterations, evaluations or time)",
     1: "the gradient is small",
     2: "the cost no longer falls",
@@ -73,6 +73,16 @@ class Evaluation:
         return math.isfinite(self.norm) and math.isfinite(self.cost)  # the gradient brings the value along
 
 
+def out_of_range(what: str, size: float, like: Array, remedy: str) -> Stop:
+    """The stop for numbers, the largest of them ``size``, whose squares are infinite, or nothing, in a type.
+
+    ``like`` is an array of that type; ``remedy`` says what to do, with ``{}`` for the factor that is missing.
+    """
+    much, factor = "large" if size > 1.0 else "small", f"1e{-round(math.log10(size))}"
+    words = f"{what}, up to {size:.1e}, are too {much} for their squares in {like.dtype}"
+    return Stop(-1, f"No step was made: {words}. {remedy.format(factor)}", False)
+
+
 class Move(NamedTuple):
     """What one iteration of a method found: the new point (None: stay), and numbers for the history."""
 
@@ -102,6 +112,14 @@ class Deterministic(Options):
     #: whether the answer is the last point and not that of the lowest cost: the method makes less of more
     keeps_last: ClassVar[bool] = False
 
+    renamed: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("diff_step", "eps", "epsfcn", "finite_diff_rel_step", "workers"),
+        "nothing in its place (derivatives are not differences)",
+    ) | {
+        "norm": "nothing in its place (gtol compares the largest number of the gradient)",
+        "xrtol": "xtol",
+    }
+
     _: KW_ONLY
     gtol: float = number(1e-11, least=0.0)
     ftol: float = number(0.0, least=0.0)
@@ -123,7 +141,10 @@ class Deterministic(Options):
         return {}
 
     def measures(self, state: State) -> dict[str, float]:
-        """Numbers of the state for the history."""
+        """Numbers of the state for the history, and what stands there for a step that is not made.
+
+        ``learning_rate`` is one of them where steps are multiples of a direction.
+        """
         return {}
 
     def move(self, problem: Problem, here: Evaluation, state: State) -> Move:
@@ -155,7 +176,7 @@ class Deterministic(Options):
         stop = self._at_rest(here, state)
         move = Move(None) if stop else self.move(problem, here, state)
         there = move.there
-        measures = {"step": 0.0, "learning_rate": 0.0, **self.measures(state), **move.measures}
+        measures = {"step": 0.0, **self.measures(state), **move.measures}
         if there is not None:
             w[...] = there.w
             state.point = there
@@ -166,7 +187,7 @@ class Deterministic(Options):
             measures["evaluations"] = sum(counts.values())
         last = there or here
         measures["gradient_norm"] = last.norm
-        return w, state, Info(last.point, measures["learning_rate"], there is not None, measures, stop)
+        return w, state, Info(last.point, measures.get("learning_rate"), there is not None, measures, stop)
 
     def here(self, problem: Problem, w: Array, state: State) -> Evaluation:
         """The point at ``w``: the one that the last step ended at, where it is still that."""

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from nnx.autodiff import flatten, grad, jvp, value_and_grad
-from nnx.backend import device_of, namespace
-from nnx.errors import ShapeError
+from nnx.backend import adapter_of, device_of, namespace
+from nnx.errors import DerivativeError, ShapeError
 from nnx.parameters import Layout
 
 Array = Any
@@ -78,7 +78,7 @@ class FunctionProblem:
             self.both = value_and_grad(f)
         else:
             self.both = lambda x: (f(x), gradient(x))
-        self.pair = gradient is True
+        self.pair, self.own_gradient = gradient is True, gradient is None
         self.slope = gradient if callable(gradient) else grad(self.value_of)
 
     def value_of(self, x: Any) -> Array:
@@ -131,8 +131,23 @@ class FunctionPoint:
         elif problem._given["hessian"] is not None:
             return self.hessian @ v
         else:
-            product = jvp(problem.slope, (self.x,), (split(v),))[1]
+            product = self._slope_along(split(v))
         return as_vector(problem.packed.join(product, self.w), self.w, "The Hessian's product with a vector")
+
+    def _slope_along(self, v: Any) -> Any:
+        """The derivative of the gradient along ``v``."""
+        try:
+            return jvp(self._problem.slope, (self.x,), (v,))[1]
+        except Exception as error:
+            if self._problem.own_gradient:
+                raise
+            # it gave a gradient before: what fails is that it is differentiated
+            raise DerivativeError(
+                "The method needs products of the Hessian with vectors, and the given jac cannot be "
+                "differentiated for them. Give hessp= (or hess=), leave jac out so that nnx differentiates "
+                "the function, or take a method that needs gradients only ('bfgs', 'lbfgs', 'cg'). "
+                f"What went wrong: {error}"
+            ) from error
 
     @cached_property
     def hessian(self) -> Array:
@@ -141,7 +156,7 @@ class FunctionPoint:
         given = problem._given["hessian"]
         if given is not None:
             problem.counts["hessian"] += 1
-            h = given(self.x)
+            h = beside(self.w, given(self.x))
             if tuple(h.shape) != (n, n):
                 raise ShapeError(f"hess must return an array of shape ({n}, {n}), got {tuple(h.shape)}.")
             return h
@@ -158,15 +173,18 @@ class FunctionPoint:
                 f"The function to be minimised must return one number, got an array of shape {shape}. "
                 "Sum it, or take nnx.least_squares for a vector of residuals."
             )
-        xp = namespace(self.w)
-        self._value = xp.asarray(value, dtype=self.w.dtype, device=device_of(self.w))
+        self._value = beside(self.w, value)
         self._problem.counts["value"] += 1
+
+
+def beside(w: Array, x: Any) -> Array:
+    """``x`` as an array of the library, type and device of ``w``, without a graph of the library's own."""
+    return adapter_of(w).asarray(x, dtype=w.dtype, device=device_of(w))
 
 
 def as_vector(g: Any, w: Array, what: str) -> Array:
     """``g`` as an array like the vector ``w``; :class:`nnx.errors.ShapeError` if its shape is another."""
-    xp = namespace(w)
-    g = xp.asarray(g, dtype=w.dtype, device=device_of(w))
+    g = beside(w, g)
     if g.shape != w.shape:
         raise ShapeError(
             f"{what} must have shape {tuple(w.shape)}, like the variables; got {tuple(g.shape)}."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.optimizers.deterministic import Deterministic, Evaluation, Move
+from nnx.optimizers.deterministic import Deterministic, Evaluation, Move, out_of_range
 from nnx.optimizers.options import number
 from nnx.optimizers.problem import Problem, Stop, read, registry
 from nnx.optimizers.state import State
@@ -59,6 +60,10 @@ class Linearized(Evaluation):
         """1.0 for each variable that may move against the gradient, 0.0 for others; None: all may."""
         return self._method.free(self.w, self.gradient)
 
+    @property
+    def pull(self) -> Array:
+        return self.gradient if self.free is None else self.free * self.gradient
+
     @cached_property
     def cosine(self) -> float:
         """The largest cosine of the angle between the residuals and a column of the Jacobian.
@@ -68,8 +73,7 @@ class Linearized(Evaluation):
         """
         xp = namespace(self.w)
         lengths = xp.sqrt(self.system.diagonal)
-        g = self.gradient if self.free is None else self.free * self.gradient
-        part = xp.abs(g) / xp.where(lengths > 0.0, lengths, 1.0)
+        part = xp.abs(self.pull) / xp.where(lengths > 0.0, lengths, 1.0)
         size = math.sqrt(max(2.0 * self.total, 0.0))
         return read(xp.max(part))[0] / size if size > 0.0 else 0.0
 
@@ -99,6 +103,17 @@ class SumOfSquares(Deterministic):
 
     ``gtol`` here compares the cosine between the residuals and the columns of J, which is free of all units.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("loss", "f_scale"),
+        "nothing in its place (for a robust loss ρ(r²) return residuals of the size √ρ(r²) instead of r)",
+    ) | {
+        "jac_sparsity": "solver='products', which forms no Jacobian",
+        "nan_policy": "nothing in its place (leave out the points with NaN; fit the others)",
+        "tr_options": "solver",
+        "tr_solver": "solver",
+        "x_scale": "scaling='marquardt' of 'lm' and 'dogleg', the default: units of x do not matter",
+    }
 
     _: KW_ONLY
     gtol: float = number(1e-12, least=0.0)
@@ -135,10 +150,12 @@ class SumOfSquares(Deterministic):
         return Linearized(problem, w, self)
 
     def _at_rest(self, here: Any, state: State) -> Stop | None:
+        if not state.step and (stop := _no_squares(here)) is not None:
+            return stop
         if not here.finite:
             return super()._at_rest(here, state)
         if here.cost == 0.0:
-            return Stop(1, "All residuals are zero.", True)
+            return Stop(1, "The squares of all residuals are zero.", True)
         return self._orthogonal(here, state)
 
     def _settled(self, here: Any, there: Any, state: State) -> Stop | None:
@@ -160,6 +177,24 @@ class SumOfSquares(Deterministic):
                 True,
             )
         return None
+
+
+def _no_squares(here: Any) -> Stop | None:
+    """The stop at a start where the squares of residuals or of their derivatives over- or underflow."""
+    xp = namespace(here.w)
+    least = float(xp.finfo(here.w.dtype).smallest_normal)
+    largest, total, columns = read(
+        xp.max(xp.abs(here.point.residual)), here.point.value, xp.max(here.system.diagonal)
+    )
+    if not 0.0 < largest < math.inf:
+        return None
+    if not least <= total < math.inf:
+        remedy = "Multiply them by about {}, or start elsewhere."
+        return out_of_range(f"the cost is {total:g}: the residuals", largest, here.w, remedy)
+    if 0.0 < here.norm < math.inf and not least <= columns < math.inf:
+        remedy = "Measure the variables in units that are about {} times as large."
+        return out_of_range("the derivatives of the residuals", here.norm / largest, here.w, remedy)
+    return None
 
 
 def one_of(where: str, name: str, value: Any, allowed: tuple[Any, ...]) -> None:
@@ -193,6 +228,9 @@ class GaussNewton(SumOfSquares):
     """
 
     solver: str = field(default="qr", kw_only=True)
+
+    def measures(self, state: State) -> dict[str, float]:
+        return {"learning_rate": 0.0}
 
     def move(self, problem: Problem, here: Any, state: State) -> Move:
         xp = namespace(here.w)

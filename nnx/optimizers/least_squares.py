@@ -13,7 +13,7 @@ from nnx.optimizers.levenberg_marquardt import LevenbergMarquardt
 from nnx.optimizers.problem import read
 from nnx.optimizers.residuals import ResidualProblem
 from nnx.optimizers.result import OptimizeResult
-from nnx.optimizers.run import Run, chosen, start_at
+from nnx.optimizers.run import Run, chosen, not_a_keyword, start_at
 
 #: what SciPy calls its methods, and what does the same here
 _SCIPYS = {"trf": "lm", "dogbox": "dogleg"}
@@ -35,6 +35,7 @@ def least_squares(
     kwargs: Mapping[str, Any] | None = None,
     callback: Any = None,
     options: Mapping[str, Any] | None = None,
+    **unknown: Any,
 ) -> OptimizeResult:
     """The x near ``x0`` that makes ½ Σ fun(x)ᵢ² least, in the form of SciPy's ``least_squares``.
 
@@ -54,8 +55,10 @@ def least_squares(
       cost ½ Σ r²).
 
     The result has SciPy's fields: ``x``, ``cost`` (½ Σ r²), ``fun`` (the residuals), ``jac`` (m × n),
-    ``grad``, ``optimality`` (the largest number of the gradient), ``nit``, ``nfev``, ``njev``, ``status``,
-    ``message``, ``success``. Raises :class:`nnx.errors.OptionError` for unknown methods and options.
+    ``grad``, ``optimality`` (the largest number of the gradient without its sign, those left out that a bound
+    holds), ``nit``, ``nfev``, ``njev``, ``status``, ``message``, ``success``. Raises
+    :class:`nnx.errors.OptionError` for unknown methods, options and keywords: what SciPy has and nnx has not
+    is named with what to do instead.
 
     >>> t = np.linspace(0.0, 2.0, 30)
     >>> y = 2.0 * np.exp(-1.5 * t)
@@ -76,6 +79,8 @@ def least_squares(
         if method in ("lm", "levenberg_marquardt"):
             method = LevenbergMarquardt
             options = {"solver": "qr", "mu_max": 1e30} | options
+    for name in unknown:
+        raise not_a_keyword(least_squares, name, method)
     optimizer, limits = chosen(method, options)
     if not isinstance(optimizer, SumOfSquares):
         raise OptionError(
@@ -96,11 +101,12 @@ def least_squares(
     best: Any = run.best
     # The method may have seen more than the cost (a penalty of its own): these are the cost's.
     jacobian, gradient, xp = best.point.jacobian, best.point.gradient, namespace(best.w)
+    pull = gradient if best.free is None else best.free * gradient
     return run.result(
         stop,
         cost=best.cost,
         fun=best.point.residual,
         jac=jacobian,
         grad=start.form(gradient),
-        optimality=read(xp.max(xp.abs(gradient)))[0],
+        optimality=read(xp.max(xp.abs(pull)))[0],
     )

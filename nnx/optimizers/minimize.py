@@ -10,7 +10,7 @@ from nnx.optimizers.bounds import bounded
 from nnx.optimizers.functions import FunctionProblem
 from nnx.optimizers.problem import registry
 from nnx.optimizers.result import OptimizeResult
-from nnx.optimizers.run import Run, chosen, start_at
+from nnx.optimizers.run import Run, chosen, kind_of, not_a_keyword, start_at
 
 #: Up to this many variables ``minimize`` takes BFGS, above L-BFGS: an n × n matrix of 8 MB.
 _MATRIX_UP_TO = 1000
@@ -29,6 +29,7 @@ def minimize(
     tol: float | None = None,
     callback: Any = None,
     options: Mapping[str, Any] | None = None,
+    **unknown: Any,
 ) -> OptimizeResult:
     """The minimum of ``fun(x, *args)`` near ``x0``, in the form of SciPy's ``minimize``.
 
@@ -41,7 +42,8 @@ def minimize(
       ``"sr1"``, ``"scg"``, ``"adam"``, ...; SciPy's names too), or an object of :mod:`nnx.optimizers`.
       Default: BFGS for up to 1000 variables, L-BFGS above and with bounds.
     - ``jac``: None (automatic), a function, or True if ``fun`` returns (value, gradient). ``hess(x, *args)``
-      and ``hessp(x, p, *args)`` may be given likewise.
+      and ``hessp(x, p, *args)`` may be given likewise; else they are derivatives of ``jac``, where the method
+      needs them.
     - ``bounds``: pairs (low, high) with None for no bound, or an object with ``lb`` and ``ub``; for L-BFGS.
     - ``tol``: the method's ``gtol``: the gradient relative to the largest so far, not an absolute norm as in
       SciPy, so that the cost's scale does not matter.
@@ -49,8 +51,8 @@ def minimize(
       (seconds), ``goal``, ``disp`` (say at the end why it stopped).
     - ``callback(x)`` or ``callback(intermediate_result)`` is called after each iteration; StopIteration ends.
 
-    The result always holds the best point seen. Raises :class:`nnx.errors.OptionError` for unknown methods
-    and options, and for what belongs to another method.
+    The result always holds the best point seen. Raises :class:`nnx.errors.OptionError` for unknown methods,
+    options and keywords, and for what belongs to another method.
 
     >>> def rosenbrock(x):
     ...     return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
@@ -67,10 +69,11 @@ def minimize(
         method = "lbfgs" if bounds is not None or start.w.shape[0] > _MATRIX_UP_TO else "bfgs"
     if isinstance(method, str) and registry.entry(method).facts.get("least_squares"):
         raise OptionError(f"'{method}' needs residuals instead of one number: call nnx.least_squares.")
+    for name in unknown:
+        raise not_a_keyword(minimize, name, method)
     options = dict(options or {})
     if tol is not None:
-        kind = registry.entry(method).target if isinstance(method, str) else method
-        if not isinstance(kind, type) or not hasattr(kind, "gtol"):
+        if not (isinstance(method, str | type) and hasattr(kind_of(method), "gtol")):
             raise OptionError(
                 f"minimize: tol stands for the method's gtol, which cannot be set for {method!r}. Leave tol "
                 "out; options such as maxiter, maxtime and goal end every method."
@@ -94,4 +97,4 @@ def minimize(
     stop = run()
     best = run.best
     assert best is not None
-    return run.result(stop, fun=best.cost, jac=start.form(best.gradient))
+    return run.result(stop, fun=best.cost, jac=start.form(best.gradient), optimality=best.norm)

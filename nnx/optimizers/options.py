@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -66,20 +66,16 @@ class Options:
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         # Dataclasses answer an unknown keyword with a bare TypeError from __init__; this runs before it.
-        own = [f for f in fields(cls) if f.init]  # type: ignore[arg-type]
-        positional = [f.name for f in own if not f.kw_only]
-        allowed = positional + [f.name for f in own if f.kw_only]
-        known = f"Its arguments: {', '.join(allowed)}."
+        positional = [f.name for f in fields(cls) if f.init and not f.kw_only]  # type: ignore[arg-type]
+        allowed = cls.arguments()
         if len(args) > len(positional):
             raise OptionError(
                 f"{cls.__name__} takes {len(positional)} arguments without a name "
-                f"({', '.join(positional)}), got {len(args)}. {known}"
+                f"({', '.join(positional)}), got {len(args)}. Its arguments: {', '.join(allowed)}."
             )
         for name in options:
             if name not in allowed:
-                raise OptionError(
-                    f"{cls.__name__} has no argument '{name}'. {cls._hint(name, allowed)}{known}"
-                )
+                raise no_argument(cls.__name__, name, allowed, cls.hints())
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
@@ -89,11 +85,33 @@ class Options:
                 object.__setattr__(self, f.name, check(type(self).__name__, f.name, getattr(self, f.name)))
 
     @classmethod
-    def _hint(cls, name: str, allowed: list[str]) -> str:
-        advice = cls.renamed.get(name) or _ELSEWHERE.get(name, "")
-        if not advice or (advice.isidentifier() and advice not in allowed):
-            advice = "".join(difflib.get_close_matches(name, allowed, n=1))
-        return f"Use {advice}. " if advice else ""
+    def arguments(cls) -> list[str]:
+        """The names of its arguments, those that may be given without a name first."""
+        own = [f for f in fields(cls) if f.init]  # type: ignore[arg-type]
+        return [f.name for f in sorted(own, key=lambda f: bool(f.kw_only))]
+
+    @classmethod
+    def hints(cls) -> dict[str, str]:
+        """What other libraries call its arguments, ``renamed`` of its base classes included."""
+        known = [vars(base).get("renamed", {}) for base in reversed(cls.__mro__)]
+        return {theirs: ours for names in known for theirs, ours in names.items()}
+
+
+def no_argument(
+    where: str, name: str, allowed: Sequence[str], hints: Mapping[str, str], further: Sequence[str] = ()
+) -> OptionError:
+    """The error for an argument that ``where`` does not have: what to use instead, and what there is.
+
+    ``further`` are options of every run, which may be given with the others.
+    """
+    advice, known = hints.get(name) or _ELSEWHERE.get(name, ""), [*allowed, *further]
+    if not advice or (advice.isidentifier() and advice not in known):
+        advice = "".join(difflib.get_close_matches(name, known, n=1))
+    words = [f"{where} has no argument '{name}'."]
+    words += [f"Use {advice}."] if advice else []
+    words += [f"Its arguments: {', '.join(allowed)}."]
+    words += [f"Options of every run: {', '.join(further)}."] if further else []
+    return OptionError(" ".join(words))
 
 
 @dataclass(frozen=True)

@@ -57,13 +57,15 @@ class Stop(NamedTuple):
 class Info(NamedTuple):
     """What a step tells: the last point whose cost is known, the learning rate, and whether it was kept.
 
+    The learning rate is None for methods without one: their steps are no multiples of a direction.
+
     That point is where a step of first order started, and where one of a deterministic method ended.
     ``measures`` are numbers for the history (norm of the gradient, length of the step, damping, ...);
     ``stop`` says why no further step should follow, and is None where one should.
     """
 
     point: Any
-    learning_rate: float
+    learning_rate: float | None
     accepted: bool = True
     measures: Mapping[str, float] = {}
     stop: Stop | None = None

@@ -12,7 +12,7 @@ from nnx.autodiff import flatten, jvp, vjp
 from nnx.autodiff.tree import aligned
 from nnx.backend import device_of, namespace
 from nnx.errors import DataError, ShapeError
-from nnx.optimizers.functions import Packed
+from nnx.optimizers.functions import Packed, beside
 from nnx.parameters import Layout
 
 Array = Any
@@ -145,16 +145,16 @@ class ResidualPoint:
 
     def _matrix(self, given: Any, shape: tuple[int, int]) -> Array:
         """What ``jac`` returned, as one array: it is that, or a block for each array of r and each of x."""
-        xp, w = namespace(self.w), self.w
+        xp = namespace(self.w)
         if tuple(getattr(given, "shape", ())) == shape:
-            return xp.asarray(given, dtype=w.dtype, device=device_of(w))
+            return beside(self.w, given)
         outs, build = flatten(self._returned)
         blocks = iter(aligned(given, build([self.x] * len(outs)), "What jac returned"))
         rows = []
         for out in (getattr(leaf, "shape", ()) for leaf in outs):
             row = []
             for x in flatten(self.x)[0]:
-                block = xp.asarray(next(blocks), dtype=w.dtype, device=device_of(w))
+                block = beside(self.w, next(blocks))
                 if tuple(block.shape) != (*out, *x.shape):
                     raise ShapeError(
                         f"jac must return an array of shape {shape}, or for residuals of shape {tuple(out)} "
@@ -170,11 +170,11 @@ class ResidualPoint:
 
     def _pullback(self) -> Callable[[Array], Array]:
         _, pullback = vjp(self._flat, self.x)
-        return lambda u: self._problem.packed.join(pullback(u)[0], self.w)
+        return lambda u: beside(self.w, self._problem.packed.join(pullback(u)[0], self.w))
 
     def _vector(self, r: Any) -> Array:
-        xp, w = namespace(self.w), self.w
-        leaves = [xp.asarray(leaf, dtype=w.dtype, device=device_of(w)) for leaf in flatten(r)[0]]
+        xp = namespace(self.w)
+        leaves = [beside(self.w, leaf) for leaf in flatten(r)[0]]
         vector = xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
         if not vector.shape[0]:
             raise DataError("The function of the residuals returned none: there is nothing to make small.")

@@ -8,16 +8,18 @@ from typing import Any
 class OptimizeResult(dict[str, Any]):
     """The result of a minimisation: a dict whose entries are attributes as well, as in SciPy.
 
-    ===========  ===================================================================================
-    ``x``        the best point, in the form of ``x0``
-    ``fun``      the cost there (a float); from ``least_squares`` the vector of residuals
-    ``jac``      the gradient there, in the form of ``x0``; from ``least_squares`` the Jacobian (m × n)
-    ``success``  whether the rule that ended the run means a minimum
-    ``status``   the number of that rule, see ``nnx.optimizers.REASONS``
-    ``message``  that rule in words
-    ``nit``      iterations
-    ``nfev``     values, ``njev`` gradients (or Jacobians), ``nhev`` Hessians and products with them
-    ===========  ===================================================================================
+    ==============  ================================================================================
+    ``x``           the best point, in the form of ``x0``
+    ``fun``         the cost there (a float); from ``least_squares`` the vector of residuals
+    ``jac``         the gradient there, in the form of ``x0``; from ``least_squares`` the Jacobian (m × n)
+    ``optimality``  the largest number of the gradient without its sign, those left out that a bound holds:
+                    that of a variable at its bound which only steps outwards would improve
+    ``success``     whether the rule that ended the run means a minimum
+    ``status``      the number of that rule, see ``nnx.optimizers.REASONS``
+    ``message``     that rule in words
+    ``nit``         iterations
+    ``nfev``        values, ``njev`` gradients (or Jacobians), ``nhev`` Hessians and products with them
+    ==============  ================================================================================
 
     >>> nnx.optimizers.OptimizeResult(x=1.0, nit=3).nit
     3

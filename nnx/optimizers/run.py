@@ -6,15 +6,15 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 from nnx.autodiff import flatten
 from nnx.backend import asarray, namespace
 from nnx.errors import DtypeError, OptionError
 from nnx.optimizers.deterministic import Deterministic, Evaluation
 from nnx.optimizers.first_order import FirstOrder
-from nnx.optimizers.options import Options, flag, number
+from nnx.optimizers.options import Options, flag, no_argument, number
 from nnx.optimizers.problem import Problem, Stop, registry
 from nnx.optimizers.result import OptimizeResult
 from nnx.parameters import Layout
@@ -29,6 +29,15 @@ class Limits(Options):
     Looked at between iterations: ``maxiter`` of them, ``maxfev`` evaluations of the function (its derivatives
     not counted), ``maxtime`` seconds, a cost of at most ``goal``. ``disp`` prints the reason at the end.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "iprint": "disp",
+        "max_iter": "maxiter",
+        "max_nfev": "maxfev",
+        "maxfun": "maxfev",
+        "return_all": "callback=, which gets every point",
+        "verbose": "disp",
+    }
 
     maxiter: int | None = number(None, least=0, whole=True, optional=True)
     maxfev: int | None = number(None, least=1, whole=True, optional=True)
@@ -71,9 +80,9 @@ def _is_number(v: Any) -> bool:
 
 
 def _floating(leaf: Any, where: str) -> Array:
-    x = asarray(leaf) if isinstance(leaf, int | float) else leaf
-    if not hasattr(x, "shape"):
+    if not (isinstance(leaf, int | float) or hasattr(leaf, "shape")):
         raise DtypeError(f"{where}: x0 must be an array, numbers or a container of them, got {leaf!r}.")
+    x = asarray(leaf)
     xp = namespace(x)
     if xp.isdtype(x.dtype, ("integral", "bool")):
         return xp.astype(x, xp.float64)
@@ -82,31 +91,45 @@ def _floating(leaf: Any, where: str) -> Array:
     return x
 
 
-def chosen(method: Any, options: Mapping[str, Any], limits: type[Limits] = Limits) -> tuple[Any, Any]:
+def chosen(method: Any, options: Mapping[str, Any]) -> tuple[Any, Limits]:
     """The method and the limits that a user named, with the options that belong to each."""
-    options = dict(options)
-    own = {k: options.pop(k) for k in tuple(options) if k in limits.__dataclass_fields__}
-    if isinstance(method, str):
-        method = registry.entry(method).target
-    if isinstance(method, type):
-        try:
-            optimizer = method(**options)
-        except OptionError as error:
-            if set(options) <= {f.name for f in fields(method)}:
-                raise
-            raise OptionError(
-                f"{error} Options of every run: {', '.join(limits.__dataclass_fields__)}."
-            ) from None
+    kind = kind_of(method)
+    every = Limits.arguments()
+    own = {name: value for name, value in options.items() if name not in every}
+    if issubclass(kind, Options):
+        allowed = kind.arguments()
+        for name in (name for name in own if name not in allowed):
+            raise no_argument(kind.__name__, name, allowed, Limits.hints() | kind.hints(), every)
+    if isinstance(method, str | type):
+        optimizer = kind(**own)
     else:
         optimizer = method
-        if options:
+        if own:
             raise OptionError(
-                f"The options {', '.join(options)} belong to the method: give them to {type(method).__name__}"
-                "(...), or name the method by a string."
+                f"The options {', '.join(own)} belong to the method: give them to {kind.__name__}(...), or "
+                "name the method by a string."
             )
     if not (hasattr(optimizer, "init") and hasattr(optimizer, "step")):
         raise OptionError(f"method must be a name or an optimizer of nnx.optimizers, got {method!r}.")
-    return optimizer, limits(**own)
+    return optimizer, Limits(**{name: options[name] for name in options if name in every})
+
+
+def kind_of(method: Any) -> Any:
+    """The class of the method that a user named."""
+    if isinstance(method, str):
+        return registry.entry(method).target
+    return method if isinstance(method, type) else type(method)
+
+
+def not_a_keyword(function: Callable[..., Any], name: str, method: Any) -> OptionError:
+    """The error for a keyword that ``minimize`` or ``least_squares`` does not have, perhaps an option."""
+    kind = kind_of(method)
+    kind = kind if issubclass(kind, Options) else Limits
+    options = {own: f"options={{'{own}': ...}}" for own in (*kind.arguments(), *Limits.arguments())}
+    names: dict[str, str] = Limits.hints() | kind.hints()
+    hints = {theirs: options.get(ours, ours) for theirs, ours in names.items()}
+    allowed = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    return no_argument(function.__name__, name, allowed, hints | options)
 
 
 class Seen:

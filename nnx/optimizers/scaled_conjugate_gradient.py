@@ -54,31 +54,35 @@ class ScaledConjugateGradient(Deterministic):
     def memory(self, problem: Problem, w: Array) -> dict[str, Array]:
         return {"direction": namespace(w).zeros_like(w)}
 
+    def measures(self, state: State) -> dict[str, float]:
+        return {"learning_rate": 0.0}
+
     def numbers(self) -> dict[str, float]:
         return {"beta": 0.0, "lambda": 0.0, "since_restart": 0.0}
 
     def move(self, problem: Problem, here: Evaluation, state: State) -> Move:
-        values, g = state.values, here.gradient
-        dot = namespace(g).vecdot
-        p = values["beta"] * state.memory["direction"] - g
+        # p is kept in units of the gradient's largest number: its products with g and Hp stay numbers
+        values, g, unit = state.values, here.gradient, here.norm
+        dot, down = namespace(g).vecdot, -g / unit
+        p = values["beta"] * state.memory["direction"] + down
         slope, length2 = read(dot(g, p), dot(p, p))
         if not slope < 0.0:
-            p, values["since_restart"] = -g, 0.0
+            p, values["since_restart"] = down, 0.0
             slope, length2 = read(dot(g, p), dot(p, p))
         curvature = read(dot(p, here.point.hvp(p)))[0]
         if not math.isfinite(curvature):
             curvature = 0.0
         if not values["lambda"]:
             # where the function is straight along p, a step of unit length
-            start = self.lambda_start * abs(curvature) / length2 if length2 else 0.0
-            values["lambda"] = start or math.sqrt(length2)
+            start = self.lambda_start * abs(curvature) / length2
+            values["lambda"] = start or -slope / math.sqrt(length2)
         there, alpha = self._trials(problem, here, p, Parabola(slope, curvature, length2), values)
         if there is None:
             reason = f"No lower cost was found along the direction in {self.max_trials} trials of growing λ."
             return Move(None, {"lambda": values["lambda"]}, Stop(5, reason, False))
         self._turn(here, there, p, slope, state)
-        measures = {"learning_rate": alpha, "step": alpha * math.sqrt(length2), "lambda": values["lambda"]}
-        return Move(there, measures)
+        step = alpha * math.sqrt(length2)
+        return Move(there, {"learning_rate": alpha / unit, "step": step, "lambda": values["lambda"]})
 
     def _trials(
         self, problem: Problem, here: Evaluation, p: Array, along: Parabola, values: dict[str, float]
@@ -107,13 +111,13 @@ class ScaledConjugateGradient(Deterministic):
 
     def _turn(self, here: Evaluation, there: Evaluation, p: Array, slope: float, state: State) -> None:
         """Sets what the next direction is made of."""
-        values, dot = state.values, namespace(p).vecdot
-        nn, ng = read(dot(there.gradient, there.gradient), dot(there.gradient, here.gradient))
+        values, n = state.values, there.gradient
         values["since_restart"] += 1.0
         if values["since_restart"] >= p.shape[0]:
             values["since_restart"] = values["beta"] = 0.0
         else:
-            values["beta"] = (nn - ng) / -slope
+            change = read(namespace(n).vecdot(n / (there.norm or 1.0), n - here.gradient))[0]
+            values["beta"] = change / -slope
         state.memory["direction"][...] = p
 
 

@@ -129,7 +129,8 @@ class Products:
     @cached_property
     def diagonal(self) -> Array:
         """One number in n places."""
-        xp, g = namespace(self.gradient), self.gradient
+        xp = namespace(self.gradient)
+        _, g = _in_units(self.gradient)
         length = xp.vecdot(g, g)
         return xp.zeros_like(g) + xp.vecdot(g, self.image(g)) / xp.where(length > 0.0, length, 1.0)
 
@@ -141,7 +142,7 @@ class Products:
     def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
         """The p with (JᵀJ + diag(d)) p ≈ −g."""
         xp = namespace(damping)
-        g = self.gradient if right is None else right
+        unit, g = _in_units(self.gradient if right is None else right)
         mask = 1.0 if free is None else free
         p, residual = xp.zeros_like(g), -g * mask
         direction = residual
@@ -159,7 +160,15 @@ class Products:
             residual = residual - (square / bend) * image
             after = read(xp.vecdot(residual, residual))[0]
             direction, square = residual + (after / square) * direction, after
-        return p
+        return unit * p
+
+
+def _in_units(g: Array) -> tuple[Array, Array]:
+    """The largest number of ``g`` without its sign, and ``g`` in units of it: the squares stay numbers."""
+    xp = namespace(g)
+    largest = xp.max(xp.abs(g))
+    unit = xp.where(largest > 0.0, largest, 1.0)
+    return unit, g / unit
 
 
 def _triangle(rows: Array) -> Array:

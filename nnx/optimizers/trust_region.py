@@ -48,6 +48,7 @@ class TrustRegion(Deterministic):
 
     renamed: ClassVar[Mapping[str, str]] = {
         "initial_tr_radius": "initial_trust_radius",
+        "max_trust_radius": "nothing in its place (the radius grows only as far as the model is right)",
         "radius": "initial_trust_radius",
     }
 
@@ -85,7 +86,7 @@ class TrustRegion(Deterministic):
             elif gain > 0.75 and at_edge:
                 values["radius"] = min(2.0 * values["radius"], _LONGEST)
             if gain > _LEAST_GAIN:
-                return Move(there, {"radius": values["radius"], "step": length, "learning_rate": 1.0})
+                return Move(there, {"radius": values["radius"], "step": length})
             if not length > eps * size or not promised > eps * abs(here.cost):
                 break
         values["radius"] = self.initial_trust_radius

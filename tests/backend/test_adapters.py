@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from nnx.backend import Adapter, Stream, device_of, numpy_adapter, to_numpy
+from nnx.backend import Adapter, Stream, device_of, make_backend, numpy_adapter, to_numpy
 from nnx.backend.kernels import BLOCK
 
 BOTH_SIDES = (0.0, 1e-300, 1e-8, 0.1, 0.46875, 0.46876, 0.9, 2.0, 3.999, 4.0, 4.001, 5.9, 10.0, 26.0, 1e4)
@@ -37,6 +37,18 @@ class TestFunction:
 
     def test_there_is_none_of_an_unknown_name(self, backend):
         assert backend.adapter.function("no_such_function") is None
+
+
+class TestAsarray:
+    def test_pytorchs_own_graph_ends_there(self):
+        torch = pytest.importorskip("torch")
+        x = torch.tensor([1.0, 2.0], requires_grad=True)
+        for given in (x, x * 2.0):
+            y = make_backend("torch").adapter.asarray(given)
+            assert not y.requires_grad
+            assert y.data_ptr() == given.data_ptr()
+        plain = torch.tensor([1.0])
+        assert make_backend("torch").adapter.asarray(plain) is plain
 
 
 class TestErf:

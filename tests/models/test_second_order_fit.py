@@ -112,6 +112,15 @@ def test_the_history_tells_of_the_point_where_each_epoch_ended(method):
         assert all(v > 0.0 for v in history[damping[method]])
 
 
+@each(ENTRIES)
+def test_a_learning_rate_is_recorded_where_steps_are_multiples_of_a_direction(method):
+    x, y = curve(noise=0.0)
+    history = network(method).fit(x, y, epochs=3, verbose=0).history
+    without = {"levenberg_marquardt", BAYESIAN, "dogleg", "newton_cg", "sr1"}
+    assert ("learning_rate" in history) == (method not in without)
+    assert history.get("learning_rate", [1.0])[0] > 0.0
+
+
 def test_the_lines_on_the_screen_tell_it_too(capsys):
     x, y = curve()
     record = network("lm", Dense(1, input_shape=(1,))).fit(x, y, epochs=300, verbose=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.optimize
+from optimizers.paths import bowl, walk
 
 import nnx
 from nnx.errors import OptionError
@@ -19,28 +20,6 @@ each_beta = pytest.mark.parametrize("beta", BETAS)
 
 def rosenbrock(w):
     return np.sum(100.0 * (w[1:] - w[:-1] ** 2) ** 2 + (1.0 - w[:-1]) ** 2)
-
-
-def bowl(n, condition, seed=0):
-    random = np.random.default_rng(seed)
-    q = np.linalg.qr(random.standard_normal((n, n)))[0]
-    h = (q * np.geomspace(1.0, condition, n)) @ q.T
-    b = random.standard_normal(n)
-    return h, b, lambda w: 0.5 * (w @ (h @ w)) - b @ w
-
-
-def walk(method, f, w, steps):
-    """The weights after each step, and the state at the end."""
-    problem, w = FunctionProblem(f), np.array(w)
-    state, path = method.init(problem, w), []
-    for _ in range(steps):
-        w, state, info = method.step(problem, w, state)
-        if not info.accepted:
-            break
-        path.append(w.copy())
-        if info.stop is not None:
-            break
-    return path, state
 
 
 def linear_conjugate_gradients(h, b, steps):
@@ -59,7 +38,7 @@ def linear_conjugate_gradients(h, b, steps):
 def test_on_a_quadratic_with_exact_searches_it_is_the_linear_method(beta):
     n = 6
     h, b, f = bowl(n, 20.0)
-    path, _ = walk(ConjugateGradient(search=EXACT, beta=beta), f, np.zeros(n), n)
+    path = [at.w for at in walk(ConjugateGradient(search=EXACT, beta=beta), f, np.zeros(n), n)]
     np.testing.assert_allclose(path, linear_conjugate_gradients(h, b, n), atol=1e-6)
     np.testing.assert_allclose(path[-1], np.linalg.solve(h, b), atol=1e-6)
 
@@ -103,8 +82,8 @@ def test_plus_means_that_beta_is_never_negative():
 
 def test_powell_and_beale_restart_after_n_steps():
     _, _, f = bowl(4, 1e4)
-    _, state = walk(ConjugateGradient(search=EXACT), lambda w: f(w) + 0.05 * np.sum(w**4), np.zeros(4), 25)
-    assert state.values["since_restart"] <= 4
+    path = walk(ConjugateGradient(search=EXACT), lambda w: f(w) + 0.05 * np.sum(w**4), np.zeros(4), 25)
+    assert all(at.values["since_restart"] <= 4 for at in path)
 
 
 def test_a_direction_that_leads_up_is_replaced():
@@ -138,7 +117,7 @@ def test_an_unknown_beta_is_an_error_that_lists_the_known():
 def test_scg_on_a_quadratic_is_the_linear_method():
     n = 6
     h, b, f = bowl(n, 20.0)
-    path, _ = walk(ScaledConjugateGradient(lambda_start=1e-14), f, np.zeros(n), n)
+    path = [at.w for at in walk(ScaledConjugateGradient(lambda_start=1e-14), f, np.zeros(n), n)]
     np.testing.assert_allclose(path, linear_conjugate_gradients(h, b, n), atol=1e-9)
 
 
@@ -163,13 +142,13 @@ def test_scg_raises_lambda_where_the_curvature_is_negative():
     assert info.accepted
     assert saddle(w) < before
     assert info.measures["learning_rate"] > 0.0
-    path, _ = walk(method, saddle, [0.1, 1.0], 60)
-    np.testing.assert_allclose(path[-1], [np.sqrt(2.0), 0.0], atol=1e-5)
+    path = walk(method, saddle, [0.1, 1.0], 60)
+    np.testing.assert_allclose(path[-1].w, [np.sqrt(2.0), 0.0], atol=1e-5)
 
 
 def test_scg_on_a_line_without_curvature_takes_a_step_of_length_one():
-    path, _ = walk(ScaledConjugateGradient(), lambda w: 3.0 * w[0] + 4.0 * w[1], [0.0, 0.0], 1)
-    np.testing.assert_allclose(path[0], [-0.6, -0.8])
+    path = walk(ScaledConjugateGradient(), lambda w: 3.0 * w[0] + 4.0 * w[1], [0.0, 0.0], 1)
+    np.testing.assert_allclose(path[0].w, [-0.6, -0.8])
 
 
 def test_scg_steps_back_from_what_is_not_finite():
@@ -196,6 +175,5 @@ def test_the_direction_of_oss_is_that_of_one_bfgs_update():
 
 def test_oss_takes_the_path_of_lbfgs_with_one_pair():
     start = np.asarray([-1.2, 1.0, 0.5])
-    path, _ = walk(OneStepSecant(), rosenbrock, start, 15)
-    same, _ = walk(nnx.optimizers.LBFGS(maxcor=1), rosenbrock, start, 15)
-    np.testing.assert_allclose(path, same, rtol=1e-6)
+    path, same = (walk(m, rosenbrock, start, 15) for m in (OneStepSecant(), nnx.optimizers.LBFGS(maxcor=1)))
+    np.testing.assert_allclose([at.w for at in path], [at.w for at in same], rtol=1e-6)

@@ -230,7 +230,11 @@ def test_errors_teach():
         nnx.curve_fit(decay, T, Y, sigma=np.zeros(T.size))
     with pytest.raises(OptionError, match="confidence"):
         nnx.curve_fit(decay, T, Y, confidence=95)
-    with pytest.raises(OptionError, match="no argument 'loss'"):
+    with pytest.raises(OptionError, match=r"no argument 'loss'\..*robust"):
         nnx.curve_fit(decay, T, Y, loss="soft_l1")
+    with pytest.raises(OptionError, match=r"no argument 'nan_policy'\. Use nothing in its place .*NaN"):
+        nnx.curve_fit(decay, T, Y, nan_policy="omit")
+    with pytest.raises(OptionError, match=r"no argument 'verbose'\. Use disp"):
+        nnx.curve_fit(decay, T, Y, verbose=2)
     with pytest.raises(ShapeError, match="jac must return"):
         nnx.curve_fit(decay, T, Y, jac=lambda t, *p: np.ones((T.size, 2)))

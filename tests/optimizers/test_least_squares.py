@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -199,6 +200,14 @@ def test_bounds_end_where_scipys_trust_region_does(method, bounds):
     assert result.success
 
 
+def test_optimality_is_that_of_the_variables_that_may_move():
+    result = nnx.least_squares(rosenbrock, [-1.0, 0.5], bounds=([-2.0, -1.0], [0.5, 3.0]))
+    assert result.grad[0] < -0.4  # the way down leads out of the bounds
+    assert result.optimality == abs(result.grad[1]) < 1e-8
+    inside = nnx.least_squares(decay, [1.0, 1.0], bounds=(0.0, 9.0), max_nfev=2)
+    assert inside.optimality == np.max(np.abs(inside.grad))
+
+
 def test_a_start_outside_moves_to_the_bound():
     result = nnx.least_squares(lambda x: x - 5.0, [10.0, -10.0], bounds=([0.0, 0.0], [3.0, 8.0]))
     np.testing.assert_allclose(result.x, [3.0, 5.0], rtol=1e-12)
@@ -296,6 +305,46 @@ def test_the_scale_of_the_residuals_does_not_matter(method, scale):
     assert scaled.success
 
 
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("method", [*METHODS, "bayesian"])
+@pytest.mark.parametrize(
+    ("scale", "words"),
+    [
+        (1e200, "cost is inf: the residuals, .* too large .* by about 1e-200"),
+        (1e-200, "cost is 0: the residuals, .* too small .* by about 1e200"),
+    ],
+)
+def test_residuals_whose_squares_are_no_numbers_are_told_of(method, scale, words):
+    result = nnx.least_squares(lambda b: scale * decay(b), [1.0, 1.0], method=method)
+    assert (result.status, result.success, result.nit) == (-1, False, 0)
+    assert re.search(words, result.message), result.message
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
+@each_method
+@pytest.mark.parametrize(("unit", "words"), [(1e200, "too small.*1e200"), (1e-200, "too large.*1e-200")])
+def test_variables_in_units_that_make_squares_no_numbers_are_told_of(method, unit, words):
+    result = nnx.least_squares(lambda b: decay(b / unit), [unit, unit], method=method)
+    assert (result.status, result.success) == (-1, False)
+    assert re.search(f"derivatives of the residuals.*{words}", result.message), result.message
+
+
+@each_solver
+@pytest.mark.parametrize("scale", [1e-150, 1e150])
+def test_where_only_products_of_gradients_would_be_no_numbers_the_minimum_is_found(solver, scale):
+    result = nnx.least_squares(lambda b: scale * decay(b), [1.0, 1.0], options={"solver": solver})
+    assert result.success, result.message
+    np.testing.assert_allclose(result.x, scipys(decay, [1.0, 1.0]).x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["lm", "gauss_newton"])
+def test_residuals_whose_squares_vanish_on_the_way_are_a_success(method):
+    result = nnx.least_squares(lambda x: x**4, [1.0], method=method)
+    assert (result.cost, result.status, result.success) == (0.0, 1, True)
+    assert result.fun[0] > 0.0
+    assert "squares of all residuals" in result.message
+
+
 def test_a_level_cost_at_a_minimum_with_large_residuals_is_a_success():
     result = nnx.least_squares(lambda x: np.concatenate([x - 1e8, x + 1e8]), [3.0], method="lm")
     assert result.success
@@ -327,6 +376,19 @@ def test_errors_teach():
         nnx.least_squares(decay, [1.0, 1.0], options={"mue": 1.0})
     with pytest.raises(OptionError, match="belong to the method"):
         nnx.least_squares(decay, [1.0, 1.0], method=LevenbergMarquardt(), options={"mu": 1.0})
+    for name, words in (
+        ("loss", "Use nothing in its place .*robust"),
+        ("x_scale", "scaling='marquardt'"),
+        ("diff_step", "derivatives are not differences"),
+        ("tr_solver", r"options=\{'solver': "),
+        ("verbose", r"options=\{'disp': "),
+        ("maxiter", r"options=\{'maxiter': "),
+        ("kwarg", r"Use kwargs\."),
+    ):
+        with pytest.raises(OptionError, match=rf"least_squares has no argument '{name}'\..*{words}"):
+            nnx.least_squares(decay, [1.0, 1.0], **{name: 1})
+    with pytest.raises(OptionError, match=r"LevenbergMarquardt has no argument 'loss'\. Use nothing"):
+        nnx.least_squares(decay, [1.0, 1.0], options={"loss": "soft_l1"})
     with pytest.raises(OptionError, match="solver must be one of"):
         nnx.least_squares(decay, [1.0, 1.0], options={"solver": "lu"})
     with pytest.raises(OptionError, match="knows no bounds"):

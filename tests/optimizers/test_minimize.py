@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 import numpy as np
 import pytest
 
 import nnx
 from nnx.backend import namespace, to_numpy
-from nnx.errors import DtypeError, OptionError, ShapeError
+from nnx.errors import DerivativeError, DtypeError, OptionError, ShapeError
+from nnx.optimizers import registry
 
 START = [-1.2, 1.0]
+PLAIN = [e for e in registry if not e.facts.get("least_squares")]
 
 
 def rosenbrock(x):
@@ -95,6 +100,40 @@ def test_a_given_hessian_serves_methods_that_ask_for_products():
     assert calls
 
 
+class TestAGradientThatCannotBeDifferentiated:
+    """Python's own numbers in ``jac``: it serves, but gives no products with the Hessian."""
+
+    @staticmethod
+    def fun(x):
+        return math.cosh(x[0]) + float(x[1]) ** 2
+
+    @staticmethod
+    def jac(x):
+        return np.asarray([math.sinh(x[0]), 2.0 * float(x[1])])
+
+    @pytest.mark.parametrize("method", ["scg", "newton-cg", "newton"])
+    def test_methods_that_need_products_ask_for_hessp(self, method):
+        for fun, jac in ((self.fun, self.jac), (lambda x: (self.fun(x), self.jac(x)), True)):
+            with pytest.raises(DerivativeError, match=r"Give hessp= .*'bfgs'.*went wrong"):
+                nnx.minimize(fun, [1.0, 2.0], method=method, jac=jac)
+        result = nnx.minimize(
+            self.fun,
+            [1.0, 2.0],
+            method=method,
+            jac=self.jac,
+            hessp=lambda x, p: np.asarray([math.cosh(x[0]) * p[0], 2.0 * p[1]]),
+        )
+        np.testing.assert_allclose(result.x, 0.0, atol=1e-6)
+
+    def test_the_others_do_not(self):
+        assert nnx.minimize(self.fun, [1.0, 2.0], jac=self.jac).success
+
+    def test_without_a_given_gradient_the_error_is_that_of_the_function(self):
+        with pytest.raises(DerivativeError) as caught:
+            nnx.minimize(self.fun, [1.0, 2.0], method="scg")
+        assert "hessp" not in str(caught.value)
+
+
 class TestCallback:
     def test_it_may_write_into_what_it_is_given(self):
         result = nnx.minimize(rosenbrock, START, callback=lambda x: x.__setitem__(slice(None), 0.0))
@@ -163,7 +202,56 @@ class TestHonesty:
         assert not result.success
 
 
+class TestCostsOfVeryDifferentScales:
+    """1e±200: the square of the gradient is no number. What needs it says so, the others do not care."""
+
+    @pytest.mark.parametrize("scale", [1e-200, 1e200])
+    @pytest.mark.parametrize("method", ["scg", "newton", "newton_cg", "sr1"])
+    def test_they_do_not_matter_where_nothing_is_squared(self, method, scale):
+        result = nnx.minimize(lambda x: scale * rosenbrock(x), START, method=method)
+        assert result.success
+        np.testing.assert_allclose(result.x, 1.0, rtol=1e-8)
+
+    @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
+    @pytest.mark.parametrize("scale", [1e-200, 1e200])
+    @pytest.mark.parametrize("entry", PLAIN, ids=lambda e: e.class_name)
+    def test_no_method_breaks_down_or_tells_of_a_success_that_is_none(self, entry, scale):
+        result = nnx.minimize(
+            lambda x: scale * rosenbrock(x), START, method=entry.name, options={"maxiter": 99}
+        )
+        assert np.isfinite(result.x).all()
+        assert result.success == bool(result.fun < 1e-9 * scale)
+
+    @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+    @pytest.mark.parametrize("method", ["bfgs", "dfp", "lbfgs", "cg", "oss", "steepest_descent"])
+    def test_the_message_says_what_happened_and_what_helps(self, method):
+        for scale, words in ((1e-200, "too small.* 1e198"), (1e200, "too large.* 1e-202")):
+            result = nnx.minimize(lambda x, s=scale: s * rosenbrock(x), START, method=method)
+            assert (result.status, result.success, result.nit) == (-1, False, 0)
+            assert re.search(f"gradient.*{words}", result.message), result.message
+            np.testing.assert_array_equal(result.x, START)
+
+
 class TestErrors:
+    @pytest.mark.parametrize(
+        ("call", "words"),
+        [
+            ({"options": {"maxfun": 5}}, r"BFGS has no argument 'maxfun'\. Use maxfev\..*every run: max"),
+            ({"method": nnx.optimizers.BFGS(), "options": {"maxfun": 5}}, r"'maxfun'\. Use maxfev"),
+            ({"method": "adam", "options": {"iprint": 5}}, r"'iprint'\. Use disp"),
+            ({"method": "l-bfgs-b", "options": {"maxls": 5}}, r"StrongWolfe\(max_trials=\.\.\.\)"),
+            ({"method": "cg", "options": {"eps": 1e-8}}, r"'eps'\. Use nothing in its place"),
+            ({"maxiter": 5}, r"minimize has no argument 'maxiter'\. Use options=\{'maxiter': \.\.\.\}"),
+            ({"maxfun": 5}, r"options=\{'maxfev': "),
+            ({"method": "sgd", "learning_rate": 5}, r"options=\{'learning_rate': "),
+            ({"methd": "cg"}, r"no argument 'methd'\. Use method\."),
+        ],
+        ids=lambda value: str(value)[:30],
+    )
+    def test_what_scipy_has_and_what_stands_elsewhere_is_named(self, call, words):
+        with pytest.raises(OptionError, match=words):
+            nnx.minimize(rosenbrock, START, **call)
+
     @pytest.mark.parametrize(
         ("call", "error", "words"),
         [
@@ -198,6 +286,38 @@ class TestErrors:
             nnx.minimize(rosenbrock, np.asarray([1j]))
         with pytest.raises(OptionError, match="x0 has no numbers"):
             nnx.least_squares(lambda x: np.ones(3), np.zeros(0))
+
+
+def test_optimality_leaves_out_what_a_bound_holds():
+    free = nnx.minimize(rosenbrock, START)
+    assert free.optimality == np.max(np.abs(free.jac))
+    boxed = nnx.minimize(rosenbrock, START, bounds=[(None, 0.5), (None, None)])
+    assert boxed.jac[0] < -0.9  # the way down leads out of the box
+    assert boxed.optimality == abs(boxed.jac[1]) < 1e-8
+
+
+def test_nothing_joins_the_graph_of_pytorchs_autograd():
+    torch = pytest.importorskip("torch")
+    x0 = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+    target = torch.tensor([1.0, 3.0], dtype=torch.float64, requires_grad=True)
+
+    def residual(x):
+        return namespace(x).exp(x) - target
+
+    for x in (x0, x0 * 1.0):  # a leaf, and one that has a past
+        results = [
+            nnx.minimize(lambda x: namespace(x).sum(residual(x) ** 2), x, method=method)
+            for method in ("bfgs", "newton", "adam")
+        ]
+        for result in (*results, nnx.least_squares(residual, x)):
+            tensors = [v for v in result.values() if isinstance(v, torch.Tensor)]
+            assert tensors
+            assert not any(v.requires_grad for v in tensors)
+    in_a_dict = nnx.minimize(lambda p: namespace(p["x"]).sum(residual(p["x"]) ** 2), {"x": x0})
+    assert not in_a_dict.x["x"].requires_grad
+    assert x0.requires_grad  # the user's own tensors are as they were
+    assert x0.grad is None
+    np.testing.assert_array_equal(to_numpy(x0), START)
 
 
 def test_a_fixed_variable_and_scipys_bounds():

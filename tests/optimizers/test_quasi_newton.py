@@ -7,6 +7,7 @@ import pytest
 import scipy.optimize
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optimizers.paths import bowl, walk
 
 import nnx
 from nnx.backend import namespace, to_numpy
@@ -20,35 +21,12 @@ EXACT = {"wolfe": StrongWolfe(c1=1e-10, c2=1e-9), "brent": Brent()}
 each_method = pytest.mark.parametrize("method", BOTH, ids=lambda m: m.__name__)
 
 
-def bowl(n, condition, seed=0):
-    """A positive definite matrix with that condition, a vector, and ½wᵀHw − bᵀw."""
-    random = np.random.default_rng(seed)
-    q = np.linalg.qr(random.standard_normal((n, n)))[0]
-    h = (q * np.geomspace(1.0, condition, n)) @ q.T
-    h, b = 0.5 * (h + h.T), random.standard_normal(n)
-    return h, b, lambda w: 0.5 * (w @ (h @ w)) - b @ w
-
-
-def walk(method, f, w, steps):
-    """The weights and V after each step, until the method stops."""
-    problem, w = FunctionProblem(f), np.array(w)
-    state, path = method.init(problem, w), []
-    for _ in range(steps):
-        w, state, info = method.step(problem, w, state)
-        if not info.accepted:
-            break
-        path.append((w.copy(), state.memory["inverse_hessian"].copy()))
-        if info.stop is not None:
-            break
-    return path
-
-
 @each_method
 @pytest.mark.parametrize("search", EXACT.values(), ids=EXACT)
 @pytest.mark.parametrize("n", [1, 2, 5, 8])
 def test_with_exact_searches_a_quadratic_takes_n_steps(method, search, n):
     h, b, f = bowl(n, 20.0)
-    w, _ = walk(method(search=search), f, np.zeros(n), n + 1)[-1]
+    w = walk(method(search=search), f, np.zeros(n), n + 1)[-1].w
     # Brent's minimum has half the digits: values near a minimum differ by its distance squared
     np.testing.assert_allclose(w, np.linalg.solve(h, b), atol=1e-7 if search == EXACT["wolfe"] else 1e-5)
 
@@ -58,9 +36,9 @@ def test_with_exact_searches_both_have_one_path_and_one_inverse_hessian(n):
     h, _, f = bowl(n, 20.0)
     search = StrongWolfe(c1=1e-10, c2=1e-9)
     paths = [walk(method(search=search), f, np.zeros(n), n) for method in BOTH]
-    for (w, _), (v, _) in zip(*paths, strict=True):
-        np.testing.assert_allclose(w, v, atol=1e-7)
-    (_, bfgs), (_, dfp) = (path[-1] for path in paths)
+    for one, other in zip(*paths, strict=True):
+        np.testing.assert_allclose(one.w, other.w, atol=1e-7)
+    bfgs, dfp = (path[-1].memory["inverse_hessian"] for path in paths)
     np.testing.assert_allclose(bfgs, dfp, atol=1e-6)
     np.testing.assert_allclose(bfgs, np.linalg.inv(h), atol=1e-6)
 
@@ -93,7 +71,8 @@ def test_v_stays_symmetric_and_positive_definite(method, seed, n, power):
         z = a @ w - c
         return np.sum(np.sqrt(1.0 + z * z)) + 0.1 * np.sum(z ** (2 * power))
 
-    for _, v in walk(method(), convex, 3.0 * random.standard_normal(n), 30):
+    for at in walk(method(), convex, 3.0 * random.standard_normal(n), 30):
+        v = at.memory["inverse_hessian"]
         np.testing.assert_array_equal(v, v.T)
         assert np.linalg.eigvalsh(v)[0] > 0.0
 
@@ -105,8 +84,8 @@ def test_where_the_curvature_is_negative_v_stays_positive_definite(method):
         return 0.25 * w[0] ** 4 - w[0] ** 2 + 0.5 * w[1] ** 2
 
     path = walk(method(search="armijo"), saddle, [0.1, 1.0], 40)
-    assert all(np.linalg.eigvalsh(v)[0] > 0.0 for _, v in path)
-    np.testing.assert_allclose(path[-1][0], [np.sqrt(2.0), 0.0], atol=1e-5)
+    assert all(np.linalg.eigvalsh(at.memory["inverse_hessian"])[0] > 0.0 for at in path)
+    np.testing.assert_allclose(path[-1].w, [np.sqrt(2.0), 0.0], atol=1e-5)
 
 
 @each_method
