@@ -39,6 +39,10 @@ class ShapeError(NnxError, ValueError):
     """Arrays whose shapes or lengths do not fit."""
 
 
+class AxisError(ShapeError, IndexError):
+    """An axis that an array does not have, or that is given twice: as NumPy's own, an IndexError too."""
+
+
 class DtypeError(NnxError, TypeError):
     """An array of a data type that the operation does not take."""
 

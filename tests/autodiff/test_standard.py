@@ -339,6 +339,14 @@ def test_indices_out_of_range_are_errors(backend):
             nnx.jacobian(wrong)(x)
 
 
+@pytest.mark.parametrize("name", ["diff", "unstack", "sort", "cumulative_sum"])
+@pytest.mark.parametrize("axis", [2, -3])
+def test_an_axis_that_is_none_is_an_error(name, axis, backend):
+    x = backend.asarray(np.ones((2, 3)), dtype="float64")
+    with pytest.raises(IndexError):
+        nnx.jvp(lambda x: getattr(namespace(x), name)(x, axis=axis), (x,), (x,))
+
+
 def test_constants_follow_what_is_written_into_them(backend):
     """A view of a constant is no longer one when its array takes in something that is differentiated."""
 

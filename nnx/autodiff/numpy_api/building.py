@@ -6,7 +6,17 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.autodiff.numpy_api.shapes import ordered, shape_of
-from nnx.autodiff.numpy_api.table import array, arrays, cast, double, dtype_of, operands, plain, stands_for
+from nnx.autodiff.numpy_api.table import (
+    array,
+    arrays,
+    axis_of,
+    cast,
+    double,
+    dtype_of,
+    operands,
+    plain,
+    stands_for,
+)
 
 
 def _like(name: str) -> None:
@@ -61,6 +71,12 @@ def meshgrid(
     return tuple(xp.asarray(x, copy=True) if copy else x for x in grids)
 
 
+def _moved(name: str, xp: Any, y: Any, axis: Any) -> Any:
+    """``y`` with its first axis, which is new, where NumPy's ``axis`` asks for it."""
+    axis = axis_of(name, axis, y)
+    return xp.moveaxis(y, 0, axis) if axis else y
+
+
 @stands_for("linspace")
 def linspace(
     xp: Any, start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
@@ -74,7 +90,7 @@ def linspace(
     y = start + steps * delta
     if endpoint and num > 1:  # exactly the end
         y = xp.concat([y[:-1, ...], xp.expand_dims(xp.broadcast_to(stop, delta.shape), axis=0)], axis=0)
-    y = cast(xp, xp.moveaxis(y, 0, axis) if axis else y, dtype)
+    y = cast(xp, _moved("linspace", xp, y, axis), dtype)
     return (y, delta / parts) if retstep else y
 
 
@@ -83,8 +99,8 @@ def logspace(
     xp: Any, start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0,
     dtype: Any = None, axis: int = 0,
 ) -> Any:  # fmt: skip
-    exponents = linspace(xp, start, stop, num, endpoint, axis=axis)
-    return cast(xp, base**exponents, dtype)
+    exponents = linspace(xp, start, stop, num, endpoint)
+    return cast(xp, _moved("logspace", xp, base**exponents, axis), dtype)
 
 
 @stands_for("geomspace")
@@ -94,4 +110,4 @@ def geomspace(
     start, stop = (double(xp, x) for x in operands(xp, start, stop))
     shares = linspace(xp, xp.zeros_like(start), xp.ones_like(start), num, endpoint)
     y = start * (stop / start) ** shares
-    return cast(xp, xp.moveaxis(y, 0, axis) if axis else y, dtype)
+    return cast(xp, _moved("geomspace", xp, y, axis), dtype)

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from nnx.autodiff.families import along
-from nnx.autodiff.numpy_api.table import array, arrays, axis_of, cast, flat, plain, stands_for
+from nnx.autodiff.numpy_api.table import array, arrays, axes_of, axis_of, cast, flat, plain, stands_for
 
 
 @stands_for("diff")
@@ -49,7 +49,7 @@ def trapezoid(xp: Any, y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> 
 @stands_for("gradient")
 def gradient(xp: Any, f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     f = array(xp, f)
-    axes = tuple(range(f.ndim)) if axis is None else axis if type(axis) is tuple else (axis,)
+    axes = axes_of("gradient", axis, f)
     if len(varargs) not in (0, 1, len(axes)):
         raise TypeError("invalid number of arguments")
     steps = list(varargs) * (len(axes) if len(varargs) == 1 else 1) or [1.0] * len(axes)
@@ -58,7 +58,7 @@ def gradient(xp: Any, f: Any, *varargs: Any, axis: Any = None, edge_order: int =
             xp,
             f,
             array(xp, step, f) if type(step) in (list, tuple) else step,
-            axis_of("gradient", i, f),
+            i,
             edge_order,
         )
         for step, i in zip(steps, axes, strict=True)

@@ -6,10 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.autodiff.array import is_traced
+from nnx.autodiff.numpy_api.shapes import at_least_1d
 from nnx.autodiff.numpy_api.table import (
+    along_axis,
     array,
     arrays,
-    axis_of,
+    axes_of,
     dtype_of,
     first_array,
     flat,
@@ -77,10 +79,7 @@ def _in_range(xp: Any, index: Any, n: int, mode: str) -> Any:
 
 @stands_for("take")
 def take(xp: Any, a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:
-    a = array(xp, a)
-    if axis is None or not a.ndim:  # NumPy takes a number as an array of one
-        a, axis = flat(xp, a), axis or 0
-    axis = axis_of("take", axis, a)
+    a, axis = along_axis("take", xp, at_least_1d(xp, array(xp, a)), axis)
     index = _in_range(xp, positions(xp, indices, a), a.shape[axis], mode)
     y = xp.take(a, xp.base.reshape(index, (-1,)), axis=axis)
     return xp.reshape(y, (*a.shape[:axis], *index.shape, *a.shape[axis + 1 :]))
@@ -88,9 +87,7 @@ def take(xp: Any, a: Any, indices: Any, axis: int | None = None, out: Any = None
 
 @stands_for("take_along_axis")
 def take_along_axis(xp: Any, arr: Any, indices: Any, axis: int | None = -1) -> Any:
-    if axis is None:
-        arr, axis = flat(xp, arr), 0
-    axis = axis_of("take_along_axis", axis, arr)
+    arr, axis = along_axis("take_along_axis", xp, arr, axis)
     shape = list(indices.shape)
     wide = [max(n, k) if i != axis else n for i, (n, k) in enumerate(zip(arr.shape, shape, strict=True))]
     shape = [k if i == axis else n for i, (n, k) in enumerate(zip(wide, shape, strict=True))]
@@ -100,9 +97,7 @@ def take_along_axis(xp: Any, arr: Any, indices: Any, axis: int | None = -1) -> A
 
 @stands_for("compress")
 def compress(xp: Any, condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
-    a = array(xp, a)
-    if axis is None:
-        a, axis = flat(xp, a), 0
+    a, axis = along_axis("compress", xp, at_least_1d(xp, array(xp, a)), axis)
     mask = plain(array(xp, condition, a))
     return xp.take(a, xp.base.nonzero(mask != 0)[0], axis=axis)
 
@@ -116,7 +111,7 @@ def extract(xp: Any, condition: Any, arr: Any) -> Any:
 def diagonal(xp: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     if a.ndim < 2:
         raise ShapeError(f"np.diagonal needs an array of at least two dimensions, got {a.ndim}.")
-    axis1, axis2 = (axis_of("diagonal", axis, a) for axis in (axis1, axis2))
+    axis1, axis2 = axes_of("diagonal", (axis1, axis2), a)
     rest = tuple(i for i in range(a.ndim) if i not in (axis1, axis2))
     x = xp.permute_dims(a, (*rest, axis1, axis2)) if (axis1, axis2) != (a.ndim - 2, a.ndim - 1) else a
     return xp.linalg.diagonal(x, offset=offset)
@@ -137,7 +132,7 @@ def _diagonal(n: int, m: int, offset: int) -> slice:
 def trace(
     xp: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
 ) -> Any:
-    y = xp.sum(diagonal(xp, a, offset, axis1, axis2), axis=-1)
+    y = xp.sum(diagonal(xp, a, offset, *axes_of("trace", (axis1, axis2), a)), axis=-1)
     return y if dtype is None else xp.astype(y, dtype_of(xp, dtype))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.autodiff.numpy_api.table import array, stands_for
+from nnx.autodiff.numpy_api.table import array, axes_of, axis_of, stands_for
 
 
 def _complex(xp: Any, a: Any) -> Any:
@@ -17,6 +17,7 @@ def _complex(xp: Any, a: Any) -> Any:
 def _one_axis(name: str, *, real: bool) -> None:
     def transform(xp: Any, a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
         a = array(xp, a)
+        axis = axis_of(f"fft.{name}", axis, a)
         return getattr(xp.fft, name)(a if real else _complex(xp, a), n=n, axis=axis, norm=norm or "backward")
 
     stands_for("fft." + name)(transform)
@@ -28,11 +29,14 @@ def _several_axes(name: str, standard: str, default: Any, *, real: bool) -> None
     ) -> Any:
         a = array(xp, a)
         if axes is None and s is not None:
-            axes = tuple(range(-len(s), 0))
-        axes = None if axes is None else tuple(axes)
-        sizes = (
-            None if s is None else tuple(a.shape[i] if k is None else k for k, i in zip(s, axes, strict=True))
-        )
+            axes = range(-len(s), 0)
+        # What is cropped or halved has no simple transpose if an axis comes twice.
+        axes = axes_of(f"fft.{name}", axes, a, twice=s is None and standard in ("fftn", "ifftn"))
+        sizes = None
+        if s is not None:
+            sizes = [a.shape[i] if k in (None, -1) else k for k, i in zip(s, axes, strict=True)]
+            if name.startswith("irfft") and s[-1] is None:
+                sizes[-1] = 2 * (sizes[-1] - 1)
         call = getattr(xp.fft, standard)
         return call(a if real else _complex(xp, a), s=sizes, axes=axes, norm=norm or "backward")
 
@@ -53,7 +57,8 @@ _several_axes("rfft2", "rfftn", (-2, -1), real=True)
 
 def _shift(name: str) -> None:
     def shift(xp: Any, x: Any, axes: Any = None) -> Any:
-        return getattr(xp.fft, name)(x, axes=tuple(axes) if type(axes) is list else axes)
+        x = array(xp, x)
+        return getattr(xp.fft, name)(x, axes=axes_of(f"fft.{name}", axes, x, twice=True))
 
     stands_for("fft." + name)(shift)
 

@@ -8,25 +8,42 @@ from typing import Any
 
 from nnx.autodiff.families import along
 from nnx.autodiff.numpy_api.shapes import at_least_1d, at_least_2d, at_least_3d, moveaxis, shape_of
-from nnx.autodiff.numpy_api.table import array, arrays, cast, first_array, flat, pick, plain, stands_for
+from nnx.autodiff.numpy_api.table import (
+    along_axis,
+    array,
+    arrays,
+    axis_of,
+    cast,
+    first_array,
+    flat,
+    pick,
+    plain,
+    stands_for,
+)
 
 
 def _all(xp: Any, tup: Any, dtype: Any = None, widen: Any = None) -> list[Any]:
     parts = [cast(xp, x, dtype) for x in arrays(xp, *tup)]
+    if not parts:
+        raise ValueError("There are no arrays to be joined.")
     return [widen(xp, x) for x in parts] if widen else parts
 
 
 @stands_for("concatenate")
 def concatenate(xp: Any, arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None) -> Any:
-    parts = _all(xp, arrays, dtype)
+    return _joined("concatenate", xp, _all(xp, arrays, dtype), axis)
+
+
+def _joined(name: str, xp: Any, parts: Any, axis: int | None) -> Any:
     if axis is None:
         return xp.concat([flat(xp, x) for x in parts], axis=0)
-    return xp.concat(parts, axis=axis)
+    return xp.concat(parts, axis=axis_of(name, axis, parts[0]))
 
 
 @stands_for("stack")
 def stack(xp: Any, arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None) -> Any:
-    return xp.stack(_all(xp, arrays, dtype), axis=axis)
+    parts = _all(xp, arrays, dtype)
+    return xp.stack(parts, axis=axis_of("stack", axis, parts[0], new=1))
 
 
 @stands_for("vstack", "row_stack")
@@ -74,12 +91,12 @@ def _depth(x: Any) -> int:
 
 @stands_for("append")
 def append(xp: Any, arr: Any, values: Any, axis: int | None = None) -> Any:
-    return concatenate(xp, arrays(xp, arr, values), axis)
+    return _joined("append", xp, arrays(xp, arr, values), axis)
 
 
 @stands_for("array_split")
 def array_split(xp: Any, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    axis %= ary.ndim
+    axis = axis_of("array_split", axis, ary)
     n = ary.shape[axis]
     if hasattr(indices_or_sections, "__len__"):
         cuts = [0, *shape_of(indices_or_sections), n]
@@ -91,6 +108,7 @@ def array_split(xp: Any, ary: Any, indices_or_sections: Any, axis: int = 0) -> l
 
 @stands_for("split")
 def split(xp: Any, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    axis = axis_of("split", axis, ary)
     if not hasattr(indices_or_sections, "__len__") and ary.shape[axis] % int(indices_or_sections):
         raise ValueError("array split does not result in an equal division")
     return array_split(xp, ary, indices_or_sections, axis)
@@ -98,22 +116,23 @@ def split(xp: Any, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[An
 
 @stands_for("hsplit")
 def hsplit(xp: Any, ary: Any, indices_or_sections: Any) -> list[Any]:
-    return split(xp, ary, indices_or_sections, 0 if ary.ndim == 1 else 1)
+    return split(xp, ary, indices_or_sections, axis_of("hsplit", 0 if ary.ndim < 2 else 1, ary))
 
 
 @stands_for("vsplit")
 def vsplit(xp: Any, ary: Any, indices_or_sections: Any) -> list[Any]:
+    axis_of("vsplit", 1, ary)  # a vector has no rows
     return split(xp, ary, indices_or_sections, 0)
 
 
 @stands_for("dsplit")
 def dsplit(xp: Any, ary: Any, indices_or_sections: Any) -> list[Any]:
-    return split(xp, ary, indices_or_sections, 2)
+    return split(xp, ary, indices_or_sections, axis_of("dsplit", 2, ary))
 
 
 @stands_for("unstack")
 def unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-    return xp.unstack(x, axis=axis)
+    return xp.unstack(x, axis=axis_of("unstack", axis, x))
 
 
 @stands_for("tile")
@@ -123,9 +142,7 @@ def tile(xp: Any, A: Any, reps: Any) -> Any:  # noqa: N803 (NumPy's name)
 
 @stands_for("repeat")
 def repeat(xp: Any, a: Any, repeats: Any, axis: int | None = None) -> Any:
-    a = array(xp, a)
-    if axis is None or not a.ndim:
-        a, axis = flat(xp, a), axis or 0
+    a, axis = along_axis("repeat", xp, at_least_1d(xp, array(xp, a)), axis)
     counts = shape_of(repeats)
     if len(counts) == 1:
         return xp.repeat(a, counts[0], axis=axis)
@@ -146,8 +163,7 @@ def _places(obj: Any, n: int) -> list[int]:
 
 @stands_for("delete")
 def delete(xp: Any, arr: Any, obj: Any, axis: int | None = None) -> Any:
-    if axis is None:
-        arr, axis = flat(xp, arr), 0
+    arr, axis = along_axis("delete", xp, arr, axis)
     n = arr.shape[axis]
     gone = _places(obj, n)
     if any(not 0 <= i < n for i in gone):
@@ -158,9 +174,7 @@ def delete(xp: Any, arr: Any, obj: Any, axis: int | None = None) -> Any:
 @stands_for("insert")
 def insert(xp: Any, arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     arr, values = arrays(xp, arr, values)
-    if axis is None:
-        arr, axis = flat(xp, arr), 0
-    axis %= arr.ndim
+    arr, axis = along_axis("insert", xp, arr, axis)
     n = arr.shape[axis]
     places = _places(obj, n)
     one = not hasattr(obj, "__len__") and type(obj) is not slice

@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Any
 
 from nnx.autodiff.numpy_api.shapes import moveaxis
-from nnx.autodiff.numpy_api.table import array, arrays, flat, plain, refuse, stands_for
+from nnx.autodiff.numpy_api.table import array, arrays, axes_of, flat, plain, refuse, stands_for
 
 
 def _same(*names: str) -> None:
@@ -21,12 +21,19 @@ def _same(*names: str) -> None:
         stands_for("linalg." + name)(call)
 
 
-_same("det", "slogdet", "inv", "solve", "svdvals", "matrix_norm", "vector_norm", "matrix_power")
+_same("det", "slogdet", "inv", "solve", "svdvals", "matrix_norm", "matrix_power")
 
 
 @stands_for("linalg.cholesky")
 def cholesky(xp: Any, a: Any, /, *, upper: bool = False) -> Any:
     return xp.linalg.cholesky(a, upper=upper)
+
+
+@stands_for("linalg.vector_norm")
+def vector_norm(xp: Any, x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    x = array(xp, x)
+    axis = None if axis is None else axes_of("linalg.vector_norm", axis, x)
+    return xp.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
 
 
 @stands_for("linalg.norm")
@@ -35,7 +42,7 @@ def norm(xp: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fa
     if axis is None and ord is None:
         y = xp.linalg.vector_norm(flat(xp, x))
         return xp.reshape(y, (1,) * x.ndim) if keepdims else y
-    axes = tuple(range(x.ndim)) if axis is None else axis if type(axis) is tuple else (axis,)
+    axes = axes_of("linalg.norm", axis, x)
     if len(axes) == 1 or (ord is None and len(axes) == 2):
         return xp.linalg.vector_norm(x, axis=axes, keepdims=keepdims, ord=2 if ord is None else ord)
     if len(axes) != 2:
@@ -154,7 +161,7 @@ def tensorinv(xp: Any, a: Any, ind: int = 2) -> Any:
 def tensorsolve(xp: Any, a: Any, b: Any, axes: Any = None) -> Any:
     a, b = arrays(xp, a, b)
     if axes is not None:
-        moved = [i % a.ndim for i in axes]
+        moved = list(axes_of("linalg.tensorsolve", axes, a))
         a = xp.permute_dims(a, tuple([i for i in range(a.ndim) if i not in moved] + moved))
     rest = tuple(a.shape[b.ndim :])
     return xp.reshape(xp.linalg.solve(xp.reshape(a, (-1, math.prod(rest))), flat(xp, b)), rest)

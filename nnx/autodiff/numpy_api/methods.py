@@ -77,9 +77,7 @@ def _flatten(space: Any, x: Any, order: str = "C") -> Any:
 
 
 def _transpose(space: Any, x: Any, *axes: Any) -> Any:
-    if len(axes) == 1 and (axes[0] is None or type(axes[0]) in (tuple, list)):
-        axes = axes[0] or ()
-    return FUNCTIONS["transpose"](space, x, axes or None)
+    return FUNCTIONS["transpose"](space, x, axes[0] if len(axes) == 1 else axes or None)
 
 
 def _astype(

@@ -6,17 +6,16 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.autodiff.numpy_api.reductions import (
-    axes_of,
     count,
-    cumprod,
-    cumsum,
     is_everywhere,
     max_,
     mean,
     min_,
     prod,
+    running,
     std,
     sum_,
+    tupled,
     var,
 )
 from nnx.autodiff.numpy_api.table import array, plain, stands_for
@@ -48,14 +47,8 @@ def nanprod(
     return prod(xp, _filled(xp, a, 1.0), axis, dtype, None, keepdims, initial, where)
 
 
-@stands_for("nancumsum")
-def nancumsum(xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    return cumsum(xp, _filled(xp, a, 0.0), axis, dtype)
-
-
-@stands_for("nancumprod")
-def nancumprod(xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    return cumprod(xp, _filled(xp, a, 1.0), axis, dtype)
+running("nancumsum", "cumulative_sum", lambda xp, a: _filled(xp, a, 0.0))
+running("nancumprod", "cumulative_prod", lambda xp, a: _filled(xp, a, 1.0))
 
 
 def _extreme(name: str, reduction: Any, worst: float) -> Any:
@@ -66,7 +59,7 @@ def _extreme(name: str, reduction: Any, worst: float) -> Any:
         y = reduction(xp, _filled(xp, a, worst), axis, None, keepdims, initial, where)
         if initial is not None:
             return y
-        there = xp.base.any(_numbers(xp, a, where), axis=axes_of(axis), keepdims=keepdims)
+        there = xp.base.any(_numbers(xp, a, where), axis=tupled(axis), keepdims=keepdims)
         return xp.where(there, y, float("nan"))
 
     return stands_for(name)(extreme)
@@ -84,7 +77,7 @@ def _moment(name: str, reduction: Any) -> Any:
         ddof = ddof if correction is None else correction
         chosen = _numbers(xp, a, where)
         y = reduction(xp, _filled(xp, a, 0.0), axis, dtype, None, ddof, keepdims, where=chosen, mean=mean)
-        enough = count(xp, a, axes_of(axis), chosen, keepdims) > ddof
+        enough = count(xp, a, tupled(axis), chosen, keepdims) > ddof
         return xp.where(enough, y, float("nan"))
 
     return stands_for(name)(moment)

@@ -8,7 +8,7 @@ from typing import Any
 from nnx.autodiff.array import is_traced
 from nnx.autodiff.families import along
 from nnx.autodiff.numpy_api.statistics import median
-from nnx.autodiff.numpy_api.table import array, pick, plain, refuse, stands_for
+from nnx.autodiff.numpy_api.table import array, axis_of, pick, plain, refuse, stands_for
 
 _STATISTICS = {
     "maximum": lambda xp, x, axis: xp.max(x, axis=axis, keepdims=True),
@@ -32,7 +32,7 @@ def pad(xp: Any, array: Any, pad_width: Any, mode: Any = "constant", **kwargs: A
     if kwargs.get("reflect_type", "even") != "even":
         refuse("pad", "reflect_type='odd' has no derivative in nnx", "Write 2*edge - np.pad(x, ...) there.")
     if type(pad_width) is dict:
-        given = {axis % x.ndim: width for axis, width in pad_width.items()}
+        given = {axis_of("pad", axis, x): width for axis, width in pad_width.items()}
         pad_width = [given.get(axis, 0) for axis in range(x.ndim)]
         pad_width = [width if hasattr(width, "__len__") else (width, width) for width in pad_width]
     widths = _pairs(pad_width, x.ndim)

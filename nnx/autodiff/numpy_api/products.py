@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.autodiff.families import is_complex
-from nnx.autodiff.numpy_api.table import arrays, flat, stands_for
+from nnx.autodiff.numpy_api.table import arrays, axes_of, axis_of, flat, integer, shown, stands_for
 
 
 @stands_for("dot")
@@ -48,10 +48,22 @@ def _conj(xp: Any, x: Any) -> Any:
     return xp.conj(x) if is_complex(xp, x) else x
 
 
-@stands_for("vecdot", "linalg.vecdot")
-def vecdot(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    x1, x2 = arrays(xp, x1, x2)
-    return xp.sum(_conj(xp, x1) * x2, axis=axis)
+def _last(name: str, xp: Any, x: Any, axis: Any) -> Any:
+    """``x`` with one axis moved to the end."""
+    axis = axis_of(name, axis, x)
+    return x if axis == x.ndim - 1 else xp.moveaxis(x, axis, -1)
+
+
+def _vecdot(name: str) -> None:
+    def vecdot(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+        x1, x2 = (_last(name, xp, x, axis) for x in arrays(xp, x1, x2))
+        return xp.vecdot(x1, x2, axis=-1)
+
+    stands_for(name)(vecdot)
+
+
+_vecdot("vecdot")
+_vecdot("linalg.vecdot")
 
 
 @stands_for("matvec")
@@ -73,17 +85,22 @@ def matmul(xp: Any, x1: Any, x2: Any, /) -> Any:
 
 @stands_for("tensordot")
 def tensordot(xp: Any, a: Any, b: Any, axes: Any = 2) -> Any:
-    a, b = arrays(xp, a, b)
-    if not hasattr(axes, "__len__"):
-        return xp.tensordot(a, b, axes=int(axes))
-    first, second = (tuple(part) if hasattr(part, "__len__") else (part,) for part in axes)
-    first, second = tuple(i % a.ndim for i in first), tuple(i % b.ndim for i in second)
-    return xp.tensordot(a, b, axes=(first, second))
+    return _tensordot("tensordot", xp, a, b, axes)
 
 
 @stands_for("linalg.tensordot")
 def linalg_tensordot(xp: Any, x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
-    return tensordot(xp, x1, x2, axes)
+    return _tensordot("linalg.tensordot", xp, x1, x2, axes)
+
+
+def _tensordot(name: str, xp: Any, a: Any, b: Any, axes: Any) -> Any:
+    a, b = arrays(xp, a, b)
+    if hasattr(axes, "__len__"):
+        first, second = axes
+    else:
+        n = integer(name, axes)
+        first, second = range(-n, 0), range(n)
+    return xp.tensordot(a, b, axes=(axes_of(name, first, a), axes_of(name, second, b)))
 
 
 @stands_for("kron")
@@ -102,10 +119,19 @@ def cross(
 ) -> Any:
     if axis is not None:
         axisa = axisb = axisc = axis
+    return _cross("cross", xp, a, b, axisa, axisb, axisc)
+
+
+@stands_for("linalg.cross")
+def linalg_cross(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return _cross("linalg.cross", xp, x1, x2, axis, axis, axis)
+
+
+def _cross(name: str, xp: Any, a: Any, b: Any, axisa: int, axisb: int, axisc: int) -> Any:
     a, b = arrays(xp, a, b)
-    a, b = xp.moveaxis(a, axisa, -1), xp.moveaxis(b, axisb, -1)
+    a, b = _last(name, xp, a, axisa), _last(name, xp, b, axisb)
     if a.shape[-1] not in (2, 3) or b.shape[-1] not in (2, 3):
-        raise ValueError("np.cross takes vectors of 2 or 3 numbers.")
+        raise ValueError(f"{shown(name)} takes vectors of 2 or 3 numbers.")
     x, y = ([v[..., i] for i in range(v.shape[-1])] for v in (a, b))
     last = x[0] * y[1] - x[1] * y[0]
     if len(x) == len(y) == 2:
@@ -113,9 +139,5 @@ def cross(
     zero = [None if len(v) == 3 else 0.0 for v in (x, y)]
     x2, y2 = (v[2] if z is None else z for v, z in zip((x, y), zero, strict=True))
     parts = [x[1] * y2 - x2 * y[1], x2 * y[0] - x[0] * y2, last]
-    return xp.moveaxis(xp.stack(xp.broadcast_arrays(*parts), axis=-1), -1, axisc)
-
-
-@stands_for("linalg.cross")
-def linalg_cross(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    return cross(xp, x1, x2, axis=axis)
+    axis = axis_of(name, axisc, last, new=1)
+    return xp.stack(xp.broadcast_arrays(*parts), axis=axis)

@@ -15,12 +15,14 @@ from nnx.autodiff.numpy_api.table import (
     FOREIGN,
     FUNCTIONS,
     array,
+    axes_of,
     first_array,
     plain,
     refuse,
     refuse_out,
 )
 from nnx.autodiff.trace import lifted
+from nnx.errors import NnxError
 
 # Options without influence on the numbers.
 _WITHOUT_EFFECT = frozenset(("out", "subok", "casting", "like", "device"))
@@ -131,15 +133,27 @@ def composed(space: Any, name: str, func: Any) -> Callable[..., Any]:
     known = frozenset(p.name for p in parameters if p.kind is not p.VAR_POSITIONAL)
     by_place = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     place = by_place.index("out") if "out" in by_place else None
+    reduces = {"axis", "keepdims"} <= known
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
             kwargs = _options(name, known, kwargs)
         if place is not None and len(args) > place and args[place] is not None:
             refuse_out(name)
-        return composition(space, *args, **kwargs)
+        try:
+            return composition(space, *args, **kwargs)
+        except Exception as error:
+            if reduces and not isinstance(error, NnxError):  # looked at only now: a sum must be quick
+                _check_axis(space, name, composition, args, kwargs)
+            raise
 
     return call
+
+
+def _check_axis(space: Any, name: str, composition: Any, args: Any, kwargs: Any) -> None:
+    """Raises the error that names the function if its axis is none of its first argument."""
+    given = inspect.signature(composition).bind(space, *args, **kwargs).arguments
+    axes_of(name, given.get("axis"), array(space, list(given.values())[1]))
 
 
 def _options(name: str, known: frozenset[str], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,20 @@ import operator
 from typing import Any
 
 from nnx.autodiff.families import is_complex, normal_axes
-from nnx.autodiff.numpy_api.table import array, cast, flat, plain, refuse, stands_for
+from nnx.autodiff.numpy_api.shapes import at_least_1d
+from nnx.autodiff.numpy_api.table import (
+    along_axis,
+    array,
+    axis_of,
+    cast,
+    plain,
+    refuse,
+    several,
+    stands_for,
+)
 
 
-def axes_of(axis: Any) -> Any:
+def tupled(axis: Any) -> Any:
     """NumPy's axis (a list, too) as None, a number or a tuple."""
     return tuple(axis) if type(axis) is list else axis
 
@@ -31,7 +41,7 @@ def _over_all(name: str, neutral: float, joined: Any) -> Any:
         a = cast(xp, array(xp, a), dtype)
         if not is_everywhere(where):
             a = xp.where(plain(where), a, neutral)
-        y = getattr(xp, name)(a, axis=axes_of(axis), keepdims=keepdims)
+        y = getattr(xp, name)(a, axis=tupled(axis), keepdims=keepdims)
         return y if initial is None else joined(y, initial)
 
     return stands_for(name)(over_all)
@@ -50,7 +60,7 @@ def _extreme(name: str, larger: str) -> Any:
             if initial is None:
                 raise ValueError(f"np.{name} with where= needs initial=, as in NumPy.")
             a = xp.where(plain(where), a, initial)
-        y = getattr(xp, name)(a, axis=axes_of(axis), keepdims=keepdims)
+        y = getattr(xp, name)(a, axis=tupled(axis), keepdims=keepdims)
         return y if initial is None else getattr(xp, larger)(y, xp.full_like(y, initial))
 
     return stands_for(name, "a" + name)(extreme)
@@ -72,7 +82,7 @@ def mean(
     xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
     where: Any = True,
 ) -> Any:  # fmt: skip
-    a, axis = cast(xp, array(xp, a), dtype), axes_of(axis)
+    a, axis = cast(xp, array(xp, a), dtype), tupled(axis)
     if is_everywhere(where):
         return xp.mean(a, axis=axis, keepdims=keepdims)
     return sum_(xp, a, axis, keepdims=keepdims, where=where) / count(xp, a, axis, where, keepdims)
@@ -83,7 +93,7 @@ def var(
     xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0,
     keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
-    a, axis = cast(xp, array(xp, a), dtype), axes_of(axis)
+    a, axis = cast(xp, array(xp, a), dtype), tupled(axis)
     ddof = ddof if correction is None else correction
     if is_everywhere(where) and mean is None and not is_complex(xp, a):
         return xp.var(a, axis=axis, correction=ddof, keepdims=keepdims)
@@ -95,7 +105,7 @@ def std(
     xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0,
     keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
-    a, axis = cast(xp, array(xp, a), dtype), axes_of(axis)
+    a, axis = cast(xp, array(xp, a), dtype), tupled(axis)
     ddof = ddof if correction is None else correction
     if is_everywhere(where) and mean is None and not is_complex(xp, a):
         return xp.std(a, axis=axis, correction=ddof, keepdims=keepdims)
@@ -117,22 +127,19 @@ def ptp(xp: Any, a: Any, axis: Any = None, out: Any = None, keepdims: bool = Fal
     return max_(xp, a, axis, keepdims=keepdims) - min_(xp, a, axis, keepdims=keepdims)
 
 
-@stands_for("cumsum")
-def cumsum(xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    a = cast(xp, array(xp, a), dtype)
-    return _running(xp.cumulative_sum, xp, a, axis)
+def running(name: str, standard: str, filled: Any = lambda xp, a: a) -> None:
+    """np.cumsum and its like; ``filled(xp, a)`` are the numbers that count."""
+
+    def cumulative(xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        a = cast(xp, filled(xp, array(xp, a)), dtype)
+        a, axis = along_axis(name, xp, at_least_1d(xp, a), axis)
+        return getattr(xp, standard)(a, axis=axis)
+
+    stands_for(name)(cumulative)
 
 
-def _running(function: Any, xp: Any, a: Any, axis: Any) -> Any:
-    if axis is None or not a.ndim:  # NumPy takes a number as an array of one
-        a, axis = flat(xp, a), axis or 0
-    return function(a, axis=axis)
-
-
-@stands_for("cumprod")
-def cumprod(xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    a = cast(xp, array(xp, a), dtype)
-    return _running(xp.cumulative_prod, xp, a, axis)
+running("cumsum", "cumulative_sum")
+running("cumprod", "cumulative_prod")
 
 
 def _cumulative(name: str) -> Any:
@@ -142,7 +149,8 @@ def _cumulative(name: str) -> Any:
     ) -> Any:  # fmt: skip
         if axis is None and x.ndim != 1:
             raise ValueError(f"np.{name} needs axis= for an array of {x.ndim} dimensions.")
-        return getattr(xp, name)(cast(xp, x, dtype), axis=axis or 0, include_initial=include_initial)
+        axis = axis_of(name, 0 if axis is None else axis, x)
+        return getattr(xp, name)(cast(xp, x, dtype), axis=axis, include_initial=include_initial)
 
     return stands_for(name)(cumulative)
 
@@ -161,7 +169,8 @@ def logsumexp(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> A
 
 @stands_for("apply_over_axes")
 def apply_over_axes(xp: Any, func: Any, a: Any, axes: Any) -> Any:
-    for axis in axes if type(axes) in (list, tuple) else [axes]:
+    for axis in several(axes):
+        axis = axis_of("apply_over_axes", axis, a)
         y = func(a, axis)
         a = y if y.ndim == a.ndim else xp.expand_dims(y, axis=axis)
     return a
@@ -169,7 +178,7 @@ def apply_over_axes(xp: Any, func: Any, a: Any, axes: Any) -> Any:
 
 @stands_for("apply_along_axis")
 def apply_along_axis(xp: Any, func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    axis %= arr.ndim
+    axis = axis_of("apply_along_axis", axis, arr)
     if arr.ndim == 1:
         return func1d(arr, *args, **kwargs)
     lines = xp.moveaxis(arr, axis, -1)

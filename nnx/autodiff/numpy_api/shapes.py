@@ -8,7 +8,21 @@ import operator
 from typing import Any
 
 from nnx.autodiff.aliasing import follow
-from nnx.autodiff.numpy_api.table import array, arrays, double, flat, pick, plain, refuse, stands_for
+from nnx.autodiff.numpy_api.table import (
+    along_axis,
+    array,
+    arrays,
+    axes_of,
+    axis_of,
+    double,
+    flat,
+    pick,
+    plain,
+    refuse,
+    several,
+    stands_for,
+)
+from nnx.errors import ShapeError
 
 
 def shape_of(shape: Any) -> tuple[int, ...]:
@@ -72,7 +86,9 @@ def _know_order(name: str, a: Any, order: str) -> None:
 @stands_for("transpose")
 def transpose(xp: Any, a: Any, axes: Any = None) -> Any:
     a = array(xp, a)
-    order = tuple(reversed(range(a.ndim))) if axes is None else tuple(i % a.ndim for i in axes)
+    order = tuple(reversed(range(a.ndim))) if axes is None else axes_of("transpose", axes, a)
+    if len(order) != a.ndim:
+        raise ShapeError(f"np.transpose: axes={axes} of an array that has {a.ndim} dimensions.")
     return xp.permute_dims(a, order)
 
 
@@ -85,14 +101,17 @@ def matrix_transpose(xp: Any, x: Any, /) -> Any:
 def swapaxes(xp: Any, a: Any, axis1: int, axis2: int) -> Any:
     a = array(xp, a)
     order = list(range(a.ndim))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    axis1, axis2 = axes_of("swapaxes", (axis1, axis2), a, twice=True)
+    order[axis1], order[axis2] = axis2, axis1
     return xp.permute_dims(a, tuple(order))
 
 
 @stands_for("moveaxis")
 def moveaxis(xp: Any, a: Any, source: Any, destination: Any) -> Any:
     a = array(xp, a)
-    source, destination = ([i % a.ndim for i in shape_of(axes)] for axes in (source, destination))
+    source, destination = (axes_of("moveaxis", axes, a) for axes in (source, destination))
+    if len(source) != len(destination):
+        raise ShapeError(f"np.moveaxis: {len(source)} axes to be moved to {len(destination)} places.")
     order = [i for i in range(a.ndim) if i not in source]
     for to, origin in sorted(zip(destination, source, strict=True)):
         order.insert(to, origin)
@@ -101,7 +120,8 @@ def moveaxis(xp: Any, a: Any, source: Any, destination: Any) -> Any:
 
 @stands_for("rollaxis")
 def rollaxis(xp: Any, a: Any, axis: int, start: int = 0) -> Any:
-    axis, start = axis % a.ndim, start + a.ndim if start < 0 else start
+    axis = axis_of("rollaxis", axis, a)
+    start = axis_of("rollaxis", start, a, new=int(start >= 0))  # before this axis, or after the last
     return moveaxis(xp, a, axis, start - 1 if start > axis else start)
 
 
@@ -109,19 +129,20 @@ def rollaxis(xp: Any, a: Any, axis: int, start: int = 0) -> Any:
 def squeeze(xp: Any, a: Any, axis: Any = None) -> Any:
     a = array(xp, a)
     if axis is None:
-        axis = tuple(i for i, n in enumerate(a.shape) if n == 1)
-    return xp.squeeze(a, axis=tuple(axis) if type(axis) is list else axis)
+        axes = tuple(i for i, n in enumerate(a.shape) if n == 1)
+    else:
+        axes = axes_of("squeeze", axis, at_least_1d(xp, a))
+    return xp.squeeze(a, axis=axes if a.ndim else ())
 
 
 @stands_for("expand_dims")
 def expand_dims(xp: Any, a: Any, axis: Any) -> Any:
-    a, axes = array(xp, a), shape_of(axis)
-    n = a.ndim + len(axes)
+    a = array(xp, a)
+    new = axes_of("expand_dims", axis, a, new=len(several(axis)))
+    if len(new) == 1:
+        return xp.expand_dims(a, axis=new[0])
     rest = iter(a.shape)
-    new = {i % n for i in axes}
-    if len(axes) == 1 or len(new) != len(axes):
-        return xp.expand_dims(a, axis=axes[0])
-    return xp.reshape(a, tuple(1 if i in new else next(rest) for i in range(n)))
+    return xp.reshape(a, tuple(1 if i in new else next(rest) for i in range(a.ndim + len(new))))
 
 
 @stands_for("broadcast_to")
@@ -164,22 +185,25 @@ _at_least("atleast_3d", at_least_3d)
 
 @stands_for("flip")
 def flip(xp: Any, m: Any, axis: Any = None) -> Any:
-    return xp.flip(array(xp, m), axis=axis)
+    m = array(xp, m)
+    return xp.flip(m, axis=axes_of("flip", axis, m))
 
 
 @stands_for("flipud")
 def flipud(xp: Any, m: Any) -> Any:
-    return xp.flip(m, axis=0)
+    return xp.flip(m, axis=axis_of("flipud", 0, m))
 
 
 @stands_for("fliplr")
 def fliplr(xp: Any, m: Any) -> Any:
-    return xp.flip(m, axis=1)
+    return xp.flip(m, axis=axis_of("fliplr", 1, m))
 
 
 @stands_for("rot90")
 def rot90(xp: Any, m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
-    first, second = (i % m.ndim for i in axes)
+    if len(axes) != 2:
+        raise ShapeError(f"np.rot90 turns two axes into each other, got axes={axes}.")
+    first, second = axes_of("rot90", axes, m)
     k %= 4
     if k == 2:
         return xp.flip(m, axis=(first, second))
@@ -193,7 +217,7 @@ def roll(xp: Any, a: Any, shift: Any, axis: Any = None) -> Any:
     a = array(xp, a)
     if axis is None:
         return xp.roll(a, sum(shape_of(shift)))
-    shifts, axes = shape_of(shift), shape_of(axis)
+    shifts, axes = shape_of(shift), axes_of("roll", axis, a, twice=True)
     n = max(len(shifts), len(axes))
     return xp.roll(a, shifts * (n // len(shifts)), axis=axes * (n // len(axes)))
 
@@ -212,7 +236,7 @@ def sliding_window_view(
     xp: Any, x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
     window = shape_of(window_shape)
-    axes = tuple(range(x.ndim)) if axis is None else tuple(i % x.ndim for i in shape_of(axis))
+    axes = axes_of("lib.stride_tricks.sliding_window_view", axis, x, twice=True)
     if writeable:
         refuse("sliding_window_view", "writeable=True", "Write into the array below, or into a copy.")
 
@@ -234,6 +258,7 @@ def trim_zeros(xp: Any, filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     """Which numbers go depends on the values, in jumps."""
     if filt.ndim != 1:
         raise ValueError("np.trim_zeros of an array that is being differentiated takes one dimension.")
+    axes_of("trim_zeros", axis, filt)
     there = [i for i, zero in enumerate(plain(filt) == 0) if not zero]
     start = (there[0] if there else len(filt)) if "f" in trim.lower() else 0
     stop = (there[-1] + 1 if there else start) if "b" in trim.lower() else len(filt)
@@ -244,8 +269,8 @@ def trim_zeros(xp: Any, filt: Any, trim: str = "fb", axis: Any = None) -> Any:
 def sort(
     xp: Any, a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None
 ) -> Any:
-    a = array(xp, a)
-    return xp.sort(flat(xp, a), axis=0) if axis is None else xp.sort(a, axis=axis)
+    a, axis = along_axis("sort", xp, array(xp, a), axis)
+    return xp.sort(a, axis=axis)
 
 
 @stands_for("sort_complex")
@@ -255,9 +280,7 @@ def sort_complex(xp: Any, a: Any) -> Any:
 
 @stands_for("partition")
 def partition(xp: Any, a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect") -> Any:
-    a = array(xp, a)
-    if axis is None:
-        a, axis = flat(xp, a), 0
+    a, axis = along_axis("partition", xp, array(xp, a), axis)
     # A sorted array is a partition at every place; NumPy's own choice where there is one.
     choose = getattr(xp.base, "argpartition", lambda x, kth, axis: xp.base.argsort(x, axis=axis))
     return xp.take_along_axis(a, choose(plain(a), kth, axis=axis), axis=axis)

@@ -7,13 +7,13 @@ import math
 from typing import Any
 
 from nnx.autodiff.array import is_traced
-from nnx.autodiff.families import is_complex, normal_axes
+from nnx.autodiff.families import is_complex
 from nnx.autodiff.numpy_api.building import linspace
 from nnx.autodiff.numpy_api.choosing import diagonal
-from nnx.autodiff.numpy_api.reductions import axes_of, sum_
 from nnx.autodiff.numpy_api.table import (
     array,
     arrays,
+    axes_of,
     cast,
     double,
     first_array,
@@ -23,9 +23,9 @@ from nnx.autodiff.numpy_api.table import (
 )
 
 
-def _lines(xp: Any, a: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
+def _lines(name: str, xp: Any, a: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
     """``a`` with the reduced axes as one at the end, and the shape of a result that keeps its dimensions."""
-    axes = normal_axes(axes_of(axis), a.ndim)
+    axes = axes_of(name, axis, a)
     rest = tuple(i for i in range(a.ndim) if i not in axes)
     lead = tuple(a.shape[i] for i in rest)
     kept = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
@@ -37,14 +37,14 @@ def _lines(xp: Any, a: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
 def median(
     xp: Any, a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Any:
-    return quantile(xp, a, 0.5, axis, keepdims=keepdims)
+    return _quantile(xp, a, 0.5, axis, "linear", keepdims, None, "median")
 
 
 @stands_for("nanmedian")
 def nanmedian(
     xp: Any, a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Any:
-    return nanquantile(xp, a, 0.5, axis, keepdims=keepdims)
+    return _quantile(xp, a, 0.5, axis, "linear", keepdims, None, "nanmedian")
 
 
 @stands_for("percentile")
@@ -52,7 +52,7 @@ def percentile(
     xp: Any, a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
     method: str = "linear", keepdims: bool = False, *, weights: Any = None,
 ) -> Any:  # fmt: skip
-    return quantile(xp, a, _hundredth(xp, q, a), axis, method=method, keepdims=keepdims, weights=weights)
+    return _quantile(xp, a, _hundredth(xp, q, a), axis, method, keepdims, weights, "percentile")
 
 
 @stands_for("nanpercentile")
@@ -60,7 +60,7 @@ def nanpercentile(
     xp: Any, a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
     method: str = "linear", keepdims: bool = False, *, weights: Any = None,
 ) -> Any:  # fmt: skip
-    return nanquantile(xp, a, _hundredth(xp, q, a), axis, method=method, keepdims=keepdims, weights=weights)
+    return _quantile(xp, a, _hundredth(xp, q, a), axis, method, keepdims, weights, "nanpercentile")
 
 
 def _hundredth(xp: Any, q: Any, like: Any) -> Any:
@@ -94,7 +94,7 @@ def _quantile(
     if method not in _METHODS:
         refuse(name, f"method={method!r} has no derivative in nnx", f"Take one of {', '.join(_METHODS)}.")
     a = array(xp, a)
-    lines, kept = _lines(xp, a, axis)
+    lines, kept = _lines(name, xp, a, axis)
     values = xp.sort(lines, axis=-1)  # what is not a number comes last
     missing = xp.base.isnan(plain(values))
     q = array(xp, q, a)
@@ -131,21 +131,21 @@ def _at(xp: Any, values: Any, index: Any) -> Any:
 def average(
     xp: Any, a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
 ) -> Any:
-    a, axis = array(xp, a), axes_of(axis)
+    a = array(xp, a)
+    axes = axes_of("average", axis, a)
     if weights is None:
-        y = xp.mean(a, axis=axis, keepdims=keepdims)
+        y = xp.mean(a, axis=axes, keepdims=keepdims)
         total = xp.zeros_like(y) + float(a.size) / max(y.size, 1)
     else:
         w = array(xp, weights, a)
         if w.shape != a.shape:
-            axes = normal_axes(axis, a.ndim)
             if axis is None or w.shape != tuple(a.shape[i] for i in axes):
                 raise ValueError(f"np.average: weights of shape {w.shape} do not fit axis={axis}.")
             order = tuple(sorted(range(w.ndim), key=lambda k: axes[k]))
             wide = tuple(a.shape[i] if i in axes else 1 for i in range(a.ndim))
             w = xp.broadcast_to(xp.reshape(xp.permute_dims(w, order), wide), a.shape)
-        total = sum_(xp, w, axis, keepdims=keepdims)
-        y = sum_(xp, a * w, axis, keepdims=keepdims) / total
+        total = xp.sum(w, axis=axes, keepdims=keepdims)
+        y = xp.sum(a * w, axis=axes, keepdims=keepdims) / total
     return (y, total) if returned else y
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.families import is_complex
-from nnx.errors import DerivativeError, ShapeError
+from nnx.errors import AxisError, DerivativeError
 
 #: NumPy's name ("sum", "linalg.norm") → ``f(xp, *args)`` with NumPy's signature and xp the differentiable
 #: namespace.
@@ -124,14 +125,44 @@ def flat(xp: Any, x: Any) -> Any:
     return x if x.ndim == 1 else xp.reshape(x, (-1,) if x.size else (0,))
 
 
-def axis_of(name: str, axis: int, x: Any) -> int:
-    """``axis`` of the array ``x`` counted from the front; an error that names the function if x has none."""
-    if not -x.ndim <= axis < x.ndim:
-        raise ShapeError(
-            f"{shown(name)}: axis {axis} of an array that has {x.ndim} dimension{'s' * (x.ndim != 1)}."
-            f"{' np.atleast_1d(x) makes an array of a number.' if not x.ndim else ''}"
+def axis_of(name: str, axis: Any, x: Any, new: int = 0) -> int:
+    """``axis`` of the array ``x``, to which ``new`` axes are added, counted from the front.
+
+    The error for one that is none names the function; its class is that of NumPy's.
+    """
+    place, n = integer(name, axis), x.ndim + new
+    if not -n <= place < n:
+        raise AxisError(
+            f"{shown(name)}: axis {axis} of an array that {'gets' if new else 'has'} {n} dimension"
+            f"{'s' * (n != 1)}.{' np.atleast_1d(x) makes an array of a number.' if not n else ''}"
         )
-    return axis % x.ndim
+    return place % n
+
+
+def integer(name: str, axis: Any) -> int:
+    """``axis`` as Python's integer; an error that names the function for what is none, be it 1.0."""
+    try:
+        return operator.index(axis)
+    except TypeError:
+        raise TypeError(f"{shown(name)}: axis {axis!r} is not an integer.") from None
+
+
+def axes_of(name: str, axes: Any, x: Any, new: int = 0, *, twice: bool = False) -> tuple[int, ...]:
+    """As :func:`axis_of` for one axis, a sequence or all (None); may one of them be there ``twice``?"""
+    places = tuple(axis_of(name, axis, x, new) for axis in (range(x.ndim) if axes is None else several(axes)))
+    if len(set(places)) < len(places) and not twice:
+        raise AxisError(f"{shown(name)}: an axis is there twice in {axes}.")
+    return places
+
+
+def several(axes: Any) -> tuple[Any, ...]:
+    """One axis or a sequence of them as a tuple."""
+    return tuple(axes) if hasattr(axes, "__len__") and getattr(axes, "shape", None) != () else (axes,)
+
+
+def along_axis(name: str, xp: Any, a: Any, axis: Any) -> tuple[Any, int]:
+    """The array and the axis along which NumPy goes; for None all numbers of ``a`` in one dimension."""
+    return (flat(xp, a), 0) if axis is None else (a, axis_of(name, axis, a))
 
 
 def indices(xp: Any, positions: Any, like: Any) -> Any:

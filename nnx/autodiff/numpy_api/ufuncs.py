@@ -12,6 +12,7 @@ from nnx.autodiff.numpy_api.table import (
     FUNCTIONS,
     array,
     arrays,
+    axes_of,
     axis_of,
     cast,
     plain,
@@ -69,6 +70,8 @@ def _reduce(
     where: Any = True,
 ) -> Any:
     x = array(space, x)
+    if x.ndim:  # NumPy allows axis 0 of a number
+        axes_of(f"{name}.reduce", axis, x)
     if name in _REDUCTIONS:
         options = {} if name in ("maximum", "minimum") else {"dtype": dtype}
         reduction = FUNCTIONS[_REDUCTIONS[name]]
@@ -89,9 +92,9 @@ def _reduce(
 
 def _accumulate(space: Any, name: str, call: Any, x: Any, axis: int = 0, dtype: Any = None) -> Any:
     x = cast(space, array(space, x), dtype)
+    axis = axis_of(f"{name}.accumulate", axis, x)
     if name in _SUMS:
         return getattr(space, _SUMS[name])(x, axis=axis)
-    axis = axis_of(f"{name}.accumulate", axis, x)
     running: list[Any] = []
     for i in range(x.shape[axis]):
         part = x[along(axis, i)]

@@ -9,7 +9,7 @@ from typing import Any
 from nnx.autodiff.array import Traced, is_traced, raw
 from nnx.autodiff.families import along
 from nnx.autodiff.trace import lifted
-from nnx.errors import ShapeError
+from nnx.errors import AxisError, ShapeError
 
 COMPOSITIONS: dict[str, Any] = {}
 
@@ -95,6 +95,8 @@ def concat(xp: Any, arrays: Any, /, *, axis: int | None = 0) -> Any:
 def diff(xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
     ends = [e for e in (prepend, x, append) if e is not None]
     x = xp.concat(ends, axis=axis) if len(ends) > 1 else x
+    if not -x.ndim <= axis < x.ndim:
+        raise AxisError(f"xp.diff: axis {axis} of an array that has {x.ndim} dimensions.")
     axis %= x.ndim
     for _ in range(n):
         last = max(x.shape[axis] - 1, 0)
