@@ -16,7 +16,7 @@ import _turns
 import numpy as np
 from autodiff_small import elementwise, elementwise_by_hand
 
-REPEAT, MEGA = 9, 1e6
+REPEAT, MEGA = 25, 1e6
 FIRST = "NumPy by hand"
 UNSEEN = ("JAX eager", "JAX jit", "PyTorch eager")
 
