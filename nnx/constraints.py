@@ -12,7 +12,7 @@ Array = Any
 Axis = int | tuple[int, ...]
 
 #: Declared with each: ``formula`` (LaTeX) and ``use``, in one line.
-registry = Registry("constraint")
+registry = Registry("constraint", makers=True)
 
 _EPSILON = 1e-7  # Keras' epsilon(), in the denominator
 

@@ -8,9 +8,12 @@ Tests and documentation walk the registry, so a new entry is tested and document
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from numbers import Real
 from typing import Any, ClassVar
 
 from nnx.errors import FileFormatError, OptionError, UnknownName
@@ -90,8 +93,9 @@ class Registry:
 
     kinds: ClassVar[dict[str, Registry]] = {}
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, makers: bool = False) -> None:
         self.kind = kind
+        self.makers = makers
         self._entries: dict[str, Entry] = {}
         self._names: dict[str, str] = {}
         Registry.kinds[kind] = self
@@ -100,6 +104,8 @@ class Registry:
         """Decorator: makes a function or class known under its name, its class name and ``aliases``.
 
         ``facts`` are kept with the entry, for tests and documentation (formula, domain, ...).
+        With ``makers`` a function that is called without what it works on, or with a number in its place,
+        is its own maker, as in Keras: ``l2(0.01)`` is ``L2(0.01)``.
         The same name again replaces the entry; a name that belongs to another raises ``OptionError``.
         """
 
@@ -113,11 +119,24 @@ class Registry:
             for known in names:
                 if (owner := self._names.get(known, name)) != name:
                     raise OptionError(f"Cannot register {name}: {self.kind} '{known}' is {owner} already.")
+            if self.makers and inspect.isfunction(target):
+                target = self._or_maker(target)
             self._names.update(dict.fromkeys(names, name))
             self._entries[name] = Entry(self.kind, name, target, own_class, aliases, facts)
             return target
 
         return add
+
+    def _or_maker(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        name, subject = function.__name__, next(iter(inspect.signature(function).parameters))
+
+        @functools.wraps(function)
+        def either(*args: Any, **options: Any) -> Any:
+            if subject in options or (args and not isinstance(args[0], Real)):
+                return function(*args, **options)
+            return self.entry(name).create(*args, **options)
+
+        return either
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -127,6 +146,8 @@ class Registry:
 
     def entry(self, name: str) -> Entry:
         """The row of a name, an alias or a class name; ``UnknownName`` lists the nearest ones."""
+        if name not in self._names and (lower := str(name).lower()) in self._names:
+            name = lower
         if name not in self._names:
             spellings = {known.lower(): known for known in reversed(self._names)}
             near = difflib.get_close_matches(str(name).lower(), spellings, n=3, cutoff=0.5)
@@ -137,19 +158,18 @@ class Registry:
 
     def get(self, spec: Any) -> Any:
         """Turns what a user wrote (name, class, instance, function, configuration) into the thing."""
-        if spec is None or isinstance(spec, Choice):
-            return spec
         if isinstance(spec, str):
             return self.entry(spec).create()
         if isinstance(spec, Mapping):
             return from_config(spec)
-        if inspect.isclass(spec):
-            return spec()
-        if (entry := self.find(spec, getattr(spec, "__name__", ""))) is not None:
+        if inspect.isclass(spec) or isinstance(getattr(spec, "__self__", None), Entry):  # HeNormal, uncalled
+            spec = spec()
+        name = getattr(spec, "__name__", "") or snake_case(type(spec).__name__)
+        if (entry := self.find(spec, name)) is not None:
             return entry.create()
-        if inspect.isfunction(spec):
-            return Choice(self.kind, spec.__name__, spec)
-        return spec
+        # Whatever else can be called is a function: a method, functools.partial, an object of a user's class.
+        known = isinstance(spec, Choice) or getattr(spec, "kind", None) in Registry.kinds
+        return Choice(self.kind, name, spec) if callable(spec) and not known else spec
 
     def factory(self, class_name: str) -> Callable[..., Any]:
         """``create`` of the entry with that class name; ``AttributeError`` if there is none."""
@@ -163,13 +183,9 @@ class Registry:
         return [entry.class_name for entry in self]
 
     def find(self, target: Any, name: str) -> Entry | None:
-        """The row of that name if it is ``target``'s own, and not that of a namesake.
-
-        Decorators that keep ``__wrapped__`` are looked through.
-        """
+        """The row of that name if it is ``target``'s own, and not that of a namesake."""
         entry = self._entries.get(name)
-        own = entry is not None and inspect.unwrap(entry.target) is inspect.unwrap(target)
-        return entry if own else None
+        return entry if entry is not None and entry.target is target else None
 
 
 def snake_case(name: str) -> str:
@@ -182,10 +198,18 @@ def snake_case(name: str) -> str:
     return out
 
 
+def unique_name(stem: str, taken: Container[str]) -> str:
+    """``stem`` itself, or the first of ``stem_1``, ``stem_2``, ... that is not taken."""
+    numbered = (f"{stem}_{number}" for number in itertools.count(1))
+    return next(name for name in itertools.chain([stem], numbered) if name not in taken)
+
+
 def to_config(thing: Any) -> Any:
     """A JSON-able description of a thing made of registered parts; inverse of :func:`from_config`."""
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
+    if hasattr(thing, "tolist"):  # an array, or a number of NumPy's
+        return to_config(thing.tolist())
     if isinstance(thing, tuple | list):
         return [to_config(part) for part in thing]
     if isinstance(thing, Choice):

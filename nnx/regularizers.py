@@ -13,7 +13,7 @@ from nnx.registry import Registry
 Array = Any
 
 #: Declared with each: ``formula`` (LaTeX) and ``use``, in one line.
-registry = Registry("regularizer")
+registry = Registry("regularizer", makers=True)
 
 
 def _factor(name: str, value: float) -> float:

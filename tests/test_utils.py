@@ -412,6 +412,14 @@ class TestStandardScaler:
         with pytest.raises(NotBuilt):
             scaler.transform(self.X)
 
+    def test_a_fit_that_fails_leaves_the_one_before(self):
+        scaler = StandardScaler().fit(self.X)
+        before = scaler.transform(self.X)
+        for wrong in (self.X[:0], self.X * np.nan):
+            with pytest.raises(DataError):
+                scaler.fit(wrong)
+        np.testing.assert_array_equal(scaler.transform(self.X), before)
+
     def test_other_wrong_input(self):
         with pytest.raises(DataError, match="no rows"):
             StandardScaler().fit(np.zeros((0, 3)))

@@ -27,6 +27,9 @@ class FusedFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(*args, **kwargs)
 
+    def __reduce__(self) -> str:
+        return self.plain.__qualname__  # copied and pickled as a function is: by its name
+
     def with_pullback(self, x: Any, **options: Any) -> tuple[Any, Callable[[Any], Any]]:
         """``(y, back)`` for the only array ``x``, which nobody traces: as :func:`nnx.vjp`, without a tape."""
         y = self.plain(x, **options)

@@ -40,6 +40,12 @@ class Callback:
         """Called before training with ``epochs``, ``steps`` and ``verbose``."""
         self.params = params
 
+    def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
+        """Called before anything is changed: raise here what would fail later anyway.
+
+        The arguments are logs as they will be at the end of a batch and of an epoch: every number is 0.
+        """
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Called once before the first epoch: forget an earlier ``fit``, the callback may serve two."""
 

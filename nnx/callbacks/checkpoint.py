@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import ChainMap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +65,18 @@ class ModelCheckpoint(Monitor):
         self._epoch = 0
         self._steps = 0
 
+    def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
+        by_epoch = self.save_freq == "epoch"
+        logs = of_epoch if by_epoch else of_batch
+        if self.save_best_only:
+            self.value(logs)
+        path = self._path(logs, **({"epoch": 1} if by_epoch else {"epoch": 1, "batch": 1}))
+        self.model.check_save(path, self.save_weights_only)
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._steps = 0
+        if "{" not in self.filepath:
+            Path(self.filepath).parent.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch
@@ -81,7 +93,7 @@ class ModelCheckpoint(Monitor):
     def _save(self, logs: Logs, **place: int) -> None:
         if self.save_best_only and not self._is_best(logs, place["epoch"]):
             return
-        path = self._path(dict(logs) | place if "{" in self.filepath else {})
+        path = self._path(logs, **place)
         path.parent.mkdir(parents=True, exist_ok=True)
         (self.model.save_weights if self.save_weights_only else self.model.save)(str(path))
         if self.verbose:
@@ -98,9 +110,10 @@ class ModelCheckpoint(Monitor):
             self.best = current
         return better
 
-    def _path(self, names: dict[str, Any]) -> Path:
+    def _path(self, logs: Logs, **place: int) -> Path:
+        names: Mapping[str, Any] = ChainMap(place, logs)  # type: ignore[arg-type]
         try:
-            path = Path(self.filepath.format(**names) if names else self.filepath)
+            path = Path(self.filepath.format_map(names) if "{" in self.filepath else self.filepath)
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise OptionError(
                 f"ModelCheckpoint: cannot make a path of '{self.filepath}': {type(error).__name__}, {error}. "

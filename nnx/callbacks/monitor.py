@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nnx.callbacks.base import Callback
@@ -33,9 +33,31 @@ class Monitor(Callback):
             return True
         return value + self.min_delta < reference if self._lower else value - self.min_delta > reference
 
+    def before_training(self, of_batch: Mapping[str, Any], of_epoch: Mapping[str, Any]) -> None:
+        self.value(of_epoch)
+
     def value(self, logs: Mapping[str, Any]) -> float:
         """The monitored number; :class:`nnx.errors.OptionError` if the logs have none of that name."""
         return monitored(type(self).__name__, self.monitor, logs)
+
+
+class Expected(Mapping[str, float]):
+    """Logs as they will be: zeros under the given names, and under any for which ``others`` is true."""
+
+    def __init__(self, names: tuple[str, ...], others: Callable[[str], bool] = lambda name: False) -> None:
+        self._names = names
+        self._others = others
+
+    def __getitem__(self, name: str) -> float:
+        if name in self._names or self._others(name):
+            return 0.0
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def lower_is_better(where: str, monitor: str, mode: str) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nnx.callbacks.base import HOOKS, Callback, say
+from nnx.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
+from nnx.callbacks.monitor import Expected
 from nnx.callbacks.progress import EpochLines, ProgressBar
 from nnx.callbacks.records import History
 from nnx.errors import OptionError
@@ -41,6 +43,21 @@ class CallbackList:
 
     def __iter__(self) -> Iterator[Callback]:
         return iter(self._callbacks)
+
+    def check(self, measured: Sequence[str], validated: bool, more: bool = False) -> None:
+        """Lets each callback refuse what would fail later anyway, before anything is changed.
+
+        ``measured`` are the names in the logs of a batch; those of an epoch have them with ``val_`` as well
+        where there is validation, and the optimizer's own measures if there are ``more``.
+        """
+        names = (*measured, *(f"val_{name}" for name in measured)) if validated else tuple(measured)
+        if any(isinstance(c, LearningRateScheduler | ReduceLROnPlateau) for c in self):
+            names = (*names, "learning_rate")
+        # A user's own callback may add to the logs what it likes.
+        own = not all(map(_ours, self._hooks["on_epoch_end"]))
+        of_epoch = Expected(names, lambda name: own or (more and not name.startswith("val_")))
+        for callback in self:
+            callback.before_training(Expected(tuple(measured)), of_epoch)
 
     def on_train_begin(self) -> None:
         """Before the first epoch."""
@@ -130,6 +147,10 @@ def _own(callbacks: list[Callback], kind: Any) -> Any:
             return callback
     callbacks.append(kind())
     return callbacks[-1]
+
+
+def _ours(hook: Any) -> bool:
+    return str(getattr(hook, "__module__", "")).startswith("nnx.")
 
 
 def _overridden(callback: Callback, name: str) -> Any:

@@ -140,6 +140,9 @@ class StopOnGoal(StoppingRule):
         self.mode = mode
         self._lower = lower_is_better("StopOnGoal", monitor, mode)
 
+    def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
+        monitored("StopOnGoal", self.monitor, of_epoch)
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         value = monitored("StopOnGoal", self.monitor, logs or {})
         if value <= self.goal if self._lower else value >= self.goal:

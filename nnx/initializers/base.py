@@ -11,7 +11,7 @@ from nnx.backend import Stream, make_backend, next_seed
 from nnx.backend.philox import WEIGHTS, generator
 from nnx.registry import Registry
 
-registry = Registry("initializer")
+registry = Registry("initializer", makers=True)
 
 
 def source(random: Any, seed: int | None) -> Any:

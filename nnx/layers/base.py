@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 from nnx.backend import Stream
@@ -17,7 +19,10 @@ register = registry.register
 Shape = tuple[int, ...]
 #: What other libraries, and older versions of Keras, call these arguments.
 _ELSEWHERE = {
+    "activity_regularizer": "kernel_regularizer (a penalty on outputs does not exist here)",
     "batch_input_shape": "input_shape, without the batch axis",
+    "batch_shape": "input_shape (of Input: shape), without the batch axis",
+    "dtype": "dtype of the model",
     "init": "kernel_initializer",
     "input_dim": "input_shape=(n,)",
     "nb_units": "units",
@@ -62,9 +67,9 @@ class Context:
         """The same step as the layer number ``index`` sees it."""
         return Context(self.training, self.seed, self.step, index)
 
-    def stream(self, purpose: int) -> Stream:
-        """The address of this step's random numbers for this layer."""
-        return Stream(self.seed, purpose, self.index, self.step)
+    def stream(self, purpose: int, seed: int | None = None) -> Stream:
+        """The address of this step's random numbers for this layer, with a seed of its own if it has one."""
+        return Stream(self.seed if seed is None else seed, purpose, self.index, self.step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,19 +155,42 @@ class Layer:
 
 def shape_of_sample(shape: Any, what: str) -> Shape:
     """``shape`` as a tuple of positive integers, without a leading None for the batch axis."""
-    parts = (shape,) if isinstance(shape, int) else tuple(shape)
-    if parts and parts[0] is None:
+    parts = (shape,) if isinstance(shape, Integral) else shape
+    if isinstance(parts, Sequence) and parts and parts[0] is None:
         parts = parts[1:]
-    if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in parts):
-        raise OptionError(f"{what} must be a tuple of positive integers (one sample's shape), got {shape!r}.")
-    return parts
+    return whole_numbers(parts, what, "a tuple of positive integers (one sample's shape)", lambda n: n > 0)
+
+
+def whole_numbers(
+    value: Any, what: str, wanted: str, allowed: Callable[[int], bool] = lambda n: True
+) -> tuple[int, ...]:
+    """``value``, an integer or several, as a tuple, else :class:`nnx.errors.OptionError`."""
+    parts = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    if not all(isinstance(n, Integral) and not isinstance(n, bool) and allowed(int(n)) for n in parts):
+        raise OptionError(f"{what} must be {wanted}, got {value!r}.")
+    return tuple(map(int, parts))
 
 
 def positive(value: Any, what: str) -> int:
     """``value`` if it is a positive integer, else :class:`nnx.errors.OptionError`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
         raise OptionError(f"{what} must be a positive integer, got {value!r}.")
-    return value
+    return int(value)
+
+
+def finite(value: Any, what: str, least: float = -math.inf) -> float:
+    """``value`` if it is a finite number ≥ ``least``, else :class:`nnx.errors.OptionError`."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) < math.inf:
+        bound = "" if least == -math.inf else f" ≥ {least:g}"
+        raise OptionError(f"{what} must be a finite number{bound}, got {value!r}.")
+    return float(value)
+
+
+def own_seed(value: Any, what: str) -> int | None:
+    """``value`` if it is a whole number ≥ 0 or None, else :class:`nnx.errors.OptionError`."""
+    if value is None:
+        return None
+    return whole_numbers((value,), what, "a whole number ≥ 0 or None", lambda n: n >= 0)[0]
 
 
 def fraction(value: Any, what: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from nnx import activations, constraints, initializers, regularizers
@@ -12,7 +12,19 @@ from nnx.autodiff.array import raw
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.backend.philox import DROPOUT, NOISE
 from nnx.errors import OptionError, ShapeError
-from nnx.layers.base import Context, Layer, Shape, Spec, Weight, fraction, registry, shape_of_sample
+from nnx.layers.base import (
+    Context,
+    Layer,
+    Shape,
+    Spec,
+    Weight,
+    finite,
+    fraction,
+    own_seed,
+    registry,
+    shape_of_sample,
+    whole_numbers,
+)
 from nnx.layers.dense import normalise
 
 
@@ -67,9 +79,9 @@ class Activation(Layer):
 class Dropout(Layer):
     """In training, each input is 0 with probability ``rate``, else divided by 1 − rate; else unchanged.
 
-    The mask is a function of the model's seed, the layer and the step (to 2⁻¹⁶ in the probability), so
-    the same on every array library. Source: N. Srivastava et al., JMLR 15 (2014) 1929–1958, section 4; the
-    division at training time ("inverted dropout") keeps the expected value.
+    The mask is a function of the seed (the layer's ``seed``, or the model's), the layer and the step (to
+    2⁻¹⁶ in the probability), so the same on every array library. Source: N. Srivastava et al., JMLR 15
+    (2014) 1929–1958, section 4; the division at training time ("inverted dropout") keeps the expected value.
 
     >>> x = np.ones((2, 3), dtype="float32")
     >>> float(np.max(nnx.layers.Dropout(0.5).forward({}, x, nnx.layers.Context(training=False))))
@@ -78,20 +90,22 @@ class Dropout(Layer):
 
     random: ClassVar[bool] = True
     rate: float
+    seed: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set("rate", fraction(self.rate, "rate of Dropout"))
+        self._set("seed", own_seed(self.seed, "seed of Dropout"))
 
     def forward(self, p: Mapping[str, Any], x: Any, context: Context) -> Any:  # type: ignore[override]
         if not context.training or self.rate == 0.0:
             return x
-        mask = adapter_of(x).keep_mask(context.stream(DROPOUT), self.rate, x.shape, x.dtype, device_of(x))
-        return x * mask
+        stream = context.stream(DROPOUT, self.seed)
+        return x * adapter_of(x).keep_mask(stream, self.rate, x.shape, x.dtype, device_of(x))
 
     def rectified(self, z: Any, context: Context) -> Any:
         """``forward`` of relu(z) in training, by one mask for both: fewer passes over the numbers."""
-        return z * adapter_of(z).positive_keep_mask(context.stream(DROPOUT), self.rate, raw(z))
+        return z * adapter_of(z).positive_keep_mask(context.stream(DROPOUT, self.seed), self.rate, raw(z))
 
 
 @registry.register()
@@ -99,6 +113,7 @@ class Dropout(Layer):
 class GaussianNoise(Layer):
     """In training, adds normal noise of standard deviation ``stddev``; else nothing.
 
+    The noise follows from the layer's ``seed``, or the model's, as the mask of :class:`Dropout` does.
     Source: C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization", Neural Computation 7
     (1995) 108–116.
 
@@ -108,17 +123,18 @@ class GaussianNoise(Layer):
 
     random: ClassVar[bool] = True
     stddev: float
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.stddev, int | float) or not 0.0 <= self.stddev < math.inf:
-            raise OptionError(f"stddev of GaussianNoise must be a number ≥ 0, got {self.stddev!r}.")
+        self._set("stddev", finite(self.stddev, "stddev of GaussianNoise", least=0.0))
+        self._set("seed", own_seed(self.seed, "seed of GaussianNoise"))
 
     def forward(self, p: Mapping[str, Any], x: Any, context: Context) -> Any:  # type: ignore[override]
         if not context.training or self.stddev == 0.0:
             return x
-        noise = adapter_of(x).normal(context.stream(NOISE), x.shape, x.dtype, device_of(x))
-        return x + noise * float(self.stddev)
+        noise = adapter_of(x).normal(context.stream(NOISE, self.seed), x.shape, x.dtype, device_of(x))
+        return x + noise * self.stddev
 
 
 @registry.register()
@@ -150,10 +166,11 @@ class Reshape(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        shape = self.target_shape
-        self._set("target_shape", (shape,) if isinstance(shape, int) else tuple(shape))
-        if self.target_shape.count(-1) > 1 or any(n < 1 and n != -1 for n in self.target_shape):
-            raise OptionError(f"target_shape takes positive integers and at most one -1, got {shape!r}.")
+        what = "positive integers and at most one -1"
+        shape = whole_numbers(self.target_shape, "target_shape of Reshape", what, lambda n: n > 0 or n == -1)
+        if shape.count(-1) > 1:
+            raise OptionError(f"target_shape of Reshape must be {what}, got {self.target_shape!r}.")
+        self._set("target_shape", shape)
 
     def spec(self, input_shape: Shape) -> Spec:
         total, known = math.prod(input_shape), math.prod(n for n in self.target_shape if n != -1)
@@ -178,7 +195,9 @@ class Permute(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._set("dims", tuple(self.dims))
+        self._set(
+            "dims", whole_numbers(self.dims, "dims of Permute", "a permutation of 1, 2, ..., as (2, 1)")
+        )
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise OptionError(f"dims must be a permutation of 1 … {len(self.dims)}, got {self.dims}.")
 
@@ -214,11 +233,15 @@ class PReLU(Layer):
         normalise(self, alpha_initializer=initializers, alpha_regularizer=regularizers)
         normalise(self, alpha_constraint=constraints)
         if self.shared_axes is not None:
-            axes = self.shared_axes
-            self._set("shared_axes", (axes,) if isinstance(axes, int) else tuple(axes))
+            axes = whole_numbers(
+                self.shared_axes, "shared_axes of PReLU", "axes, counted from 1", lambda n: n > 0
+            )
+            self._set("shared_axes", axes)
 
     def spec(self, input_shape: Shape) -> Spec:
         shared = self.shared_axes or ()
+        if max(shared, default=0) > len(input_shape):
+            raise ShapeError(f"PReLU cannot share axes {shared} of samples of shape {input_shape}.")
         shape = tuple(1 if i + 1 in shared else n for i, n in enumerate(input_shape))
         alpha = Weight("alpha", shape, self.alpha_initializer, self.alpha_regularizer, self.alpha_constraint)
         return Spec(input_shape, (alpha,))
@@ -238,6 +261,11 @@ class Rescaling(Layer):
 
     scale: float
     offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("scale", finite(self.scale, "scale of Rescaling"))
+        self._set("offset", finite(self.offset, "offset of Rescaling"))
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
         return x * self.scale + self.offset

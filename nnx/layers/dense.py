@@ -10,6 +10,7 @@ from typing import Any
 from nnx import activations, constraints, initializers, regularizers
 from nnx.autodiff import fused
 from nnx.backend import namespace
+from nnx.errors import OptionError
 from nnx.layers.base import Context, Layer, Shape, Spec, Weight, need_features, positive, registry
 from nnx.layers.per_sample import Back, Gradients, with_pullback
 
@@ -61,7 +62,7 @@ class Affine(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        positive(self.units, f"units of {self.label}")
+        self._set("units", positive(self.units, f"units of {self.label}"))
         normalise(self, kernel_initializer=initializers, bias_initializer=initializers)
         normalise(self, kernel_regularizer=regularizers, bias_regularizer=regularizers)
         normalise(self, kernel_constraint=constraints, bias_constraint=constraints)
@@ -207,7 +208,7 @@ class Maxout(Affine):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        positive(self.pieces, f"pieces of {self.label}")
+        self._set("pieces", positive(self.pieces, f"pieces of {self.label}"))
 
     @property
     def columns(self) -> int:
@@ -219,6 +220,12 @@ class Maxout(Affine):
 
 
 def normalise(layer: Layer, **fields: Any) -> None:
-    """Turns names in the given fields into the things of the given modules."""
+    """Turns names in the given fields into the functions of the given modules."""
     for name, module in fields.items():
-        layer._set(name, module.get(getattr(layer, name)))
+        found = module.get(given := getattr(layer, name))
+        if found is not None and not callable(found):
+            raise OptionError(
+                f"{name} of {layer.label} must be a name, a function or one of {module.__name__}, "
+                f"got {given!r}."
+            )
+        layer._set(name, found)

@@ -2,7 +2,8 @@
 
 ``nnx.losses.get("mse")`` and ``nnx.losses.CategoricalCrossentropy(from_logits=True)`` are what a model is
 compiled with; ``nnx.losses.huber(y_true, y_pred, delta=2.0)`` computes at once. A function
-``(y_true, y_pred)`` → values of one's own is a loss as well.
+``(y_true, y_pred)`` → values of one's own (a method, a ``functools.partial``) is a loss as well: it gets the
+targets as they come. ``@nnx.losses.registry.register(targets="indices")`` above it: it gets class numbers.
 """
 
 from __future__ import annotations

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 from nnx.autodiff import fused
-from nnx.backend import device_of, namespace
-from nnx.errors import OptionError, ShapeError
+from nnx.backend import device_of, namespace, to_numpy
+from nnx.errors import DataError, OptionError, ShapeError
 
 Array = Any
 
@@ -66,18 +67,26 @@ def class_weights(y_true: Array, class_weight: Mapping[int, float], dtype: Any) 
 
     ``y_true`` holds class numbers, (n,) or (n, 1), or one-hot rows, (n, classes). Classes that
     ``class_weight`` does not name have weight 1. Raises :class:`nnx.errors.OptionError` for classes that are
-    not whole numbers ≥ 0 and for weights that are negative or not finite.
+    not whole numbers ≥ 0 and for weights that are negative or not finite, and :class:`nnx.errors.DataError`
+    for targets that are not whole numbers.
 
     >>> nnx.losses.class_weights(np.asarray([0, 2, 2, 1]), {0: 3.0, 2: 0.5}, np.float32)
     array([3. , 0.5, 0.5, 1. ], dtype=float32)
     """
+    if not isinstance(class_weight, Mapping):
+        raise OptionError(
+            f"class_weight must be a dict, class: weight, as in {{0: 1.0, 1: 5.0}}, got {class_weight!r}."
+        )
+    weights: dict[int, float] = {}
     for number, weight in class_weight.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        whole = isinstance(number, Real) and not isinstance(number, bool) and float(number).is_integer()
+        if not whole or number < 0:
             raise OptionError(
                 f"class_weight maps class numbers 0, 1, ... to weights, got the class {number!r}."
             )
-        if not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
+        if not isinstance(weight, Real) or not 0.0 <= weight < math.inf:
             raise OptionError(f"class_weight of class {number} must be a number ≥ 0, got {weight!r}.")
+        weights[int(number)] = float(weight)
     xp = namespace(y_true)
     if y_true.ndim > 2:
         raise ShapeError(
@@ -86,8 +95,12 @@ def class_weights(y_true: Array, class_weight: Mapping[int, float], dtype: Any) 
     if y_true.ndim == 2:
         y_true = xp.argmax(y_true, axis=-1) if y_true.shape[-1] > 1 else xp.squeeze(y_true, axis=-1)
     labels = xp.astype(y_true, xp.int64)
-    count = max(class_weight, default=-1) + 1
+    if not to_numpy(xp.all(xp.astype(labels, y_true.dtype) == y_true)):
+        raise DataError(
+            "class_weight needs class numbers or one-hot rows as targets, got numbers that are not whole."
+        )
+    count = max(weights, default=-1) + 1
     # The last entry is for the classes that are not named.
-    table = [float(class_weight.get(number, 1.0)) for number in range(count)] + [1.0]
+    table = [weights.get(number, 1.0) for number in range(count)] + [1.0]
     place = xp.where((labels >= 0) & (labels < count), labels, count)
     return xp.take(xp.asarray(table, dtype=dtype, device=device_of(y_true)), place)

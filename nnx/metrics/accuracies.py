@@ -1,10 +1,12 @@
-"""How many answers are right: the accuracy family, and top-k."""
+"""How many answers are right: the accuracy family, and top-k; and what is chosen by shapes as they are."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from nnx.backend import namespace
 from nnx.errors import OptionError
+from nnx.losses import binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
 from nnx.losses.shapes import class_numbers, matched
 from nnx.metrics.base import is_class, registry
 
@@ -29,14 +31,38 @@ def accuracy(y_true: Array, y_pred: Array) -> Array:
     >>> nnx.metrics.accuracy(np.asarray([0, 2]), np.asarray([[0.9, 0.1, 0.0], [0.5, 0.3, 0.2]]))
     array([1., 0.])
     """
+    xp = namespace(y_pred, y_true)
+    if xp.isdtype(y_pred.dtype, ("integral", "bool")) and (y_pred.ndim < 2 or y_pred.shape[-1] == 1):
+        matched(y_true, y_pred)
+        return xp.astype(y_true == y_pred, xp.float32)
+    return _by_shape(y_true, y_pred, binary_accuracy, sparse_categorical_accuracy, categorical_accuracy)
+
+
+@registry.register(
+    "ce",
+    task="labels",
+    direction="down",
+    use="The cross-entropy; which one, the shapes tell, as with accuracy.",
+)
+def crossentropy(y_true: Array, y_pred: Array) -> Array:
+    """The binary, sparse categorical or categorical cross-entropy of probabilities, by the shapes.
+
+    One output, (n, 1) or (n,): :func:`nnx.losses.binary_crossentropy`. Several outputs and class numbers:
+    :func:`nnx.losses.sparse_categorical_crossentropy`; several outputs and rows of them:
+    :func:`nnx.losses.categorical_crossentropy`.
+
+    >>> nnx.metrics.crossentropy(np.asarray([0]), np.asarray([[0.5, 0.25, 0.25]]))
+    array([0.69314718])
+    """
+    return _by_shape(
+        y_true, y_pred, binary_crossentropy, sparse_categorical_crossentropy, categorical_crossentropy
+    )
+
+
+def _by_shape(y_true: Array, y_pred: Array, binary: Any, sparse: Any, categorical: Any) -> Array:
     if y_pred.ndim < 2 or y_pred.shape[-1] == 1:
-        xp, _, _ = matched(y_true, y_pred)
-        if xp.isdtype(y_pred.dtype, ("integral", "bool")):
-            return xp.astype(y_true == y_pred, xp.float32)
-        return binary_accuracy(y_true, y_pred)
-    if y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1:
-        return sparse_categorical_accuracy(y_true, y_pred)
-    return categorical_accuracy(y_true, y_pred)
+        return binary(y_true, y_pred)
+    return (sparse if y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1 else categorical)(y_true, y_pred)
 
 
 @registry.register(

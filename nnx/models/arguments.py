@@ -2,17 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-from nnx import metrics
+from nnx import losses, metrics, optimizers
+from nnx.backend import namespace, to_numpy
 from nnx.callbacks import EarlyStopping
 from nnx.errors import DataError, OptionError
 from nnx.models.data import Examples, examples
+from nnx.optimizers.options import no_argument
+from nnx.registry import snake_case, unique_name
+from nnx.utils.arguments import whole_number
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_NOTHING = "nothing in its place"
+#: what Keras has beyond nnx, and older versions had
+_ELSEWHERE = {
+    "auto_scale_loss": f"{_NOTHING} (nnx computes nothing in half precision)",
+    "jit_compile": f"{_NOTHING} (every step runs as it is written)",
+    "learning_rate": "an optimizer that has it, as in optimizer=nnx.optimizers.Adam(learning_rate=0.01)",
+    "loss_weights": "a loss of your own, a function (y_true, y_pred) (a model has one output here)",
+    "lr": "an optimizer that has it, as in optimizer=nnx.optimizers.Adam(learning_rate=0.01)",
+    "max_queue_size": f"{_NOTHING} (data are arrays)",
+    "nb_epoch": "epochs",
+    "run_eagerly": f"{_NOTHING} (every step runs as it is written)",
+    "sample_weight_mode": "sample_weight in fit",
+    "steps": "fewer samples (all that are given are taken, batch by batch)",
+    "steps_per_epoch": "batch_size, or fewer samples (an epoch takes all of them once)",
+    "steps_per_execution": f"{_NOTHING} (every step runs as it is written)",
+    "use_multiprocessing": f"{_NOTHING} (data are arrays)",
+    "validation_freq": f"{_NOTHING} (validation follows every epoch)",
+    "validation_steps": "fewer samples in validation_data (all of them are taken)",
+    "workers": f"{_NOTHING} (data are arrays)",
+}
 
 
-def named_metrics(specs: Sequence[Any] | None, what: str) -> list[tuple[str, Any]]:
-    """The metrics with the names under which they are reported."""
+def explained(method: Callable[P, R]) -> Callable[P, R]:
+    """Decorator: a keyword that the method does not have raises OptionError and says what to use instead."""
+    _, *allowed = inspect.signature(method).parameters
+
+    @wraps(method)
+    def checked(*args: P.args, **options: P.kwargs) -> R:
+        for name in options:
+            if name not in allowed:
+                raise no_argument(method.__name__, name, allowed, _ELSEWHERE)
+        return method(*args, **options)
+
+    return checked
+
+
+def goals(loss: Any, plain: Any, weighted: Any) -> dict[str, Any]:
+    """What ``compile`` was told to minimise and to report: the loss, and metrics with names that differ."""
+    if loss is None:
+        raise OptionError("compile needs a loss, for example loss='mse' or loss='categorical_crossentropy'.")
+    chosen, taken = losses.get(loss), {"loss"}
+    if not callable(chosen):
+        raise OptionError(f"loss must be a name, a loss of nnx.losses or a function, got {loss!r}.")
+    return {
+        "loss": chosen,
+        "metrics": _named(plain, "metrics", "", taken),
+        "weighted_metrics": _named(weighted, "weighted_metrics", "weighted_", taken),
+    }
+
+
+def _named(specs: Sequence[Any] | None, what: str, prefix: str, taken: set[str]) -> list[tuple[str, Any]]:
+    """The metrics with the names under which they are reported; ``prefix`` marks those that are taken."""
     if specs is None:
         return []
     if isinstance(specs, str) or not isinstance(specs, list | tuple):
@@ -20,14 +79,22 @@ def named_metrics(specs: Sequence[Any] | None, what: str) -> list[tuple[str, Any
     named = []
     for spec in specs:
         thing = metrics.get(spec)
-        named.append((spec if isinstance(spec, str) else thing.name, thing))
+        if not isinstance(thing, metrics.Metric):
+            raise OptionError(f"{what} takes names, metrics of nnx.metrics and functions, got {spec!r}.")
+        name = thing.name or snake_case(type(thing).__name__)
+        name = unique_name(prefix + name if name in taken else name, taken)
+        taken.add(name)
+        named.append((name, thing))
     return named
 
 
 def targets(y: Any) -> Any:
     """``y`` itself; an error if it is missing."""
     if y is None:
-        raise DataError("y is missing: fit, evaluate and train_on_batch need the targets beside x.")
+        raise DataError(
+            "y is missing: fit, evaluate and train_on_batch need the targets beside x. "
+            "(Batches out of a generator go to train_on_batch or partial_fit one by one.)"
+        )
     return y
 
 
@@ -38,7 +105,7 @@ def validation_examples(data: Any) -> Examples | None:
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise DataError("validation_data must be a tuple (x, y) or (x, y, sample_weight).")
     x, y, *weight = data
-    return examples(x, y, weight[0] if weight else None, what="validation x")
+    return examples(x, y, weight[0] if weight else None, of="validation ")
 
 
 def split(data: Examples, share: Any) -> tuple[Examples, Examples]:
@@ -49,6 +116,33 @@ def split(data: Examples, share: Any) -> tuple[Examples, Examples]:
     if not 0 < at < data.size:
         raise DataError(f"validation_split={share} of {data.size} samples leaves one of the two parts empty.")
     return data.part(0, at), data.part(at, None)
+
+
+def weighted(data: Examples, class_weight: Mapping[int, float] | None) -> Examples:
+    """The examples with their weights multiplied by those of their classes."""
+    if class_weight is None:
+        return data
+    of_classes = to_numpy(losses.class_weights(data.y, class_weight, namespace(data.y).float32))
+    return replace(data, weight=of_classes if data.weight is None else of_classes * to_numpy(data.weight))
+
+
+def batch_length(where: str, name: str, given: Any, usual: int, samples: int) -> int:
+    """The samples in a batch: as given, else the usual number, but not more than there are."""
+    return min(whole_number(where, name, usual if given is None else given, 1), samples)
+
+
+def training_batch(optimizer: Any, given: Any, samples: int) -> int:
+    """The samples in a batch of ``fit``: all of them for methods that compare steps."""
+    name = type(optimizer).__name__
+    facts = optimizers.registry.entry(name).facts if name in optimizers.registry else {}
+    needs_all = facts.get("full_batch") or isinstance(optimizer, optimizers.Deterministic)
+    size = batch_length("fit", "batch_size", given, samples if needs_all else 32, samples)
+    if needs_all and size < samples:
+        raise OptionError(
+            f"{name} compares gradients or costs from step to step, so it needs all {samples} samples in one "
+            f"batch; got batch_size={given}. Leave batch_size out."
+        )
+    return size
 
 
 def verbosity(verbose: Any) -> int:

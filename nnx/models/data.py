@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from nnx.backend import Backend, adapter_of, asarray, device_of, make_backend, namespace, to_numpy
 from nnx.errors import DataError, DtypeError, ShapeError
-from nnx.losses import class_weights
 from nnx.models.network import Network
 from nnx.models.objective import Batch
+from nnx.models.targets import extremes, fit_targets
 from nnx.registry import Choice
 
 #: Data up to this many bytes move to another library's device at once; larger ones batch by batch.
@@ -26,6 +26,8 @@ class Examples:
     x: Any
     y: Any = None
     weight: Any = None
+    #: what they are, for messages: "" or "validation "
+    of: str = ""
 
     @property
     def size(self) -> int:
@@ -33,49 +35,57 @@ class Examples:
 
     def part(self, start: int, stop: int | None) -> Examples:
         """The examples from ``start`` up to ``stop``."""
-        arrays = [None if a is None else a[start:stop, ...] for a in (self.x, self.y, self.weight)]
-        return Examples(*arrays)
+        x, y, weight = (None if a is None else a[start:stop, ...] for a in (self.x, self.y, self.weight))
+        return Examples(x, y, weight, self.of)
 
 
 def examples(
     x: Any,
     y: Any = None,
     sample_weight: Any = None,
-    class_weight: Mapping[int, float] | None = None,
-    what: str = "x",
+    of: str = "",
 ) -> Examples:
     """The given data as :class:`Examples`: arrays of equal length without NaN, or an error with the place."""
-    x = as_array(_unwrapped(x), what)
-    _need_axes(x, what)
+    inputs, outputs, weights = f"{of}x", f"{of}y", f"{of}sample_weight"
+    x = as_array(_unwrapped(x), inputs)
+    _need_axes(x, inputs)
     n = int(x.shape[0])
     if n == 0:
-        raise DataError(f"{what} is empty (shape {tuple(x.shape)}): there is nothing to compute with.")
-    _check_finite(x, what)
+        raise DataError(f"{inputs} is empty (shape {tuple(x.shape)}): there is nothing to compute with.")
+    _check_finite(x, inputs)
     if y is not None:
-        target = what.replace("x", "y")
-        y = as_array(_unwrapped(y), target)
-        _need_axes(y, target)
-        _same_length(n, y, what, target)
-        _check_finite(y, target)
+        y = as_array(_unwrapped(y, n), outputs)
+        _need_axes(y, outputs)
+        _same_length(n, y, inputs, outputs)
+        _check_finite(y, outputs)
     weight = None
     if sample_weight is not None:
-        weight = as_array(sample_weight, "sample_weight")
-        _same_length(n, weight, what, "sample_weight")
+        weight = as_array(sample_weight, weights)
+        _same_length(n, weight, inputs, weights)
+        if tuple(weight.shape) == (n, 1):
+            weight = namespace(weight).squeeze(weight, axis=1)
         if weight.ndim != 1:
             raise ShapeError(
-                f"sample_weight must have one number for each sample, got shape {tuple(weight.shape)}."
+                f"{weights} must have one number for each sample, got shape {tuple(weight.shape)}."
             )
-        _check_finite(weight, "sample_weight")
-    if class_weight is not None:
-        if y is None:
-            raise DataError("class_weight was given without y: it needs to know the classes.")
-        of_classes = to_numpy(class_weights(y, class_weight, namespace(y).float32))
-        weight = of_classes if weight is None else of_classes * to_numpy(weight)
-    return Examples(x, y, weight)
+        _check_finite(weight, weights)
+        if (least := extremes(weight)[0]) < 0.0:
+            raise DataError(
+                f"{weights} must not be negative, got {least:g}: the model would unlearn the sample."
+            )
+    return Examples(x, y, weight, of)
 
 
 def as_array(x: Any, what: str) -> Any:
-    """``x`` (an array, nested lists, anything with ``__array__``) as a numeric array."""
+    """``x`` (an array, nested lists, anything with ``__array__``) as an array of real numbers."""
+    if hasattr(x, "toarray"):
+        raise DtypeError(
+            f"{what} is sparse ({type(x).__name__}); nnx takes dense arrays: use {what}.toarray()."
+        )
+    if hasattr(x, "__next__"):
+        raise DtypeError(
+            f"{what} is a {type(x).__name__}. Call train_on_batch or partial_fit for each batch."
+        )
     try:
         adapter_of(x)
     except DtypeError:
@@ -87,8 +97,11 @@ def as_array(x: Any, what: str) -> Any:
                 f"{what} is not a regular array: {error}. Are its rows of equal length?"
             ) from error
     x = asarray(x)
-    kind = getattr(getattr(x, "dtype", None), "kind", "f")
-    if kind in "OSUMmV":
+    if namespace(x).isdtype(x.dtype, "complex floating"):
+        raise DtypeError(
+            f"{what} holds complex numbers ({x.dtype}). Give real and imaginary part one by one."
+        )
+    if not namespace(x).isdtype(x.dtype, ("bool", "integral", "real floating")):
         raise DtypeError(
             f"{what} holds {x.dtype}, not numbers. Convert it first, for example with x.astype('float32')."
         )
@@ -102,55 +115,20 @@ def fit_shapes(data: Examples, network: Network, loss: Choice | None = None) -> 
         x = namespace(x).expand_dims(x, axis=1)
     if tuple(x.shape[1:]) != network.input_shape:
         raise ShapeError(
-            f"{network.model} was built for samples of shape {network.input_shape}, got x of shape "
+            f"{network.model} was built for samples of shape {network.input_shape}, got {data.of}x of shape "
             f"{tuple(x.shape)} (samples first). {_reshape_hint(x, network.input_shape)}"
         )
     if y is not None and loss is not None:
-        y = _fit_targets(y, network, loss)
-    return Examples(x, y, data.weight)
+        y = fit_targets(y, network, loss, f"{data.of}y")
+    return Examples(x, y, data.weight, data.of)
 
 
-def _fit_targets(y: Any, network: Network, loss: Choice) -> Any:
-    out = network.output_shape
-    if loss.facts.get("targets") == "indices":
-        if y.ndim == len(out) + 1 and y.shape[-1] == 1:
-            y = namespace(y).squeeze(y, axis=-1)
-        if tuple(y.shape[1:]) != out[:-1]:
-            raise ShapeError(
-                f"{loss.name} needs one class number for each sample (y of shape (n,)), got y of shape "
-                f"{tuple(y.shape)}. For one-hot rows use categorical_crossentropy."
-            )
-        _check_labels(y, out[-1], loss)
-        return y
-    if y.ndim == 1 and out == (1,):
-        y = namespace(y).expand_dims(y, axis=1)
-    if tuple(y.shape[1:]) != out:
-        hint = ""
-        if y.ndim == 1 and loss.name == "categorical_crossentropy":
-            hint = " For class numbers use sparse_categorical_crossentropy or nnx.utils.to_categorical(y)."
-        raise ShapeError(
-            f"{network.model} gives outputs of shape {out} for each sample, "
-            f"got y of shape {tuple(y.shape)}.{hint}"
-        )
-    return y
-
-
-def _check_labels(y: Any, classes: int, loss: Choice) -> None:
-    # On the host: a GPU library would wrap a label that is out of range, and train on a wrong class.
-    labels = to_numpy(y)
-    wrong = (labels < 0) | (labels >= classes) | (labels != labels.astype("int64"))
-    if wrong.any():
-        i = int(wrong.reshape(len(labels), -1).any(axis=1).argmax())
-        raise DataError(
-            f"{loss.name}: y[{i}] is {labels[i]}, but the network has {classes} outputs, so class numbers "
-            f"must be whole numbers from 0 to {classes - 1} ({int(wrong.sum())} of {wrong.size} are not)."
-        )
-
-
-def _unwrapped(x: Any) -> Any:
-    # Keras takes a list of inputs: [x] is x. A list of numbers or rows stays what it is.
-    if isinstance(x, list | tuple) and len(x) == 1 and getattr(x[0], "ndim", 0) >= 2:
-        return x[0]
+def _unwrapped(x: Any, n: int = 1) -> Any:
+    # Keras takes a list of inputs: [x] is x, and [y] is y for n samples. Other lists stay what they are.
+    if isinstance(x, list | tuple) and len(x) == 1:
+        shape = getattr(x[0], "shape", ())
+        if len(shape) >= 2 or (shape == (n,) and n > 1):
+            return x[0]
     return x
 
 
@@ -201,13 +179,16 @@ class Batches:
         self._backend = backend
         self._dtype = backend.adapter.dtype(backend.dtype)
         self._labels = labels
+        for name in ("x", "y", "weight"):
+            self._check_size(getattr(data, name), data.of + name.replace("weight", "sample_weight"))
         arrays = [a for a in (data.x, data.y, data.weight) if a is not None]
         self._home = adapter_of(*arrays[:1])
         foreign = [a for a in arrays if adapter_of(a) is not backend.adapter]
         mixed = 0 < len(foreign) < len(arrays)  # a part is on the device already: the rest joins it
         if mixed or (foreign and sum(map(_bytes, arrays)) <= RESIDENT_BYTES):
             x, y = self._moved(data.x, False), None if data.y is None else self._moved(data.y, labels)
-            self.data = Examples(x, y, None if data.weight is None else self._moved(data.weight, False))
+            weight = None if data.weight is None else self._moved(data.weight, False)
+            self.data = Examples(x, y, weight, data.of)
             self._home = backend.adapter
         self._buffers: dict[tuple[str, int], Any] = {}
         self._whole: Batch | None = None
@@ -255,6 +236,20 @@ class Batches:
             None if y is None else self._moved(y, self._labels),
             None if weight is None else self._moved(weight, False),
         )
+
+    def _check_size(self, a: Any, what: str) -> None:
+        """Numbers that the model's data type cannot hold would become infinite on the way there."""
+        if a is None or not adapter_of(a).is_floating(a.dtype):
+            return
+        most = float(self._backend.xp.finfo(self._dtype).max)
+        if float(namespace(a).finfo(a.dtype).max) <= most:
+            return
+        low, high = extremes(a)
+        if max(-low, high) > most:
+            raise DataError(
+                f"{what} goes from {low:g} to {high:g}, but {self._backend.dtype} ends at {most:.2g}. "
+                f"Scale {what}, or make the model with dtype='float64'."
+            )
 
     def _moved(self, a: Any, labels: bool) -> Any:
         """``a`` in the model's library, data type (labels stay integers) and device."""

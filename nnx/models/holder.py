@@ -9,9 +9,11 @@ from nnx.backend import Backend, make_backend, next_seed
 from nnx.errors import NotBuilt, ShapeError
 from nnx.layers import Context
 from nnx.layers.base import shape_of_sample
-from nnx.models.handles import BoundLayer
+from nnx.models import saving
+from nnx.models.handles import BoundLayer, arrays_of, weight
 from nnx.models.network import Network
 from nnx.models.summary import table
+from nnx.utils.arguments import whole_number
 
 
 class Holder:
@@ -28,7 +30,7 @@ class Holder:
     ) -> None:
         self.backend: Backend = make_backend(backend, device, dtype)
         self.name = name or type(self).__name__.lower()
-        self.seed = next_seed() if seed is None else int(seed)
+        self.seed = next_seed() if seed is None else whole_number(type(self).__name__, "seed", seed, 0)
         self._network: Network | None = None
         self._w: Any = None
         self._fixed: Any = None
@@ -158,6 +160,7 @@ class Holder:
         if isinstance(weights, Mapping):
             self._w[...] = self._packed(weights)
             return
+        weights = arrays_of(weights)
         counts = [len(slots) for slots in self.network.slots]
         if len(weights) != sum(counts):
             raise ShapeError(f"Model '{self.name}' has {sum(counts)} weight arrays, got {len(weights)}.")
@@ -168,9 +171,18 @@ class Holder:
         for layer, arrays in parts:
             layer.put(arrays)
 
+    def save_weights(self, path: Any) -> None:
+        """Writes the weights alone."""
+        saving.save_weights(self, path)
+
+    def load_weights(self, path: Any) -> None:
+        """Reads weights that :meth:`save_weights`, or ``save`` of a model, wrote for the same layers."""
+        saving.load_weights(self, path)
+
     def _packed(self, weights: Mapping[str, Any]) -> Any:
         layout, backend = self.network.layout, self.backend
-        return layout.pack([backend.asarray(piece, dtype=backend.dtype) for piece in layout.pick(weights)])
+        named = zip(layout.names, layout.pick(weights), strict=True)
+        return layout.pack([weight(piece, backend, f"The new '{name}'") for name, piece in named])
 
     def _pieces(self) -> tuple[list[Any], list[Any]]:
         network = self.network

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nnx.errors import FileFormatError
+from nnx.errors import FileFormatError, NnxError
 from nnx.models.saving import put_weights, read
 from nnx.models.sequential import Sequential
 from nnx.registry import from_config
+from nnx.utils.arguments import whole_number
 
 
 def load_model(path: Any, backend: Any = None, device: Any = None) -> Sequential:
@@ -40,24 +41,23 @@ def load_model(path: Any, backend: Any = None, device: Any = None) -> Sequential
             seed=header["seed"],
         )
         model.build(header["input_shape"])
-        model._epochs_seen = header["epochs_seen"]
-        if (compiled := header.get("compiled")) is not None:
-            _compile(model, compiled)
-    except (KeyError, TypeError, AttributeError) as error:
+        model._epochs_seen = whole_number("load_model", "epochs_seen", header["epochs_seen"], 0)
+        put_weights(model, tensors, path)
+        if header.get("compiled") is not None:
+            _compile(model, header["compiled"])
+            if header.get("state") is not None:
+                own = (name for name in tensors if name.startswith("optimizer/"))
+                vectors = {name.removeprefix("optimizer/"): tensors[name] for name in own}
+                model._state = model.optimizer.restore(model._problem(), model._w, vectors, header["state"])
+    except NnxError as error:
+        error.add_note(f"  in {path}")
+        raise
+    except Exception as error:
         raise FileFormatError(f"{path}: the configuration in its header is damaged ({error!r}).") from error
-    put_weights(model, tensors, path)
-    if header.get("compiled") is not None and header.get("state") is not None:
-        vectors = {k.removeprefix("optimizer/"): v for k, v in tensors.items() if k.startswith("optimizer/")}
-        model._state = model.optimizer.restore(model._problem(), model._w, vectors, header["state"])
     return model
 
 
 def _compile(model: Any, compiled: Mapping[str, Any]) -> None:
-    model.compile(optimizer=from_config(compiled["optimizer"]), loss=from_config(compiled["loss"]))
-    model._compiled = {
-        "loss": model._compiled["loss"],
-        **{
-            kind: [(name, from_config(config)) for name, config in compiled[kind]]
-            for kind in ("metrics", "weighted_metrics")
-        },
-    }
+    kinds = ("metrics", "weighted_metrics")
+    metrics = {kind: [from_config(config) for _, config in compiled[kind]] for kind in kinds}
+    model.compile(from_config(compiled["optimizer"]), from_config(compiled["loss"]), **metrics)

@@ -14,22 +14,21 @@ from nnx.backend import Stream, philox, to_numpy
 from nnx.callbacks import CallbackList, TerminateOnNaN
 from nnx.errors import NonFiniteError
 from nnx.models.data import Batches
-from nnx.models.objective import BatchProblem, Objective, evaluate_batch
+from nnx.models.guard import Guard
+from nnx.models.objective import BatchProblem, evaluate_batch
 
 if TYPE_CHECKING:
     from nnx.models.model import Model
-
-#: Steps between two looks at the cost, where looking waits for the device.
-_LOOK_EVERY = 64
 
 
 class Totals(Mapping[str, float]):
     """The running means of an epoch, by name; numbers come back from the device when they are asked for."""
 
-    def __init__(self, objective: Objective, names: tuple[str, ...], free: bool) -> None:
+    def __init__(self, model: Model) -> None:
+        objective = model._objective
         self._metrics = (*objective.metrics, *objective.weighted_metrics)
-        self._names = names
-        self._free = free
+        self._names = tuple(model.metrics_names[1:])
+        self._free = model.backend.adapter.reads_are_free
         self._cost: Any = 0.0
         self._size = 0
         self._sums: list[Any] = []
@@ -64,36 +63,6 @@ def _number(x: Any) -> Any:
     return float(x) if getattr(x, "shape", ()) == () else x
 
 
-class Snapshot:
-    """The last weights that gave a finite cost, where the cost is only looked at now and then."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._needed = not model.backend.adapter.reads_are_free and model._problem().strict
-        self._steps = 0
-        self.take()
-
-    def take(self) -> None:
-        """Keeps the present weights."""
-        if self._needed:
-            self._w = self._model.backend.xp.asarray(self._model._w, copy=True)
-
-    def look(self, totals: Totals, now: bool = False) -> None:
-        """Every so many steps (or ``now``): keeps the weights if the cost is finite, else goes back."""
-        self._steps += 1
-        if not self._needed or (not now and self._steps % _LOOK_EVERY):
-            return
-        # The cost is that before the last update: the weights after it are looked at themselves.
-        xp = self._model.backend.xp
-        if not (math.isfinite(totals["loss"]) and to_numpy(xp.all(xp.isfinite(self._model._w)))):
-            self._model._w[...] = self._w
-            raise NonFiniteError(
-                f"The loss (now {totals['loss']}) or the weights became NaN or infinite within the last "
-                f"{_LOOK_EVERY} steps."
-            )
-        self.take()
-
-
 def train(
     model: Model,
     batches: Batches,
@@ -102,7 +71,9 @@ def train(
     epochs: range,
     shuffle: bool,
 ) -> None:
-    """Trains ``model`` for the given epochs; an error or Ctrl-C leaves it with its last good weights."""
+    """Trains ``model`` for the given epochs; an error or Ctrl-C leaves it with good weights."""
+    model.stop_training, model.history = False, callbacks.history
+    model._prepare()
     problem = model._problem()
     problem.counts.clear()
     terminate = any(isinstance(c, TerminateOnNaN) for c in callbacks)
@@ -137,22 +108,22 @@ def _epoch(
     pressed: list[int],
     epoch: int,
 ) -> Totals:
-    totals = model._totals()
-    snapshot = Snapshot(model)
+    totals = Totals(model)
     n = 0
     once = None if problem.strict else batches.whole()
     try:
-        for n, batch in enumerate([once] if once else _batches(model, batches, shuffle)):
-            callbacks.on_train_batch_begin(n)
-            info = model._step_on(problem, batch)
-            totals.add(info.point.value, batch.size, info.point.statistics)
-            snapshot.look(totals)
-            callbacks.on_train_batch_end(n, totals)
-            if pressed:
-                raise KeyboardInterrupt
-            if model.stop_training:
-                break
-        snapshot.look(totals, now=True)
+        with Guard(model, problem) as guard:
+            for n, batch in enumerate([once] if once else _batches(model, batches, shuffle)):
+                callbacks.on_train_batch_begin(n)
+                info = guard.step(batch)
+                totals.add(info.point.value, batch.size, info.point.statistics)
+                guard.look(totals)
+                callbacks.on_train_batch_end(n, totals)
+                if pressed:
+                    raise KeyboardInterrupt
+                if model.stop_training:
+                    break
+            guard.look(totals, now=True)
         totals.measures = info.measures
         if info.stop is not None:
             model.stop_training = True
@@ -172,7 +143,7 @@ def _batches(model: Model, batches: Batches, shuffle: bool) -> Iterator[Any]:
 
 def evaluate(model: Model, batches: Batches, progress: Any = None) -> dict[str, float]:
     """The loss and the metrics over all batches, without training."""
-    totals = model._totals()
+    totals = Totals(model)
     trained, fixed = model._pieces()
     n = -1
     try:

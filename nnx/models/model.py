@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from nnx import losses, optimizers
+from nnx import optimizers
 from nnx.backend import adapter_of, device_of, to_numpy
 from nnx.callbacks import CallbackList, History, ProgressBar
 from nnx.errors import NotBuilt, OptionError
 from nnx.layers import Context
 from nnx.models import loop, saving
 from nnx.models.arguments import (
-    named_metrics,
+    batch_length,
+    explained,
+    goals,
     split,
     targets,
+    training_batch,
     validation_examples,
     verbosity,
+    weighted,
     with_early_stopping,
 )
 from nnx.models.data import Batches, Examples, examples, fit_shapes
+from nnx.models.guard import Guard
 from nnx.models.holder import Holder
 from nnx.models.network import Network
 from nnx.models.objective import Batch, BatchProblem, Objective
 from nnx.models.whole import WholeProblem
+from nnx.optimizers.options import Number
 from nnx.utils.arguments import whole_number
 
 _EVALUATION_BATCH = 256
@@ -58,21 +65,17 @@ class Model(Holder):
     def learning_rate(self) -> float:
         """The optimizer's learning rate now; assign to change it."""
         self._must_be_compiled()
-        self._prepare(self.network)
+        self._prepare()
         return float(self.optimizer.rate(self._state))
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        before = self.learning_rate
-        self._state.learning_rate = value
-        try:
-            self._state.learning_rate = float(self.optimizer.rate(self._state))
-        except (OptionError, TypeError, ValueError):
-            self._state.learning_rate = before
-            raise
+        self.learning_rate  # noqa: B018 (an error where there is none)
+        self._state.learning_rate = Number(least=0.0)("model", "learning_rate", value)
 
     # -- compiling ------------------------------------------------------------------------------
 
+    @explained
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -85,22 +88,12 @@ class Model(Holder):
         The optimizer's state starts anew; the weights stay. Raises :class:`nnx.errors.UnknownName` with the
         nearest names for what does not exist.
         """
-        if loss is None:
-            raise OptionError(
-                "compile needs a loss, for example loss='mse' or loss='categorical_crossentropy'."
-            )
+        compiled = goals(loss, metrics, weighted_metrics)
         chosen = optimizers.get(optimizer)
         if not (hasattr(chosen, "init") and hasattr(chosen, "step")):
             raise OptionError(
                 f"optimizer must be a name or an optimizer of nnx.optimizers, got {optimizer!r}."
             )
-        if not callable(losses.get(loss)):
-            raise OptionError(f"loss must be a name, a loss of nnx.losses or a function, got {loss!r}.")
-        compiled = {
-            "loss": losses.get(loss),
-            "metrics": named_metrics(metrics, "metrics"),
-            "weighted_metrics": named_metrics(weighted_metrics, "weighted_metrics"),
-        }
         self.optimizer, self._compiled = chosen, compiled
         self._forget_training()
 
@@ -134,6 +127,7 @@ class Model(Holder):
 
     # -- training -------------------------------------------------------------------------------
 
+    @explained
     def fit(
         self,
         x: Any,
@@ -148,13 +142,17 @@ class Model(Holder):
         class_weight: Mapping[int, float] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
+        *,
+        validation_batch_size: int | None = None,
     ) -> History:
         """The history of training on ``x`` (samples first) and ``y``: ``history.history["loss"]``, ...
 
         Arguments are Keras'. ``verbose``: 0 silent, 1 (and "auto") a progress bar, 2 a line for each epoch.
-        Everything is checked before anything is changed; an error or Ctrl-C during training leaves the
-        weights of the last good step. Raises :class:`nnx.errors.NonFiniteError` when the loss becomes NaN or
-        infinite (callback ``TerminateOnNaN`` stops quietly instead).
+        Everything is checked before anything is changed. Raises :class:`nnx.errors.NonFiniteError` when the
+        loss, the weights or the optimizer's state become NaN or infinite (callback ``TerminateOnNaN`` stops
+        quietly instead). After any error or Ctrl-C the weights are good: where a step had spoiled them, those
+        of the last look (NumPy: each step; else every 64 steps and each epoch's start) are back, and the
+        optimizer's state starts anew.
 
         Methods that compare costs from step to step (BFGS, Levenberg–Marquardt, ...) take all samples as one
         batch, so an epoch is one iteration. The history then also holds ``gradient_norm``, ``step``,
@@ -166,32 +164,45 @@ class Model(Holder):
         whole_number("fit", "epochs", epochs, 0)
         whole_number("fit", "initial_epoch", initial_epoch, 0)
         level = verbosity(verbose)
-        data = examples(x, targets(y), sample_weight, class_weight)
+        if shuffle not in (True, False):
+            raise OptionError(f"fit: shuffle must be True or False, got {shuffle!r}.")
+        data = examples(x, targets(y), sample_weight)
         validation = validation_examples(validation_data)
         if validation is None and validation_split:
             data, validation = split(data, validation_split)
+        data = weighted(data, class_weight)
         network = self._network or self._make_network(tuple(data.x.shape[1:]))
         data = fit_shapes(data, network, loss)
         if validation is not None:
             validation = fit_shapes(validation, network, loss)
-        size = self._batch_size(batch_size, data, training=True)
+        size, held = training_batch(self.optimizer, batch_size, data.size), None
         if validation is not None:
+            at_once = batch_length(
+                "fit", "validation_batch_size", validation_batch_size, size, validation.size
+            )
+            held = self._batches(validation, at_once)
             callbacks = with_early_stopping(callbacks, getattr(self.optimizer, "max_fail", None), level)
         run = CallbackList(callbacks, self, epochs=epochs, steps=math.ceil(data.size / size), verbose=level)
-        self._prepare(network)
-        self.stop_training = False
-        self.history = run.history
-        held = None if validation is None else self._batches(validation, size)
-        loop.train(self, self._batches(data, size), held, run, range(initial_epoch, epochs), shuffle)
-        self._finish()
+        more = not isinstance(self.optimizer, optimizers.FirstOrder)
+        run.check(self.metrics_names, validation is not None, more)
+        with self._building(network):
+            loop.train(self, self._batches(data, size), held, run, range(initial_epoch, epochs), shuffle)
+        self._w = self.optimizer.finalize(self._w, self._state)
         return run.history
 
     def partial_fit(self, x: Any, y: Any, sample_weight: Any = None, batch_size: int | None = None) -> Model:
         """The model itself, after one pass over new examples in the order given: online learning.
 
-        The optimizer's state goes on from call to call, so examples may arrive one by one.
+        The optimizer's state goes on from call to call, so examples may arrive one by one. With ``use_ema``
+        it is the weights that go on: only ``fit`` puts the average in their place at its end.
         """
-        self.fit(x, y, batch_size=batch_size, verbose=0, shuffle=False, sample_weight=sample_weight)
+        data, network = self._training_data(x, y, sample_weight)
+        size = training_batch(self.optimizer, batch_size, data.size)
+        run = CallbackList(None, self, epochs=1, steps=math.ceil(data.size / size))
+        with self._building(network):
+            loop.train(self, self._batches(data, size), None, run, range(1), shuffle=False)
+        if not getattr(self.optimizer, "use_ema", False):
+            self._w = self.optimizer.finalize(self._w, self._state)
         return self
 
     def train_on_batch(
@@ -203,18 +214,18 @@ class Model(Holder):
         return_dict: bool = False,
     ) -> Any:
         """The loss (and metrics) of one batch before the step of the optimizer that it is used for."""
-        loss = self._must_be_compiled()["loss"]
-        data = examples(x, targets(y), sample_weight, class_weight)
-        network = self._network or self._make_network(tuple(data.x.shape[1:]))
-        data = fit_shapes(data, network, loss)
-        self._prepare(network)
-        problem = self._problem()
+        data, network = self._training_data(x, y, sample_weight, class_weight)
         batch = next(self._batches(data, data.size).in_order())
-        point = self._step_on(problem, batch).point
-        totals = self._totals()
-        totals.add(point.value, batch.size, point.statistics)
+        with self._building(network):
+            self._prepare()
+            with Guard(self, self._problem()) as guard:
+                point = guard.step(batch).point
+                totals = loop.Totals(self)
+                totals.add(point.value, batch.size, point.statistics)
+                guard.look(totals, now=True)
         return self._answer(dict(totals), return_dict)
 
+    @explained
     def evaluate(
         self,
         x: Any,
@@ -228,7 +239,7 @@ class Model(Holder):
         loss = self._must_be_compiled()["loss"]
         level = verbosity(verbose)
         data = fit_shapes(examples(x, targets(y), sample_weight), self.network, loss)
-        size = self._batch_size(batch_size or min(_EVALUATION_BATCH, data.size), data)
+        size = batch_length("evaluate", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
         batches = self._batches(data, size)
         with ProgressBar.over(len(batches), "evaluate", shown=level == 1) as bar:
             result = loop.evaluate(self, batches, bar)
@@ -244,17 +255,14 @@ class Model(Holder):
         data = examples(x)
         network = self._network or self._make_network(tuple(data.x.shape[1:]))
         data = fit_shapes(data, network)
-        if self._network is None:
-            self._adopt(network)
-        size = self._batch_size(batch_size or min(_EVALUATION_BATCH, data.size), data)
-        trained, fixed = self._pieces()
+        size = batch_length("predict", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
+        shown = verbosity(verbose) == 1
         home, out, start = adapter_of(data.x), None, 0
-        with ProgressBar.over(math.ceil(data.size / size), "predict", shown=verbosity(verbose) == 1) as bar:
+        with self._building(network), ProgressBar.over(math.ceil(data.size / size), "predict", shown) as bar:
+            trained, fixed = self._pieces()
             for batch in self._batches(data, size).in_order():
-                y = network.apply(trained, fixed, batch.x, Context())
+                y = network.outputs(trained, fixed, batch.x)
                 y = y if home is self.backend.adapter else home.asarray(to_numpy(y), device=device_of(data.x))
-                if batch.size == data.size:
-                    return y
                 if out is None:
                     out = home.xp.empty((data.size, *y.shape[1:]), dtype=y.dtype, device=device_of(data.x))
                 out[start : start + batch.size, ...] = y
@@ -277,19 +285,27 @@ class Model(Holder):
         """
         saving.save_model(self, path)
 
-    def save_weights(self, path: Any) -> None:
-        """Writes the weights alone."""
-        saving.save_weights(self, path)
-
-    def load_weights(self, path: Any) -> None:
-        """Reads weights that :meth:`save_weights` or :meth:`save` wrote for the same layers."""
-        saving.load_weights(self, path)
+    def check_save(self, path: Any, weights_only: bool = False) -> None:
+        """Raises what :meth:`save` (or :meth:`save_weights`) to ``path`` would raise; nothing is written."""
+        saving.check(None if weights_only else self, path)
 
     # -- parts of training ----------------------------------------------------------------------
 
-    def _prepare(self, network: Network) -> None:
-        if self._network is None:
+    @contextmanager
+    def _building(self, network: Network) -> Iterator[None]:
+        """Builds the model, if it is not; what then fails before the first step leaves it as it was."""
+        new = self._network is None
+        if new:
             self._adopt(network)
+        try:
+            yield
+        except BaseException:
+            if new and (self._state is None or self._state.step == 0):
+                self._network = self._w = self._fixed = None
+                self._forget_training()
+            raise
+
+    def _prepare(self) -> None:
         if self._state is None:
             self._state = self.optimizer.init(self._problem(), self._w)
 
@@ -310,35 +326,17 @@ class Model(Holder):
             self._w[part] = xp.reshape(piece, (-1,))
         return info
 
-    def _finish(self) -> None:
-        self._w = self.optimizer.finalize(self._w, self._state)
-
-    def _totals(self) -> loop.Totals:
-        return loop.Totals(
-            self._objective, tuple(self.metrics_names[1:]), self.backend.adapter.reads_are_free
-        )
+    def _training_data(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
+    ) -> tuple[Examples, Network]:
+        loss = self._must_be_compiled()["loss"]
+        data = weighted(examples(x, targets(y), sample_weight), class_weight)
+        network = self._network or self._make_network(tuple(data.x.shape[1:]))
+        return fit_shapes(data, network, loss), network
 
     def _batches(self, data: Examples, size: int) -> Batches:
         labels = self._compiled is not None and self._compiled["loss"].facts.get("targets") == "indices"
         return Batches(data, self.backend, size, labels)
-
-    def _batch_size(self, batch_size: int | None, data: Examples, training: bool = False) -> int:
-        if training and self._needs_all_data:
-            name = type(self.optimizer).__name__
-            if batch_size is not None and batch_size < data.size:
-                raise OptionError(
-                    f"{name} compares gradients or costs from step to step, so it needs all {data.size} "
-                    f"samples in one batch; got batch_size={batch_size}. Leave batch_size out."
-                )
-            return data.size
-        return min(whole_number("fit", "batch_size", 32 if batch_size is None else batch_size, 1), data.size)
-
-    @property
-    def _needs_all_data(self) -> bool:
-        name = type(self.optimizer).__name__
-        if name in optimizers.registry and optimizers.registry.entry(name).facts.get("full_batch"):
-            return True
-        return isinstance(self.optimizer, optimizers.Deterministic)
 
     def _answer(self, result: dict[str, float], return_dict: bool) -> Any:
         if return_dict:

@@ -9,11 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 from nnx import activations
-from nnx.backend import Stream, philox
-from nnx.errors import ShapeError, located
+from nnx.backend import Stream, namespace, philox
+from nnx.errors import DataError, ShapeError, located
 from nnx.layers import Context, Dropout, Layer, Spec, Weight
 from nnx.parameters import Layout
-from nnx.registry import Choice, snake_case
+from nnx.registry import Choice, snake_case, unique_name
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,11 @@ class Network:
         fixed: list[Any] = []
         for n, (weight, slot) in enumerate(self._weights()):
             random = philox.generator(Stream(seed, philox.WEIGHTS, n))
-            (trained if slot.trained else fixed).append(weight.initializer(weight.shape, random))
+            numbers = weight.initializer(weight.shape, random)
+            xp = namespace(numbers)
+            if not xp.all(xp.isfinite(numbers)):
+                raise DataError(f"The initializer of '{weight.name}' gave NaN or infinite numbers.")
+            (trained if slot.trained else fixed).append(numbers)
         return trained, fixed
 
     def apply(
@@ -144,6 +148,16 @@ class Network:
             error.add_note(f"  {self.place(i)}")
             raise
         return x
+
+    def outputs(self, trained: Sequence[Any], fixed: Sequence[Any], x: Any) -> Any:
+        """The output for a batch ``x`` in prediction, of the shape that the layers' specs promise."""
+        y = self.apply(trained, fixed, x, Context())
+        if tuple(y.shape) != (x.shape[0], *self.output_shape):
+            raise ShapeError(
+                f"{self.model} gave outputs of shape {tuple(y.shape)} for {x.shape[0]} samples, but by its "
+                f"layers' specs it is {self.output_shape} for each: does every forward fit its spec?"
+            )
+        return y
 
     def per_sample(
         self, trained: Sequence[Any], fixed: Sequence[Any], x: Any, context: Context
@@ -216,11 +230,7 @@ def unique_names(layers: Sequence[Layer]) -> tuple[str, ...]:
     for layer in layers:
         name = layer.name
         if name is None:
-            stem = name = snake_case(layer.label)
-            number = 0
-            while name in taken:
-                number += 1
-                name = f"{stem}_{number}"
+            name = unique_name(snake_case(layer.label), taken)
             taken.add(name)
         names.append(name)
     return tuple(names)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nnx import losses
+from nnx import activations, losses
 from nnx.autodiff.array import raw
 from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import Tape, backward
@@ -44,15 +44,12 @@ class Objective:
     @cached_property
     def linear(self) -> bool:
         """Whether the loss takes pre-activations instead: the same value, faster and without underflow."""
-        link, head = self.loss.facts.get("link"), self.network.head
-        from_logits = self.loss.options.get("from_logits", False)
-        return (
-            link is not None
-            and head is not None
-            and head.name == link
-            and not head.options
-            and not from_logits
-        )
+        link, head, options = self.loss.facts.get("link"), self.network.head, self.loss.options
+        if link is None or not isinstance(head, Choice) or head.options or options.get("from_logits", False):
+            return False
+        # Softmax is along the last axis; the sigmoid has no axis.
+        along = link == "sigmoid" or options.get("axis", -1) in (-1, len(self.network.output_shape))
+        return along and head.function is getattr(activations, link)
 
     @cached_property
     def _needs_head(self) -> bool:
@@ -135,6 +132,8 @@ class BatchProblem:
         #: how often what was computed, where an optimizer's figures of merit are kept
         self.counts: Counter[str] = Counter()
         self.batch: Batch | None = None
+        #: told the square of each gradient before it is given out, where looking at numbers is free
+        self.watch: Callable[[Any], None] | None = None
         self._owned = owned
         self._views = self.layout.views(owned)
         self._fixed = objective.network.fixed_layout.views(fixed)
@@ -194,6 +193,8 @@ class BatchProblem:
             squares = self._gradient @ self._gradient
             if not math.isfinite(squares) and not xp.all(xp.isfinite(self._gradient)):
                 raise NonFiniteError("The gradient of the loss has NaN or infinite entries.")
+            if self.watch is not None:
+                self.watch(squares)
 
 
 def evaluate_batch(objective: Objective, trained: Sequence[Any], fixed: Sequence[Any], batch: Batch) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nnx.backend import to_numpy
+from nnx.backend import adapter_of, to_numpy
 from nnx.errors import FileFormatError, OptionError, ShapeError
 from nnx.registry import to_config
 
@@ -25,29 +25,41 @@ _OTHERS = {".h5", ".hdf5", ".keras", ".pt", ".pth", ".npz", ".onnx", ".pkl"}
 def save_model(model: Any, path: Any) -> None:
     """Writes the whole model; see :meth:`nnx.Model.save`."""
     target = _target(path)
-    network = model.network
     header: dict[str, Any] = {
         "format": _FORMAT,
         "name": model.name,
-        "layers": [to_config(layer) for layer in network.layers],
-        "input_shape": network.input_shape,
+        "input_shape": model.network.input_shape,
         "dtype": model.backend.dtype,
         "seed": model.seed,
         "epochs_seen": model._epochs_seen,
+        **_configuration(model),
     }
     tensors = _weights(model)
+    if model._state is not None:
+        header["state"] = model._state.numbers()
+        tensors |= {f"optimizer/{k}": to_numpy(v) for k, v in model._state.vectors().items()}
+    _write(target, tensors, header)
+
+
+def check(model: Any, path: Any) -> None:
+    """Raises what saving ``model`` (None: weights alone) to ``path`` would, beside what the disk may say."""
+    _check_suffix(Path(path))
+    if model is not None:
+        _configuration(model)
+
+
+def _configuration(model: Any) -> dict[str, Any]:
+    """What a model is made of: layers, and how it is trained."""
+    found: dict[str, Any] = {"layers": [to_config(layer) for layer in model._layer_list()]}
     if model._compiled is not None:
         c = model._compiled
-        header["compiled"] = {
+        found["compiled"] = {
             "optimizer": to_config(model.optimizer),
             "loss": to_config(c["loss"]),
             "metrics": [[name, to_config(m)] for name, m in c["metrics"]],
             "weighted_metrics": [[name, to_config(m)] for name, m in c["weighted_metrics"]],
         }
-        if model._state is not None:
-            header["state"] = model._state.numbers()
-            tensors |= {f"optimizer/{k}": to_numpy(v) for k, v in model._state.vectors().items()}
-    _write(target, tensors, header)
+    return found
 
 
 def save_weights(model: Any, path: Any) -> None:
@@ -104,14 +116,18 @@ def _write(target: Path, tensors: Mapping[str, Any], header: Mapping[str, Any]) 
 def _target(path: Any) -> Path:
     """``path`` if a safetensors file can be written there."""
     target = Path(path)
+    _check_suffix(target)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"The folder {target.parent} for {target.name} does not exist.")
+    return target
+
+
+def _check_suffix(target: Path) -> None:
     if target.suffix.lower() in _OTHERS:
         raise OptionError(
             f"nnx writes safetensors files, not {target.suffix}: "
             f"use {target.with_suffix('.safetensors').name!r}."
         )
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"The folder {target.parent} for {target.name} does not exist.")
-    return target
 
 
 def read(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -136,4 +152,7 @@ def read(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         raise FileFormatError(f"{source} is a safetensors file, but nnx did not write it.") from error
     if known != _FORMAT:
         raise FileFormatError(f"{source} has nnx's format {known}, this version reads format {_FORMAT}.")
+    for name, x in tensors.items():
+        if not adapter_of(x).is_floating(x.dtype):
+            raise FileFormatError(f"{source}: '{name}' holds {x.dtype}, not floating-point numbers.")
     return tensors, header

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from nnx.errors import NotBuilt, OptionError, ShapeError
+from nnx.backend import to_numpy
+from nnx.errors import NotBuilt, OptionError, ShapeError, UnknownName
 from nnx.layers import Input, Layer
+from nnx.models.handles import BoundLayer
 from nnx.models.model import Model
 from nnx.models.network import Network, unique_names
 
@@ -46,8 +50,6 @@ class Sequential(Model):
                 f"add needs a layer (such as nnx.layers.Dense(10)), got {layer!r}"
                 f"{': did you forget the parentheses?' if isinstance(layer, type) else '.'}"
             )
-        if layer.name is not None and any(layer.name == other.name for other in self._layers):
-            raise OptionError(f"There is a layer named '{layer.name}' in model '{self.name}' already.")
         if isinstance(layer, Input):
             if self._layers or self._declared is not None:
                 raise OptionError("Input must be the first thing of a model.")
@@ -63,7 +65,41 @@ class Sequential(Model):
         self._rebuild(below)
         return top
 
+    def get_layer(self, name: str | None = None, index: int | None = None) -> BoundLayer:
+        """The layer of that name or number; :class:`nnx.errors.UnknownName` if there is none."""
+        layers = self.layers
+        names = [layer.name for layer in layers]
+        if index is None and name in names:
+            index = names.index(name)
+        if not isinstance(index, int) or not -len(names) <= index < len(names):
+            asked = f"named {name!r}" if index is None else f"number {index!r}"
+            raise UnknownName(f"Model '{self.name}' has no layer {asked}. It has: {', '.join(names)}.")
+        return layers[index]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether any layer is trained; assigning sets it for all of them, and the optimizer starts anew."""
+        return any(layer.trainable for layer in self._layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._rebuild([replace(layer, trainable=value) for layer in self._layers])
+
+    def _exchange(self, index: int, layer: Layer) -> None:
+        """Puts ``layer`` in the place of another one, whose weights it takes over."""
+        layers = [*self._layers[:index], layer, *self._layers[index + 1 :]]
+        if self._network is not None:
+            network = self._network_of(layers, self._network.input_shape)
+            if _shapes(network) != _shapes(self._network):
+                raise OptionError(
+                    f"Layer '{network.names[index]}' would have other weights then: make a new model."
+                )
+        self._rebuild(layers)
+
     def _rebuild(self, layers: list[Layer]) -> None:
+        names = Counter(layer.name for layer in layers if layer.name is not None)
+        if twice := [name for name, times in names.items() if times > 1]:
+            raise OptionError(f"There is a layer named '{twice[0]}' in model '{self.name}' already.")
         shape = self._network.input_shape if self._network else self._declared
         if shape is None and layers:
             shape = layers[0].input_shape
@@ -77,6 +113,25 @@ class Sequential(Model):
         self._adopt(network)
         for bound, weights in zip(self.layers, kept, strict=False):
             bound.set_weights(weights)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copy and pickle take: weights, the optimizer's memory, and nothing that follows from them."""
+        state = vars(self) | {"_network": None, "_kept_problem": None, "_gradient": None, "_state": None}
+        built = None
+        if self._network is not None:
+            memory = None if self._state is None else (_on_host(self._state.vectors()), self._state.numbers())
+            built = self._network.input_shape, self.get_weights(), memory
+        return state | {"_w": None, "_fixed": None, "_built": built}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        built = state.pop("_built")
+        vars(self).update(state)
+        if built is not None:
+            input_shape, weights, memory = built
+            self._adopt(self._network_of(self._layers, input_shape))
+            self.set_weights(weights)
+            if memory is not None:
+                self._state = self.optimizer.restore(self._problem(), self._w, *memory)
 
     def _layer_list(self) -> list[Layer]:
         return self._layers
@@ -95,3 +150,11 @@ class Sequential(Model):
         network = Network(tuple(layers), unique_names(layers), input_shape, label)
         network.specs  # noqa: B018 (a layer that does not fit is found here, before anything is changed)
         return network
+
+
+def _shapes(network: Network) -> list[list[tuple[str, tuple[int, ...]]]]:
+    return [[(weight.name, weight.shape) for weight in spec.weights] for spec in network.specs]
+
+
+def _on_host(vectors: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: to_numpy(vector) for name, vector in vectors.items()}

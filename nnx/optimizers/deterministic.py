@@ -8,11 +8,11 @@ from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
-from nnx.backend import adapter_of, device_of, namespace
+from nnx.backend import namespace
 from nnx.errors import DtypeError, FileFormatError, OptionError, ShapeError
 from nnx.optimizers.options import Options, number
 from nnx.optimizers.problem import Info, Problem, Stop, read
-from nnx.optimizers.state import State
+from nnx.optimizers.state import State, restored
 
 Array = Any
 
@@ -219,12 +219,8 @@ class Deterministic(Options):
                 f"This is not a state of {type(self).__name__} with these options: "
                 f"{', '.join(sorted(foreign))} should not, or should, be there."
             )
-        xp, adapter = namespace(w), adapter_of(w)
         for name, own in state.memory.items():
-            saved = adapter.asarray(vectors[name], dtype=own.dtype, device=device_of(w))
-            if tuple(saved.shape) != tuple(own.shape):
-                raise ShapeError(f"'{name}' must have shape {tuple(own.shape)}, got {tuple(saved.shape)}.")
-            state.memory[name] = xp.asarray(saved, copy=True)
+            state.memory[name] = restored(name, vectors[name], own, own.dtype)
         state.take_numbers(numbers)
         return state
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
-from nnx.backend import adapter_of, device_of, namespace
+from nnx.backend import adapter_of, namespace
 from nnx.errors import DtypeError, FileFormatError, OptionError, ShapeError
-from nnx.optimizers.options import LearningRate, Options, flag, learning_rate, number, patterns
+from nnx.optimizers.options import LearningRate, Options, as_rate, flag, learning_rate, number, patterns
 from nnx.optimizers.problem import Info, Point, Problem
-from nnx.optimizers.state import State
+from nnx.optimizers.state import State, restored
 from nnx.optimizers.update import make_plan
 
 Array = Any
@@ -25,7 +25,9 @@ def _mask(where: str, name: str, value: Any) -> Any:
     is_names = isinstance(value, str) or (
         isinstance(value, tuple | list) and all(isinstance(v, str) for v in value)
     )
-    return patterns(where, name, value) if is_names else value
+    if is_names:
+        return patterns(where, name, value)
+    return list(value) if isinstance(value, tuple) else value  # a tuple is of names from here on
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,9 @@ class FirstOrder(Options):
                 f"This is not a state of {type(self).__name__} with these options: "
                 f"it lacks {missing or 'nothing'}, and {foreign or 'nothing'} in it has no place."
             )
-        xp, adapter = namespace(w), adapter_of(w)
         for name, mine in own.items():
             dtype = mine.dtype if mine.shape == w.shape else None
-            saved = xp.asarray(adapter.asarray(vectors[name], dtype=dtype, device=device_of(w)), copy=True)
-            if tuple(saved.shape) != tuple(mine.shape):
-                raise ShapeError(f"'{name}' must have shape {tuple(mine.shape)}, got {tuple(saved.shape)}.")
+            saved = restored(name, vectors[name], mine, dtype)
             (state.slots if name in state.slots else state.memory)[name] = saved
         state.take_numbers(numbers)
         return state
@@ -155,7 +154,7 @@ class FirstOrder(Options):
             if not callable(given):
                 return given
             given = given(state.step)
-        rate = float(given)
+        rate = as_rate(given)
         if not 0.0 <= rate < math.inf:
             source = "its schedule" if state.learning_rate is None else "state.learning_rate"
             raise OptionError(

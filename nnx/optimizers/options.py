@@ -184,6 +184,14 @@ def learning_rate(where: str, name: str, value: Any) -> Any:
     return float(value)
 
 
+def as_rate(given: Any) -> float:
+    """What a schedule gave as a Python number; NaN, which no step takes, for what is none."""
+    try:
+        return math.nan if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError):
+        return math.nan
+
+
 def patterns(where: str, name: str, value: Any) -> tuple[str, ...]:
     """The check of names: regular expressions that are searched for in the names of the weight arrays."""
     given = (value,) if isinstance(value, str) else value

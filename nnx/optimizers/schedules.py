@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from nnx.errors import OptionError
-from nnx.optimizers.options import Number, Options, flag, learning_rate, number
+from nnx.optimizers.options import Number, Options, as_rate, flag, learning_rate, number
 from nnx.registry import Registry
 
 registry = Registry("schedule")
@@ -254,7 +254,7 @@ class WarmUp(Schedule):
 
     def __call__(self, step: int) -> float:
         later = max(step - self.steps, 0)
-        target = float(self.schedule(later) if callable(self.schedule) else self.schedule)
+        target = as_rate(self.schedule(later)) if callable(self.schedule) else self.schedule
         return target if step >= self.steps else (target - self.start) * (step / self.steps) + self.start
 
 

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnx.backend import adapter_of, device_of, namespace, to_numpy
+from nnx.errors import FileFormatError, ShapeError
+from nnx.optimizers.options import Number
+
 Array = Any
 
 
@@ -43,8 +47,24 @@ class State:
         return found
 
     def take_numbers(self, numbers: Mapping[str, int | float]) -> None:
-        """Sets what :meth:`numbers` gave."""
+        """Sets what :meth:`numbers` gave; :class:`nnx.errors.FileFormatError` for what it cannot give."""
         given = dict(numbers)
-        self.step = int(given.pop("step"))
-        self.learning_rate = given.pop("learning_rate", None)
+        step, rate = given.pop("step"), given.pop("learning_rate", None)
+        known = rate is None or Number(least=0.0).allows(rate)
+        if not known or not Number(least=0, whole=True).allows(step):
+            raise FileFormatError(
+                f"A state has a step and a learning rate >= 0, not step={step!r}, learning_rate={rate!r}."
+            )
+        self.step, self.learning_rate = int(step), rate
         self.values = {name: float(given[name]) for name in self.values}
+
+
+def restored(name: str, saved: Any, own: Array, dtype: Any) -> Array:
+    """A vector of a checkpoint as a copy beside ``own``, the one that a new state has in its place."""
+    xp, adapter = namespace(own), adapter_of(own)
+    found = xp.asarray(adapter.asarray(saved, dtype=dtype, device=device_of(own)), copy=True)
+    if tuple(found.shape) != tuple(own.shape):
+        raise ShapeError(f"'{name}' must have shape {tuple(own.shape)}, got {tuple(found.shape)}.")
+    if to_numpy(xp.any(xp.isfinite(own) & ~xp.isfinite(found))):
+        raise FileFormatError(f"'{name}' of the optimizer's state has NaN or infinite numbers.")
+    return found

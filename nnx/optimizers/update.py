@@ -145,6 +145,8 @@ def mask_of_names(option: str, patterns: Sequence[str], layout: Layout | None, w
             f"{option}={patterns} names weights, but the weights of this problem have no names."
         )
     xp, wanted = namespace(w), re.compile("|".join(patterns))
+    if not any(map(wanted.search, layout.names)):
+        raise OptionError(f"{option}={patterns} matches none of the weights: {', '.join(layout.names)}.")
     pieces = [
         (xp.ones if wanted.search(name) else xp.zeros)(
             part.stop - part.start, dtype=xp.bool, device=device_of(w)
@@ -161,12 +163,7 @@ def _moving(name: str, mask: Any, problem: Any, w: Array) -> Array:
     masks = [] if own is None else [_mask_vector("The problem's mask", own, w)]
     option = f"{name}: mask"
     if isinstance(mask, tuple):
-        by_name = mask_of_names(option, mask, problem.layout, w)
-        if not any(re.search(pattern, n) for pattern in mask for n in problem.layout.names):
-            raise OptionError(
-                f"{option}={mask} matches none of the weights: {', '.join(problem.layout.names)}."
-            )
-        masks.append(by_name)
+        masks.append(mask_of_names(option, mask, problem.layout, w))
     elif mask is not None:
         masks.append(_mask_vector(option, mask, w))
     return None if not masks else masks[0] if len(masks) == 1 else xp.logical_and(*masks)

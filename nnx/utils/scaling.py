@@ -69,19 +69,21 @@ class StandardScaler:
 
         Raises :class:`nnx.errors.DataError` where ``x`` is empty or holds NaN or infinity.
         """
-        self.n_samples_seen_ = 0
-        return self.partial_fit(x)
+        return self._take(x, 0)
 
     def partial_fit(self, x: Any, y: Any = None) -> StandardScaler:
         """Returns itself after adding more rows to what it has seen; raises as :meth:`fit` does."""
+        return self._take(x, self.n_samples_seen_)
+
+    def _take(self, x: Any, seen: int) -> StandardScaler:
+        """Returns itself after adding ``x`` to ``seen`` rows; an error leaves what was fitted before."""
         x = as_array(x)
         rows, features = row_count(x), x.shape[1:]
         if rows == 0:
             raise DataError(f"StandardScaler: no rows to learn from (shape {tuple(x.shape)}).")
-        if self.n_samples_seen_:
+        if seen:
             self._must_fit(x)
         xp = namespace(x)
-        seen = self.n_samples_seen_
         like = {"dtype": xp.float64, "device": device_of(x)}
         mean = self._to(x, self.mean_, xp.float64) if seen else xp.zeros(features, **like)
         squares = self._to(x, self.var_, xp.float64) * float(seen) if seen else xp.zeros(features, **like)

@@ -82,6 +82,76 @@ def test_a_name_that_is_not_measured_is_an_error():
         fit(line(metrics=["mae"]), [cb.EarlyStopping()])
 
 
+IMPOSSIBLE = [
+    (lambda p: cb.EarlyStopping(), "no 'val_loss' to watch"),
+    (lambda p: cb.EarlyStopping("val_mae"), "Nothing is validated"),
+    (lambda p: cb.EarlyStopping("accuracy"), "no 'accuracy' to watch. Known here: loss, mae"),
+    (lambda p: cb.ReduceLROnPlateau(), "no 'val_loss' to watch"),
+    (lambda p: cb.StopOnGoal(0.1, "val_loss"), "no 'val_loss' to watch"),
+    (lambda p: cb.ModelCheckpoint(p / "a", save_best_only=True), "no 'val_loss' to watch"),
+    (lambda p: cb.ModelCheckpoint(p / "a-{val_loss}"), "cannot make a path"),
+    (lambda p: cb.ModelCheckpoint(p / "a-{loss:q}"), "cannot make a path"),
+    (lambda p: cb.ModelCheckpoint(p / "a-{learning_rate}", save_freq=2), "cannot make a path"),
+    (lambda p: cb.ModelCheckpoint(p / "best.keras"), "use 'best.safetensors'"),
+    (lambda p: cb.ModelCheckpoint(p / "{epoch}.weights.h5", save_weights_only=True), "safetensors"),
+    (lambda p: cb.ModelCheckpoint(p), "is a folder"),
+    (lambda p: cb.ModelCheckpoint(p / "file" / "a"), "file"),
+]
+
+
+@pytest.mark.parametrize(("make", "words"), IMPOSSIBLE)
+@pytest.mark.parametrize("built", [True, False])
+def test_what_cannot_go_well_fails_before_the_first_step(make, words, built, tmp_path):
+    (tmp_path / "file").touch()
+    model = line(metrics=["mae"])
+    if not built:
+        model = nnx.Sequential([Dense(1)])
+        model.compile("sgd", "mse", metrics=["mae"])
+    before = model.get_weights() if built else None
+    with pytest.raises((OptionError, OSError), match=words):
+        fit(model, [make(tmp_path)])
+    assert model.built == built
+    if built:
+        np.testing.assert_array_equal(model.get_weights()[0], before[0])
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_loss_that_cannot_be_saved_is_named_before_the_first_step(tmp_path):
+    model = line()
+    model.compile("sgd", lambda y, p: (y - p) ** 2)
+    before = model.get_weights()
+    with pytest.raises(OptionError, match="not registered"):
+        fit(model, [cb.ModelCheckpoint(tmp_path / "a")])
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+    fit(model, [cb.ModelCheckpoint(tmp_path / "a", save_weights_only=True)])
+
+
+def test_plateaus_of_an_optimizer_without_a_rate_are_refused_at_once():
+    model = line()
+    model.compile("lbfgs", "mse")
+    before = model.get_weights()
+    with pytest.raises(OptionError, match="no learning rate"):
+        fit(model, [cb.ReduceLROnPlateau("loss")])
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
+def test_what_may_be_in_the_logs_can_be_watched(tmp_path):
+    class Extra(cb.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_extra"] = 1.0
+
+    path = tmp_path / "{epoch}-{learning_rate}-{loss:.2f}"
+    fit(line(), [cb.LearningRateScheduler(lambda epoch: 0.1), cb.ModelCheckpoint(path)], epochs=1)
+    extra = cb.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_extra=1.0))
+    for own in (Extra(), extra):
+        fit(line(), [own, cb.EarlyStopping("val_extra", mode="max")], epochs=1)
+    model = line()
+    model.compile("lbfgs", "mse")
+    fit(model, [cb.EarlyStopping("gradient_norm", mode="min")], epochs=2)
+    with pytest.raises(OptionError, match="Nothing is validated"):
+        fit(model, [cb.EarlyStopping()])
+
+
 def test_learning_rates_are_set_and_recorded(backend):
     model = line(backend)
     history = fit(model, [cb.LearningRateScheduler(lambda epoch, rate: rate / 2)], epochs=3)

@@ -12,7 +12,7 @@ import nnx
 from nnx import activations, losses
 from nnx.autodiff import FusedFunction
 from nnx.backend import device_of, namespace, to_numpy
-from nnx.errors import DtypeError, OptionError, ShapeError, UnknownName
+from nnx.errors import DataError, DtypeError, OptionError, ShapeError, UnknownName
 from nnx.losses import crossentropies, reduction, regression
 
 ENTRIES = list(losses.registry)
@@ -473,9 +473,23 @@ def test_class_weights_equal_keras(backend, keras):
         np.testing.assert_array_equal(to_numpy(got), expected)
 
 
+def test_class_weights_take_numbers_of_numpy():
+    y = np.asarray([0, 1, 1])
+    for classes in (np.unique(y), np.unique(y.astype("float32"))):
+        weight = dict(zip(classes, np.asarray([0.5, 2.0], "float32"), strict=True))
+        assert losses.class_weights(y, weight, np.float64).tolist() == [0.5, 2.0, 2.0]
+    assert losses.class_weights(np.asarray([True, False]), {1: 3.0}, np.float64).tolist() == [3.0, 1.0]
+
+
+def test_class_weights_of_numbers_that_are_no_classes(backend):
+    with pytest.raises(DataError, match="not whole"):
+        losses.class_weights(backend.asarray(np.asarray([0.5, 1.0])), {0: 1.0}, backend.xp.float32)
+
+
 def test_class_weights_that_cannot_be_meant_are_refused():
     y = np.asarray([0, 1])
-    for wrong in ({-1: 1.0}, {"a": 1.0}, {0: -1.0}, {0: float("nan")}, {True: 1.0}):
+    for wrong in ({-1: 1.0}, {"a": 1.0}, {0: -1.0}, {0: float("nan")}, {True: 1.0}, {0.5: 1.0},
+                  [1.0, 2.0], "balanced"):  # fmt: skip
         with pytest.raises(OptionError, match="class_weight"):
             losses.class_weights(y, wrong, np.float32)
     assert losses.class_weights(y, {}, np.float64).tolist() == [1.0, 1.0]

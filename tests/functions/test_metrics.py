@@ -217,7 +217,8 @@ def test_accuracy_chooses_as_keras_does(y_true, y_pred, keras):
 
 
 @pytest.mark.parametrize(
-    "entry", **by_name([e for e in ENTRIES if e.name not in ("accuracy", "confusion_matrix")])
+    "entry",
+    **by_name([e for e in ENTRIES if e.name not in ("accuracy", "crossentropy", "confusion_matrix")]),
 )
 def test_defaults_are_those_of_keras(entry, keras):
     same_defaults(entry.target, getattr(keras.metrics, entry.class_name))
@@ -345,6 +346,19 @@ def test_class_numbers_serve_where_rows_do(backend):
         expected = value(metric, hot, p)
         np.testing.assert_allclose(value(metric, *on(backend, labels, p)), expected, rtol=1e-12)
         np.testing.assert_allclose(value(metric, *on(backend, labels[:, None], p)), expected, rtol=1e-12)
+
+
+def test_crossentropy_is_chosen_by_the_shapes(backend):
+    labels, p = example("sparse", n=20)
+    for y, q, loss in (
+        (labels, p, losses.sparse_categorical_crossentropy),
+        (labels[:, None], p, losses.sparse_categorical_crossentropy),
+        (np.eye(3)[labels], p, losses.categorical_crossentropy),
+        ((labels > 0)[:, None] * 1.0, p[:, :1], losses.binary_crossentropy),
+    ):
+        expected = np.mean(loss(y, q))
+        assert value(metrics.get("ce"), *on(backend, y, q)) == pytest.approx(expected, rel=1e-12)
+    assert metrics.get("crossentropy").name == "crossentropy"
 
 
 def test_sequences_are_weighted_by_example_or_by_position(keras):

@@ -159,6 +159,25 @@ def test_prelu_shares_its_slope_along_axes():
     np.testing.assert_allclose(y, [[-0.1, 2.0], [3.0, -0.8]])
 
 
+@pytest.mark.parametrize("module", [nnx.constraints, nnx.regularizers, nnx.initializers])
+def test_lower_case_names_make_and_compute_as_in_keras(module):
+    for entry in module.registry:
+        function, maker = getattr(module, entry.name), getattr(module, entry.class_name)
+        assert function() == maker() == module.get(function) == module.get(maker) == module.get(entry.name)
+        if entry.options:
+            options = {entry.options[0]: 0.25}
+            assert function(0.25) == function(np.float32(0.25)) == function(**options) == maker(0.25)
+        if module is not nnx.initializers:
+            w = np.asarray([[3.0, -4.0]])
+            np.testing.assert_array_equal(function(w), maker()(w))
+            np.testing.assert_array_equal(function(w=w), maker()(w))
+    with pytest.raises(nnx.errors.OptionError, match="no option 'size'"):
+        nnx.constraints.max_norm(size=3)
+    np.testing.assert_array_equal(
+        nnx.initializers.constant((2,), value=0.5), nnx.initializers.constant(0.5)((2,))
+    )
+
+
 @dataclass(frozen=True)
 class Quadratic(Layer):
     units: int = 2

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 import nnx
+from nnx.backend import namespace
 from nnx.errors import DataError, DtypeError, NotBuilt, OptionError, ShapeError, UnknownName
-from nnx.layers import Dense, Dropout, Flatten, Input, Permute, Reshape
+from nnx.layers import Dense, Dropout, Flatten, Input, Permute, PReLU, Rescaling, Reshape
 
 X = np.random.default_rng(0).random((20, 4), dtype="float32")
 Y = np.eye(3, dtype="float32")[np.arange(20) % 3]
@@ -46,6 +49,16 @@ FIT = [
     (dict(x=[[1.0, 2.0], [3.0]], y=Y), ShapeError, "equal length"),
     (dict(x=X, y=Y, verbose=7), OptionError, "verbose"),
     (dict(x=X), DataError, "y is missing"),
+    (dict(x=iter([(X, Y)])), DataError, "partial_fit"),
+    (dict(x=X, y=Y, sample_weight=-np.ones(20)), DataError, "sample_weight must not be negative"),
+    (dict(x=X + 1j, y=Y), DtypeError, "x holds complex numbers"),
+    (dict(x=X, y=Y * 1j), DtypeError, "y holds complex numbers"),
+    (dict(x=X, y=Y, sample_weight=np.ones(20) * 1j), DtypeError, "sample_weight holds complex"),
+    (dict(x=X.astype("float64") * 1e39, y=Y), DataError, "x goes from .*float32 ends at 3.4e"),
+    (dict(x=X, y=Y, sample_weight=np.full(20, 1e39)), DataError, "sample_weight goes from"),
+    (dict(x=X, y=Y, validation_data=(X[:, :2], Y)), ShapeError, "got validation x of shape"),
+    (dict(x=X, y=Y, validation_data=(X, 7 * Y)), DataError, "validation y from 0 to 7"),
+    (dict(x=X, y=Y, shuffle="batch"), OptionError, "shuffle must be True or False"),
     (dict(x=X, y=Y, callbacks=[42]), (TypeError, ValueError), "allback"),
 ]
 
@@ -68,6 +81,116 @@ def test_labels_out_of_range_are_found(label, backend):
     y[11] = label
     with pytest.raises(DataError, match=rf"y\[11\] is {label}.*whole numbers from 0 to 2"):
         m.fit(backend.asarray(X), backend.asarray(y), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "words"),
+    [
+        ("binary_crossentropy", [0, 1, 2, 1], "from 0 to 1, got y from 0 to 2.*sparse_categorical"),
+        ("binary_crossentropy", [1, 2, 2, 1], "labels 1 and 2: subtract 1"),
+        ("binary_crossentropy", [-1, 1, 1, -1], r"\(y \+ 1\) / 2, or the loss hinge"),
+        ("binary_crossentropy", [0, 255, 0, 255], "divide y by 255"),
+        ("categorical_crossentropy", [[0.5, 7.0]] * 4, "from 0 to 1, got y from 0.5 to 7"),
+        ("kl_divergence", [[0.5, -0.5]] * 4, "from 0 to 1, got y from -0.5"),
+        ("hinge", [1, 2, 2, 1], "from -1 to 1, got y from 1 to 2. For labels 1 and 2"),
+        ("poisson", [3.0, -1.0, 0.0, 2.0], "at least 0, got y from -1"),
+        ("sparse_categorical_crossentropy", [1, 2, 1, 2], "subtract 1 from y"),
+    ],
+)
+@pytest.mark.parametrize("way", ["fit", "evaluate", "train_on_batch"])
+def test_targets_outside_of_the_losss_range_are_refused(loss, y, words, way, backend):
+    units = 2 if np.ndim(y) == 2 or "sparse" in loss else 1
+    m = nnx.Sequential([Dense(units, "softplus", input_shape=(4,))], backend=backend)
+    m.compile("sgd", loss)
+    with pytest.raises(DataError, match=words):
+        getattr(m, way)(backend.asarray(X[:4]), backend.asarray(np.asarray(y, dtype="float32")))
+
+
+def test_targets_inside_of_the_range_are_taken():
+    for loss, y in (
+        ("hinge", [0, 1]),
+        ("hinge", [-1, 1]),
+        ("bce", [True, False]),
+        ("bce", [0.0, 1.0 + 1e-6]),
+    ):
+        m = nnx.Sequential([Dense(1, "sigmoid", input_shape=(4,))])
+        m.compile("sgd", loss)
+        m.fit(X[:2], np.asarray(y), verbose=0)
+
+    @nnx.losses.registry.register(task="binary", targets="same")
+    def loss_of_this_test(y_true, y_pred):
+        return namespace(y_pred).mean((y_true - y_pred) ** 2, axis=-1)
+
+    m.compile("sgd", "loss_of_this_test")  # a new loss says in its registration what it takes
+    with pytest.raises(DataError, match="loss_of_this_test takes targets from 0 to 1"):
+        m.fit(X[:2], np.asarray([0, 7]), verbose=0)
+
+
+def test_numbers_beyond_the_models_type_are_found_and_wider_models_take_them():
+    big = np.full((3, 4), 1e39)
+    with pytest.raises(DataError, match=r"x goes from 1e[+]39 to 1e[+]39, but float32"):
+        model().predict(big)
+    wide = nnx.Sequential([Dense(1, input_shape=(4,))], dtype="float64")
+    assert np.all(np.isfinite(wide.predict(big)))
+
+
+def test_sparse_arrays_and_generators_say_what_to_do():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(DtypeError, match=r"x is sparse.*x.toarray\(\)"):
+        model().predict(sparse.csr_matrix(X))
+    with pytest.raises(DtypeError, match=r"generator.*train_on_batch"):
+        model().predict(row for row in X)
+
+
+def test_lists_of_one_array_are_that_array():
+    m = nnx.Sequential([Dense(1, input_shape=(4,))], seed=1)
+    m.compile("sgd", "mse")
+    assert m.evaluate([X], [X[:, 0]], verbose=0) == m.evaluate(X, X[:, 0], verbose=0)
+    assert m.evaluate(X[:1], [[0.5]], verbose=0) == m.evaluate(X[:1], [0.5], verbose=0)
+
+
+def test_what_predict_returns_is_not_the_input(backend):
+    x = backend.xp.asarray(backend.asarray(X), copy=True)
+    for layers in (
+        [Flatten(input_shape=(4,))],
+        [Dropout(0.5, input_shape=(4,))],
+        [Reshape((2, 2), input_shape=(4,))],
+    ):
+        p = nnx.Sequential(layers, backend=backend).predict(x)
+        p[...] = 0.0
+        np.testing.assert_array_equal(nnx.backend.to_numpy(x), X)
+
+
+def test_a_layer_whose_output_is_not_what_its_spec_says():
+    @dataclass(frozen=True)
+    class Liar(nnx.layers.Layer):
+        def forward(self, p, x):
+            return x[:, :2]
+
+    with pytest.raises(ShapeError, match=r"\(20, 2\) for 20 samples.*specs it is \(4,\)"):
+        nnx.Sequential([Liar(input_shape=(4,))]).predict(X)
+
+
+@pytest.mark.parametrize("seed", [1.5, "a", True, -1])
+def test_seeds_are_whole_numbers(seed):
+    with pytest.raises(OptionError, match="seed must be a whole number"):
+        nnx.Sequential(seed=seed)
+    with pytest.raises(OptionError, match="seed of Dropout must be a whole number"):
+        Dropout(0.5, seed=seed)
+
+
+def test_initializers_that_give_nan_are_refused():
+    with pytest.raises(DataError, match="initializer of 'kernel' gave NaN"):
+        nnx.Sequential(
+            [Dense(2, kernel_initializer=lambda shape, _: np.full(shape, np.nan), input_shape=(2,))]
+        )
+
+
+def test_names_that_exclude_nothing_from_decay_are_refused():
+    m = nnx.Sequential([Dense(1, input_shape=(4,))])
+    m.compile(nnx.optimizers.AdamW(exclude_from_weight_decay=["biass"]), "mse")
+    with pytest.raises(OptionError, match=r"exclude_from_weight_decay=.*matches none.*dense/bias"):
+        m.fit(X, X[:, 0], verbose=0)
 
 
 def test_a_failed_fit_does_not_build():
@@ -137,7 +260,21 @@ def test_what_is_no_optimizer_or_loss_is_refused():
         (lambda: Input((0,)), "shape"),
         (lambda: Dense(3, input_shape=(None, None)), "input_shape"),
         (lambda: Reshape((-1, -1)), "-1"),
+        (lambda: Reshape((2.0, 3)), "target_shape"),
+        (lambda: Reshape(None), "target_shape"),
         (lambda: Permute((1, 3)), "permutation"),
+        (lambda: Permute("ab"), "permutation"),
+        (lambda: PReLU(shared_axes=[0]), "counted from 1"),
+        (lambda: PReLU(shared_axes=[-1]), "counted from 1"),
+        (lambda: Rescaling("a"), "scale"),
+        (lambda: Rescaling(float("nan")), "scale"),
+        (lambda: Rescaling(1.0, offset=None), "offset"),
+        (lambda: Dense(3, activation=3), "activation of Dense must be a name, a function"),
+        (lambda: Dense(3, kernel_regularizer=0.01), "nnx.regularizers, got 0.01"),
+        (lambda: Dense(3, kernel_constraint=2), "nnx.constraints, got 2"),
+        (lambda: Dense(3, activity_regularizer="l2"), "Use kernel_regularizer"),
+        (lambda: Input(batch_shape=(None, 3)), "Input: shape.*without the batch axis"),
+        (lambda: nnx.Sequential([Dense(3)]).build(None), "input_shape"),
     ],
 )
 def test_layers_refuse_impossible_options(make, words):
@@ -154,6 +291,8 @@ def test_layers_that_do_not_fit_are_named_with_their_place():
     m = nnx.Sequential([Dense(5, input_shape=(4,))])
     with pytest.raises(ShapeError):
         m.add(Dense(3, input_shape=(9,)))
+    with pytest.raises(ShapeError, match=r"share axes \(3,\)"):
+        m.add(PReLU(shared_axes=[3]))
     assert len(m.layers) == 1
     assert m.output_shape == (None, 5)
 
@@ -180,14 +319,31 @@ def test_weights_of_other_shapes_are_refused_and_nothing_changes():
         np.testing.assert_array_equal(u, v)
 
 
+def test_weights_that_are_no_list_of_real_numbers_are_refused(backend):
+    m = nnx.Sequential([Dense(2, input_shape=(3,))], backend=backend)
+    before = m.get_weights()
+    with pytest.raises(OptionError, match="list of arrays, got None"):
+        m.set_weights(None)
+    with pytest.raises(DtypeError, match="'kernel' of layer 'dense' holds complex"):
+        m.set_weights([before[0] * 1j, before[1]])
+    named = m.as_function()[1]
+    with pytest.raises(DataError, match="'dense/bias' has NaN"):
+        m.set_weights(named | {"dense/bias": np.full(2, np.nan)})
+    with pytest.raises(DataError, match="too large ones for float32"):
+        m.set_weights([before[0], np.full(2, 1e39)])
+    for u, v in zip(before, m.get_weights(), strict=True):
+        np.testing.assert_array_equal(u, v)
+
+
 def test_learning_rates_that_cannot_be_are_refused():
     for bad in (-1.0, float("nan"), "fast"):
         with pytest.raises(OptionError, match="learning_rate"):
             nnx.optimizers.SGD(bad)
     m = model()
     m.fit(X, Y, verbose=0)
-    with pytest.raises((OptionError, ValueError)):
-        m.learning_rate = float("nan")
+    for bad in (float("nan"), -1.0, True, "a", lambda step: 0.1):
+        with pytest.raises(OptionError, match="learning_rate must be a finite number"):
+            m.learning_rate = bad
     assert m.learning_rate == 0.01
 
 

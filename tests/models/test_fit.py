@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-
 import numpy as np
 import pytest
 from tripwire import no_reads
 
 import nnx
 from nnx.backend import to_numpy
-from nnx.callbacks import Callback, LambdaCallback, TerminateOnNaN
-from nnx.errors import DataError, NonFiniteError, OptionError
+from nnx.errors import DataError, OptionError
 from nnx.layers import Dense, Dropout, GaussianNoise
 
 
@@ -196,6 +192,26 @@ def test_online_learning_takes_examples_as_they_arrive():
     assert model._state.step == 800
 
 
+def test_online_learning_goes_on_from_the_weights_beside_their_average(backend):
+    x, y = camera(64)
+    ema = {"use_ema": True, "ema_momentum": 0.9}
+    models = [small(backend, dropout=0.0) for _ in range(3)]
+    for model, options in zip(models, ({}, ema, ema), strict=True):
+        model.compile(nnx.optimizers.Adam(0.01, **options), "categorical_crossentropy")
+    plain, averaged, at_once = models
+    for model in (plain, averaged):
+        for i in range(0, 64, 16):
+            model.partial_fit(x[i : i + 16], y[i : i + 16])
+    for a, b in zip(plain.get_weights(), averaged.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+    at_once.fit(x, y, batch_size=16, shuffle=False, verbose=0)
+    average = at_once._state.memory["ema"]
+    np.testing.assert_allclose(
+        to_numpy(averaged._state.memory["ema"]), to_numpy(average), rtol=1e-5, atol=1e-7
+    )
+    np.testing.assert_array_equal(to_numpy(at_once.weights_vector), to_numpy(average))
+
+
 def test_train_on_batch_returns_the_loss_before_the_step():
     x, y = camera(32)
     model = small(dropout=0.0)
@@ -230,67 +246,6 @@ def test_noise_and_dropout_only_in_training():
 def test_gradient_through_a_model():
     model = nnx.Sequential([Dense(3, "tanh", input_shape=(2,)), Dense(1)], dtype="float64")
     nnx.check_derivatives(lambda x: model(x), np.asarray([[0.3, -0.2], [1.0, 0.5]]))
-
-
-# -- runs that end badly ----------------------------------------------------------------------------
-
-
-class Breaks(Callback):
-    def on_train_batch_end(self, batch, logs=None):
-        if batch == 2:
-            raise RuntimeError("broken callback")
-
-
-def finite(model):
-    return all(np.isfinite(w).all() for w in model.get_weights())
-
-
-def test_an_error_says_where_and_leaves_good_weights():
-    x, y = camera(128)
-    model = small()
-    with pytest.raises(RuntimeError) as caught:
-        model.fit(x, y, batch_size=16, epochs=2, verbose=0, callbacks=[Breaks()])
-    assert "in batch 3 of 8, epoch 1" in " ".join(caught.value.__notes__)
-    assert finite(model)
-    model.fit(x, y, verbose=0)
-
-
-def test_divergence_is_an_error_and_leaves_finite_weights(backend):
-    x = np.linspace(-1, 1, 64, dtype="float32").reshape(-1, 1)
-    model = nnx.Sequential([Dense(8, input_shape=(1,)), Dense(1)], backend=backend)
-    model.compile(nnx.optimizers.SGD(1e6), "mse")
-    with pytest.raises(NonFiniteError, match=r"became|NaN") as caught:
-        model.fit(x, x * 1e3, epochs=50, verbose=0)
-    assert "epoch" in " ".join(caught.value.__notes__)
-    assert finite(model)
-
-
-def test_terminate_on_nan_stops_quietly():
-    x = np.linspace(-1, 1, 64, dtype="float32").reshape(-1, 1)
-    model = nnx.Sequential([Dense(8, input_shape=(1,)), Dense(1)])
-    model.compile(nnx.optimizers.SGD(1e6), "mse")
-    model.fit(x, x * 1e3, epochs=50, verbose=0, callbacks=[TerminateOnNaN()])
-    assert finite(model)
-    assert len(model.history.epoch) < 50
-
-
-def test_ctrl_c_ends_after_the_step_under_way():
-    x, y = camera(128)
-    model = small()
-    seen = []
-
-    def press(batch, logs):
-        seen.append(batch)
-        if batch == 1:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(
-            x, y, batch_size=16, epochs=2, verbose=0, callbacks=[LambdaCallback(on_train_batch_end=press)]
-        )
-    assert seen == [0, 1]
-    assert finite(model)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_deterministic_optimizer_takes_all_samples():

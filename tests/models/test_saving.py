@@ -73,6 +73,23 @@ def test_training_goes_on_bit_for_bit(optimizer, tmp_path):
     assert copy.history.history == model.history.history
 
 
+def test_arrays_and_numbers_of_numpy_among_the_options_are_saved(backend, tmp_path):
+    layers = [Rescaling(np.float32(0.5), input_shape=(np.int64(2),)), Dense(np.int64(1))]
+    model = nnx.Sequential(layers, backend=backend, seed=1)
+    mask = np.asarray([True, False, False])
+    x, y = np.ones((4, 2), dtype="float32"), np.ones(4, dtype="float32")
+    model.compile(nnx.optimizers.Adam(np.float32(0.5), mask=mask), "mse")
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "m.safetensors")
+    copy = nnx.load_model(tmp_path / "m.safetensors", backend=backend)
+    before = copy.get_weights()
+    for m in (model, copy):
+        m.fit(x, y, verbose=0)
+    np.testing.assert_array_equal(model.get_weights()[0], copy.get_weights()[0])
+    moved = np.concatenate([(a != b).ravel() for a, b in zip(before, copy.get_weights(), strict=True)])
+    np.testing.assert_array_equal(moved, mask)
+
+
 def test_a_file_moves_between_backends(backend, tmp_path):
     model, x, _ = trained()
     model.save(tmp_path / "m.safetensors")
@@ -144,6 +161,62 @@ def test_damaged_and_foreign_files(tmp_path):
         nnx.load_model(bad)
     with pytest.raises(FileNotFoundError, match="no file"):
         nnx.load_model(tmp_path / "absent.safetensors")
+
+
+def rewritten(source, target, change):
+    """The file with its tensors and header changed."""
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    with safe_open(str(source), framework="numpy") as file:
+        header = json.loads(file.metadata()["nnx"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(header, tensors)
+    save_file(tensors, str(target), metadata={"nnx": json.dumps(header)})
+    return target
+
+
+DAMAGES = [
+    lambda h, t: h.update(seed="x"),
+    lambda h, t: h.update(epochs_seen="x"),
+    lambda h, t: h.update(layers="x"),
+    lambda h, t: h.update(input_shape="x"),
+    lambda h, t: h["compiled"].update(metrics="x"),
+    lambda h, t: h["compiled"].update(metrics=[["a", 3]]),
+    lambda h, t: h["compiled"].update(loss=[]),
+    lambda h, t: h.update(compiled=[1]),
+    lambda h, t: h.update(state=[1]),
+    lambda h, t: h.update(state="x"),
+    lambda h, t: h["state"].update(step=-5),
+    lambda h, t: h["state"].update(step=1.5),
+    lambda h, t: h["state"].update(learning_rate=-1.0),
+    lambda h, t: h["state"].update(learning_rate="x"),
+    lambda h, t: t.update({"weights/top/bias": np.arange(4)}),
+    lambda h, t: t.update({"optimizer/momentum": t["optimizer/momentum"].astype("int32")}),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_headers_and_tensors_are_errors_that_name_the_file(damage, tmp_path):
+    model, _, _ = trained()
+    model.save(tmp_path / "m.safetensors")
+    with pytest.raises((FileFormatError, OptionError)) as caught:
+        nnx.load_model(rewritten(tmp_path / "m.safetensors", tmp_path / "bad.safetensors", damage))
+    assert "bad.safetensors" in str(caught.value) + "".join(getattr(caught.value, "__notes__", ()))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_state_that_is_not_finite_is_refused(wrong, backend, tmp_path):
+    model, _, _ = trained()
+    model.save(tmp_path / "m.safetensors")
+
+    def damage(header, tensors):
+        tensors["optimizer/velocity"][3] = wrong
+
+    with pytest.raises(FileFormatError, match="'velocity' of the optimizer's state"):
+        nnx.load_model(
+            rewritten(tmp_path / "m.safetensors", tmp_path / "bad.safetensors", damage), backend=backend
+        )
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):

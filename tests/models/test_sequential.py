@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 import nnx
+from nnx.errors import OptionError, ShapeError, UnknownName
 from nnx.layers import Dense, Dropout, Input
 
 
@@ -138,3 +142,103 @@ def test_one_input_and_one_output_take_plain_vectors():
     x, y = nnx.datasets.sinc(128, seed=0)
     history = model.fit(x, y, epochs=60, verbose=0).history["loss"]
     assert history[-1] < 0.5 * history[0]
+
+
+def trained(backend, optimizer="adam", epochs=1):
+    model = nnx.Sequential(
+        [Dense(5, "relu", input_shape=(4,)), Dropout(0.2), Dense(1)], backend=backend, seed=1
+    )
+    model.compile(optimizer, "mse", metrics=["mae"])
+    model.fit(EXAMPLES, EXAMPLES[:, 0], epochs=epochs, verbose=0)
+    return model
+
+
+EXAMPLES = np.random.default_rng(0).random((20, 4), dtype="float32")
+
+
+def test_freezing_a_layer_of_a_model_keeps_its_weights_from_training(backend):
+    model = trained(backend)
+    before = model.get_weights()
+    model.layers[0].trainable = False
+    for u, v in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(u, v)
+    model.fit(EXAMPLES, EXAMPLES[:, 0], verbose=0)
+    same = [np.array_equal(u, v) for u, v in zip(before, model.get_weights(), strict=True)]
+    assert same == [True, True, False, False]
+    assert model.weights_vector.shape == (6,)
+    model.trainable = False
+    model.fit(EXAMPLES, EXAMPLES[:, 0], verbose=0)
+    model.trainable = True
+    assert model.weights_vector.shape == (31,)
+    np.testing.assert_array_equal(before[0], model.get_weights()[0])
+
+
+def test_attributes_of_layers_in_a_model_can_be_set_or_say_why_not():
+    model = nnx.Sequential([Dense(5, "relu", input_shape=(4,)), Dense(1)])
+    model.layers[0].activation = "tanh"
+    model.layers[1].name = "out"
+    assert model.layers[0].activation.name == "tanh"
+    assert model.get_layer("out").units == 1
+    x = np.ones((1, 4), dtype="float32")
+    w, b, v, c = model.get_weights()
+    np.testing.assert_allclose(model.predict(x), np.tanh(x @ w + b) @ v + c, rtol=1e-5)
+    refused = {"units": 9, "use_bias": False, "activation": 3, "output_shape": (2,), "colour": "red"}
+    for name, value in refused.items():
+        with pytest.raises((OptionError, AttributeError), match=f"{name}|other weights"):
+            setattr(model.layers[0], name, value)
+    with pytest.raises(OptionError, match="named 'out'"):
+        model.layers[0].name = "out"
+    assert model.layers[0].units == 5
+
+
+def test_weights_by_name_are_read_only_copies_and_can_be_assigned(backend):
+    model = nnx.Sequential([Dense(2, input_shape=(3,))], backend=backend)
+    layer = model.get_layer(index=0)
+    np.testing.assert_array_equal(layer.kernel, model.get_weights()[0])
+    with pytest.raises(ValueError, match="read-only"):
+        layer.kernel[0, 0] = 1.0
+    layer.bias = [1.0, 2.0]
+    np.testing.assert_array_equal(model.get_weights()[1], [1.0, 2.0])
+    with pytest.raises(ShapeError, match="'bias' of layer 'dense'"):
+        layer.bias = [1.0]
+    with pytest.raises(AttributeError, match="gamma"):
+        layer.gamma  # noqa: B018
+    for asked in ({"name": "conv"}, {"index": 1}, {}):
+        with pytest.raises(UnknownName, match="It has: dense"):
+            model.get_layer(**asked)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_copies_go_on_as_the_model_would_and_by_themselves(way, optimizer, backend):
+    model = trained(backend, optimizer)
+    other = way(model)
+    before = other.get_weights()
+    model.fit(EXAMPLES, EXAMPLES[:, 0], epochs=2, verbose=0)
+    for u, v in zip(before, other.get_weights(), strict=True):
+        np.testing.assert_array_equal(u, v)
+    other.fit(EXAMPLES, EXAMPLES[:, 0], epochs=2, verbose=0)
+    for u, v in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(u, v)
+    assert other.layers[0].activation.function is nnx.activations.relu
+
+
+def test_copies_of_models_with_functions_of_ones_own_and_without_weights():
+    model = trained(None, epochs=0)
+    model.compile("sgd", lambda y, p: (y - p)[:, 0] ** 2, metrics=[lambda y, p: abs(y - p)])
+    np.testing.assert_array_equal(copy.deepcopy(model).predict(EXAMPLES), model.predict(EXAMPLES))
+    assert not pickle.loads(pickle.dumps(nnx.Sequential([Dense(3)]))).built
+
+
+def test_a_seed_of_a_layers_own_decides_its_noise():
+    def noise(model_seed, **options):
+        layers = [Dropout(0.5, input_shape=(50,), **options), nnx.layers.GaussianNoise(0.1, **options)]
+        return nnx.Sequential(layers, seed=model_seed)(np.ones((2, 50), dtype="float32"), training=True)
+
+    np.testing.assert_array_equal(noise(1, seed=7), noise(2, seed=7))
+    assert np.any(noise(1) != noise(2))
+    assert np.any(noise(1, seed=7) != noise(1, seed=8))

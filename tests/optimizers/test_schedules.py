@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
+import nnx
 from nnx.errors import OptionError
 from nnx.optimizers import schedules
 from nnx.optimizers.schedules import (
@@ -121,3 +123,14 @@ def test_arguments_that_cannot_be_are_refused(make, says):
     with pytest.raises(OptionError) as error:
         make()
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize("given", [None, "a", True, [0.1], math.nan, -1.0])
+@pytest.mark.parametrize("wrap", [lambda f: f, lambda f: WarmUp(f, 0)], ids=["plain", "warm up"])
+def test_what_a_schedule_may_not_give_is_an_error(given, wrap):
+    model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
+    model.compile(nnx.optimizers.SGD(wrap(lambda step: given)), "mse")
+    before = model.get_weights()
+    with pytest.raises(OptionError, match=r"finite number >= 0, got .* from its schedule in step 0"):
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])

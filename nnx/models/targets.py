@@ -1,0 +1,92 @@
+"""Targets as a loss takes them: their shape and their range, looked at once before training."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nnx.backend import namespace, to_numpy
+from nnx.errors import DataError, ShapeError
+from nnx.losses.base import RANGES
+from nnx.models.network import Network
+from nnx.registry import Choice
+
+#: How far beyond their range targets may lie that were computed, in float32, by a softmax for example.
+_ROUNDING = 1e-5
+
+
+def fit_targets(y: Any, network: Network, loss: Choice, what: str) -> Any:
+    """``y`` in the shape that the loss compares with the network's outputs; its numbers are looked at."""
+    out = network.output_shape
+    if loss.facts.get("targets") == "indices":
+        if y.ndim == len(out) + 1 and y.shape[-1] == 1:
+            y = namespace(y).squeeze(y, axis=-1)
+        if tuple(y.shape[1:]) != out[:-1]:
+            raise ShapeError(
+                f"{loss.name} needs one class number for each sample ({what} of shape (n,)), got {what} of "
+                f"shape {tuple(y.shape)}. For one-hot rows use categorical_crossentropy."
+            )
+        _check_labels(y, out[-1], loss, what)
+        return y
+    if y.ndim == 1 and out == (1,):
+        y = namespace(y).expand_dims(y, axis=1)
+    if "targets" in loss.facts and tuple(y.shape[1:]) != out:
+        hint = ""
+        if y.ndim == 1 and loss.name == "categorical_crossentropy":
+            hint = " For class numbers use sparse_categorical_crossentropy or nnx.utils.to_categorical(y)."
+        raise ShapeError(
+            f"{network.model} gives outputs of shape {out} for each sample, "
+            f"got {what} of shape {tuple(y.shape)}.{hint}"
+        )
+    _check_range(y, loss, what)
+    return y
+
+
+def extremes(a: Any) -> tuple[float, float]:
+    """The smallest and the largest number of an array (of bools: 0 and 1, and so if there are none)."""
+    xp = namespace(a)
+    if xp.isdtype(a.dtype, "bool") or 0 in a.shape:
+        return 0.0, 1.0
+    return float(to_numpy(xp.min(a))), float(to_numpy(xp.max(a)))
+
+
+def _check_labels(y: Any, classes: int, loss: Choice, what: str) -> None:
+    # On the host: a GPU library would wrap a label that is out of range, and train on a wrong class.
+    labels = to_numpy(y)
+    wrong = (labels < 0) | (labels >= classes) | (labels != labels.astype("int64"))
+    if wrong.any():
+        i = int(wrong.reshape(len(labels), -1).any(axis=1).argmax())
+        shifted = labels.min() == 1 and labels.max() == classes
+        hint = f" Labels that start at 1: subtract 1 from {what}." if shifted else ""
+        raise DataError(
+            f"{loss.name}: {what}[{i}] is {labels[i]}, but the network has {classes} outputs, so class "
+            f"numbers must be whole numbers from 0 to {classes - 1} ({int(wrong.sum())} of {wrong.size} are "
+            f"not).{hint}"
+        )
+
+
+def _check_range(y: Any, loss: Choice, what: str) -> None:
+    least, most = RANGES.get(loss.facts.get("task", ""), (-math.inf, math.inf))
+    if (least, most) == (-math.inf, math.inf):
+        return
+    low, high = extremes(y)
+    if least - _ROUNDING <= low and high <= most + _ROUNDING:
+        return
+    allowed = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+    raise DataError(
+        f"{loss.name} takes targets {allowed}, got {what} from {low:g} to {high:g}. "
+        f"{_advice(low, high, most, what)}"
+    )
+
+
+def _advice(low: float, high: float, most: float, what: str) -> str:
+    if (low, high) == (1.0, 2.0):
+        return f"For labels 1 and 2: subtract 1 from {what}."
+    if (low, high) == (-1.0, 1.0):
+        return f"For labels -1 and 1: use ({what} + 1) / 2, or the loss hinge."
+    if low >= 0.0:
+        return (
+            "For class numbers use sparse_categorical_crossentropy and an output for each class; "
+            f"of other numbers up to {high:g}, divide {what} by {high:g}."
+        )
+    return "For numbers of any size use a loss of regression, such as mean_squared_error."
