@@ -3,20 +3,26 @@
 By hand means: the chain rule step by step, nothing computed twice, plain NumPy expressions (no ``out=``). The
 peak is that of NumPy's arrays beyond the inputs, as ``tracemalloc`` sees them; libraries with a memory of
 their own (JAX, PyTorch) are not seen.
+
+Where in memory the arrays of a process happen to lie changes the time of a product with a vector by a third,
+be it by hand or not. Contenders that compute with NumPy therefore take turns with the gradient by hand on
+the same arrays in the same process; "paired" is the ratio to that.
 """
 
 from __future__ import annotations
 
 import gc
 import statistics
+import time
 import tracemalloc
+from functools import partial
 
 import _gradients
 import _turns
 import numpy as np
 from autodiff_small import elementwise, elementwise_by_hand
 
-REPEAT, MEGA = 25, 1e6
+TURNS, REPEAT, MEGA = 5, 5, 1e6
 FIRST = "NumPy by hand"
 UNSEEN = ("JAX eager", "JAX jit", "PyTorch eager")
 
@@ -83,18 +89,38 @@ def peak(step):
     return most - before
 
 
+def in_alternation(*steps):
+    """The median time of each of the steps, which take turns of six; the first of each turn does not count.
+
+    It would pay for the memory that the turn before has given back to the system.
+    """
+    times = [[] for _ in steps]
+    for _ in range(TURNS + 1):
+        for step, taken in zip(steps, times, strict=True):
+            step()
+            for _ in range(REPEAT):
+                start = time.perf_counter()
+                step()
+                taken.append(time.perf_counter() - start)
+    return [statistics.median(taken[REPEAT:]) for taken in times]
+
+
 def contender(name):
-    """``{case: [seconds, bytes]}`` of one contender."""
+    """``{case: [seconds, bytes, seconds by hand in the same process]}`` of one contender."""
 
     def run():
         found = {}
         for title, (f, by_hand, arrays) in cases().items():
+            hand = partial(by_hand, *arrays)
             if name == FIRST:
-                step = lambda by_hand=by_hand, arrays=arrays: by_hand(*arrays)  # noqa: E731
+                found[title] = [*in_alternation(hand), peak(hand), None]
+                continue
+            step = _gradients.checked(_gradients.TOOLS[name](f, *arrays), hand())
+            if name in UNSEEN:
+                found[title] = [*in_alternation(step), 0, None]
             else:
-                step = _gradients.checked(_gradients.TOOLS[name](f, *arrays), by_hand(*arrays))
-            seconds = _turns.median_time(step, REPEAT, warmup=2)
-            found[title] = [seconds, 0 if name in UNSEEN else peak(step)]
+                seconds, by_hands = in_alternation(step, hand)
+                found[title] = [seconds, peak(step), by_hands]
         return found
 
     return run
@@ -109,13 +135,15 @@ def main():
             name: statistics.median(t[case][1] for t in turns) for name, turns in results.items() if turns
         }
 
-        def memory(name, peaks=peaks):
+        def remark(name, case=case, peaks=peaks):
             if not peaks[name]:
                 return f"{'peak not seen':>26}"
             ratio = f"{peaks[name] / peaks[FIRST]:>7.2f}" if FIRST in peaks else ""
-            return f"{peaks[name] / MEGA:>9.1f} MB peak{ratio}"
+            pairs = [seconds / hand for seconds, _, hand in (t[case] for t in results[name]) if hand]
+            paired = f"   paired {statistics.median(pairs):.2f}" if pairs else ""
+            return f"{peaks[name] / MEGA:>9.1f} MB peak{ratio}{paired}"
 
-        _turns.table(f"\nGradient in float64: {case}", times, missing, "ms", memory)
+        _turns.table(f"\nGradient in float64: {case}", times, missing, "ms", remark)
 
 
 if __name__ == "__main__":

@@ -237,19 +237,26 @@ def escaped() -> DerivativeError:
 def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[Any]:
     """The cotangents of ``leaves`` that the seeds (node, cotangent) bring about; None where none does.
 
-    Nodes are taken newest first, each once, when all that uses its result has been seen. Cotangents
-    may be shared between nodes, so they are added, never written to. What a node keeps for its pullback is
-    free as soon as it has been taken, unless the caller holds on to it.
+    Nodes are taken newest first, each once, when all that uses its result has been seen. Cotangents may be
+    shared between nodes, so they are added, never written to, but for the sums made here. What a node keeps
+    for its pullback is free as soon as it has been taken, unless the caller holds on to it.
     """
     wanted = {leaf.order: None for leaf in leaves}
     pending: dict[int, tuple[Node, Any]] = {}
     heap: list[int] = []
+    sums: set[int] = set()  #: the orders of pending cotangents that were added up here: nobody else has them
     arrivals: Iterable[tuple[Node, Any]] = seeds
     while True:
         for node, g in arrivals:
             order = node.order
             if order in pending:
-                pending[order] = (node, pending[order][1] + g)
+                total = pending[order][1]
+                if order in sums and type(g) is not Traced and type(total) is not Traced:
+                    total += g
+                else:
+                    total = total + g
+                    sums.add(order)
+                pending[order] = (node, total)
             else:
                 pending[order] = (node, g)
                 heappush(heap, order)

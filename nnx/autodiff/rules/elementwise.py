@@ -125,6 +125,10 @@ def _zero_for(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
     return xp.zeros_like(y)
 
 
+def _minus_back(xp: Any, g: Any, i: int, shapes: Any, fixed: Any) -> Any:
+    return -unbroadcast(xp, g, shapes[i], None) if i else g  # sums first: fewer numbers change their sign
+
+
 def _times(xp: Any, g: Any, other: Any, shape: Any) -> Any:
     return g * other
 
@@ -141,7 +145,10 @@ class _Quotient(Rule):
 
         def pull(xp: Any, g: Any) -> list[Any]:
             c = g / b
-            return [unbroadcast(xp, -c * y if i else c, shape, dtype) for i, shape, dtype in sizes]
+            return [
+                -unbroadcast(xp, c * y, shape, dtype) if i else unbroadcast(xp, c, shape, dtype)
+                for i, shape, dtype in sizes
+            ]
 
         return pull
 
@@ -179,7 +186,7 @@ ELEMENTWISE = (
     Linear("imag", lambda xp, x: xp.imag(x), lambda xp, g, shape: g * -1j),  # −1j * float64: a Python number
     Linear("conj", lambda xp, x: xp.conj(x), lambda xp, g, shape: xp.conj(g)),
     JointlyLinear("add", lambda xp, a, b: a + b, lambda xp, g, i, shapes, fixed: g),
-    JointlyLinear("subtract", lambda xp, a, b: a - b, lambda xp, g, i, shapes, fixed: -g if i else g),
+    JointlyLinear("subtract", lambda xp, a, b: a - b, _minus_back),
     Bilinear("multiply", lambda xp, a, b: a * b, _times, _times),
     _Quotient("divide"),
     ElementwisePair("pow", _pow_base, _pow_exponent),
