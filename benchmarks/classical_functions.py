@@ -2,8 +2,7 @@
 
 Both get the same function, with value and gradient by nnx; counted are the gradients until a point with
 f ≤ f* + 1e-8(1 + |f*|) has been evaluated, f* the minimum that the run arrives at. A dash: not within the
-limit of 1500. n = 1000 is left out for methods with an n × n matrix. ``--write`` puts the table into
-docs/classical_functions.md.
+limit of 1500. ``--write`` puts the table into docs/classical_functions.md.
 """
 
 from __future__ import annotations
@@ -20,23 +19,21 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests"))
 
 from optimizers.classical import FUNCTIONS, Classical  # noqa: E402
-from optimizers.contest import COUNTERPARTS, WITH_A_MATRIX, Outcome, ours, scipys  # noqa: E402
+from optimizers.contest import COUNTERPARTS, Outcome, ours, scipys  # noqa: E402
 
 PAGE = ROOT / "docs" / "classical_functions.md"
 
-Pair = tuple[Outcome, Outcome] | None
+Pair = tuple[Outcome, Outcome]
 
 
 def compare(method: str, f: Classical) -> Pair:
     """What nnx's method and SciPy's counterpart need."""
-    if len(f.start) > 500 and method in WITH_A_MATRIX:
-        return None
     return ours(method, f), scipys(method, f)
 
 
 def cell(f: Classical, pair: Pair) -> str:
     """Both counts; another minimum than the lowest has its value behind it."""
-    return "" if pair is None else " / ".join(count(f, outcome) for outcome in pair)
+    return " / ".join(count(f, outcome) for outcome in pair)
 
 
 def count(f: Classical, outcome: Outcome) -> str:
@@ -46,7 +43,7 @@ def count(f: Classical, outcome: Outcome) -> str:
 
 def ratio(pairs: list[Pair]) -> float:
     """The median of nnx's counts over SciPy's: infinite where only SciPy arrived, none where it did not."""
-    known = [pair for pair in pairs if pair is not None and pair[1].gradients is not None]
+    known = [pair for pair in pairs if pair[1].gradients is not None]
     return statistics.median((mine.gradients or float("inf")) / its.gradients for mine, its in known)
 
 
