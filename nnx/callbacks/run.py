@@ -70,7 +70,10 @@ class CallbackList:
         history = self.history
         if history.reason is None:
             given = (r for c in self if (r := getattr(c, "reason", None)))
-            history.reason = next(given, "The last epoch is done.")
+            stopped = history.model.stop_training
+            history.reason = next(
+                given, "A callback set stop_training." if stopped else "The last epoch is done."
+            )
         elif self._verbose:
             say(f"Epoch {history.epoch[-1] + 1}: training stopped: {history.reason}")
 

@@ -225,3 +225,16 @@ def test_a_second_fit_with_the_same_callbacks():
     ]
     runs = [fit(line(), callbacks, epochs=4).history for _ in range(2)]
     assert runs[0] == runs[1]
+
+
+def test_the_history_says_whether_a_callback_of_ones_own_ended_training():
+    class Stops(nnx.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
+    model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse")
+    data = np.ones((4, 2)), np.ones(4)
+    assert model.fit(*data, epochs=2, verbose=0).reason == "The last epoch is done."
+    history = model.fit(*data, epochs=5, verbose=0, callbacks=Stops())
+    assert len(history.epoch) == 1 and history.reason == "A callback set stop_training."
