@@ -18,8 +18,6 @@ from typing import Any, NamedTuple
 import _turns
 import numpy as np
 
-from nnx.backend.versions import blas
-
 TURNS = 3
 
 
@@ -214,7 +212,7 @@ def main(script: str, tasks: list[Task], contenders: Mapping[str, Contender], ti
     results, missing = _turns.in_turns(
         script, {case: partial(all_starts, *found) for case, found in cases.items()}, title, TURNS
     )
-    print(f"{title}\n\n" + "\n".join(blas()))
+    print(f"{title}\n\n" + _turns.blas())
     for task in tasks:
         own = {name: case for case, (other, name) in cases.items() if other is task and case in results}
         if own:

@@ -4,7 +4,8 @@ A benchmark script defines functions that return the time of one step in seconds
 ``_turns.main(__file__, contenders, unit, title)``. Called with a contender's name it measures that one and
 prints its number; called without, it runs all of them in turns (``--turns``, default 5; ``--only a,b``).
 In one process the spinning threads of one library slow down the next, and machines drift within minutes:
-hence processes and turns.
+hence processes and turns. An OPENBLAS_CORETYPE of the environment is left out, and that is said: it would
+hold NumPy, but no other library, to an older processor's instructions.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-
-from nnx.backend.versions import blas
 
 UNITS = {"ms": 1e3, "µs": 1e6}
 
@@ -56,8 +55,21 @@ def epoch_clock(callback: type) -> Any:
 def main(script: str, contenders: Mapping[str, Callable[[], float]], unit: str, title: str) -> None:
     """Entry point of a benchmark script; the first contender is what the ratios are taken to."""
     results, missing = in_turns(script, contenders, title)
-    print("\n".join(blas()))
+    print(blas())
     table(title, results, missing, unit)
+
+
+def blas() -> str:
+    """What multiplies NumPy's matrices in a contender's process."""
+    show = "from nnx.backend.versions import blas; print(*blas(), sep='\\n')"
+    lines = _process("-c", show).stdout.strip()
+    chosen = os.environ.get("OPENBLAS_CORETYPE")
+    return f"OPENBLAS_CORETYPE={chosen} of the environment was left out.\n{lines}" if chosen else lines
+
+
+def _process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=env)
 
 
 def table(
@@ -108,9 +120,7 @@ def in_turns(
         for name in names:
             if name in missing:
                 continue
-            done = subprocess.run(
-                [sys.executable, script, name], capture_output=True, text=True, check=False, env=os.environ
-            )
+            done = _process(script, name)
             if done.returncode:
                 missing[name] = (done.stderr.strip().splitlines() or ["failed"])[-1]
                 results[name].clear()

@@ -71,7 +71,6 @@ class ReadOnlyNamespace(types.ModuleType):
 @cache
 def _adapter() -> NumpyAdapter:
     adapter = NumpyAdapter(ReadOnlyNamespace(selection.adapter("numpy").xp))
-    adapter.function = lambda name: getattr(adapter.xp, name, None)  # no short cuts past that namespace
     for name in _OF_THE_ADAPTER:
         setattr(adapter, name, freezing(getattr(adapter, name)))
     return adapter

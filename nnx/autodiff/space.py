@@ -60,7 +60,7 @@ def space_over(adapter: Adapter) -> Any:
     space: Any = Namespace(f"nnx.autodiff.over_{adapter.name}", adapter)
     base = raw_namespace(adapter)
     space.base = base
-    space._find = lambda name: _differentiable(name, adapter.function(name), space)
+    space._find = lambda name: _differentiable(name, getattr(adapter.xp, name, None), space)
     for name in ("scatter", "scatter_add"):
         setattr(space, name, bind(RULES[name], getattr(base, name), space))
     # The standard passes the arrays of concat and stack as a list, a rule sees them one by one.
@@ -97,7 +97,7 @@ class Namespace(ModuleType):
     def __init__(self, name: str, adapter: Adapter) -> None:
         super().__init__(name)
         self.adapter = adapter
-        self._find: Callable[[str], Any] = lambda name: adapter.function(name) or getattr(adapter.xp, name)
+        self._find: Callable[[str], Any] = lambda name: getattr(adapter.xp, name)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name not in _PUBLIC_DUNDERS:

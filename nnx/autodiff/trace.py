@@ -241,41 +241,38 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
     shared between nodes, so they are added, never written to, but for the sums made here. What a node keeps
     for its pullback is free as soon as it has been taken, unless the caller holds on to it.
     """
-    wanted = {leaf.order: None for leaf in leaves}
-    pending: dict[int, tuple[Node, Any]] = {}
-    heap: list[int] = []
+    pending: dict[int, Any] = {}
+    heap: list[tuple[int, Node]] = []
     sums: set[int] = set()  #: the orders of pending cotangents that were added up here: nobody else has them
     arrivals: Iterable[tuple[Node, Any]] = seeds
     while True:
         for node, g in arrivals:
             order = node.order
             if order in pending:
-                total = pending[order][1]
+                total = pending[order]
                 if order in sums and type(g) is not Traced and type(total) is not Traced:
                     total += g
                 else:
                     total = total + g
                     sums.add(order)
-                pending[order] = (node, total)
+                pending[order] = total
             else:
-                pending[order] = (node, g)
-                heappush(heap, order)
+                pending[order] = g
+                if node.pull is not None:  # else a leaf, where cotangents stay
+                    heappush(heap, (order, node))
         if not heap:
-            return [wanted[leaf.order] for leaf in leaves]
-        node, g = pending.pop(heappop(heap))
+            return [pending.get(leaf.order) for leaf in leaves]
+        order, node = heappop(heap)
+        g = pending.pop(order)
         arrivals = ()
-        pull = node.pull
-        if pull is None:
-            wanted[node.order] = g
-            continue
         nested = node.nested or type(g) is Traced or (type(g) is Parts and g.traced)
         xp = node.space if nested else node.space.base
         parents = node.parents
         if node.fills:
             places = [None if p.order in pending else p.place for p in parents]
-            arrivals = zip(parents, pull(xp, g, places), strict=True)
+            arrivals = zip(parents, node.pull(xp, g, places), strict=True)
         else:
-            arrivals = zip(parents, pull(xp, g), strict=True)
+            arrivals = zip(parents, node.pull(xp, g), strict=True)
 
 
 _FIRST = (0,)

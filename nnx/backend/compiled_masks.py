@@ -24,15 +24,16 @@ _W0, _W1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
 
 
 @intrinsic
-def _high(typingctx: Any, a: Any, b: Any) -> Any:
-    """The upper 64 of the 128 bits of a·b: one instruction, for which Numba has no name."""
+def _product(typingctx: Any, a: Any, b: Any) -> Any:
+    """The upper and the lower 64 of the 128 bits of a·b: one instruction, for which Numba has no name."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         wide, narrow = ir.IntType(128), ir.IntType(64)
         product = builder.mul(builder.zext(args[0], wide), builder.zext(args[1], wide))
-        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), narrow)
+        high = builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), narrow)
+        return context.make_tuple(builder, signature.return_type, (high, builder.trunc(product, narrow)))
 
-    return types.uint64(types.uint64, types.uint64), codegen
+    return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), codegen
 
 
 @numba.njit(error_model="numpy", nogil=True, cache=True)
@@ -42,7 +43,9 @@ def _words(counter: Any, key: Any, out: Any) -> None:
         a, b, c, d = counter[0] + np.uint64(i + 1), counter[1], counter[2], counter[3]
         k, m = key[0], key[1]
         for _ in range(10):
-            a, b, c, d = _high(_M1, c) ^ b ^ k, _M1 * c, _high(_M0, a) ^ d ^ m, _M0 * a
+            high0, low0 = _product(_M0, a)
+            high1, low1 = _product(_M1, c)
+            a, b, c, d = high1 ^ b ^ k, low1, high0 ^ d ^ m, low0
             k += _W0
             m += _W1
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = a, b, c, d

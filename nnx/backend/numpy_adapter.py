@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
-import array_api_compat.numpy as xp
 import numpy as np
 
 from nnx.backend import kernels, philox, special
+from nnx.backend.numpy_namespace import namespace
 from nnx.backend.reference import Adapter, Array, apart
 from nnx.errors import OptionError
 
@@ -20,24 +20,6 @@ _WORTH_COMPILING_MASKS = 1 << 15
 #: From this many unknowns on, LAPACK's solution by Cholesky repays the import of SciPy (0.2 s) in a training:
 #: 600 unknowns take 3 ms instead of 11, but 61 take 15 µs instead of 50.
 _WORTH_IMPORTING_SCIPY = 128
-
-
-def _reduction(ufunc: np.ufunc, of_type: bool) -> Callable[..., Array]:
-    """A reduction of the standard by the ufunc itself: for few numbers np.sum takes twice the time."""
-    reduce = ufunc.reduce
-    if not of_type:
-        return lambda x, /, *, axis=None, keepdims=False: reduce(x, axis, keepdims=keepdims)
-    return lambda x, /, *, axis=None, dtype=None, keepdims=False: reduce(
-        x, axis, dtype=dtype, keepdims=keepdims
-    )
-
-
-_REDUCTIONS = {
-    "sum": _reduction(np.add, True),
-    "prod": _reduction(np.multiply, True),
-    "max": _reduction(np.maximum, False),
-    "min": _reduction(np.minimum, False),
-}
 
 
 #: Bytes up to which a copy costs no more than what else is done for an operation on a tape.
@@ -51,9 +33,6 @@ class NumpyAdapter(Adapter):
     reads_are_free = True
     fills_buffers = True
     cached_numbers = 1 << 17
-
-    def function(self, name: str) -> Any:
-        return _REDUCTIONS.get(name) or super().function(name)
 
     def device(self, spec: Any) -> Any:
         if spec not in (None, "cpu"):
@@ -186,4 +165,4 @@ def _compiled_masks() -> Any:
 
 def load() -> Adapter:
     """The adapter, for :mod:`nnx.backend.selection`."""
-    return NumpyAdapter(xp)
+    return NumpyAdapter(namespace)

@@ -32,10 +32,6 @@ class Adapter:
     def __init__(self, xp: Any) -> None:
         self.xp = xp
 
-    def function(self, name: str) -> Any:
-        """The standard's function of that name, or one that does the same faster; None if there is none."""
-        return getattr(self.xp, name, None)
-
     # -- moving ---------------------------------------------------------------------------------
 
     def device(self, spec: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -34,8 +35,8 @@ def show_versions() -> None:
 def blas() -> list[str]:
     """What multiplies NumPy's matrices, and whether it uses all that the processor can do; none if not known.
 
-    OpenBLAS chooses its kernels by the processor's family. One that is newer than it gets those for a
-    Haswell, without AVX-512: matrix products then take up to twice as long.
+    OpenBLAS chooses its kernels by the processor, or by OPENBLAS_CORETYPE in the environment. Those for a
+    Haswell make no use of AVX-512: matrix products then take up to twice as long.
     """
     try:
         import threadpoolctl
@@ -51,8 +52,15 @@ def blas() -> list[str]:
             f"{library['num_threads']} threads"
         )
         if library["internal_api"] == "openblas" and kernels in ("Haswell", "Zen") and _has_avx512():
-            lines.append("  This processor has AVX-512: try OPENBLAS_CORETYPE=SkylakeX in the environment.")
+            lines.append(f"  This processor has AVX-512: {_remedy()}.")
     return lines
+
+
+def _remedy() -> str:
+    chosen = os.environ.get("OPENBLAS_CORETYPE")
+    if chosen and chosen != "SkylakeX":
+        return f"OPENBLAS_CORETYPE={chosen} in the environment rules it out"
+    return "try OPENBLAS_CORETYPE=SkylakeX in the environment"
 
 
 def _has_avx512() -> bool:

@@ -24,21 +24,6 @@ def adapter(request, backend):
     return reference
 
 
-class TestFunction:
-    @pytest.mark.parametrize("name", ["sum", "prod", "max", "min"])
-    @pytest.mark.parametrize("options", [{}, {"axis": 0}, {"axis": (0, 2), "keepdims": True}], ids=str)
-    @pytest.mark.parametrize("dtype", ["float32", "int32"])
-    def test_reductions_are_those_of_the_standard(self, backend, name, options, dtype):
-        x = backend.asarray(np.arange(1, 13).reshape(2, 3, 2), dtype=dtype)
-        expected = getattr(backend.xp, name)(x, **options)
-        found = backend.adapter.function(name)(x, **options)
-        assert found.dtype == expected.dtype
-        np.testing.assert_array_equal(to_numpy(found), to_numpy(expected), strict=True)
-
-    def test_there_is_none_of_an_unknown_name(self, backend):
-        assert backend.adapter.function("no_such_function") is None
-
-
 class TestAsarray:
     def test_pytorchs_own_graph_ends_there(self):
         torch = pytest.importorskip("torch")

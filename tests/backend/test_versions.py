@@ -30,10 +30,18 @@ def _blas_lines(monkeypatch, kernels, avx512):
     return versions.blas()
 
 
-def test_says_where_the_matrix_products_do_not_use_the_processor(monkeypatch):
+@pytest.mark.parametrize(
+    ("chosen", "remedy"),
+    [
+        ("", "try OPENBLAS_CORETYPE=SkylakeX in the environment."),
+        ("Haswell", "OPENBLAS_CORETYPE=Haswell in the environment rules it out."),
+    ],
+)
+def test_says_where_the_matrix_products_do_not_use_the_processor(monkeypatch, chosen, remedy):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", chosen)
     lines = _blas_lines(monkeypatch, "Haswell", True)
     assert lines[0] == "openblas 0.3, kernels for Haswell, 2 threads"
-    assert "OPENBLAS_CORETYPE=SkylakeX" in lines[1]
+    assert lines[1] == f"  This processor has AVX-512: {remedy}"
 
 
 @pytest.mark.parametrize(("kernels", "avx512"), [("SkylakeX", True), ("Haswell", False)])
