@@ -12,7 +12,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import FrozenInstanceError, dataclass, field, fields, is_dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -78,6 +78,23 @@ class Entry:
         return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
+def _explain_assignment(cls: Any) -> None:
+    """Makes a frozen dataclass say what to do instead of assigning to it, with its ``instead`` added."""
+    bare = cls.__setattr__
+
+    def assign(self: Any, name: str, value: Any) -> None:
+        try:
+            bare(self, name, value)
+        except FrozenInstanceError as error:
+            instead = getattr(self, "instead", "")
+            raise FrozenInstanceError(
+                f"'{name}' of a {type(self).__name__} cannot be set: it stays as it was made. "
+                f"dataclasses.replace(it, {name}=...) makes another one.{instead and ' ' + instead}"
+            ) from error
+
+    cls.__setattr__ = assign
+
+
 class Registry:
     """The things of one kind, by name.
 
@@ -121,6 +138,8 @@ class Registry:
                     raise OptionError(f"Cannot register {name}: {self.kind} '{known}' is {owner} already.")
             if self.makers and inspect.isfunction(target):
                 target = self._or_maker(target)
+            if is_dataclass(target):
+                _explain_assignment(target)
             self._names.update(dict.fromkeys(names, name))
             self._entries[name] = Entry(self.kind, name, target, own_class, aliases, facts)
             return target

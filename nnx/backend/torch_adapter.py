@@ -42,7 +42,9 @@ class TorchAdapter(Adapter):
         return torch.asarray(x, dtype=dtype, device=device)
 
     def to_numpy(self, x: Array) -> np.ndarray:
-        return x.detach().cpu().resolve_conj().resolve_neg().numpy()
+        x = x.detach().cpu().resolve_conj().resolve_neg()
+        # float32 holds every number of types that NumPy does not have
+        return (x.float() if x.dtype in _UNKNOWN_TO_NUMPY else x).numpy()
 
     def shares_memory(self, y: Array, x: Array) -> bool:
         return y.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
@@ -89,6 +91,9 @@ class TorchAdapter(Adapter):
 
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
         return torch.index_select(x, 0, index)
+
+
+_UNKNOWN_TO_NUMPY = {torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2}
 
 
 def _all(*conditions: Array) -> bool:

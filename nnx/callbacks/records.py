@@ -62,16 +62,19 @@ class CSVLogger(Callback):
         self.append = append
         self.keys: list[str] | None = None
 
+    def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
+        found = self._columns()
+        if found and (
+            found[0] != "epoch" or {*of_epoch} - {*found} or any(c not in of_epoch for c in found[1:])
+        ):
+            raise self._other_columns(found, sorted(of_epoch))
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         Path(self.filename).parent.mkdir(parents=True, exist_ok=True)
         self.keys = None
-        self._found: list[str] = []
         # Opened now, so that a file which cannot be written is known before the first epoch.
         with open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8"):
             pass
-        if self.append:
-            with open(self.filename, newline="", encoding="utf-8") as file:
-                self._found = next(csv.reader(file, delimiter=self.separator), [])
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
@@ -86,15 +89,26 @@ class CSVLogger(Callback):
         self._write([epoch, *(_text(logs.get(name, "NA")) for name in self.keys)])
 
     def _begin(self, names: list[str]) -> list[str]:
-        if not self._found:
+        found = self._columns()
+        if not found:
             self._write(["epoch", *names])
             return names
-        if self._found[0] != "epoch" or sorted(self._found[1:]) != names:
-            raise OptionError(
-                f"CSVLogger: cannot append to {self.filename}: it has the columns {', '.join(self._found)}, "
-                f"this training epoch, {', '.join(names)}. Choose another file, or replace it: append=False."
-            )
-        return self._found[1:]
+        if found[0] != "epoch" or sorted(found[1:]) != names:
+            raise self._other_columns(found, names)
+        return found[1:]
+
+    def _columns(self) -> list[str]:
+        """The columns of the file to append to; none where there is nothing."""
+        if not self.append or not Path(self.filename).is_file():
+            return []
+        with open(self.filename, newline="", encoding="utf-8") as file:
+            return next(csv.reader(file, delimiter=self.separator), [])
+
+    def _other_columns(self, found: list[str], names: list[str]) -> OptionError:
+        return OptionError(
+            f"CSVLogger: cannot append to {self.filename}: it has the columns {', '.join(found)}, "
+            f"this training epoch, {', '.join(names)}. Choose another file, or replace it: append=False."
+        )
 
     def _write(self, row: list[Any]) -> None:
         # Opened for each row: nothing is left open, or unwritten, when training ends by an error.

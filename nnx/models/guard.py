@@ -91,8 +91,10 @@ class Guard:
     def _watch(self, squares: Any) -> None:
         """Before a step along a gradient with that square: keeps the weights if it is a leap."""
         model = self._model
-        rate = math.inf if self._wary else max(model.optimizer.rate(model._state), 1e-6)
-        if not rate * rate * max(float(squares), 1.0) <= _CALM * _CALM:
+        rate = max(model.optimizer.rate(model._state), 1e-6)
+        decays = rate * (getattr(model.optimizer, "weight_decay", None) or 0.0)
+        leap = not rate * rate * max(float(squares), 1.0) <= _CALM * _CALM
+        if self._wary or leap or decays > 2.0:  # a decay by more than twice a weight makes it grow
             self._keep()
 
     def _keep(self) -> None:

@@ -54,6 +54,9 @@ class FirstOrder(Options):
     """
 
     kind: ClassVar[str] = "optimizer"
+    instead: ClassVar[str] = (
+        "A model's learning rate is set by model.learning_rate = ..., the rest by compile."
+    )
 
     learning_rate: LearningRate = 0.01
     _: KW_ONLY

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+import nnx
 from nnx.backend import Adapter, Stream, device_of, make_backend, numpy_adapter, to_numpy
 from nnx.backend.kernels import BLOCK
 
@@ -22,6 +23,25 @@ def adapter(request, backend):
     reference.asarray = backend.adapter.asarray  # moving data is each library's own
     reference.to_numpy = backend.adapter.to_numpy
     return reference
+
+
+class TestPyTorchsSmallTypes:
+    def test_come_to_numpy_as_float32(self):
+        torch = pytest.importorskip("torch")
+        for kind in (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2):
+            found = to_numpy(torch.tensor([1.0, -0.375, 2.0]).to(kind))
+            np.testing.assert_array_equal(found, np.asarray([1.0, -0.375, 2.0], np.float32), strict=True)
+
+    @pytest.mark.parametrize("name", ["torch", "numpy"])
+    def test_are_trained_on_as_they_are(self, name):
+        torch = pytest.importorskip("torch")
+        x = torch.linspace(-2, 2, 12).reshape(6, 2).to(torch.bfloat16)
+        records = []
+        for data in (x, x.float()):
+            model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))], backend=name, seed=0)
+            model.compile("sgd", "mse")
+            records.append(model.fit(data, data[:, :1], epochs=2, verbose=0).history["loss"])
+        assert records[0] == records[1]
 
 
 class TestAsarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+import nnx
 from nnx.errors import FileFormatError, OptionError, UnknownName
 from nnx.registry import Choice, Registry, from_config, snake_case, to_config
 
@@ -235,3 +237,16 @@ def test_choices_with_equal_options_are_equal_and_can_be_keys():
 
 def test_arrays_and_numbers_of_numpy_become_what_json_has():
     assert to_config([np.float32(0.5), np.zeros(2), np.bool_(True)]) == [0.5, [0.0, 0.0], True]
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "instead"),
+    [
+        (nnx.optimizers.Adam(), "learning_rate", r"set by model\.learning_rate"),
+        (nnx.layers.Dropout(0.5), "rate", r"dataclasses\.replace\(it, rate=\.\.\.\) makes another"),
+    ],
+)
+def test_what_stays_as_it_was_made_says_what_to_do_instead(made, name, instead):
+    with pytest.raises(dataclasses.FrozenInstanceError, match=f"'{name}' of a .* cannot be set.*{instead}"):
+        setattr(made, name, 0.25)
+    assert getattr(dataclasses.replace(made, **{name: 0.25}), name) == 0.25

@@ -193,6 +193,29 @@ def test_the_csv_file_has_the_history(tmp_path):
         np.testing.assert_array_equal(table[name], history.history[name])
 
 
+@pytest.mark.parametrize("columns", ["epoch,loss", "epoch,loss,mae,val_loss,val_mae", "loss,mae", "a,b,c"])
+def test_a_csv_file_of_other_columns_is_refused_before_training(tmp_path, columns):
+    file = tmp_path / "log.csv"
+    file.write_text(columns + "\n")
+    model = line(metrics=["mae"])
+    before = model.get_weights()
+    with pytest.raises(OptionError, match=r"cannot append .*this training epoch, loss, mae\."):
+        fit(model, [cb.CSVLogger(file, append=True)])
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+    assert file.read_text() == columns + "\n"
+
+
+def test_a_csv_file_goes_on_with_what_the_optimizer_measures(tmp_path):
+    log = cb.CSVLogger(tmp_path / "log.csv", append=True)
+    for epochs in (1, 2):
+        model = line(metrics=["mae"])
+        model.compile("levenberg_marquardt", "mse", metrics=["mae"])
+        fit(model, [log], epochs=epochs)
+    table = np.genfromtxt(tmp_path / "log.csv", delimiter=",", names=True)
+    assert {"epoch", "loss", "mae", "mu"} <= {*table.dtype.names}
+    assert len(table) >= 2
+
+
 def test_what_fit_evaluate_and_predict_print(capsys):
     model = line(metrics=["mae"])
     model.fit(X, Y, epochs=2, validation_data=(X, Y))

@@ -174,6 +174,16 @@ def test_sound_training_on_numpy_takes_no_copies(monkeypatch):
             fit(network(optimizer), epochs=2, batch_size=40)
 
 
+@pytest.mark.parametrize(
+    "optimizer", [SGD(0.1, weight_decay=1e3), Adam(0.1, weight_decay=1e60)], ids=["by steps", "at once"]
+)
+def test_weights_that_decay_beyond_zero_are_put_back(optimizer, backend):
+    model = network(optimizer, backend)
+    with pytest.raises(NonFiniteError):
+        fit(model, epochs=100)
+    assert is_good(model)
+
+
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_epoch_end", "on_epoch_begin"])
 @pytest.mark.parametrize("change", ["compile", "pop"])
 def test_a_model_that_a_callback_compiles_or_changes_says_so(hook, change):
