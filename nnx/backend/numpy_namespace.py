@@ -8,6 +8,7 @@ the standard goes the longer way.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import update_wrapper
 from types import ModuleType
 from typing import Any
 
@@ -27,7 +28,7 @@ def _sums(ufunc: np.ufunc, name: str) -> Callable[..., Array]:
             return reduce(x, axis, dtype=dtype, keepdims=keepdims)
         return general(x, axis=axis, dtype=dtype, keepdims=keepdims, **others)
 
-    return total
+    return update_wrapper(total, general)
 
 
 def _extrema(ufunc: np.ufunc, name: str) -> Callable[..., Array]:
@@ -38,7 +39,7 @@ def _extrema(ufunc: np.ufunc, name: str) -> Callable[..., Array]:
             return reduce(x, axis, keepdims=keepdims)
         return general(x, axis=axis, keepdims=keepdims, **others)
 
-    return extreme
+    return update_wrapper(extreme, general)
 
 
 def _argmax(x: Array, /, axis: int | None = None, *, keepdims: bool = False) -> Array:
@@ -64,7 +65,7 @@ def _created(name: str) -> Callable[..., Array]:
             return function(*args, dtype=dtype, **others)
         return checked(*args, dtype=dtype, device=device, **others)
 
-    return create
+    return update_wrapper(create, checked)
 
 
 #: array-api-compat's names, some of them done in another way.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import array_api_compat.numpy as compat
 import numpy as np
 import pytest
@@ -91,6 +93,13 @@ def test_numpys_own_positions_of_arguments():
         (xp.full((2,), 3.0), [3, 3]),
     ):
         assert found.tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["zeros", "ones", "full", "empty", "sum", "prod", "max", "min"])
+def test_names_documentation_and_signature_are_kept(name):
+    found, expected = getattr(xp, name), getattr(compat, name)
+    assert (found.__name__, found.__doc__) == (expected.__name__, expected.__doc__)
+    assert inspect.signature(found) == inspect.signature(expected)
 
 
 def test_all_other_names_are_array_api_compats():
