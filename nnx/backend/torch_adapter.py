@@ -33,10 +33,10 @@ class TorchAdapter(Adapter):
         return device
 
     def asarray(self, x: Any, dtype: Any = None, device: Any = None) -> Array:
-        if isinstance(x, np.ndarray) and not (x.flags.writeable and all(s >= 0 for s in x.strides)):
-            x = x.copy()  # torch.asarray warns of read-only and refuses reversed arrays
         if isinstance(x, np.generic):
             x = np.asarray(x)
+        if isinstance(x, np.ndarray):
+            x = _for_torch(x)
         if isinstance(x, torch.Tensor) and x.requires_grad:
             x = x.detach()  # what nnx computes of it is not for PyTorch's own autograd to keep
         return torch.asarray(x, dtype=dtype, device=device)
@@ -91,6 +91,15 @@ class TorchAdapter(Adapter):
 
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
         return torch.index_select(x, 0, index)
+
+
+def _for_torch(x: np.ndarray) -> np.ndarray:
+    """``x``, or a copy where PyTorch refuses it: read-only, reversed, of another byte order, long doubles."""
+    if x.dtype.kind in "fc" and x.dtype.itemsize > (16 if x.dtype.kind == "c" else 8):
+        return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
+    if not x.dtype.isnative:
+        return x.astype(x.dtype.newbyteorder("="))
+    return x if x.flags.writeable and all(s >= 0 for s in x.strides) else x.copy()
 
 
 _UNKNOWN_TO_NUMPY = {torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2}

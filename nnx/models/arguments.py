@@ -29,7 +29,9 @@ _ELSEWHERE = {
     "loss_weights": "a loss of your own, a function (y_true, y_pred) (a model has one output here)",
     "lr": "an optimizer that has it, as in optimizer=nnx.optimizers.Adam(learning_rate=0.01)",
     "max_queue_size": f"{_NOTHING} (data are arrays)",
+    "classes": f"{_NOTHING} (the loss and the output's shape say what the targets are)",
     "nb_epoch": "epochs",
+    "reset_metrics": f"{_NOTHING} (metrics are those of the batch)",
     "run_eagerly": f"{_NOTHING} (every step runs as it is written)",
     "sample_weight_mode": "sample_weight in fit",
     "steps": "fewer samples (all that are given are taken, batch by batch)",
@@ -88,11 +90,11 @@ def _named(specs: Sequence[Any] | None, what: str, prefix: str, taken: set[str])
     return named
 
 
-def targets(y: Any) -> Any:
+def targets(y: Any, of: str = "") -> Any:
     """``y`` itself; an error if it is missing."""
     if y is None:
         raise DataError(
-            "y is missing: fit, evaluate and train_on_batch need the targets beside x. "
+            f"{of}y is missing: fit, evaluate and train_on_batch need the targets beside x. "
             "(Batches out of a generator go to train_on_batch or partial_fit one by one.)"
         )
     return y
@@ -105,7 +107,7 @@ def validation_examples(data: Any) -> Examples | None:
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise DataError("validation_data must be a tuple (x, y) or (x, y, sample_weight).")
     x, y, *weight = data
-    return examples(x, y, weight[0] if weight else None, of="validation ")
+    return examples(x, targets(y, "validation "), weight[0] if weight else None, of="validation ")
 
 
 def split(data: Examples, share: Any) -> tuple[Examples, Examples]:

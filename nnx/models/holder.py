@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nnx.backend import Backend, make_backend, next_seed
-from nnx.errors import NotBuilt, ShapeError
+from nnx.errors import NotBuilt, OptionError, ShapeError
 from nnx.layers import Context
 from nnx.layers.base import shape_of_sample
 from nnx.models import saving
@@ -29,6 +29,8 @@ class Holder:
         seed: int | None = None,
     ) -> None:
         self.backend: Backend = make_backend(backend, device, dtype)
+        if not isinstance(name, str | None):
+            raise OptionError(f"{type(self).__name__}: name must be a string, got {name!r}.")
         self.name = name or type(self).__name__.lower()
         self.seed = next_seed() if seed is None else whole_number(type(self).__name__, "seed", seed, 0)
         self._network: Network | None = None

@@ -190,6 +190,7 @@ class Model(Holder):
         self._w = self.optimizer.finalize(self._w, self._state)
         return run.history
 
+    @explained
     def partial_fit(self, x: Any, y: Any, sample_weight: Any = None, batch_size: int | None = None) -> Model:
         """The model itself, after one pass over new examples in the order given: online learning.
 
@@ -205,6 +206,7 @@ class Model(Holder):
             self._w = self.optimizer.finalize(self._w, self._state)
         return self
 
+    @explained
     def train_on_batch(
         self,
         x: Any,
@@ -245,6 +247,7 @@ class Model(Holder):
             result = loop.evaluate(self, batches, bar)
         return self._answer(result, return_dict)
 
+    @explained
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
         """The outputs for ``x``, as an array of the library that ``x`` belongs to.
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -101,22 +102,26 @@ def _write(target: Path, tensors: Mapping[str, Any], header: Mapping[str, Any]) 
     from safetensors.numpy import save
 
     data = save(dict(tensors), metadata={"nnx": json.dumps(header)})
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    temporary = target.with_name(f".nnx-{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        temporary.replace(target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 def _target(path: Any) -> Path:
-    """``path`` if a safetensors file can be written there."""
-    target = Path(path)
-    _check_suffix(target)
+    """Where a safetensors file can be written for ``path``: what a link leads to, not the link."""
+    _check_suffix(Path(path))
+    target = Path(path).resolve()
+    if target.is_dir():
+        raise IsADirectoryError(f"{os.fspath(path)!r} is a folder: give the name of a file in it.")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"The folder {target.parent} for {target.name} does not exist.")
     return target
@@ -136,7 +141,9 @@ def read(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
     source = Path(path)
     if not source.is_file():
-        raise FileNotFoundError(f"There is no file {source}.")
+        raise FileNotFoundError(
+            f"{source} is a folder, not a file." if source.is_dir() else f"There is no file {source}."
+        )
     try:
         with safe_open(str(source), framework="numpy") as file:
             metadata = file.metadata() or {}

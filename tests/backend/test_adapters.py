@@ -45,6 +45,15 @@ class TestPyTorchsSmallTypes:
 
 
 class TestAsarray:
+    @pytest.mark.parametrize("kind", [">f4", ">f8", ">i2", "longdouble", "float64"])
+    @pytest.mark.parametrize("reverse", [False, True])
+    def test_numpys_arrays_of_any_byte_order_size_and_direction(self, backend, kind, reverse):
+        x = np.asarray([[1.0, -2.0], [3.0, 4.0]]).astype(kind)[:: -1 if reverse else 1]
+        x.flags.writeable = False
+        for dtype in ("float32", "float64"):
+            found = backend.asarray(x, dtype=dtype)
+            np.testing.assert_array_equal(to_numpy(found), x.astype(dtype), strict=True)
+
     def test_pytorchs_own_graph_ends_there(self):
         torch = pytest.importorskip("torch")
         x = torch.tensor([1.0, 2.0], requires_grad=True)

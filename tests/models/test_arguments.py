@@ -226,6 +226,15 @@ def test_validation_has_batches_of_its_own():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
+        (lambda m: m.predict(X, steps=3), "predict has no argument 'steps'. Use fewer samples"),
+        (
+            lambda m: m.train_on_batch(X, LABELS, reset_metrics=True),
+            "no argument 'reset_metrics'. Use nothing",
+        ),
+        (
+            lambda m: m.partial_fit(X, LABELS, classes=[0, 1, 2]),
+            "partial_fit has no argument 'classes'. Use no",
+        ),
         (lambda m: m.fit(X, LABELS, steps_per_epoch=3), "fit has no argument 'steps_per_epoch'. Use batch_s"),
         (lambda m: m.fit(X, LABELS, validation_freq=2), "validation follows every epoch"),
         (lambda m: m.fit(X, LABELS, nb_epoch=2), "Use epochs"),

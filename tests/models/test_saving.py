@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -238,3 +239,40 @@ def test_what_cannot_be_saved_is_named(tmp_path):
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OptionError, match=r"m\.safetensors"):
         model.save(tmp_path / "m.h5")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no rights of this kind")
+def test_a_file_has_the_rights_of_a_new_file_or_those_that_it_had(tmp_path):
+    model, _, _ = trained()
+    path, plain = tmp_path / "m.safetensors", tmp_path / "plain"
+    plain.touch()
+    model.save(path)
+    assert path.stat().st_mode == plain.stat().st_mode
+    path.chmod(0o640)
+    model.save(path)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_through_a_link_the_file_is_replaced_and_not_the_link(tmp_path):
+    model, x, _ = trained()
+    path, link = tmp_path / "m.safetensors", tmp_path / "latest"
+    path.touch()
+    try:
+        link.symlink_to(path.name)
+    except OSError:
+        pytest.skip("no links can be made here")
+    model.save(link)
+    assert link.is_symlink()
+    np.testing.assert_array_equal(nnx.load_model(path).predict(x), model.predict(x))
+
+
+def test_names_of_files(tmp_path, monkeypatch):
+    model, _, _ = trained()
+    model.save(tmp_path / ("a" * 250))
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, ""):
+        with pytest.raises(IsADirectoryError, match="is a folder: give the name of a file in it"):
+            model.save(folder)
+    with pytest.raises(FileNotFoundError, match="is a folder, not a file"):
+        nnx.load_model(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
