@@ -18,7 +18,7 @@ class LearningRateScheduler(Callback):
 
     Epochs count from 0; the rate given is the present one. It is recorded as ``learning_rate`` in the logs.
     ``verbose=1`` prints it. A result that is no number ≥ 0 raises :class:`nnx.errors.OptionError`.
-    For a schedule by steps give one to the optimizer.
+    For a schedule by steps give one to the optimizer (beside which this callback is refused).
 
     The lectures' piecewise constant rate:
 
@@ -37,6 +37,9 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
         self._takes_rate = _takes_two(schedule)
 
+    def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
+        _settable(self.model)
+
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         rate = self.schedule(epoch, self.model.learning_rate) if self._takes_rate else self.schedule(epoch)
         if isinstance(rate, bool) or not isinstance(rate, Real) or not 0.0 <= rate < math.inf:
@@ -51,6 +54,12 @@ class LearningRateScheduler(Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is not None:
             logs["learning_rate"] = self.model.learning_rate
+
+
+def _settable(model: Any) -> None:
+    """An error where a schedule in the optimizer says the learning rate."""
+    if callable(getattr(model.optimizer, "learning_rate", None)):
+        model.optimizer.constant_rate(0.0)
 
 
 def _takes_two(schedule: Callable[..., float]) -> bool:
@@ -80,7 +89,8 @@ class ReduceLROnPlateau(Monitor):
         min_lr: the rate is not reduced below this.
 
     The rate is recorded as ``learning_rate`` in the logs. A value of NaN is never an improvement.
-    Raises :class:`nnx.errors.OptionError` when ``monitor`` is not measured.
+    Raises :class:`nnx.errors.OptionError` when ``monitor`` is not measured, and beside a schedule in the
+    optimizer.
 
     >>> reduce = nnx.callbacks.ReduceLROnPlateau("val_loss", factor=0.2, patience=5, min_lr=1e-5)
     """
@@ -112,6 +122,10 @@ class ReduceLROnPlateau(Monitor):
     def in_cooldown(self) -> bool:
         """Whether the last reduction was so recent that nothing is counted yet."""
         return self.cooldown_counter > 0
+
+    def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
+        super().before_training(of_batch, of_epoch)
+        _settable(self.model)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._reset()

@@ -70,8 +70,13 @@ def train(
     callbacks: CallbackList,
     epochs: range,
     shuffle: bool,
+    average: bool = True,
 ) -> None:
-    """Trains ``model`` for the given epochs; an error or Ctrl-C leaves it with good weights."""
+    """Trains ``model`` for the given epochs; an error or Ctrl-C leaves it with good weights.
+
+    At the end the optimizer's average, if it keeps one, takes the weights' place, unless not asked to; the
+    callbacks' ``on_train_end`` sees the weights as they stay.
+    """
     model.stop_training, model.history = False, callbacks.history
     model._prepare()
     problem = model._problem()
@@ -96,6 +101,8 @@ def train(
                 logs |= {f"val_{k}": v for k, v in evaluate(model, validation).items()}
             model._epochs_seen += 1
             callbacks.on_epoch_end(epoch, logs, time.perf_counter() - start)
+        if average or not getattr(model.optimizer, "use_ema", False):
+            model._w = model.optimizer.finalize(model._w, model._state)
         callbacks.on_train_end()
 
 

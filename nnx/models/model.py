@@ -31,7 +31,6 @@ from nnx.models.holder import Holder
 from nnx.models.network import Network
 from nnx.models.objective import Batch, BatchProblem, Objective
 from nnx.models.whole import WholeProblem
-from nnx.optimizers.options import Number
 from nnx.utils.arguments import whole_number
 
 _EVALUATION_BATCH = 256
@@ -63,7 +62,7 @@ class Model(Holder):
 
     @property
     def learning_rate(self) -> float:
-        """The optimizer's learning rate now; assign to change it."""
+        """The optimizer's learning rate now; assign to change it, if no schedule says it."""
         self._must_be_compiled()
         self._prepare()
         return float(self.optimizer.rate(self._state))
@@ -71,7 +70,7 @@ class Model(Holder):
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
         self.learning_rate  # noqa: B018 (an error where there is none)
-        self._state.learning_rate = Number(least=0.0)("model", "learning_rate", value)
+        self._state.learning_rate = self.optimizer.constant_rate(value)
 
     # -- compiling ------------------------------------------------------------------------------
 
@@ -187,7 +186,6 @@ class Model(Holder):
         run.check(self.metrics_names, validation is not None, more)
         with self._building(network):
             loop.train(self, self._batches(data, size), held, run, range(initial_epoch, epochs), shuffle)
-        self._w = self.optimizer.finalize(self._w, self._state)
         return run.history
 
     @explained
@@ -201,9 +199,7 @@ class Model(Holder):
         size = training_batch(self.optimizer, batch_size, data.size)
         run = CallbackList(None, self, epochs=1, steps=math.ceil(data.size / size))
         with self._building(network):
-            loop.train(self, self._batches(data, size), None, run, range(1), shuffle=False)
-        if not getattr(self.optimizer, "use_ema", False):
-            self._w = self.optimizer.finalize(self._w, self._state)
+            loop.train(self, self._batches(data, size), None, run, range(1), shuffle=False, average=False)
         return self
 
     @explained

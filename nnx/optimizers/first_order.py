@@ -9,7 +9,16 @@ from typing import Any, ClassVar
 
 from nnx.backend import adapter_of, namespace
 from nnx.errors import DtypeError, FileFormatError, OptionError, ShapeError
-from nnx.optimizers.options import LearningRate, Options, as_rate, flag, learning_rate, number, patterns
+from nnx.optimizers.options import (
+    LearningRate,
+    Number,
+    Options,
+    as_rate,
+    flag,
+    learning_rate,
+    number,
+    patterns,
+)
 from nnx.optimizers.problem import Info, Point, Problem
 from nnx.optimizers.state import State, restored
 from nnx.optimizers.update import make_plan
@@ -165,6 +174,16 @@ class FirstOrder(Options):
                 f"got {given!r} from {source} in step {state.step}."
             )
         return rate
+
+    def constant_rate(self, value: Any) -> float:
+        """``value`` as a learning rate that is set in the course of training, checked."""
+        if callable(self.learning_rate):
+            raise OptionError(
+                f"{type(self).__name__} has a schedule, which says the learning rate of each step: it "
+                "cannot be set, nor changed by LearningRateScheduler or ReduceLROnPlateau, beside it. "
+                "Compile the model with a number as learning_rate."
+            )
+        return Number(least=0.0)("model", "learning_rate", value)
 
     def move(self, w: Array, point: Point, state: State, rate: float) -> None:
         """Writes the next weights into ``w`` and the next slots into ``state``."""

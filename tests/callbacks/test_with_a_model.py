@@ -193,6 +193,36 @@ def test_the_csv_file_has_the_history(tmp_path):
         np.testing.assert_array_equal(table[name], history.history[name])
 
 
+@pytest.mark.parametrize(
+    "callback",
+    [cb.LearningRateScheduler(lambda epoch, rate: rate), cb.ReduceLROnPlateau("loss")],
+    ids=lambda callback: type(callback).__name__,
+)
+def test_a_schedule_in_the_optimizer_is_not_overruled(callback):
+    model = line()
+    model.compile(nnx.optimizers.SGD(nnx.optimizers.schedules.ExponentialDecay(0.1, 1, 0.9)), "mse")
+    before = model.get_weights()
+    with pytest.raises(OptionError, match="SGD has a schedule, which says the learning rate of each step"):
+        fit(model, [callback])
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+    with pytest.raises(OptionError, match="Compile the model with a number"):
+        model.learning_rate = 0.5
+    assert model.learning_rate == 0.1
+
+
+def test_early_stopping_restores_the_best_weights_over_the_average_of_them(backend):
+    model = line(backend)
+    model.compile(nnx.optimizers.SGD(2.0, use_ema=True, ema_momentum=0.9), "mse")
+    seen = []
+    stop = cb.EarlyStopping("loss", patience=2, restore_best_weights=True)
+    look = cb.LambdaCallback(on_train_end=lambda logs: seen.append(model.get_weights()))
+    fit(model, [look, stop], epochs=5)
+    average = to_numpy(model._state.memory["ema"])
+    np.testing.assert_array_equal(np.concatenate([w.reshape(-1) for w in seen[0]]), average)
+    for found, best in zip(model.get_weights(), stop.best_weights, strict=True):
+        np.testing.assert_array_equal(found, best)
+
+
 @pytest.mark.parametrize("columns", ["epoch,loss", "epoch,loss,mae,val_loss,val_mae", "loss,mae", "a,b,c"])
 def test_a_csv_file_of_other_columns_is_refused_before_training(tmp_path, columns):
     file = tmp_path / "log.csv"
