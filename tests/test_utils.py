@@ -9,7 +9,7 @@ import pytest
 
 import nnx.backend
 from nnx.backend import device_of, next_seed, seeds, to_numpy, use_backend
-from nnx.errors import DataError, DtypeError, NotBuilt, OptionError, ShapeError
+from nnx.errors import AxisError, DataError, DtypeError, NotBuilt, OptionError, ShapeError
 from nnx.utils import StandardScaler, normalize, set_random_seed, to_categorical, train_test_split
 
 
@@ -130,7 +130,16 @@ class TestNormalize:
         assert type(normalize([3.0, 4.0])) is np.ndarray
         assert normalize(np.zeros((0, 3))).shape == (0, 3)
 
-    @pytest.mark.parametrize("wrong", [0, 0.5, -1, float("nan")])
+    @pytest.mark.parametrize("axis", [None, (0, 1)])
+    def test_one_norm_of_all(self, axis):
+        np.testing.assert_array_equal(normalize([[3.0, 4.0]], axis=axis), [[3 / 5, 4 / 5]])
+
+    @pytest.mark.parametrize(("x", "axis"), [(3.0, -1), ([[1.0]], 2), ([[1.0]], "a"), ([[1.0]], (0, -3))])
+    def test_axes_that_are_not_there(self, backend, x, axis):
+        with pytest.raises(AxisError, match="normalize: axis="):
+            normalize(backend.asarray(x, dtype="float32"), axis=axis)
+
+    @pytest.mark.parametrize("wrong", [0, 0.5, -1, float("nan"), None, "2", [2], True])
     def test_impossible_orders(self, wrong):
         with pytest.raises(OptionError, match="order"):
             normalize([1.0], order=wrong)
@@ -284,6 +293,8 @@ class TestTrainTestSplit:
             {"train_size": 0.05},
             {"seed": 1, "random_state": 1},
             {"seed": 1.5},
+            {"shuffle": "no"},
+            {"shuffle": None},
             {"shuffle": False, "stratify": [0, 1] * 5},
             {"test_size": 2, "stratify": [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]},
         ],
@@ -300,6 +311,8 @@ class TestTrainTestSplit:
             train_test_split([1, 2, 3, 4], np.zeros(5))
         with pytest.raises(OptionError, match="0 rows"):
             train_test_split([])
+        with pytest.raises(DtypeError, match="of None"):
+            train_test_split([1, 2], None)
         with pytest.raises(ShapeError, match="without axes"):
             train_test_split(np.array(3.0))
         with pytest.raises(ShapeError, match="3 labels for 4 rows"):
@@ -412,13 +425,25 @@ class TestStandardScaler:
         with pytest.raises(NotBuilt):
             scaler.transform(self.X)
 
+    @pytest.mark.filterwarnings("error")
     def test_a_fit_that_fails_leaves_the_one_before(self):
         scaler = StandardScaler().fit(self.X)
         before = scaler.transform(self.X)
+        whole = self.X.astype("int64")
+        kinds = [self.X * 1j, self.X.astype("U9"), self.X.astype(object), whole.astype("M8[s]"), ["a"], None]
+        for wrong in kinds:
+            for take in (scaler.fit, scaler.fit_transform, scaler.partial_fit):
+                with pytest.raises(DtypeError):
+                    take(wrong)
         for wrong in (self.X[:0], self.X * np.nan):
             with pytest.raises(DataError):
                 scaler.fit(wrong)
         np.testing.assert_array_equal(scaler.transform(self.X), before)
+
+    @pytest.mark.filterwarnings("ignore:the matrix subclass")
+    def test_matrices_are_arrays(self):
+        z = StandardScaler().fit_transform(np.asmatrix(self.X))
+        np.testing.assert_array_equal(z, StandardScaler().fit_transform(self.X))
 
     def test_other_wrong_input(self):
         with pytest.raises(DataError, match="no rows"):
@@ -432,3 +457,20 @@ class TestStandardScaler:
             scaler.partial_fit(self.X[:, :2])
         with pytest.raises(DtypeError):
             scaler.transform(self.X * 1j)
+
+
+@pytest.mark.parametrize(
+    "use", [to_categorical, normalize, train_test_split, StandardScaler().fit, StandardScaler().partial_fit]
+)
+def test_masked_entries_are_refused_and_masks_of_nothing_taken(use):
+    use(np.ma.array([0, 1, 2], mask=[False, False, False]))
+    with pytest.raises(DataError, match=r"masked entries.*filled"):
+        use(np.ma.array([0, 1, 2], mask=[False, True, False]))
+
+
+@pytest.mark.parametrize("use", [to_categorical, normalize, train_test_split, StandardScaler().fit])
+def test_tensors_without_numbers_are_refused(use):
+    torch = pytest.importorskip("torch")
+    for x in (torch.eye(3).to_sparse(), torch.eye(3, device="meta")):
+        with pytest.raises(DtypeError, match=r"to_dense|'meta'"):
+            use(x)

@@ -2,7 +2,7 @@
 
 from nnx.backend.philox import Stream
 from nnx.backend.reference import Adapter
-from nnx.backend.seeds import next_seed, set_seed
+from nnx.backend.seeds import as_seed, next_seed, set_seed
 from nnx.backend.selection import (
     Backend,
     adapter_of,
@@ -13,6 +13,7 @@ from nnx.backend.selection import (
     get_backend,
     make_backend,
     namespace,
+    need_numbers,
     register_traced,
     set_backend,
     synchronize,
@@ -28,6 +29,7 @@ __all__ = [
     "SpecialFunctions",
     "Stream",
     "adapter_of",
+    "as_seed",
     "asarray",
     "available_backends",
     "default_dtype",
@@ -35,6 +37,7 @@ __all__ = [
     "get_backend",
     "make_backend",
     "namespace",
+    "need_numbers",
     "next_seed",
     "register_traced",
     "set_backend",

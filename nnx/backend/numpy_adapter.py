@@ -12,7 +12,7 @@ import numpy as np
 from nnx.backend import kernels, philox, special
 from nnx.backend.numpy_namespace import namespace
 from nnx.backend.reference import Adapter, Array, apart
-from nnx.errors import OptionError
+from nnx.errors import DataError, OptionError
 
 #: From this length on, a loop compiled by Numba (where it is installed) repays its compilation.
 _WORTH_COMPILING = 1 << 17
@@ -44,6 +44,13 @@ class NumpyAdapter(Adapter):
 
     def to_numpy(self, x: Array) -> np.ndarray:
         return np.asarray(x)
+
+    def need_numbers(self, x: Array, what: str) -> None:
+        if type(x) is not np.ndarray and np.ma.is_masked(x):
+            raise DataError(
+                f"{what} has masked entries, and nnx knows no masks. Fill them, for example by .filled(0), "
+                "or leave out the samples that have them."
+            )
 
     def shares_memory(self, y: Array, x: Array) -> bool:
         return isinstance(y, np.ndarray) and (y is x or y.base is not None) and np.may_share_memory(y, x)

@@ -46,6 +46,14 @@ class Adapter:
         """``x`` as a NumPy array: the one place where data come back to the host."""
         return np.from_dlpack(x)
 
+    def need_numbers(self, x: Array, what: str) -> None:
+        """Raises where ``x``, called ``what``, lacks numbers: masked, sparse or without memory."""
+
+    def sum_is_finite(self, x: Array) -> bool:
+        """Whether the sum of ``x`` is; if so, all of ``x`` is. Needs no memory and warns of nothing."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return math.isfinite(self.to_numpy(self.xp.sum(x)))
+
     def synchronize(self, device: Any = None) -> None:
         """Waits until everything that was asked of the device has been done."""
 

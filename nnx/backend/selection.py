@@ -213,7 +213,8 @@ def asarray(x: Any, dtype: Any = None) -> Array:
     """``x`` as an array: an array stays in its library, anything else goes to the current backend.
 
     Anything else is a number, a (nested) list, or what NumPy can make an array of numbers of (a data
-    frame, a range, ...). Raises :class:`nnx.errors.DtypeError` where that is not possible.
+    frame, a range, ...). Raises :class:`nnx.errors.DtypeError` where that is not possible or an array is
+    sparse, and :class:`nnx.errors.DataError` where entries are masked.
 
     >>> nnx.asarray([1.0, 2.0]).shape
     (2,)
@@ -228,7 +229,14 @@ def asarray(x: Any, dtype: Any = None) -> Array:
             raise DtypeError(f"Cannot make an array of numbers of {x!r}, a {type(x).__name__}.")
         return get_backend().asarray(converted, dtype=dtype)
     own = adapter_of(x)
+    own.need_numbers(x, "the array")
     return own.asarray(x, dtype=own.dtype(dtype), device=None if own.name == "numpy" else device_of(x))
+
+
+def need_numbers(x: Any, what: str) -> None:
+    """Raises where ``x``, called ``what``, is an array without all numbers: masked, sparse, no memory."""
+    if _library_of(type(x)) is not None:
+        adapter_of(x).need_numbers(x, what)
 
 
 def to_numpy(x: Any) -> Any:

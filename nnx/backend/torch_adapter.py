@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from nnx.backend.reference import Adapter, Array
-from nnx.errors import NoUsableDevice, OptionError
+from nnx.errors import DtypeError, NoUsableDevice, OptionError
 
 
 class TorchAdapter(Adapter):
@@ -45,6 +45,15 @@ class TorchAdapter(Adapter):
         x = x.detach().cpu().resolve_conj().resolve_neg()
         # float32 holds every number of types that NumPy does not have
         return (x.float() if x.dtype in _UNKNOWN_TO_NUMPY else x).numpy()
+
+    def need_numbers(self, x: Array, what: str) -> None:
+        if x.layout is not torch.strided:
+            raise DtypeError(f"{what} is sparse ({x.layout}); nnx takes dense arrays: use .to_dense().")
+        if x.is_meta:
+            raise DtypeError(
+                f"{what} is on PyTorch's device 'meta', where arrays have a shape and no numbers. "
+                "Make it on 'cpu' or on a GPU."
+            )
 
     def shares_memory(self, y: Array, x: Array) -> bool:
         return y.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnx.backend import Stream, philox
+from nnx.backend import Stream, as_seed, philox
 from nnx.datasets.files import Split
 from nnx.errors import DownloadError, OptionError
-from nnx.utils.arguments import whole_number
+from nnx.utils.arguments import real_number
 
 __all__ = ["load_data"]
 
@@ -29,9 +29,9 @@ def load_data(test_split: float = 0.2, seed: int = 113) -> Split:
     Source: E. Alpaydin, C. Kaynak, "Optical recognition of handwritten digits", UCI Machine Learning
     Repository (1998), test part. CC BY 4.0.
     """
-    if not 0 <= test_split < 1:
-        raise OptionError(f"test_split must be at least 0 and less than 1, got {test_split!r}.")
-    stream = Stream(whole_number("digits.load_data", "seed", seed, 0), philox.DATA)
+    words = "a number of at least 0 and less than 1"
+    real_number("digits.load_data", "test_split", test_split, words, lambda s: 0 <= s < 1)
+    stream = Stream(as_seed("digits.load_data: seed", seed), philox.DATA)
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -46,4 +46,8 @@ def load_data(test_split: float = 0.2, seed: int = 113) -> Split:
     x = pixels.reshape(n, 8, 8).astype(np.uint8)[order]
     y = labels.astype(np.uint8)[order]
     cut = int(n * (1 - test_split))
+    if cut == 0:
+        raise OptionError(
+            f"digits.load_data: test_split={test_split!r} leaves none of {n} digits to train on."
+        )
     return (x[:cut], y[:cut]), (x[cut:], y[cut:])

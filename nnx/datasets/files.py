@@ -11,7 +11,7 @@ import numpy as np
 from nnx.datasets import idx
 from nnx.datasets.download import MirrorsFailed, download
 from nnx.datasets.sources import SOURCES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, Source
-from nnx.errors import DownloadError, FileFormatError
+from nnx.errors import DownloadError, FileFormatError, OptionError
 
 Split = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -41,7 +41,7 @@ def cache_dir() -> Path:
     ``%LOCALAPPDATA%\nnx\Cache``.
     """
     if chosen := os.environ.get("NNX_CACHE_DIR"):
-        return Path(chosen).expanduser()
+        return _folder("NNX_CACHE_DIR", chosen)
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "nnx" / "Cache"
     if sys.platform == "darwin":
@@ -49,11 +49,18 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnx"
 
 
+def _folder(variable: str, chosen: str) -> Path:
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError as error:
+        raise OptionError(f"{variable}={chosen!r}: there is no such user's home folder.") from error
+
+
 def search_folders(source: Source) -> list[Path]:
     """The folders that may hold the files of a data set, in the order in which they are searched."""
     folders = []
     if chosen := os.environ.get("NNX_DATA_DIR"):
-        root = Path(chosen).expanduser()
+        root = _folder("NNX_DATA_DIR", chosen)
         folders += [root / folder for folder in source.folders] + [root]
     return [*folders, cache_dir() / source.folders[0]]
 
@@ -63,7 +70,7 @@ def find(source: Source, name: str) -> tuple[Path, bytes] | None:
 
     MNIST's file names are used by several data sets: where ``NNX_DATA_DIR`` is the folder of another one, its
     files are passed over.
-    Raises :class:`nnx.errors.FileFormatError` where its checksum is wrong.
+    Raises :class:`nnx.errors.FileFormatError` where its checksum and its content's are wrong.
     """
     import hashlib  # here because `import nnx` must stay quick
 
@@ -71,25 +78,27 @@ def find(source: Source, name: str) -> tuple[Path, bytes] | None:
         for path in (folder / name, folder / name.removesuffix(".gz")):
             if not path.is_file():
                 continue
-            data = path.read_bytes()
-            digest = hashlib.sha256(data).hexdigest()
-            if digest in source.sha256[name]:
-                return path, data
-            owner = _other_owner(source, name, digest)
+            digests = []
+            for data in idx.contents(path.read_bytes(), str(path)):
+                digests.append(hashlib.sha256(data).hexdigest())
+                if digests[-1] in source.sha256[name]:
+                    return path, data
+            owner = _other_owner(source, name, digests)
+            found = f"{digests[0]} ({owner or f'{path.stat().st_size} bytes'})"
             if owner is None or folder.name in source.folders:
                 packed, unpacked = source.sha256[name]
                 expected = packed if path.suffix == ".gz" else unpacked
                 raise FileFormatError(
                     f"{path} is corrupt or is another file: {source.title}'s {path.name} has sha256 "
-                    f"{expected}, found {digest} ({owner or f'{len(data)} bytes'}). Delete or replace it."
+                    f"{expected}, found {found}. Delete or replace it."
                 )
     return None
 
 
-def _other_owner(source: Source, name: str, digest: str) -> str | None:
+def _other_owner(source: Source, name: str, digests: list[str]) -> str | None:
     """The other data set whose file of that name this is."""
     for other in SOURCES:
-        if other.title != source.title and digest in other.sha256.get(name, ()):
+        if other.title != source.title and any(digest in other.sha256.get(name, ()) for digest in digests):
             return f"this is {other.title}'s"
     return None
 

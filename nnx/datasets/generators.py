@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
-from nnx.backend import Stream, next_seed, philox
+from nnx.backend import Stream, as_seed, next_seed, philox
 from nnx.errors import OptionError
-from nnx.utils.arguments import whole_number
+from nnx.utils.arguments import real_number, whole_number
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -140,12 +140,11 @@ class _Draw:
 
     def __init__(self, name: str, n_samples: int, noise: float, seed: int | None, dtype: str) -> None:
         self.n = whole_number(name, "n_samples", n_samples, 1)
-        if not 0 <= noise < math.inf:
-            raise OptionError(f"{name}: noise must be a finite number of at least 0, got {noise!r}.")
+        real_number(name, "noise", noise, "a finite number of at least 0", lambda s: 0 <= s < math.inf)
         if dtype not in ("float32", "float64"):
             raise OptionError(f"{name}: dtype must be 'float32' or 'float64', got {dtype!r}.")
         self._scale, self.dtype = noise, dtype
-        self._seed = next_seed() if seed is None else whole_number(name, "seed", seed, 0)
+        self._seed = next_seed() if seed is None else as_seed(f"{name}: seed", seed)
 
     def uniform(self, shape: tuple[int, ...]) -> np.ndarray:
         return philox.uniform(self._stream(0), shape)

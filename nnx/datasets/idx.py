@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -75,6 +77,17 @@ def parse(data: bytes, where: str) -> np.ndarray:
     except ValueError as error:  # more axes than NumPy knows, or an absurd length beside a zero
         raise FileFormatError(f"{where} is corrupt: its header announces shape {shape} ({error}).") from error
     return big_endian.astype(dtype.newbyteorder("="))
+
+
+def contents(data: bytes, where: str) -> Iterator[bytes]:
+    """Yields the bytes of a file and, where they are a sound gzip stream, what it holds.
+
+    The same content packed again has other bytes.
+    """
+    yield data
+    if data[:2] == _GZIP:
+        with suppress(FileFormatError):
+            yield _unpack(data, where)
 
 
 def _unpack(data: bytes, where: str) -> bytes:

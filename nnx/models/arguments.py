@@ -15,7 +15,7 @@ from nnx.errors import DataError, OptionError
 from nnx.models.data import Examples, examples
 from nnx.optimizers.options import no_argument
 from nnx.registry import snake_case, unique_name
-from nnx.utils.arguments import whole_number
+from nnx.utils.arguments import real_number, whole_number
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,8 +112,7 @@ def validation_examples(data: Any) -> Examples | None:
 
 def split(data: Examples, share: Any) -> tuple[Examples, Examples]:
     """The examples without, and with only, the last ``share`` of them."""
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 <= share < 1.0:
-        raise OptionError(f"validation_split must be a number in [0, 1), got {share!r}.")
+    share = real_number("fit", "validation_split", share, "a number in [0, 1)", lambda s: 0.0 <= s < 1.0)
     at = int(data.size * (1.0 - share))
     if not 0 < at < data.size:
         raise DataError(f"validation_split={share} of {data.size} samples leaves one of the two parts empty.")

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nnx.backend import Backend, adapter_of, asarray, device_of, make_backend, namespace, to_numpy
+from nnx.backend import (
+    Adapter,
+    Backend,
+    adapter_of,
+    asarray,
+    device_of,
+    make_backend,
+    namespace,
+    need_numbers,
+    to_numpy,
+)
 from nnx.errors import DataError, DtypeError, ShapeError
 from nnx.models.network import Network
 from nnx.models.objective import Batch
@@ -86,6 +96,7 @@ def as_array(x: Any, what: str) -> Any:
         raise DtypeError(
             f"{what} is a {type(x).__name__}. Call train_on_batch or partial_fit for each batch."
         )
+    need_numbers(x, what)
     try:
         adapter_of(x)
     except DtypeError:
@@ -144,15 +155,15 @@ def _same_length(n: int, y: Any, what: str, other: str) -> None:
 
 
 def _check_finite(x: Any, what: str) -> None:
-    xp = namespace(x)
-    if not adapter_of(x).is_floating(x.dtype):
+    own = adapter_of(x)
+    if not own.is_floating(x.dtype):
         return
     # A sum needs no memory; only if it is not finite, look for the place block by block.
-    if math.isfinite(to_numpy(xp.sum(x))):
+    if own.sum_is_finite(x):
         return
     rows = max(1, _CHECKED_AT_ONCE // max(1, math.prod(x.shape[1:])))
     for start in range(0, x.shape[0], rows):
-        bad = ~to_numpy(xp.isfinite(x[start : start + rows, ...]))
+        bad = ~to_numpy(own.xp.isfinite(x[start : min(start + rows, x.shape[0]), ...]))
         if bad.any():
             i = start + int(bad.reshape(bad.shape[0], -1).any(axis=1).argmax())
             raise DataError(
@@ -182,14 +193,12 @@ class Batches:
         for name in ("x", "y", "weight"):
             self._check_size(getattr(data, name), data.of + name.replace("weight", "sample_weight"))
         arrays = [a for a in (data.x, data.y, data.weight) if a is not None]
-        self._home = adapter_of(*arrays[:1])
         foreign = [a for a in arrays if adapter_of(a) is not backend.adapter]
         mixed = 0 < len(foreign) < len(arrays)  # a part is on the device already: the rest joins it
         if mixed or (foreign and sum(map(_bytes, arrays)) <= RESIDENT_BYTES):
             x, y = self._moved(data.x, False), None if data.y is None else self._moved(data.y, labels)
             weight = None if data.weight is None else self._moved(data.weight, False)
             self.data = Examples(x, y, weight, data.of)
-            self._home = backend.adapter
         self._buffers: dict[tuple[str, int], Any] = {}
         self._whole: Batch | None = None
 
@@ -213,22 +222,19 @@ class Batches:
 
         The arrays of a batch are overwritten by the next one's.
         """
-        index = (
-            order if self._home.name == "numpy" else self._home.asarray(order, device=device_of(self.data.x))
-        )
+        given = {name: getattr(self.data, name) for name in ("x", "y", "weight")}
+        indices = {name: _index(order, a) for name, a in given.items() if a is not None}
         for start in range(0, self.size, self.batch_size):
-            rows = index[start : min(start + self.batch_size, self.size)]
-            yield Batch(*self._ready(*(self._rows(name, rows) for name in ("x", "y", "weight"))))
+            part = slice(start, min(start + self.batch_size, self.size))
+            taken = {name: self._rows(name, home, index[part]) for name, (home, index) in indices.items()}
+            yield Batch(*self._ready(*map(taken.get, given)))
 
-    def _rows(self, name: str, rows: Any) -> Any:
-        array = getattr(self.data, name)
-        if array is None:
-            return None
-        key = (name, int(rows.shape[0]))
-        if self._home.fills_buffers and key not in self._buffers:
+    def _rows(self, name: str, home: Adapter, rows: Any) -> Any:
+        array, key = getattr(self.data, name), (name, int(rows.shape[0]))
+        if home.fills_buffers and key not in self._buffers:
             shape = (key[1], *array.shape[1:])
-            self._buffers[key] = self._home.xp.empty(shape, dtype=array.dtype, device=device_of(array))
-        return self._home.take_rows(array, rows, self._buffers.get(key))
+            self._buffers[key] = home.xp.empty(shape, dtype=array.dtype, device=device_of(array))
+        return home.take_rows(array, rows, self._buffers.get(key))
 
     def _ready(self, x: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:
         return (
@@ -263,6 +269,12 @@ class Batches:
                 a if device_of(a) == self._backend.device else adapter.asarray(a, device=self._backend.device)
             )
         return adapter.asarray(to_numpy(a), dtype=dtype, device=self._backend.device)
+
+
+def _index(order: Any, a: Any) -> tuple[Adapter, Any]:
+    """The library of ``a``, and ``order`` as an array beside ``a``."""
+    home = adapter_of(a)
+    return home, order if home.name == "numpy" else home.asarray(order, device=device_of(a))
 
 
 def _bytes(a: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nnx.backend import Backend, make_backend, next_seed
+from nnx.backend import Backend, as_seed, make_backend, next_seed
 from nnx.errors import NotBuilt, OptionError, ShapeError
 from nnx.layers import Context
 from nnx.layers.base import shape_of_sample
@@ -13,7 +13,6 @@ from nnx.models import saving
 from nnx.models.handles import BoundLayer, arrays_of, weight
 from nnx.models.network import Network
 from nnx.models.summary import table
-from nnx.utils.arguments import whole_number
 
 
 class Holder:
@@ -32,7 +31,7 @@ class Holder:
         if not isinstance(name, str | None):
             raise OptionError(f"{type(self).__name__}: name must be a string, got {name!r}.")
         self.name = name or type(self).__name__.lower()
-        self.seed = next_seed() if seed is None else whole_number(type(self).__name__, "seed", seed, 0)
+        self.seed = next_seed() if seed is None else as_seed(f"{type(self).__name__}: seed", seed)
         self._network: Network | None = None
         self._w: Any = None
         self._fixed: Any = None
@@ -82,7 +81,7 @@ class Holder:
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Makes the weights for inputs of ``input_shape`` (with or without a leading None)."""
-        shape = shape_of_sample(input_shape, "input_shape")
+        shape = shape_of_sample(input_shape, "input_shape", may_have_batch=True)
         if self._network is not None:
             if self._network.input_shape != shape:
                 raise ShapeError(

@@ -147,6 +147,7 @@ class Model(Holder):
         """The history of training on ``x`` (samples first) and ``y``: ``history.history["loss"]``, ...
 
         Arguments are Keras'. ``verbose``: 0 silent, 1 (and "auto") a progress bar, 2 a line for each epoch.
+        ``class_weight`` and ``sample_weight`` together are multiplied (Keras takes one of them).
         Everything is checked before anything is changed. Raises :class:`nnx.errors.NonFiniteError` when the
         loss, the weights or the optimizer's state become NaN or infinite (callback ``TerminateOnNaN`` stops
         quietly instead). After any error or Ctrl-C the weights are good: where a step had spoiled them, those

@@ -13,7 +13,7 @@ from nnx import activations, losses
 from nnx.autodiff.array import raw
 from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import Tape, backward
-from nnx.errors import NonFiniteError
+from nnx.errors import NonFiniteError, ShapeError
 from nnx.layers import Context
 from nnx.models.network import Network
 from nnx.registry import Choice
@@ -70,10 +70,17 @@ class Objective:
         )
 
     def losses(self, output: Any, batch: Batch) -> Any:
-        """One number for each sample from the network's (perhaps linear) output."""
-        if self.linear:
-            return self.loss(batch.y, output, from_logits=True)
-        return self.loss(batch.y, output)
+        """Numbers for each sample, or one for all, from the network's (perhaps linear) output."""
+        extra = {"from_logits": True} if self.linear else {}
+        values = self.loss(batch.y, output, **extra)
+        shape = getattr(values, "shape", None)
+        if shape is None or (shape and shape[0] != batch.x.shape[0]):
+            got = f"a {type(values).__name__}" if shape is None else f"one of shape {tuple(shape)}"
+            raise ShapeError(
+                f"The loss '{self.loss.name}' must return an array with one number for each of the "
+                f"{batch.size} samples, or a 0-d array, got {got}."
+            )
+        return values
 
     def total(self, values: Any, batch: Batch, trained: Sequence[Any]) -> Any:
         """The weighted mean of the samples' losses plus the penalties on the weights."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from nnx.backend import adapter_of, get_backend, namespace
+from nnx.backend import adapter_of, asarray, get_backend, namespace
 from nnx.errors import DtypeError, OptionError, ShapeError
 
 Array = Any
@@ -25,11 +27,18 @@ def whole_number(where: str, name: str, value: Any, least: int, below: float = f
     return number
 
 
+def real_number(where: str, name: str, value: Any, words: str, within: Callable[[Any], bool]) -> Any:
+    """The option ``name``, a number ``within`` what ``words`` say; else :class:`nnx.errors.OptionError`."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not within(value):
+        raise OptionError(f"{where}: {name} must be {words}, got {value!r}.")
+    return value
+
+
 def as_array(x: Any) -> Array:
-    """``x`` itself if it is an array, else a NumPy array."""
+    """``x`` itself if it is an array, else a NumPy array; masked and sparse arrays raise an error."""
     if not isinstance(x, list | tuple | bool | int | float | complex | np.generic):
         adapter_of(x)
-        return x
+        return asarray(x)
     try:
         return np.asarray(x)
     except ValueError as error:
@@ -43,12 +52,16 @@ def float_dtype(x: Array) -> Any:
 
 def as_floating(x: Array) -> Array:
     """``x`` itself if it holds floating-point numbers; whole numbers become floats."""
-    xp = namespace(x)
-    if xp.isdtype(x.dtype, "real floating"):
+    need_real(x)
+    if adapter_of(x).is_floating(x.dtype):
         return x
-    if xp.isdtype(x.dtype, ("bool", "integral")):
-        return xp.astype(x, float_dtype(x))
-    raise DtypeError(f"Real numbers are needed here, got an array of dtype {x.dtype}.")
+    return namespace(x).astype(x, float_dtype(x))
+
+
+def need_real(x: Array) -> None:
+    """Raises :class:`nnx.errors.DtypeError` for an array of anything but real numbers."""
+    if not namespace(x).isdtype(x.dtype, ("bool", "integral", "real floating")):
+        raise DtypeError(f"Real numbers are needed here, got an array of dtype {x.dtype}.")
 
 
 def row_count(array: Any) -> int:

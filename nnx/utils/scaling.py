@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from nnx.backend import adapter_of, device_of, namespace, to_numpy
-from nnx.errors import DataError, NotBuilt, OptionError, ShapeError
-from nnx.utils.arguments import as_array, as_floating, row_count
+from nnx.errors import AxisError, DataError, NotBuilt, ShapeError
+from nnx.utils.arguments import as_array, as_floating, need_real, real_number, row_count
 
 Array = Any
 
 
-def normalize(x: Any, axis: int = -1, order: float = 2) -> Array:
-    """Returns ``x`` divided by its norms along ``axis``, so that each has norm 1; zeros stay zeros.
+def normalize(x: Any, axis: int | tuple[int, ...] | None = -1, order: float = 2) -> Array:
+    """Returns ``x`` divided by its norms along ``axis`` (None: all): each has norm 1; zeros stay zeros.
 
     The norm is (Σ|xᵢ|^order)^(1/order), ``order`` ≥ 1 or infinity (the largest |xᵢ|). Whole numbers become
     floats of the current backend's type. Large numbers do not overflow.
-    Raises :class:`nnx.errors.OptionError` for another ``order``.
+    Raises :class:`nnx.errors.OptionError` for another ``order``, :class:`nnx.errors.AxisError` for an
+    ``axis`` that ``x`` does not have and :class:`nnx.errors.DtypeError` where ``x`` is not real numbers.
 
     >>> nnx.utils.normalize(np.array([[3.0, 4.0], [0.0, 0.0]]))
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
-    if not order >= 1:
-        raise OptionError(f"normalize: order must be a number of at least 1, or infinity, got {order!r}.")
-    x = as_array(x)
+    real_number("normalize", "order", order, "a number of at least 1, or infinity", lambda p: p >= 1)
+    x = as_floating(as_array(x))
     xp = namespace(x)
-    x = as_floating(x)
+    axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
+    if not all(isinstance(a, Integral) and -x.ndim <= a < x.ndim for a in axes):
+        raise AxisError(f"normalize: axis={axis!r} is none of an array of shape {tuple(x.shape)}.")
     if 0 in x.shape:
         return x
     # Scaled by the largest first: 1e30 squared is beyond float32.
@@ -67,7 +70,8 @@ class StandardScaler:
     def fit(self, x: Any, y: Any = None) -> StandardScaler:
         """Returns itself after taking mean and standard deviation from ``x``; ``y`` is ignored.
 
-        Raises :class:`nnx.errors.DataError` where ``x`` is empty or holds NaN or infinity.
+        Raises :class:`nnx.errors.DataError` where ``x`` is empty or holds NaN or infinity, and
+        :class:`nnx.errors.DtypeError` where it does not hold real numbers.
         """
         return self._take(x, 0)
 
@@ -78,6 +82,7 @@ class StandardScaler:
     def _take(self, x: Any, seen: int) -> StandardScaler:
         """Returns itself after adding ``x`` to ``seen`` rows; an error leaves what was fitted before."""
         x = as_array(x)
+        need_real(x)
         rows, features = row_count(x), x.shape[1:]
         if rows == 0:
             raise DataError(f"StandardScaler: no rows to learn from (shape {tuple(x.shape)}).")

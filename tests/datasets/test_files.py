@@ -17,7 +17,7 @@ from nnx.datasets import download as downloading
 from nnx.datasets import files, mnist
 from nnx.datasets.download import MirrorsFailed, download
 from nnx.datasets.sources import FASHION_MNIST, MNIST, Source
-from nnx.errors import DownloadError, FileFormatError, NnxError
+from nnx.errors import DownloadError, FileFormatError, NnxError, OptionError
 
 NAMES = tuple(MNIST.sha256)
 ARRAYS = dict(
@@ -98,7 +98,7 @@ def test_the_data_folder_wins_over_the_cache_and_each_file_is_searched_by_itself
 def test_a_wrong_checksum_names_file_and_both_checksums(tmp_path, monkeypatch, empty_home, where):
     folder = (tmp_path / "data" if where == "data" else empty_home) / "small"
     damaged = bytearray(PACKED[NAMES[0]])
-    damaged[-9] ^= 4
+    damaged[-8] ^= 4  # of the checksum that gzip keeps
     fill(folder, PACKED | {NAMES[0]: bytes(damaged)})
     monkeypatch.setenv("NNX_DATA_DIR", str(tmp_path / "data"))
     with pytest.raises(FileFormatError) as caught:
@@ -110,6 +110,19 @@ def test_a_wrong_checksum_names_file_and_both_checksums(tmp_path, monkeypatch, e
 def test_a_packed_file_under_the_unpacked_name_is_taken_too(empty_home):
     fill(empty_home / "small", {name.removesuffix(".gz"): data for name, data in PACKED.items()})
     check(files.load_split(small_source()))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ""])
+def test_what_was_packed_again_is_told_by_its_content(empty_home, monkeypatch, suffix):
+    again = {n.removesuffix(".gz") + suffix: gzip.compress(d, 1, mtime=7) for n, d in PLAIN.items()}
+    fill(empty_home / "small", again)
+    check(files.load_split(small_source()))
+
+    # Also where it is another data set's.
+    monkeypatch.setattr(files, "SOURCES", (small_source(title="Other"),))
+    mine = Source("Mine", ("small",), (), dict.fromkeys(NAMES, ("", "")))
+    with pytest.raises(FileFormatError, match="this is Other's"):
+        files.load_split(mine)
 
 
 def test_another_data_sets_files_of_the_same_names_are_passed_over(tmp_path, monkeypatch, empty_home):
@@ -126,6 +139,13 @@ def test_another_data_sets_files_of_the_same_names_are_passed_over(tmp_path, mon
     fill(tmp_path / "other" / "mine", PACKED)  # but in the folder of this very set they are a mistake
     with pytest.raises(FileFormatError, match="this is Other's"):
         files.load_split(mine)
+
+
+@pytest.mark.parametrize("variable", ["NNX_CACHE_DIR", "NNX_DATA_DIR"])
+def test_homes_of_nobody(monkeypatch, variable):
+    monkeypatch.setenv(variable, "~no-such-user/x")
+    with pytest.raises(OptionError, match=f"{variable}='~no-such-user/x'.*home"):
+        files.search_folders(small_source())
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):

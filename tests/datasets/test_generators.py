@@ -59,8 +59,9 @@ class TestEvery:
     def test_impossible_types_and_seeds(self, name):
         with pytest.raises(OptionError, match="float32"):
             getattr(datasets, name)(10, dtype="int32")
-        with pytest.raises(OptionError, match="seed"):
-            getattr(datasets, name)(10, seed=-1)
+        for seed in (-1, 2**64):
+            with pytest.raises(OptionError, match="seed"):
+                getattr(datasets, name)(10, seed=seed)
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -82,7 +83,7 @@ def test_the_last_examples_are_like_the_first(name):
 
 
 @pytest.mark.parametrize("name", NOISY)
-@pytest.mark.parametrize("wrong", [-0.1, math.nan, math.inf])
+@pytest.mark.parametrize("wrong", [-0.1, math.nan, math.inf, "a", None, True])
 def test_impossible_noise(name, wrong):
     with pytest.raises(OptionError, match=f"{name}: noise"):
         getattr(datasets, name)(10, noise=wrong)

@@ -78,12 +78,12 @@ class TestDigits:
         (x_train, _), (x_test, _) = digits.load_data(test_split=0)
         assert x_train.shape[0] == 1797 and x_test.shape[0] == 0
 
-    @pytest.mark.parametrize("wrong", [1, -0.1, 1.2, float("nan")])
+    @pytest.mark.parametrize("wrong", [1, -0.1, 1.2, float("nan"), None, "a", 0.9999])
     def test_impossible_splits(self, wrong):
         with pytest.raises(OptionError, match="test_split"):
             digits.load_data(test_split=wrong)
 
-    @pytest.mark.parametrize("wrong", [1.5, None, -1, True])
+    @pytest.mark.parametrize("wrong", [1.5, None, -1, True, 2**64])
     def test_impossible_seeds(self, wrong):
         with pytest.raises(OptionError, match="seed"):
             digits.load_data(seed=wrong)

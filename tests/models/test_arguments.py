@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import nnx
 from nnx import losses, metrics
 from nnx.backend import namespace, to_numpy
 from nnx.errors import DataError, OptionError, ShapeError
-from nnx.layers import Activation, Dense, Reshape
+from nnx.layers import Activation, Dense, Dropout, Reshape
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.random((24, 4), dtype="float32")
@@ -195,6 +196,35 @@ def test_a_loss_of_ones_own_gets_the_targets_as_they_come(backend):
     assert m.evaluate(X, X[:, 0], verbose=0) == pytest.approx(np.mean((m.predict(X)[:, 0] - X[:, 0]) ** 2))
 
 
+@pytest.mark.parametrize(
+    ("returned", "got"),
+    [
+        (lambda errors: None, "got a NoneType"),
+        (lambda errors: 3.0, "got a float"),
+        (lambda errors: errors[:3, 0], r"each of the 12 samples, .* got one of shape \(3,\)"),
+    ],
+)
+def test_a_loss_that_is_not_about_every_sample_is_refused(returned, got, backend):
+    def own_loss(y, p):
+        return returned((y - p) ** 2)
+
+    m = model(Dense(3, input_shape=(4,)), backend=backend, loss=own_loss)
+    for call in (m.fit, m.evaluate):
+        with pytest.raises(ShapeError, match=f"'own_loss' must return an array.*{got}"):
+            call(X, HOT, batch_size=12, verbose=0)
+
+
+def test_a_loss_may_be_one_number_for_the_batch(backend):
+    def total(y, p):
+        return namespace(p).mean((y - p) ** 2)
+
+    m, same = (model(backend=backend, loss=loss) for loss in (total, "mse"))
+    for each in (m, same):
+        each.fit(X, HOT, verbose=0)
+    for u, v in zip(m.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_allclose(u, v, rtol=1e-5, atol=1e-7)  # float32, added up in another order
+
+
 # -- numbers and keywords ----------------------------------------------------------------------------
 
 
@@ -209,6 +239,16 @@ def test_batch_sizes_that_cannot_be(size):
         m.evaluate(X, LABELS, batch_size=size, verbose=0)
     with pytest.raises(OptionError, match=f"fit: validation_batch_size must.* got {size}"):
         m.fit(X, LABELS, validation_split=0.5, validation_batch_size=size, verbose=0)
+
+
+def test_a_share_may_be_any_real_number():
+    for share in (np.float32(0.25), np.float64(0.25), Fraction(1, 4)):
+        m = model()
+        m.fit(X, LABELS, validation_split=share, verbose=0)
+        assert Dropout(share).rate == 0.25
+    for wrong in ("a", float("nan"), True, np.asarray(0.25)):
+        with pytest.raises(OptionError, match=r"validation_split must be a number in \[0, 1\), got"):
+            model().fit(X, LABELS, validation_split=wrong, verbose=0)
 
 
 def test_validation_has_batches_of_its_own():

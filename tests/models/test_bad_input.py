@@ -40,6 +40,7 @@ FIT = [
     (dict(x=X, y=Y, validation_split=1.2), OptionError, r"validation_split.*\[0, 1\).*1.2"),
     (dict(x=X, y=Y, validation_split=0.99999), DataError, "empty"),
     (dict(x=X, y=Y, validation_data=(X,)), DataError, r"\(x, y\)"),
+    (dict(x=X, y=Y, validation_data=(X, None)), DataError, "validation y is missing"),
     (dict(x=X, y=Y, validation_data=(X, Y[:3])), ShapeError, "validation x has 20"),
     (dict(x=X, y=Y, sample_weight=np.ones(3)), ShapeError, "sample_weight has 3"),
     (dict(x=X, y=Y, sample_weight=np.full(20, np.nan)), DataError, "sample_weight has NaN"),
@@ -142,6 +143,53 @@ def test_sparse_arrays_and_generators_say_what_to_do():
         model().predict(row for row in X)
 
 
+@pytest.mark.parametrize("make", ["sparse_coo", "sparse_csr", "meta"])
+@pytest.mark.parametrize("of_model", ["numpy", "array_api_strict", "torch"])
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+def test_tensors_without_numbers_say_what_to_do(make, of_model):
+    torch = pytest.importorskip("torch")
+    x = torch.tensor(X)
+    x = x.to("meta") if make == "meta" else x.to_sparse(layout=getattr(torch, make))
+    m = nnx.Sequential([Dense(3, "softmax", input_shape=(4,))], backend=of_model)
+    m.compile("sgd", "categorical_crossentropy")
+    words = (
+        "x is on PyTorch's device 'meta'" if make == "meta" else rf"x is sparse \(torch.{make}\).*to_dense"
+    )
+    for use in (lambda: m.fit(x, Y, verbose=0), lambda: m.predict(x)):
+        with pytest.raises(DtypeError, match=words):
+            use()
+
+
+def test_masked_entries_are_refused_and_masks_of_nothing_taken():
+    mask = np.zeros(X.shape, bool)
+    m = model()
+    whole = m.predict(np.ma.array(X, mask=mask))
+    assert type(whole) is np.ndarray
+    np.testing.assert_array_equal(whole, m.predict(X))
+    mask[3, 1] = True
+    masked = np.ma.array(X, mask=mask)
+    for use, what in (
+        (lambda: model().fit(masked, Y, verbose=0), "x"),
+        (lambda: model().fit(X, masked[:, :3], verbose=0), "y"),
+        (lambda: model().fit(X, Y, sample_weight=masked[:, 1], verbose=0), "sample_weight"),
+        (lambda: model().predict(masked), "x"),
+        (lambda: nnx.asarray(masked), "the array"),
+    ):
+        with pytest.raises(DataError, match=f"^{what} has masked entries.*filled"):
+            use()
+
+
+@pytest.mark.filterwarnings("error")
+def test_sums_that_overflow_are_no_warning(backend):
+    m = nnx.Sequential([Dense(1, input_shape=(4,), kernel_initializer="zeros")], backend=backend)
+    assert not np.any(nnx.backend.to_numpy(m.predict(backend.asarray(np.full((9, 4), 3e38, "float32")))))
+    assert not np.any(nnx.backend.to_numpy(m.predict(np.full((9, 4), 6e4, "float16"))))
+    x = X.copy()
+    x[7], x[8] = np.inf, -np.inf
+    with pytest.raises(DataError, match="the first in sample 7"):
+        m.predict(backend.asarray(x))
+
+
 def test_lists_of_one_array_are_that_array():
     m = nnx.Sequential([Dense(1, input_shape=(4,))], seed=1)
     m.compile("sgd", "mse")
@@ -171,12 +219,22 @@ def test_a_layer_whose_output_is_not_what_its_spec_says():
         nnx.Sequential([Liar(input_shape=(4,))]).predict(X)
 
 
-@pytest.mark.parametrize("seed", [1.5, "a", True, -1])
+@pytest.mark.parametrize("seed", [1.5, "a", True, -1, 2**64])  # 2**64 would give the numbers of 0
 def test_seeds_are_whole_numbers(seed):
     with pytest.raises(OptionError, match="seed must be a whole number"):
         nnx.Sequential(seed=seed)
     with pytest.raises(OptionError, match="seed of Dropout must be a whole number"):
         Dropout(0.5, seed=seed)
+    with pytest.raises(OptionError, match="seed of an initializer must be a whole number"):
+        nnx.initializers.HeNormal(seed=seed)((2, 3))
+    with pytest.raises(OptionError, match="train_test_split: seed must be a whole number"):
+        nnx.utils.train_test_split(np.ones(4), seed=seed)
+
+
+def test_the_largest_seed_is_one_of_its_own():
+    first, last = (nnx.datasets.xor(9, seed=seed)[0] for seed in (0, 2**64 - 1))
+    assert not np.array_equal(first, last)
+    assert nnx.Sequential(seed=2**64 - 1).seed == 2**64 - 1
 
 
 def test_initializers_that_give_nan_are_refused():
@@ -248,6 +306,7 @@ def test_what_is_no_optimizer_or_loss_is_refused():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (lambda: nnx.Sequential(name=3), "Sequential: name must be a string, got 3"),
         (lambda: Dense(4, input_dim=3), r"Dense has no argument 'input_dim'. Use input_shape=\(n,\)"),
         (lambda: Dense(4, activatoin="relu"), "Use activation"),
         (lambda: Dropout(p=0.2), "Use rate"),
@@ -258,7 +317,9 @@ def test_what_is_no_optimizer_or_loss_is_refused():
         (lambda: Dropout(-0.1), "rate"),
         (lambda: Dropout(float("nan")), "rate"),
         (lambda: Input((0,)), "shape"),
-        (lambda: Dense(3, input_shape=(None, None)), "input_shape"),
+        (lambda: Input((None, 4)), r"shape of Input .*no None.*got \(None, 4\)"),
+        (lambda: Dense(3, input_shape=(None, 4)), r"input_shape of Dense .*got \(None, 4\)"),
+        (lambda: Dropout(0.5, noise_shape=(2,)), "no argument 'noise_shape'. Use nothing"),
         (lambda: Reshape((-1, -1)), "-1"),
         (lambda: Reshape((2.0, 3)), "target_shape"),
         (lambda: Reshape(None), "target_shape"),

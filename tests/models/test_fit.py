@@ -7,7 +7,7 @@ import pytest
 from tripwire import no_reads
 
 import nnx
-from nnx.backend import to_numpy
+from nnx.backend import make_backend, to_numpy
 from nnx.errors import DataError, OptionError
 from nnx.layers import Dense, Dropout, GaussianNoise
 
@@ -72,6 +72,28 @@ def test_streaming_gives_the_same_run_as_resident_data(backend, monkeypatch):
         model.fit(x, y, batch_size=48, epochs=2, verbose=0)
         runs.append(model.get_weights())
     for a, b in zip(*runs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("places", [(0, 1, 0), (1, 0, 1), (0, 0, 1), (0, 1, None), (1, 1, None)])
+def test_streamed_arrays_may_be_of_several_libraries(places, backend, monkeypatch):
+    pytest.importorskip("torch")
+    pytest.importorskip("array_api_strict")
+    known = [make_backend(name) for name in ("numpy", "torch", "array_api_strict")]
+    foreign = [other for other in known if other.adapter is not backend.adapter]
+    data = (*camera(), np.linspace(0.5, 2.0, 256))
+    models = []
+    for limit in (1 << 30, 0):
+        monkeypatch.setattr(nnx.models.data, "RESIDENT_BYTES", limit)
+        x, y, weight = (
+            None if place is None else foreign[place].asarray(a)
+            for a, place in zip(data, places, strict=True)
+        )
+        model = small(backend)
+        model.fit(x, y, 48, 2, 0, sample_weight=weight, class_weight={2: 3.0} if weight is None else None)
+        assert model.predict(x).shape == (256, 4)
+        models.append(model)
+    for a, b in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
