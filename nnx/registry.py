@@ -11,12 +11,40 @@ import difflib
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, fields, is_dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from nnx.errors import FileFormatError, OptionError, UnknownName
+
+
+@dataclass(frozen=True)
+class Check:
+    """What an option must be: ``words`` say it, ``holds`` tells it of a number. Arrays are taken on trust."""
+
+    words: str
+    holds: Callable[[Any], bool]
+    whole: bool = False
+    optional: bool = False
+
+    def __call__(self, where: str, name: str, value: Any) -> None:
+        if value is None and self.optional:
+            return
+        if isinstance(value, Integral if self.whole else Real) and not isinstance(value, bool):
+            if self.holds(value):
+                return
+        elif hasattr(value, "dtype") and not isinstance(value, Real):  # traced, perhaps
+            return
+        raise OptionError(f"{where}: {name} must be {self.words}, got {value!r}.")
+
+
+def need_known(where: str, allowed: Sequence[str], options: Iterable[str]) -> None:
+    """Raises :class:`nnx.errors.OptionError` for a name that is not among those ``allowed``."""
+    for name in options:
+        if name not in allowed:
+            known = ", ".join(allowed) or "none"
+            raise OptionError(f"{where} has no option '{name}'. Its options: {known}.")
 
 
 @dataclass(frozen=True)
@@ -53,6 +81,7 @@ class Entry:
     class_name: str
     aliases: tuple[str, ...]
     facts: Mapping[str, Any]
+    checks: Mapping[str, Check] = field(default_factory=dict)
 
     def create(self, *args: Any, **options: Any) -> Any:
         """An instance of a registered class, or a :class:`Choice` of a registered function."""
@@ -63,13 +92,14 @@ class Entry:
             raise OptionError(
                 f"{self.class_name} takes {len(allowed)} options {allowed}, got {len(args)} values."
             )
-        for name in options:
-            if name not in allowed:
-                known = ", ".join(allowed) or "none"
-                raise OptionError(f"{self.class_name} has no option '{name}'. Its options: {known}.")
-            if name in allowed[: len(args)]:
+        need_known(self.class_name, allowed, options)
+        for name in allowed[: len(args)]:
+            if name in options:
                 raise OptionError(f"{self.class_name} was given its option '{name}' twice.")
-        return Choice(self.kind, self.name, self.target, dict(zip(allowed, args, strict=False)) | options)
+        options = dict(zip(allowed, args, strict=False)) | options
+        for name in self.checks.keys() & options.keys():
+            self.checks[name](self.class_name, name, options[name])
+        return Choice(self.kind, self.name, self.target, options)
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -117,10 +147,17 @@ class Registry:
         self._names: dict[str, str] = {}
         Registry.kinds[kind] = self
 
-    def register(self, *aliases: str, class_name: str | None = None, **facts: Any) -> Callable[[Any], Any]:
+    def register(
+        self,
+        *aliases: str,
+        class_name: str | None = None,
+        checks: Mapping[str, Check] | None = None,
+        **facts: Any,
+    ) -> Callable[[Any], Any]:
         """Decorator: makes a function or class known under its name, its class name and ``aliases``.
 
-        ``facts`` are kept with the entry, for tests and documentation (formula, domain, ...).
+        ``facts`` are kept with the entry, for tests and documentation (formula, domain, ...). ``checks`` say
+        what the options of a function must be where it is made with them (see :class:`Check`).
         With ``makers`` a function that is called without what it works on, or with a number in its place,
         is its own maker, as in Keras: ``l2(0.01)`` is ``L2(0.01)``.
         The same name again replaces the entry; a name that belongs to another raises ``OptionError``.
@@ -141,7 +178,7 @@ class Registry:
             if is_dataclass(target):
                 _explain_assignment(target)
             self._names.update(dict.fromkeys(names, name))
-            self._entries[name] = Entry(self.kind, name, target, own_class, aliases, facts)
+            self._entries[name] = Entry(self.kind, name, target, own_class, aliases, facts, checks or {})
             return target
 
         return add

@@ -7,8 +7,7 @@ from typing import Any
 
 from nnx.autodiff import fused
 from nnx.backend import namespace
-from nnx.errors import OptionError
-from nnx.registry import Registry
+from nnx.registry import Check, Registry
 
 Array = Any
 
@@ -16,9 +15,11 @@ Array = Any
 registry = Registry("regularizer", makers=True)
 
 
+_FACTOR = Check("a finite number ≥ 0", lambda v: 0.0 <= v < math.inf)
+
+
 def _factor(name: str, value: float) -> float:
-    if not 0.0 <= value < math.inf:
-        raise OptionError(f"{name} must be a number ≥ 0, got {name}={value!r}.")
+    _FACTOR("A regularizer", name, value)
     return value
 
 
@@ -41,7 +42,9 @@ def _sum_of_squares(w: Array) -> Array:
     return namespace(w).sum(w * w)
 
 
-@registry.register(formula=r"\lambda \sum_i |w_i|", use="Sparse weights: many become 0.")
+@registry.register(
+    checks={"l1": _FACTOR}, formula=r"\lambda \sum_i |w_i|", use="Sparse weights: many become 0."
+)
 def l1(w: Array, *, l1: float = 0.01) -> Array:
     """l1·Σ abs(w), a 0-d array. The derivative at 0 is 0.
 
@@ -51,7 +54,9 @@ def l1(w: Array, *, l1: float = 0.01) -> Array:
     return _factor("l1", l1) * _sum_of_absolutes(w)
 
 
-@registry.register(formula=r"\lambda \sum_i w_i^2", use="Small weights: weight decay.")
+@registry.register(
+    checks={"l2": _FACTOR}, formula=r"\lambda \sum_i w_i^2", use="Small weights: weight decay."
+)
 def l2(w: Array, *, l2: float = 0.01) -> Array:
     """l2·Σ w², a 0-d array; without the factor ½ of some books, so its gradient is 2·l2·w.
 
@@ -64,6 +69,7 @@ def l2(w: Array, *, l2: float = 0.01) -> Array:
 @registry.register(
     "l1l2",
     class_name="L1L2",
+    checks={"l1": _FACTOR, "l2": _FACTOR},
     formula=r"\lambda_1 \sum_i |w_i| + \lambda_2 \sum_i w_i^2",
     use="Both: elastic net.",
 )

@@ -16,9 +16,13 @@ function of the argument's, where the two differ.
 
 from __future__ import annotations
 
-from nnx.registry import Registry
+from nnx.registry import Check, Registry
 
 registry = Registry("activation")
 
 #: So far out that every activation has reached its limit, but finite: 0·∞ would be nan, 0·FAR is 0.
 FAR = 1e30
+
+#: What an option must be where only such numbers have a meaning.
+POSITIVE = Check("a number > 0", lambda v: v > 0.0)
+NOT_NEGATIVE = Check("a number ≥ 0", lambda v: v >= 0.0)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.activations.base import registry
+from nnx.activations.base import NOT_NEGATIVE, POSITIVE, registry
 from nnx.autodiff import fused
 from nnx.backend import namespace
-from nnx.errors import OptionError
 
 Array = Any
 
@@ -82,6 +81,7 @@ def _elu_slope(xp: Any, x: Array, y: Array, alpha: float = 1.0) -> Array:
 
 @registry.register(
     class_name="ELU",
+    checks={"alpha": NOT_NEGATIVE},
     formula=r"\max(z, 0) + \alpha (e^{\min(z, 0)} - 1)",
     derivative=r"1 \text{ for } z > 0, \text{ else } \alpha e^z = a + \alpha",
     range="(-1, ∞)",
@@ -101,8 +101,7 @@ def elu(x: Array, *, alpha: float = 1.0) -> Array:
     >>> nnx.activations.elu(np.asarray([-np.inf, 0.0, 3.0]))
     array([-1.,  0.,  3.])
     """
-    if not alpha >= 0.0:
-        raise OptionError(f"elu needs alpha ≥ 0, got alpha={alpha!r}.")
+    NOT_NEGATIVE("elu", "alpha", alpha)
     xp = namespace(x)
     return xp.maximum(x, 0.0) + alpha * xp.expm1(xp.minimum(x, 0.0))
 
@@ -139,6 +138,7 @@ def selu(x: Array) -> Array:
 
 @registry.register(
     class_name="CELU",
+    checks={"alpha": POSITIVE},
     formula=r"\max(z, 0) + \alpha (e^{\min(z, 0) / \alpha} - 1)",
     derivative=r"1 \text{ for } z > 0, \text{ else } e^{z / \alpha} = a / \alpha + 1",
     range="(-1, ∞)",
@@ -156,7 +156,6 @@ def celu(x: Array, *, alpha: float = 1.0) -> Array:
     >>> nnx.activations.celu(np.asarray([-np.inf, 0.0, 3.0]), alpha=0.5)
     array([-0.5,  0. ,  3. ])
     """
-    if not alpha > 0.0:
-        raise OptionError(f"celu needs alpha > 0, got alpha={alpha!r}.")
+    POSITIVE("celu", "alpha", alpha)
     xp = namespace(x)
     return xp.maximum(x, 0.0) + alpha * xp.expm1(xp.minimum(x, 0.0) * (1.0 / alpha))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from nnx.activations.base import registry
 from nnx.autodiff import fused
 from nnx.backend import namespace
+from nnx.registry import Check
 
 Array = Any
 
@@ -28,6 +30,10 @@ def linear(x: Array) -> Array:
     return x
 
 
+_NUMBER = Check("a finite number", math.isfinite)
+_MAX_VALUE = Check("a number ≥ 0, or None", lambda v: v >= 0.0, optional=True)
+
+
 def _relu_slope(
     xp: Any,
     x: Array,
@@ -47,6 +53,7 @@ def _relu_slope(
 
 @registry.register(
     class_name="ReLU",
+    checks={"negative_slope": _NUMBER, "max_value": _MAX_VALUE, "threshold": _NUMBER},
     formula=r"\max(z, 0)",
     derivative=r"1 \text{ for } z > 0, \text{ else } 0",
     range="[0, ∞)",
@@ -63,7 +70,9 @@ def relu(
 
     With options: x for threshold < x < max_value, ``max_value`` above (None: no bound), and
     negative_slope·(x − threshold) below. The derivative at a kink is that of the piece to the left of 0
-    (relu′(0) = 0) and 0 at ``max_value``; where x is nan it is 0.
+    (relu′(0) = 0) and 0 at ``max_value``; where x is nan it is 0. With a threshold below 0 numbers between
+    it and 0 pass as they are, also with ``max_value`` (where Keras cuts them off at 0). Raises
+    :class:`nnx.errors.OptionError` for a ``max_value`` below 0.
     Source: V. Nair, G. Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
 
     >>> nnx.activations.relu(np.asarray([-2.0, 0.0, 3.0]))
@@ -71,6 +80,7 @@ def relu(
     >>> nnx.activations.relu(np.asarray([-2.0, 1.0, 9.0]), negative_slope=0.5, max_value=6.0, threshold=2.0)
     array([-2. , -0.5,  6. ])
     """
+    _MAX_VALUE("relu", "max_value", max_value)
     xp = namespace(x)
     if negative_slope == 0.0 and threshold == 0.0:
         # A row of zeros, not the number 0: NumPy's loop over two arrays is four times as fast.
@@ -87,6 +97,7 @@ def _leaky_relu_slope(xp: Any, x: Array, y: Array, negative_slope: float = 0.2) 
 
 @registry.register(
     class_name="LeakyReLU",
+    checks={"negative_slope": _NUMBER},
     formula=r"\max(z, 0) + s \min(z, 0)",
     derivative=r"1 \text{ for } z > 0, \text{ else } s",
     range="(-∞, ∞)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.activations.base import registry
+from nnx.activations.base import NOT_NEGATIVE, registry
 from nnx.autodiff import fused
 from nnx.backend import namespace
 
@@ -39,6 +39,7 @@ def _outside(xp: Any, x: Array, y: Array, threshold: float = 0.5) -> Array:
 
 
 @registry.register(
+    checks={"threshold": NOT_NEGATIVE},
     formula=r"\max(z - t, 0) + \min(z + t, 0)",
     derivative=r"1 \text{ for } |z| > t, \text{ else } 0",
     range="(-∞, ∞)",
@@ -51,14 +52,18 @@ def _outside(xp: Any, x: Array, y: Array, threshold: float = 0.5) -> Array:
 def soft_shrink(x: Array, *, threshold: float = 0.5) -> Array:
     """``x`` moved towards 0 by ``threshold``, and 0 within it. The derivative at the kinks ±threshold is 0.
 
+    Raises :class:`nnx.errors.OptionError` for a threshold below 0.
+
     >>> nnx.activations.soft_shrink(np.asarray([-2.0, 0.25, 1.0]))
     array([-1.5,  0. ,  0.5])
     """
+    NOT_NEGATIVE("soft_shrink", "threshold", threshold)
     xp = namespace(x)
     return xp.maximum(x - threshold, 0.0) + xp.minimum(x + threshold, 0.0)
 
 
 @registry.register(
+    checks={"threshold": NOT_NEGATIVE},
     formula=r"z \text{ for } |z| > t, \text{ else } 0",
     derivative=r"1 \text{ for } |z| > t, \text{ else } 0",
     range="(-∞, ∞)",
@@ -71,8 +76,11 @@ def soft_shrink(x: Array, *, threshold: float = 0.5) -> Array:
 def hard_shrink(x: Array, *, threshold: float = 0.5) -> Array:
     """``x`` where |x| is above ``threshold``, else 0. The derivative at the jumps ±threshold is taken as 0.
 
+    Raises :class:`nnx.errors.OptionError` for a threshold below 0.
+
     >>> nnx.activations.hard_shrink(np.asarray([-2.0, 0.25, 1.0]))
     array([-2.,  0.,  1.])
     """
+    NOT_NEGATIVE("hard_shrink", "threshold", threshold)
     xp = namespace(x)
     return xp.where(xp.abs(x) <= threshold, 0.0, x)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnx.errors import ShapeError
-from nnx.initializers.base import host, registry
+from nnx.initializers.base import finite, host, registry
 
 Array = Any
 Shape = Sequence[int]
@@ -40,7 +40,7 @@ def constant(shape: Shape, random: Any = None, *, value: float = 0.0) -> Array:
     array([0.5, 0.5])
     """
     xp = host()
-    return xp.full(tuple(shape), float(value), dtype=xp.float64)
+    return xp.full(tuple(shape), finite(value, "value of constant"), dtype=xp.float64)
 
 
 @registry.register("IdentityInitializer", formula=r"g \, \delta_{ij}", use="Recurrent weights.")
@@ -54,4 +54,4 @@ def identity(shape: Shape, random: Any = None, *, gain: float = 1.0) -> Array:
     if len(shape) != 2:
         raise ShapeError(f"identity makes matrices, asked for shape {tuple(shape)}.")
     xp = host()
-    return gain * xp.eye(*shape, dtype=xp.float64)
+    return finite(gain, "gain of identity") * xp.eye(*shape, dtype=xp.float64)

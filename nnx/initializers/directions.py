@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from nnx.errors import OptionError, ShapeError
-from nnx.initializers.base import host, registry, source
+from nnx.initializers.base import finite, host, registry, source
 
 Array = Any
 Shape = Sequence[int]
@@ -32,8 +33,8 @@ def orthogonal(shape: Shape, random: Any = None, *, gain: float = 1.0, seed: int
     xp, rows, columns = host(), math.prod(shape[:-1]), shape[-1]
     tall = (max(rows, columns), min(rows, columns))
     q, r = xp.linalg.qr(source(random, seed).standard_normal(tall))
-    q = q * xp.sign(xp.linalg.diagonal(r))
-    return gain * xp.reshape(q if rows >= columns else xp.matrix_transpose(q), tuple(shape))
+    q = finite(gain, "gain of orthogonal") * q * xp.sign(xp.linalg.diagonal(r))
+    return xp.reshape(q if rows >= columns else xp.matrix_transpose(q), tuple(shape))
 
 
 @registry.register(
@@ -69,12 +70,12 @@ def nguyen_widrow(
     >>> nnx.initializers.nguyen_widrow((1, 3))
     array([[4.2, 4.2, 4.2]])
     """
-    xp = host()
+    xp, active_range = host(), finite(active_range, "active_range of nguyen_widrow")
     if len(shape) < 2:
-        if inputs is None or len(shape) != 1:
+        if not isinstance(inputs, Integral) or inputs < 1 or len(shape) != 1:
             raise OptionError(
                 f"nguyen_widrow: for a bias (shape {tuple(shape)}) say how many inputs a neuron has: "
-                "NguyenWidrow(inputs=...)."
+                f"NguyenWidrow(inputs=...), a whole number ≥ 1, got {inputs!r}."
             )
         n = shape[0]
         reach = 0.7 * active_range * n ** (1.0 / inputs)

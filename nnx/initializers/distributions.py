@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from nnx.errors import OptionError
-from nnx.initializers.base import host, registry, source
+from nnx.initializers.base import finite, host, registry, source
 
 Array = Any
 Shape = Sequence[int]
@@ -22,8 +23,9 @@ def random_uniform(
     >>> bool(0 <= w.min() and w.max() < 2), round(float(w.mean()))
     (True, 1)
     """
-    if not minval <= maxval:
-        raise OptionError(f"random_uniform needs minval ≤ maxval, got {minval!r} and {maxval!r}.")
+    minval, maxval = finite(minval, "minval of random_uniform"), finite(maxval, "maxval of random_uniform")
+    if not 0.0 <= maxval - minval < math.inf:
+        raise OptionError(f"random_uniform needs 0 ≤ maxval − minval < inf, got {minval!r} and {maxval!r}.")
     return source(random, seed).uniform(minval, maxval, tuple(shape))
 
 
@@ -36,7 +38,7 @@ def random_normal(
     >>> nnx.initializers.RandomNormal(stddev=0.1, seed=1)((1000,)).std().round(1)
     np.float64(0.1)
     """
-    _need_spread(stddev)
+    mean, stddev = _normal("random_normal", mean, stddev)
     return source(random, seed).normal(mean, stddev, tuple(shape))
 
 
@@ -54,7 +56,7 @@ def truncated_normal(
     >>> bool(abs(w).max() <= 2.0)
     True
     """
-    _need_spread(stddev)
+    mean, stddev = _normal("truncated_normal", mean, stddev)
     draw, xp = source(random, seed), host()
     x = draw.standard_normal(tuple(shape))
     while count := int(xp.count_nonzero(outside := xp.abs(x) > 2.0)):
@@ -62,6 +64,5 @@ def truncated_normal(
     return mean + stddev * x
 
 
-def _need_spread(stddev: float) -> None:
-    if not stddev >= 0.0:
-        raise OptionError(f"A standard deviation must be a number ≥ 0, got stddev={stddev!r}.")
+def _normal(name: str, mean: float, stddev: float) -> tuple[float, float]:
+    return finite(mean, f"mean of {name}"), finite(stddev, f"stddev of {name}", least=0.0)

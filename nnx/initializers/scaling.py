@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnx.errors import OptionError
-from nnx.initializers.base import registry, source
+from nnx.initializers.base import finite, registry, source
 from nnx.initializers.distributions import random_normal, random_uniform, truncated_normal
 
 # The standard deviation of a standard normal distribution that is cut off at ±2.
@@ -52,6 +52,7 @@ def variance_scaling(
     >>> bool(abs(w).max() <= 0.1)
     True
     """
+    scale = finite(scale, "scale of variance_scaling")
     if not scale > 0.0:
         raise OptionError(f"variance_scaling needs scale > 0, got {scale!r}.")
     fan_in, fan_out = fans(shape)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
-from nnx.backend import Stream
+from nnx.backend import Stream, as_seed
 from nnx.errors import OptionError, ShapeError
 from nnx.layers.per_sample import Back, by_directions
 from nnx.registry import Registry
@@ -26,6 +25,7 @@ _ELSEWHERE = {
     "init": "kernel_initializer",
     "input_dim": "input_shape=(n,)",
     "nb_units": "units",
+    "noise_shape": "nothing in its place (each number is dropped by itself)",
     "out_features": "units",
     "output_dim": "units",
     "p": "rate",
@@ -122,6 +122,7 @@ class Layer:
     def __post_init__(self) -> None:
         if self.input_shape is not None:
             self._set("input_shape", shape_of_sample(self.input_shape, f"input_shape of {self.label}"))
+        self._set("trainable", truth(self.trainable, f"trainable of {self.label}"))
 
     def spec(self, input_shape: Shape) -> Spec:
         """The weights and the output shape for samples of ``input_shape``."""
@@ -153,12 +154,12 @@ class Layer:
         object.__setattr__(self, name, value)
 
 
-def shape_of_sample(shape: Any, what: str) -> Shape:
-    """``shape`` as a tuple of positive integers, without a leading None for the batch axis."""
-    parts = (shape,) if isinstance(shape, Integral) else shape
-    if isinstance(parts, Sequence) and parts and parts[0] is None:
-        parts = parts[1:]
-    return whole_numbers(parts, what, "a tuple of positive integers (one sample's shape)", lambda n: n > 0)
+def shape_of_sample(shape: Any, what: str, may_have_batch: bool = False) -> Shape:
+    """``shape`` as a tuple of positive integers; a leading None for the batch axis, if it may be, goes."""
+    if may_have_batch and isinstance(shape, Sequence) and shape and shape[0] is None:
+        shape = shape[1:]
+    wanted = "a tuple of positive integers (one sample's shape: no batch axis, no None for lengths that vary)"
+    return whole_numbers(shape, what, wanted, lambda n: n > 0)
 
 
 def whole_numbers(
@@ -171,6 +172,13 @@ def whole_numbers(
     return tuple(map(int, parts))
 
 
+def truth(value: Any, what: str) -> bool:
+    """``value`` as True or False, else :class:`nnx.errors.OptionError`."""
+    if not isinstance(value, Hashable) or value not in (True, False):
+        raise OptionError(f"{what} must be True or False, got {value!r}.")
+    return bool(value)
+
+
 def positive(value: Any, what: str) -> int:
     """``value`` if it is a positive integer, else :class:`nnx.errors.OptionError`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
@@ -178,24 +186,14 @@ def positive(value: Any, what: str) -> int:
     return int(value)
 
 
-def finite(value: Any, what: str, least: float = -math.inf) -> float:
-    """``value`` if it is a finite number ≥ ``least``, else :class:`nnx.errors.OptionError`."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) < math.inf:
-        bound = "" if least == -math.inf else f" ≥ {least:g}"
-        raise OptionError(f"{what} must be a finite number{bound}, got {value!r}.")
-    return float(value)
-
-
 def own_seed(value: Any, what: str) -> int | None:
-    """``value`` if it is a whole number ≥ 0 or None, else :class:`nnx.errors.OptionError`."""
-    if value is None:
-        return None
-    return whole_numbers((value,), what, "a whole number ≥ 0 or None", lambda n: n >= 0)[0]
+    """``value`` if it is a seed or None, else :class:`nnx.errors.OptionError`."""
+    return None if value is None else as_seed(what, value)
 
 
 def fraction(value: Any, what: str) -> float:
     """``value`` if it lies in [0, 1), else :class:`nnx.errors.OptionError`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < 1.0:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 <= float(value) < 1.0:
         raise OptionError(f"{what} must be a number in [0, 1), got {value!r}.")
     return float(value)
 

@@ -12,13 +12,13 @@ from nnx.autodiff.array import raw
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.backend.philox import DROPOUT, NOISE
 from nnx.errors import OptionError, ShapeError
+from nnx.initializers.base import finite
 from nnx.layers.base import (
     Context,
     Layer,
     Shape,
     Spec,
     Weight,
-    finite,
     fraction,
     own_seed,
     registry,

@@ -11,7 +11,7 @@ from nnx import activations, constraints, initializers, regularizers
 from nnx.autodiff import fused
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.layers.base import Context, Layer, Shape, Spec, Weight, need_features, positive, registry
+from nnx.layers.base import Context, Layer, Shape, Spec, Weight, need_features, positive, registry, truth
 from nnx.layers.per_sample import Back, Gradients, with_pullback
 
 
@@ -63,6 +63,7 @@ class Affine(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set("units", positive(self.units, f"units of {self.label}"))
+        self._set("use_bias", truth(self.use_bias, f"use_bias of {self.label}"))
         normalise(self, kernel_initializer=initializers, bias_initializer=initializers)
         normalise(self, kernel_regularizer=regularizers, bias_regularizer=regularizers)
         normalise(self, kernel_constraint=constraints, bias_constraint=constraints)

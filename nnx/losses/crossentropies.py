@@ -7,20 +7,22 @@ from typing import Any
 from nnx.activations import log_softmax, sigmoid
 from nnx.autodiff import fused
 from nnx.backend import device_of, namespace
-from nnx.errors import OptionError
 from nnx.losses.base import EPSILON, registry
 from nnx.losses.reduction import mean
-from nnx.losses.shapes import class_numbers, matched
+from nnx.losses.shapes import AXIS, class_numbers, matched, need_axis
+from nnx.registry import Check
 
 Array = Any
+
+
+_SMOOTHING = Check("a number between 0 and 1", lambda v: 0.0 <= v <= 1.0)
 
 
 def _smoothed(y_true: Array, label_smoothing: float, share: float) -> Array:
     """Targets moved towards equal shares: (1 − s)·y + s·share."""
     if not label_smoothing:
         return y_true
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise OptionError(f"label_smoothing must lie between 0 and 1, got {label_smoothing!r}.")
+    _SMOOTHING("A cross-entropy", "label_smoothing", label_smoothing)
     return (1.0 - label_smoothing) * y_true + label_smoothing * share
 
 
@@ -91,6 +93,7 @@ def _sigmoid_loss(t: Array, z: Array) -> Array:
 
 
 @registry.register(
+    checks={"label_smoothing": _SMOOTHING, "axis": AXIS},
     formula=r"-\sum_i y_i \ln \hat y_i",
     task="categorical",
     targets="same",
@@ -109,7 +112,10 @@ def categorical_crossentropy(
 
     ``y_pred`` holds probabilities, which are divided by their sum and kept 1e−7 away from 0 and 1; with
     ``from_logits`` it holds what goes into softmax: accurate for logits of any size, with the gradient
-    softmax(y_pred) − y_true. ``label_smoothing`` s takes (1 − s)·y_true + s/classes as target.
+    softmax(y_pred) − y_true. So does a model that ends in softmax: its loss has no bound, while this function
+    as its metric stops at −ln 1e−7 = 16.1, as Keras' loss does.
+    ``label_smoothing`` s takes (1 − s)·y_true + s/classes as target, with the length of ``axis`` as number of
+    classes (Keras takes that of the last axis).
     Logits must be finite (−∞ at a class with target 0 gives nan here, but works in the sparse loss).
     Raises :class:`nnx.errors.ShapeError` where the shapes differ.
 
@@ -120,12 +126,14 @@ def categorical_crossentropy(
     array([10000.])
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
+    need_axis(y_pred, axis)
     y_true = _smoothed(y_true, label_smoothing, 1.0 / max(y_true.shape[axis], 1))
     log_p = log_softmax(y_pred, axis=axis) if from_logits else _log_shares(xp, y_pred, axis)
     return _minus_expected(y_true, log_p, axis=axis)
 
 
 @registry.register(
+    checks={"axis": AXIS},
     formula=r"-\ln \hat y_c",
     task="sparse",
     targets="indices",
@@ -138,8 +146,8 @@ def sparse_categorical_crossentropy(
     """−ln(y_pred[c]) along ``axis``, where ``y_true`` holds the class numbers c (0 … classes − 1).
 
     ``y_true`` has the shape of ``y_pred`` without ``axis``, or with length 1 there. Otherwise as
-    :func:`categorical_crossentropy` of one-hot targets. A number outside of the classes costs 0 and moves
-    nothing: a model checks its labels on the host instead.
+    :func:`categorical_crossentropy` of one-hot targets, also in a model.
+    A number outside of the classes costs 0 and moves nothing: a model checks its labels on the host instead.
 
     >>> nnx.losses.sparse_categorical_crossentropy(np.asarray([1]), np.asarray([[0.5, 0.5]]))
     array([0.69314718])
@@ -152,6 +160,7 @@ def sparse_categorical_crossentropy(
 @registry.register(
     "bce",
     "BCE",
+    checks={"label_smoothing": _SMOOTHING, "axis": AXIS},
     formula=r"-\frac{1}{n} \sum_i (y_i \ln \hat y_i + (1 - y_i) \ln(1 - \hat y_i))",
     task="binary",
     targets="same",
@@ -169,8 +178,10 @@ def binary_crossentropy(
     """The mean of −(y_true·ln(y_pred) + (1 − y_true)·ln(1 − y_pred)) along ``axis``, for targets in [0, 1].
 
     ``y_pred`` holds probabilities, kept 1e−7 away from 0 and 1; with ``from_logits`` it holds what goes into
-    the sigmoid: accurate for finite logits of any size. ``label_smoothing`` s takes (1 − s)·y_true + s/2 as
-    target. Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    the sigmoid: accurate for finite logits of any size. So does a model that ends in a sigmoid: its loss has
+    no bound, while this function as its metric stops at −ln 1e−7 = 16.1 per number, as Keras' loss does.
+    ``label_smoothing`` s takes (1 − s)·y_true + s/2 as target.
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
 
     >>> nnx.losses.binary_crossentropy(np.asarray([[1.0, 0.0]]), np.asarray([[0.5, 0.5]]))
     array([0.69314718])
@@ -178,6 +189,7 @@ def binary_crossentropy(
     array([10000.])
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
+    need_axis(y_pred, axis)
     y_true = _smoothed(y_true, label_smoothing, 0.5)
     if from_logits:
         values = _sigmoid_loss(y_true, y_pred)

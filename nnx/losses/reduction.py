@@ -68,7 +68,7 @@ def class_weights(y_true: Array, class_weight: Mapping[int, float], dtype: Any) 
     ``y_true`` holds class numbers, (n,) or (n, 1), or one-hot rows, (n, classes). Classes that
     ``class_weight`` does not name have weight 1. Raises :class:`nnx.errors.OptionError` for classes that are
     not whole numbers ≥ 0 and for weights that are negative or not finite, and :class:`nnx.errors.DataError`
-    for targets that are not whole numbers.
+    for targets that are neither: numbers that are not whole, rows with several labels or with values.
 
     >>> nnx.losses.class_weights(np.asarray([0, 2, 2, 1]), {0: 3.0, 2: 0.5}, np.float32)
     array([3. , 0.5, 0.5, 1. ], dtype=float32)
@@ -92,13 +92,17 @@ def class_weights(y_true: Array, class_weight: Mapping[int, float], dtype: Any) 
         raise ShapeError(
             f"class_weight needs one label per example, got targets of shape {tuple(y_true.shape)}."
         )
-    if y_true.ndim == 2:
-        y_true = xp.argmax(y_true, axis=-1) if y_true.shape[-1] > 1 else xp.squeeze(y_true, axis=-1)
     labels = xp.astype(y_true, xp.int64)
-    if not to_numpy(xp.all(xp.astype(labels, y_true.dtype) == y_true)):
-        raise DataError(
-            "class_weight needs class numbers or one-hot rows as targets, got numbers that are not whole."
-        )
+    meant, wrong = xp.astype(labels, y_true.dtype) == y_true, "numbers that are not whole"
+    if y_true.ndim == 2 and y_true.shape[-1] == 1:
+        labels = xp.squeeze(labels, axis=-1)
+    elif y_true.ndim == 2:
+        # Whole numbers ≥ 0 whose sum is 1 are one 1 among zeros.
+        one = xp.sum(labels, axis=-1, keepdims=True) == 1
+        meant, wrong = meant & (labels >= 0) & one, "rows that are not one-hot (weigh them by sample_weight)"
+        labels = xp.argmax(labels, axis=-1)
+    if not to_numpy(xp.all(meant)):
+        raise DataError(f"class_weight needs class numbers or one-hot rows as targets, got {wrong}.")
     count = max(weights, default=-1) + 1
     # The last entry is for the classes that are not named.
     table = [weights.get(number, 1.0) for number in range(count)] + [1.0]

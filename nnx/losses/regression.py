@@ -9,7 +9,8 @@ from nnx.autodiff import fused
 from nnx.backend import namespace
 from nnx.losses.base import EPSILON, registry
 from nnx.losses.reduction import mean, weights_like
-from nnx.losses.shapes import matched
+from nnx.losses.shapes import AXIS, matched, need_axis
+from nnx.registry import Check
 
 Array = Any
 
@@ -120,7 +121,11 @@ def mean_squared_logarithmic_error(y_true: Array, y_pred: Array) -> Array:
     return _mean_square(_log_error(xp, y_true, y_pred))
 
 
+_DELTA = Check("a number > 0", lambda v: v > 0.0)
+
+
 @registry.register(
+    checks={"delta": _DELTA},
     formula=r"\frac{1}{n} \sum_i \begin{cases} \frac{1}{2} e_i^2 & |e_i| \le \delta \\"
     r" \delta |e_i| - \frac{1}{2} \delta^2 & |e_i| > \delta \end{cases}, \; e = \hat y - y",
     task="regression",
@@ -130,11 +135,13 @@ def mean_squared_logarithmic_error(y_true: Array, y_pred: Array) -> Array:
 def huber(y_true: Array, y_pred: Array, *, delta: float = 1.0) -> Array:
     """The mean over the last axis of e²/2 where abs(e) ≤ δ, else δ(abs(e) − δ/2), with e = y_pred − y_true.
 
+    Raises :class:`nnx.errors.OptionError` for δ ≤ 0.
     Source: P. J. Huber, "Robust estimation of a location parameter", Ann. Math. Stat. 35 (1964) 73–101.
 
     >>> nnx.losses.huber(np.asarray([[0.0, 0.0]]), np.asarray([[0.5, 3.0]]))
     array([1.3125])
     """
+    _DELTA("huber", "delta", delta)
     xp, y_true, y_pred = matched(y_true, y_pred)
     a = xp.abs(y_pred - y_true)
     c = xp.minimum(a, delta)
@@ -183,6 +190,7 @@ def poisson(y_true: Array, y_pred: Array) -> Array:
 
 
 @registry.register(
+    checks={"axis": AXIS},
     formula=r"-\frac{\sum_i y_i \hat y_i}{\lVert y \rVert \, \lVert \hat y \rVert}",
     task="regression",
     targets="same",
@@ -203,6 +211,7 @@ def cosine_similarity(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
 
 def cosine(xp: Any, a: Array, b: Array, axis: int) -> Array:
     """The cosine of the angle between two arrays' vectors along ``axis``."""
+    need_axis(a, axis)
 
     def square_of_length(x: Array) -> Array:
         return xp.maximum(xp.sum(x * x, axis=axis), EPSILON * EPSILON)

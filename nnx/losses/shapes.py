@@ -5,9 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.backend import namespace
-from nnx.errors import DtypeError, ShapeError
+from nnx.errors import AxisError, DtypeError, ShapeError
+from nnx.registry import Check
 
 Array = Any
+
+AXIS = Check("a whole number", lambda v: True, whole=True)
+
+
+def need_axis(y_pred: Array, axis: int) -> None:
+    """Raises :class:`nnx.errors.AxisError` for outputs without that axis."""
+    if not -y_pred.ndim <= axis < y_pred.ndim:
+        raise AxisError(
+            f"Outputs of shape {tuple(y_pred.shape)} have no axis {axis}: axis counts from 0 (the batch), or "
+            "from −1 (the last) backwards."
+        )
 
 
 def matched(y_true: Array, y_pred: Array) -> tuple[Any, Array, Array]:
@@ -54,6 +66,7 @@ def class_numbers(y_true: Array, y_pred: Array, axis: int = -1) -> tuple[Any, Ar
         raise ShapeError(
             "Outputs of classes need an axis with one number for each class, got a single number."
         )
+    need_axis(y_pred, axis)
     axis %= len(shape)
     expected = shape[:axis] + shape[axis + 1 :]
     given = tuple(y_true.shape)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.backend import namespace
-from nnx.errors import OptionError
 from nnx.losses import binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
 from nnx.losses.shapes import class_numbers, matched
-from nnx.metrics.base import is_class, registry
+from nnx.metrics.base import AT_LEAST_ONE, THRESHOLD, is_class, registry
 
 Array = Any
 
@@ -66,7 +65,10 @@ def _by_shape(y_true: Array, y_pred: Array, binary: Any, sparse: Any, categorica
 
 
 @registry.register(
-    task="binary", direction="up", use="The share of labels on the right side of the threshold."
+    checks={"threshold": THRESHOLD},
+    task="binary",
+    direction="up",
+    use="The share of labels on the right side of the threshold.",
 )
 def binary_accuracy(y_true: Array, y_pred: Array, *, threshold: float = 0.5) -> Array:
     """The share of outputs of an example that are on the right side of ``threshold``: (n,) from (n, labels).
@@ -74,6 +76,7 @@ def binary_accuracy(y_true: Array, y_pred: Array, *, threshold: float = 0.5) -> 
     >>> nnx.metrics.binary_accuracy(np.asarray([[1.0], [0.0]]), np.asarray([[0.7], [0.6]]))
     array([1., 0.])
     """
+    THRESHOLD("binary_accuracy", "threshold", threshold)
     xp, y_true, y_pred = matched(y_true, y_pred)
     hits = xp.astype(xp.astype(y_pred > threshold, y_true.dtype) == y_true, y_pred.dtype)
     if hits.ndim < 2:
@@ -115,6 +118,7 @@ def sparse_categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
 
 @registry.register(
     class_name="TopKCategoricalAccuracy",
+    checks={"k": AT_LEAST_ONE},
     task="categorical",
     direction="up",
     ranks_only=True,
@@ -135,6 +139,7 @@ def top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> A
 
 @registry.register(
     class_name="SparseTopKCategoricalAccuracy",
+    checks={"k": AT_LEAST_ONE},
     task="sparse",
     direction="up",
     ranks_only=True,
@@ -151,8 +156,7 @@ def sparse_top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 
 
 
 def _among_best(xp: Any, labels: Array, y_pred: Array, k: int) -> Array:
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise OptionError(f"Top-k accuracy needs a whole number k ≥ 1, got k={k!r}.")
+    AT_LEAST_ONE("A top-k accuracy", "k", k)
     own = xp.sum(xp.where(is_class(xp, labels, y_pred), y_pred, 0.0), axis=-1)
     # Not "greater", so that a nan counts as a better one.
     better = xp.sum(xp.astype(~(y_pred <= own[..., None]), xp.int32), axis=-1)

@@ -7,15 +7,16 @@ result does not depend on how the data were cut into batches (the mean of batch 
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from nnx.backend import device_of, namespace
 from nnx.losses.reduction import weights_like
 from nnx.losses.shapes import class_numbers, matched
-from nnx.registry import Choice, Registry
+from nnx.registry import Check, Choice, Registry, need_known
 
 Array = Any
 
@@ -24,6 +25,9 @@ Array = Any
 #: ``direction``, "up" where more is better, "down" where less is; ``ranks_only`` where only the order of a
 #: sample's outputs counts.
 registry = Registry("metric")
+
+THRESHOLD = Check("a number between 0 and 1", lambda v: 0.0 <= v <= 1.0)
+AT_LEAST_ONE = Check("a whole number ≥ 1", lambda v: v >= 1, whole=True)
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,13 @@ class Metric:
 
     #: What logs and history call it.
     name: str = field(default="", kw_only=True)
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        # A dataclass answers an unknown keyword with a bare TypeError from __init__; this runs before it.
+        own = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        if not any(p.kind is p.VAR_KEYWORD for p in own):
+            need_known(cls.__name__, [p.name for p in own], options)
+        return super().__new__(cls)
 
     @property
     def direction(self) -> str | None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnx.errors import OptionError, ShapeError
 from nnx.losses.reduction import weights_like
-from nnx.metrics.base import Metric, indicators, is_class, ratio, registry
+from nnx.metrics.base import AT_LEAST_ONE, THRESHOLD, Metric, indicators, is_class, ratio, registry
+from nnx.registry import Check
 
 Array = Any
+
+
+_TOP_K = replace(AT_LEAST_ONE, words="a whole number ≥ 1, or None", optional=True)
+_CLASS = Check("a whole number ≥ 0, or None", lambda v: v >= 0, whole=True, optional=True)
+_CUT = Check("a number in (0, 1], or None", lambda v: 0.0 < v <= 1.0, optional=True)
 
 
 @dataclass(frozen=True)
@@ -22,15 +28,21 @@ class _AtThresholds(Metric):
     class_id: int | None = None
 
     def __post_init__(self) -> None:
-        if self.thresholds is not None and not all(0.0 <= t <= 1.0 for t in self._limits()):
-            raise OptionError(f"{self.name}: thresholds must lie between 0 and 1, got {self.thresholds!r}.")
-        if self.top_k is not None and self.top_k < 1:
-            raise OptionError(f"{self.name}: top_k must be at least 1, got {self.top_k!r}.")
+        label = type(self).__name__
+        if self.thresholds is not None:
+            if isinstance(self.thresholds, str) or not self._limits():
+                raise OptionError(
+                    f"{label}: thresholds must be one number or several, got {self.thresholds!r}."
+                )
+            for limit in self._limits():
+                THRESHOLD(label, "thresholds", limit)
+        _TOP_K(label, "top_k", self.top_k)
+        _CLASS(label, "class_id", self.class_id)
 
     def _limits(self) -> tuple[float, ...]:
         if self.thresholds is None:
             return (0.5,) if self.top_k is None else (-float("inf"),)
-        return (self.thresholds,) if isinstance(self.thresholds, int | float) else tuple(self.thresholds)
+        return tuple(self.thresholds) if isinstance(self.thresholds, Iterable) else (self.thresholds,)
 
     def _chosen(self, y_true: Array, y_pred: Array) -> tuple[Any, Array, Array]:
         """Targets as 0 and 1, and outputs, of the class asked for; those not among the top k are −∞."""
@@ -127,8 +139,7 @@ class F1Score(Metric):
             raise OptionError(
                 f"F1Score: average is None, 'micro', 'macro' or 'weighted', got {self.average!r}."
             )
-        if self.threshold is not None and not 0.0 < self.threshold <= 1.0:
-            raise OptionError(f"F1Score: threshold must lie in (0, 1], got {self.threshold!r}.")
+        _CUT("F1Score", "threshold", self.threshold)
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         xp, y_true, y_pred = indicators(y_true, y_pred)

@@ -10,8 +10,12 @@ from nnx.backend import adapter_of, namespace
 from nnx.errors import OptionError
 from nnx.losses.reduction import weights_like
 from nnx.metrics.base import Metric, indicators, ratio, registry
+from nnx.registry import Check
 
 Array = Any
+
+
+_THRESHOLDS = Check("a whole number ≥ 2", lambda v: v >= 2, whole=True)
 
 
 @registry.register(task="binary", direction="up", use="How well positives are ranked above negatives.")
@@ -39,8 +43,7 @@ class AUC(Metric):
     name: str = field(default="auc", kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.num_thresholds < 2:
-            raise OptionError(f"AUC needs num_thresholds ≥ 2, got {self.num_thresholds!r}.")
+        _THRESHOLDS("AUC", "num_thresholds", self.num_thresholds)
         if self.curve not in ("ROC", "PR"):
             raise OptionError(f"AUC: curve is 'ROC' or 'PR', got {self.curve!r}.")
         if self.summation_method not in ("interpolation", "minoring", "majoring"):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from nnx.backend import to_numpy
 from nnx.errors import OptionError
 from nnx.optimizers.options import Number, Options, as_rate, flag, learning_rate, number
 from nnx.registry import Registry
@@ -59,7 +60,7 @@ class PowerDecay(Schedule):
 
     def __call__(self, step: int) -> float:
         p = _ratio(step, self.decay_steps, self.staircase)
-        return self.initial_learning_rate / (1.0 + p) ** self.power
+        return self.initial_learning_rate / _power(1.0 + p, self.power)
 
 
 @registry.register(formula="η₀ / (1 + r·i/n)")
@@ -98,21 +99,23 @@ class ExponentialDecay(Schedule):
     staircase: bool = flag(False)
 
     def __call__(self, step: int) -> float:
-        return self.initial_learning_rate * self.decay_rate ** _ratio(step, self.decay_steps, self.staircase)
+        p = _ratio(step, self.decay_steps, self.staircase)
+        return self.initial_learning_rate * _power(self.decay_rate, p)
+
+
+def _rates(where: str, name: str, value: Any, least: float = 0.0) -> tuple[float, ...]:
+    given = to_numpy(value).tolist() if hasattr(value, "dtype") else value
+    if not isinstance(given, tuple | list) or not all(Number(least).allows(v) for v in given):
+        bound = f" >= {least:g}" if math.isfinite(least) else ""
+        raise OptionError(f"{where}: {name} must be a sequence of numbers{bound}, got {value!r}.")
+    return tuple(float(v) for v in given)
 
 
 def _increasing(where: str, name: str, value: Any) -> tuple[float, ...]:
-    if not isinstance(value, tuple | list) or not all(Number().allows(v) for v in value):
-        raise OptionError(f"{where}: {name} must be a sequence of numbers, got {value!r}.")
-    if list(value) != sorted(set(value)):
+    numbers = _rates(where, name, value, least=-math.inf)
+    if list(numbers) != sorted(set(numbers)):
         raise OptionError(f"{where}: {name} must increase from one to the next, got {value!r}.")
-    return tuple(float(v) for v in value)
-
-
-def _rates(where: str, name: str, value: Any) -> tuple[float, ...]:
-    if not isinstance(value, tuple | list) or not all(Number(least=0.0).allows(v) for v in value):
-        raise OptionError(f"{where}: {name} must be a sequence of numbers >= 0, got {value!r}.")
-    return tuple(float(v) for v in value)
+    return numbers
 
 
 @registry.register(formula="vₖ while i ≤ bₖ")
@@ -230,7 +233,8 @@ class CosineDecayRestarts(Schedule):
             while period and n * (t**period - 1.0) / (t - 1.0) > step:
                 period -= 1
             start, length = n * (t**period - 1.0) / (t - 1.0), n * t**period
-        return self.initial_learning_rate * _cosine((step - start) / length, self.m_mul**period, self.alpha)
+        top = _power(self.m_mul, period)
+        return self.initial_learning_rate * _cosine((step - start) / length, top, self.alpha)
 
 
 @registry.register(formula="a line from start to the schedule's first value, then the schedule")
@@ -261,6 +265,14 @@ class WarmUp(Schedule):
 def _ratio(step: int, steps: float, staircase: bool) -> float:
     p = step / steps
     return float(math.floor(p)) if staircase else p
+
+
+def _power(base: float, exponent: float) -> float:
+    """``base`` ** ``exponent``; infinity, which no step takes as its rate, where that is too large."""
+    try:
+        return float(base**exponent)
+    except OverflowError:
+        return math.inf
 
 
 def _cosine(done: float, top: float, alpha: float) -> float:

@@ -350,6 +350,19 @@ def test_options_out_of_range_are_refused():
         activations.elu(np.zeros(2), alpha=-1.0)
     with pytest.raises(OptionError, match="alpha"):
         activations.celu(np.zeros(2), alpha=0.0)
+    for make in (
+        lambda: activations.ReLU(max_value=-1.0),
+        lambda: activations.relu(np.zeros(2), max_value=-1.0),
+        lambda: activations.ReLU(threshold="a"),
+        lambda: activations.LeakyReLU(negative_slope=None),
+        lambda: activations.SoftShrink(threshold=-0.1),
+        lambda: activations.soft_shrink(np.zeros(2), threshold=-0.1),
+        lambda: activations.HardShrink(threshold=-0.1),
+        lambda: activations.ELU(-1.0),
+        lambda: activations.CELU(0.0),
+    ):
+        with pytest.raises(OptionError, match=r"(max_value|threshold|negative_slope|alpha) must be"):
+            make()
     with pytest.raises(OptionError, match="slope"):
         activations.ReLU(slope=1.0)
     with pytest.raises(UnknownName, match="'relu'"):

@@ -202,6 +202,34 @@ def test_nguyen_widrow_neurons_share_out_the_interval():
     assert initializers.NguyenWidrow(inputs=4)((1,)).tolist() == [0.0]
 
 
+@pytest.mark.parametrize("wrong", ["a", None, True, math.nan, math.inf, -math.inf])
+def test_numbers_must_be_finite(wrong):
+    for name, option in (
+        ("Constant", "value"),
+        ("Identity", "gain"),
+        ("Orthogonal", "gain"),
+        ("NguyenWidrow", "active_range"),
+        ("RandomUniform", "minval"),
+        ("RandomUniform", "maxval"),
+        ("RandomNormal", "mean"),
+        ("RandomNormal", "stddev"),
+        ("TruncatedNormal", "mean"),
+        ("TruncatedNormal", "stddev"),
+        ("VarianceScaling", "scale"),
+    ):
+        make = getattr(initializers, name)
+        with pytest.raises(OptionError, match=f"{option} of .* must be a finite number.*got"):
+            make(**{option: wrong})((2, 2))
+        assert np.all(np.isfinite(make(**{option: np.float32(0.03)})((2, 2))))
+
+
+@pytest.mark.parametrize("entry", **by_name(RANDOM))
+def test_what_is_no_seed_is_refused(entry):
+    for seed in ("a", 1.5, -1, True, 2**64):
+        with pytest.raises(OptionError, match="seed of an initializer must be a whole number"):
+            entry.create(seed=seed)((2, 2))
+
+
 def test_what_cannot_be_meant_is_refused():
     with pytest.raises(ShapeError, match="two axes"):
         initializers.orthogonal((3,))
@@ -216,6 +244,9 @@ def test_what_cannot_be_meant_is_refused():
         lambda: initializers.RandomNormal(stddev=-1.0)((2, 2)),
         lambda: initializers.TruncatedNormal(stddev=float("nan"))((2, 2)),
         lambda: initializers.RandomUniform(1.0, 0.0)((2, 2)),
+        lambda: initializers.RandomUniform(-1e308, 1e308)((2, 2)),
+        lambda: initializers.NguyenWidrow(inputs=0)((2,)),
+        lambda: initializers.NguyenWidrow(inputs=1.5)((2,)),
         lambda: initializers.HeNormal(stddev=1.0),
     ):
         with pytest.raises(OptionError):

@@ -12,7 +12,7 @@ import nnx
 from nnx import activations, losses
 from nnx.autodiff import FusedFunction
 from nnx.backend import device_of, namespace, to_numpy
-from nnx.errors import DataError, DtypeError, OptionError, ShapeError, UnknownName
+from nnx.errors import AxisError, DataError, DtypeError, OptionError, ShapeError, UnknownName
 from nnx.losses import crossentropies, reduction, regression
 
 ENTRIES = list(losses.registry)
@@ -410,10 +410,39 @@ def test_log_cosh_has_the_accurate_derivative_tanh():
     np.testing.assert_allclose(g, np.tanh(1e-4), rtol=1e-6)
 
 
+def test_an_axis_that_outputs_do_not_have_is_named(backend):
+    y, p = on(backend, *example("categorical"))
+    labels = backend.asarray(np.zeros(p.shape[0], dtype="int64"), dtype="int64")
+    for name, target in (
+        ("CategoricalCrossentropy", y),
+        ("SparseCategoricalCrossentropy", labels),
+        ("BinaryCrossentropy", y),
+        ("CosineSimilarity", y),
+    ):
+        with pytest.raises(AxisError, match="no axis 5"):
+            getattr(losses, name)(axis=5)(target, p)
+
+
+def test_the_width_of_hubers_loss_may_be_an_array():
+    y, p = np.zeros((1, 1)), np.full((1, 1), 3.0)
+    assert nnx.grad(lambda delta: losses.Huber(delta=delta)(y, p)[0])(np.asarray(1.0)) == 2.0
+
+
 def test_options_out_of_range_are_refused():
     y, p = example("categorical")
     with pytest.raises(OptionError, match="label_smoothing"):
         losses.categorical_crossentropy(y, p, label_smoothing=1.5)
+    for make in (
+        lambda: losses.Huber(delta=-1.0),
+        lambda: losses.Huber(0),
+        lambda: losses.Huber("a"),
+        lambda: losses.huber(y, p, delta=-1.0),
+        lambda: losses.CategoricalCrossentropy(label_smoothing=1.5),
+        lambda: losses.BinaryCrossentropy(label_smoothing=float("nan")),
+        lambda: losses.SparseCategoricalCrossentropy(axis=1.5),
+    ):
+        with pytest.raises(OptionError, match=r"(delta|label_smoothing|axis) must be"):
+            make()
     with pytest.raises(OptionError, match="Its options: from_logits, label_smoothing, axis"):
         losses.CategoricalCrossentropy(smoothing=0.1)
     with pytest.raises(UnknownName, match="mean_squared_error"):
@@ -484,6 +513,14 @@ def test_class_weights_take_numbers_of_numpy():
 def test_class_weights_of_numbers_that_are_no_classes(backend):
     with pytest.raises(DataError, match="not whole"):
         losses.class_weights(backend.asarray(np.asarray([0.5, 1.0])), {0: 1.0}, backend.xp.float32)
+
+
+@pytest.mark.parametrize(
+    "rows", [[[0.3, -1.2, 2.5]], [[2.0, -1.0, 0.0]], [[1, 1, 0], [0, 1, 0]], [[0, 0, 0]], [[0.9, 0.1, 0.0]]]
+)
+def test_class_weights_of_rows_that_are_not_one_hot(rows, backend):
+    with pytest.raises(DataError, match=r"class_weight.*not one-hot"):
+        losses.class_weights(backend.asarray(np.asarray(rows)), {0: 2.0}, backend.xp.float32)
 
 
 def test_class_weights_that_cannot_be_meant_are_refused():

@@ -418,15 +418,54 @@ def test_r2_of_targets_far_from_zero_keeps_its_digits_in_float32():
     assert value(metrics.R2Score(), y, p) == pytest.approx(exact, rel=1e-7)
 
 
+@pytest.mark.parametrize(("offset", "spread"), [(1e8, 3.0), (1e6, 0.1), (-1e7, 1.0)])
+def test_r2_of_targets_far_from_zero_is_exact_however_they_are_cut(offset, spread, backend):
+    random = np.random.default_rng(0)
+    y = offset + spread * random.standard_normal((301, 2))
+    p = y + 0.5 * spread * random.standard_normal((301, 2))
+    centred = y - y.mean(axis=0)  # its error matters in second order only
+    exact = np.mean(1 - np.sum((y - p) ** 2, axis=0) / np.sum(centred**2, axis=0))
+    metric, (y, p) = metrics.R2Score(), on(backend, y, p)
+    parts = [to_numpy(metric.statistics(y[i : i + 7, :], p[i : i + 7, :])) for i in range(0, 301, 7)]
+    # 1e-20·(offset / spread)², where the spread is 3 beside 1e8 at the least
+    for found in (value(metric, y, p), metric.result(sum(parts))):
+        assert found == pytest.approx(exact, abs=2e-5)
+
+
+def test_r2_of_a_ramp_far_from_zero():
+    ramp = np.arange(10.0)[:, None]
+    y = 1e8 + ramp
+    assert value(metrics.R2Score(), y, y + 0.01) == pytest.approx(1 - 10 * 1e-4 / 82.5, rel=1e-7)
+
+
 def test_r2_of_a_constant_target():
     y = np.full((5, 1), 0.1)
     assert value(metrics.R2Score(), y, y) == 1.0
     assert value(metrics.R2Score(), y, y + 1.0) == 0.0
+    weighted = metrics.R2Score("variance_weighted_average")
+    assert value(weighted, y, y) == 1.0
+    assert value(weighted, y, y + 1.0) == 0.0
+    random_weights = np.random.default_rng(0).uniform(0, 2, 5)
+    assert value(metrics.R2Score(), y, y + 1.0, random_weights) == 0.0
 
 
 def test_accuracy_of_class_numbers_compares_them():
     y = np.asarray([1, 2, 3, 4])
     assert value(metrics.Accuracy(), y, np.asarray([0, 2, 3, 4])) == 0.75
+
+
+@pytest.mark.parametrize("entry", **by_name([e for e in metrics.registry if isinstance(e.target, type)]))
+def test_an_unknown_option_is_answered_with_the_known_ones(entry):
+    with pytest.raises(OptionError, match=r"has no option 'multi_label'\. Its options: .*name"):
+        entry.target(multi_label=True)
+
+
+def test_a_metric_of_ones_own_may_take_its_own_arguments():
+    class Counted(metrics.Metric):
+        def __init__(self, times, **others):
+            super().__init__(name=f"counted_{times}_{len(others)}")
+
+    assert Counted(3, more=1).name == "counted_3_1"
 
 
 def test_options_out_of_range_are_refused():
@@ -441,9 +480,22 @@ def test_options_out_of_range_are_refused():
         lambda: metrics.AUC(summation_method="sum"),
         lambda: metrics.R2Score("mean"),
         lambda: metrics.BinaryAccuracy(treshold=0.3),
+        lambda: metrics.BinaryAccuracy(threshold="a"),
+        lambda: metrics.BinaryAccuracy(3.0),
+        lambda: metrics.AUC(num_thresholds=2.5),
+        lambda: metrics.Precision(top_k=1.5),
+        lambda: metrics.Precision(class_id=1.0),
+        lambda: metrics.Recall(thresholds=[]),
+        lambda: metrics.Recall(thresholds="0.5"),
+        lambda: metrics.F1Score(threshold="a"),
+        lambda: metrics.TopKCategoricalAccuracy(k=0),
+        lambda: metrics.CosineSimilarity(axis=1.5),
     ):
-        with pytest.raises(OptionError):
+        with pytest.raises(OptionError, match=r"must be| is |has no option"):
             make()
+    assert metrics.Precision(thresholds=np.float32(0.5), class_id=np.int64(1)).class_id == 1
+    with pytest.raises(OptionError, match="threshold"):
+        metrics.binary_accuracy(np.zeros((2, 1)), np.zeros((2, 1)), threshold=3.0)
     with pytest.raises(OptionError, match="k"):
         metrics.top_k_categorical_accuracy(np.eye(3), np.eye(3), k=0)
     with pytest.raises(ShapeError, match="class 5"):

@@ -77,11 +77,13 @@ def test_the_derivative_of_l1_at_zero_is_zero():
     assert nnx.grad(regularizers.l1)(np.zeros(3)).tolist() == [0.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf"), "a", True])
 def test_factors_out_of_range_are_refused(wrong):
     with pytest.raises(OptionError, match="l1"):
-        regularizers.L1(wrong)(W)
+        regularizers.L1(wrong)
     with pytest.raises(OptionError, match="l2"):
-        regularizers.L1L2(l2=wrong)(W)
+        regularizers.L1L2(l2=wrong)
+    with pytest.raises(OptionError, match="l1"):
+        regularizers.l1(W, l1=wrong)
     with pytest.raises(OptionError, match="Its options: l2"):
         regularizers.L2(l1=0.1)

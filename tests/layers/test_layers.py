@@ -200,3 +200,16 @@ def test_a_layer_of_ones_own(tmp_path):
     nnx.layers.register()(Quadratic)
     model.save(tmp_path / "m.safetensors")
     assert nnx.load_model(tmp_path / "m.safetensors").layers[0].units == 3
+
+
+@pytest.mark.parametrize("wrong", ["no", None, 2, [True]])
+def test_what_is_neither_true_nor_false_is_refused(wrong):
+    for make in (
+        lambda: Dense(2, use_bias=wrong),
+        lambda: Maxout(2, use_bias=wrong),
+        lambda: Dense(2, trainable=wrong),
+        lambda: Dropout(0.5, trainable=wrong),
+    ):
+        with pytest.raises(nnx.errors.OptionError, match="must be True or False"):
+            make()
+    assert Dense(2, use_bias=np.bool_(False)).use_bias is False

@@ -21,6 +21,7 @@ from nnx.optimizers.schedules import (
     PowerDecay,
     WarmUp,
 )
+from nnx.optimizers.state import State
 from nnx.registry import from_config, to_config
 
 EXAMPLES = [
@@ -88,6 +89,23 @@ def test_a_restart_schedule_never_leaves_its_period():
     while start + 7 * 1.37**periods < 3000:
         start, periods = start + 7 * 1.37**periods, periods + 1
     assert falls == periods
+
+
+def test_powers_beyond_every_float_are_infinite_and_refused_as_a_rate():
+    for schedule in (ExponentialDecay(0.1, 1, 2.0), CosineDecayRestarts(0.1, 1, t_mul=1.0, m_mul=2.0)):
+        assert schedule(1100) == math.inf
+        with pytest.raises(OptionError, match="got inf from its schedule in step 1100"):
+            nnx.optimizers.SGD(schedule).rate(State(None, {}, step=1100))
+    assert PowerDecay(0.1, 1, power=1000)(2000) == 0.0
+
+
+def test_arrays_are_sequences_of_numbers(backend):
+    steps, rates = [5, 20], [0.5, 0.25, 0.125]
+    made = PiecewiseConstantDecay(backend.asarray(np.asarray(steps)), backend.asarray(np.asarray(rates)))
+    assert made == PiecewiseConstantDecay(steps, rates) and type(made(6)) is float
+    for wrong in (np.float64(5.0), np.asarray([[5.0, 20.0]]), np.asarray(["a", "b"])):
+        with pytest.raises(OptionError, match="boundaries must be a sequence of numbers, got"):
+            PiecewiseConstantDecay(wrong, rates)
 
 
 def test_warm_up_is_that_of_keras_cosine():
