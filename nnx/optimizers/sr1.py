@@ -29,7 +29,8 @@ class SR1(TrustRegion):
 
     s is a step and y the change of the gradient; steps that were tried and not made count too. B may be
     indefinite, as the Hessian is away from a minimum, and is exact on a quadratic after n independent steps.
-    An update with |rᵀs| < 1e-8·‖r‖·‖s‖ is left out. B is 0 at first, and ‖y‖/‖s‖ times the identity before
+    An update with |rᵀs| < 1e-8·‖r‖·‖s‖ is left out, and B starts anew where no step lowers the cost (short
+    steps have taught it rounding). B is 0 at first, and ‖y‖/‖s‖ times the identity before
     its first update; it takes n² numbers. Options: ``initial_trust_radius`` (default 1) and those of
     :class:`nnx.optimizers.Deterministic`.
     Source: A. Conn, N. Gould, P. Toint, Math. Programming 50 (1991) 177–195; J. Nocedal, S. Wright,
@@ -49,6 +50,13 @@ class SR1(TrustRegion):
 
     def product(self, here: Evaluation, state: State, v: Array) -> Array:
         return state.memory["hessian"] @ v
+
+    def forget(self, problem: Problem, here: Evaluation, state: State) -> bool:
+        if state.values["fresh"]:
+            return False
+        state.memory |= self.memory(problem, here.w)
+        state.values["fresh"] = 1.0
+        return True
 
     def learn(self, here: Evaluation, there: Evaluation, state: State) -> None:
         if not there.finite:

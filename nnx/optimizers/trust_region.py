@@ -63,12 +63,16 @@ class TrustRegion(Deterministic):
     def learn(self, here: Evaluation, there: Evaluation, state: State) -> None:
         """Takes in a step that was tried, whether it will be made or not."""
 
+    def forget(self, problem: Problem, here: Evaluation, state: State) -> bool:
+        """Lets go of what was learned, where that has led to no lower cost; False if nothing was."""
+        return False
+
     # -- one iteration --------------------------------------------------------------------------------
 
     def numbers(self) -> dict[str, float]:
         return {"radius": self.initial_trust_radius}
 
-    def move(self, problem: Problem, here: Evaluation, state: State) -> Move:
+    def move(self, problem: Problem, here: Evaluation, state: State, again: bool = True) -> Move:
         xp, values, unit = namespace(here.w), state.values, here.norm
         norm, eps = xp.linalg.vector_norm, float(xp.finfo(here.w.dtype).eps)
         # The model in units of the gradient: the squares of its numbers stay numbers.
@@ -90,6 +94,8 @@ class TrustRegion(Deterministic):
             if not length > eps * size or not promised > eps * abs(here.cost):
                 break
         values["radius"] = self.initial_trust_radius
+        if again and self.forget(problem, here, state):
+            return self.move(problem, here, state, again=False)
         reason = (
             f"No lower cost was found, not even by a step of {length:.1e}; the gradient's largest number is "
             f"{eta:.1e} of what it was."
