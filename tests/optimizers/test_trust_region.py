@@ -139,7 +139,8 @@ class TestRadius:
         assert problem.counts["value"] <= tries * (2 if isinstance(method, SR1) else 1)
 
     def test_sr1_forgets_a_hessian_that_leads_nowhere(self, backend):
-        method, w = SR1(), backend.asarray([1.0, 2.0], dtype="float64")
+        given = backend.asarray([1.0, 2.0], dtype="float64")
+        method, w = SR1(), namespace(given).asarray(given, copy=True)  # a step writes into the weights
         problem = FunctionProblem(lambda w: namespace(w).sum(w * w))
         state = method.init(problem, w)
         state.memory["hessian"] = 1e30 * namespace(w).eye(2, dtype=w.dtype, device=device_of(w))
