@@ -21,12 +21,16 @@ from nnx.errors import FileFormatError, OptionError, UnknownName
 
 @dataclass(frozen=True)
 class Check:
-    """What an option must be: ``words`` say it, ``holds`` tells it of a number. Arrays are taken on trust."""
+    """What an option must be: ``words`` say it, ``holds`` tells it of a number.
+
+    Arrays, which may be traced, are taken on trust where ``arrays`` may be given.
+    """
 
     words: str
     holds: Callable[[Any], bool]
     whole: bool = False
     optional: bool = False
+    arrays: bool = True
 
     def __call__(self, where: str, name: str, value: Any) -> None:
         if value is None and self.optional:
@@ -34,7 +38,7 @@ class Check:
         if isinstance(value, Integral if self.whole else Real) and not isinstance(value, bool):
             if self.holds(value):
                 return
-        elif hasattr(value, "dtype") and not isinstance(value, Real):  # traced, perhaps
+        elif self.arrays and hasattr(value, "dtype") and not isinstance(value, Real):
             return
         raise OptionError(f"{where}: {name} must be {self.words}, got {value!r}.")
 

@@ -38,7 +38,7 @@ class LearningRateScheduler(Callback):
         self._takes_rate = _takes_two(schedule)
 
     def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
-        _settable(self.model)
+        self.model.optimizer.constant_rate(0.0)  # an error where none can be set
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         rate = self.schedule(epoch, self.model.learning_rate) if self._takes_rate else self.schedule(epoch)
@@ -54,12 +54,6 @@ class LearningRateScheduler(Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is not None:
             logs["learning_rate"] = self.model.learning_rate
-
-
-def _settable(model: Any) -> None:
-    """An error where a schedule in the optimizer says the learning rate."""
-    if callable(getattr(model.optimizer, "learning_rate", None)):
-        model.optimizer.constant_rate(0.0)
 
 
 def _takes_two(schedule: Callable[..., float]) -> bool:
@@ -125,11 +119,10 @@ class ReduceLROnPlateau(Monitor):
 
     def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
         super().before_training(of_batch, of_epoch)
-        _settable(self.model)
+        self.model.optimizer.constant_rate(0.0)  # an error where none can be set
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._reset()
-        _ = self.model.learning_rate  # an optimizer without one says so now
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = {} if logs is None else logs

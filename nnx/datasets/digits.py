@@ -7,9 +7,11 @@ import numpy as np
 from nnx.backend import Stream, as_seed, philox
 from nnx.datasets.files import Split
 from nnx.errors import DownloadError, OptionError
-from nnx.utils.arguments import real_number
+from nnx.registry import Check
 
 __all__ = ["load_data"]
+
+_SHARE = Check("a number of at least 0 and less than 1", lambda s: 0 <= s < 1, arrays=False)
 
 
 def load_data(test_split: float = 0.2, seed: int = 113) -> Split:
@@ -29,8 +31,7 @@ def load_data(test_split: float = 0.2, seed: int = 113) -> Split:
     Source: E. Alpaydin, C. Kaynak, "Optical recognition of handwritten digits", UCI Machine Learning
     Repository (1998), test part. CC BY 4.0.
     """
-    words = "a number of at least 0 and less than 1"
-    real_number("digits.load_data", "test_split", test_split, words, lambda s: 0 <= s < 1)
+    _SHARE("digits.load_data", "test_split", test_split)
     stream = Stream(as_seed("digits.load_data: seed", seed), philox.DATA)
     try:
         from sklearn.datasets import load_digits

@@ -13,9 +13,12 @@ import numpy as np
 
 from nnx.backend import Stream, as_seed, next_seed, philox
 from nnx.errors import OptionError
-from nnx.utils.arguments import real_number, whole_number
+from nnx.registry import Check
+from nnx.utils.arguments import whole_number
 
 Pair = tuple[np.ndarray, np.ndarray]
+
+_NOISE = Check("a finite number of at least 0", lambda s: 0 <= s < math.inf, arrays=False)
 
 
 def spiral(
@@ -140,7 +143,7 @@ class _Draw:
 
     def __init__(self, name: str, n_samples: int, noise: float, seed: int | None, dtype: str) -> None:
         self.n = whole_number(name, "n_samples", n_samples, 1)
-        real_number(name, "noise", noise, "a finite number of at least 0", lambda s: 0 <= s < math.inf)
+        _NOISE(name, "noise", noise)
         if dtype not in ("float32", "float64"):
             raise OptionError(f"{name}: dtype must be 'float32' or 'float64', got {dtype!r}.")
         self._scale, self.dtype = noise, dtype

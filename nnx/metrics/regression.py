@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from nnx.backend import namespace
@@ -122,6 +121,8 @@ def _variation(
     w: float, high: float, low: float, squares: float, products: float, rest: float, rough: float
 ) -> float:
     """Σ w·y² − (Σ w·y)²/Σ w from the sums of both parts of y, in exact arithmetic; 0 where it is rounding."""
+    from fractions import Fraction  # here, because it takes 5 ms that `import nnx` need not spend
+
     second = squares + 2.0 * products + rest
     if not math.isfinite(second):
         return math.nan

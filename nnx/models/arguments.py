@@ -14,12 +14,13 @@ from nnx.callbacks import EarlyStopping
 from nnx.errors import DataError, OptionError
 from nnx.models.data import Examples, examples
 from nnx.optimizers.options import no_argument
-from nnx.registry import snake_case, unique_name
-from nnx.utils.arguments import real_number, whole_number
+from nnx.registry import Check, snake_case, unique_name
+from nnx.utils.arguments import whole_number
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_SHARE = Check("a number in [0, 1)", lambda s: 0.0 <= s < 1.0, arrays=False)
 _NOTHING = "nothing in its place"
 #: what Keras has beyond nnx, and older versions had
 _ELSEWHERE = {
@@ -112,7 +113,7 @@ def validation_examples(data: Any) -> Examples | None:
 
 def split(data: Examples, share: Any) -> tuple[Examples, Examples]:
     """The examples without, and with only, the last ``share`` of them."""
-    share = real_number("fit", "validation_split", share, "a number in [0, 1)", lambda s: 0.0 <= s < 1.0)
+    _SHARE("fit", "validation_split", share)
     at = int(data.size * (1.0 - share))
     if not 0 < at < data.size:
         raise DataError(f"validation_split={share} of {data.size} samples leaves one of the two parts empty.")

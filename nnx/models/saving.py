@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,7 +101,7 @@ def _write(target: Path, tensors: Mapping[str, Any], header: Mapping[str, Any]) 
     from safetensors.numpy import save
 
     data = save(dict(tensors), metadata={"nnx": json.dumps(header)})
-    temporary = target.with_name(f".nnx-{secrets.token_hex(8)}.part")
+    temporary = target.with_name(f".nnx-{os.urandom(8).hex()}.part")
     try:
         with open(temporary, "xb") as file:
             file.write(data)

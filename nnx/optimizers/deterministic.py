@@ -231,6 +231,8 @@ class Deterministic(Options):
             "and schedules of the learning rate are for first-order optimizers, such as 'adam'."
         )
 
+    constant_rate = rate
+
     # -- when to stop -------------------------------------------------------------------------------
 
     def _at_rest(self, here: Evaluation, state: State) -> Stop | None:

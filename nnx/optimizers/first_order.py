@@ -183,7 +183,8 @@ class FirstOrder(Options):
                 "cannot be set, nor changed by LearningRateScheduler or ReduceLROnPlateau, beside it. "
                 "Compile the model with a number as learning_rate."
             )
-        return Number(least=0.0)("model", "learning_rate", value)  # type: ignore[return-value]  # not optional
+        rate: Any = Number(least=0.0)("model", "learning_rate", value)
+        return rate
 
     def move(self, w: Array, point: Point, state: State, rate: float) -> None:
         """Writes the next weights into ``w`` and the next slots into ``state``."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,13 +23,6 @@ def whole_number(where: str, name: str, value: Any, least: int, below: float = f
         top = "" if below == float("inf") else f" and less than {below:.0f}"
         raise OptionError(f"{where}: {name} must be a whole number of at least {least}{top}, got {value!r}.")
     return number
-
-
-def real_number(where: str, name: str, value: Any, words: str, within: Callable[[Any], bool]) -> Any:
-    """The option ``name``, a number ``within`` what ``words`` say; else :class:`nnx.errors.OptionError`."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not within(value):
-        raise OptionError(f"{where}: {name} must be {words}, got {value!r}.")
-    return value
 
 
 def as_array(x: Any) -> Array:

@@ -10,9 +10,12 @@ import numpy as np
 
 from nnx.backend import adapter_of, device_of, namespace, to_numpy
 from nnx.errors import AxisError, DataError, NotBuilt, ShapeError
-from nnx.utils.arguments import as_array, as_floating, need_real, real_number, row_count
+from nnx.registry import Check
+from nnx.utils.arguments import as_array, as_floating, need_real, row_count
 
 Array = Any
+
+_ORDER = Check("a number of at least 1, or infinity", lambda p: p >= 1, arrays=False)
 
 
 def normalize(x: Any, axis: int | tuple[int, ...] | None = -1, order: float = 2) -> Array:
@@ -27,7 +30,7 @@ def normalize(x: Any, axis: int | tuple[int, ...] | None = -1, order: float = 2)
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
-    real_number("normalize", "order", order, "a number of at least 1, or infinity", lambda p: p >= 1)
+    _ORDER("normalize", "order", order)
     x = as_floating(as_array(x))
     xp = namespace(x)
     axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
