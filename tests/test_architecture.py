@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up; in each row from left to right.
 ROOMS = (
-    ("errors", "registry", "backend"),
+    ("errors", "options", "registry", "backend"),
     ("autodiff", "parameters"),
     ("initializers", "activations", "losses", "metrics", "regularizers", "constraints"),
     ("layers", "optimizers"),

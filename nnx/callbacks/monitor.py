@@ -8,7 +8,7 @@ from typing import Any
 
 from nnx.callbacks.base import Callback
 from nnx.errors import OptionError
-from nnx.optimizers.options import Number
+from nnx.options import Number
 from nnx.registry import Registry
 
 _MODES = ("auto", "min", "max")

@@ -13,7 +13,7 @@ from nnx.backend import namespace, to_numpy
 from nnx.callbacks import EarlyStopping
 from nnx.errors import DataError, OptionError
 from nnx.models.data import Examples, examples
-from nnx.optimizers.options import no_argument
+from nnx.options import no_argument
 from nnx.registry import Check, snake_case, unique_name
 from nnx.utils.arguments import whole_number
 

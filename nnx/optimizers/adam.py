@@ -8,9 +8,10 @@ from typing import Any
 
 from nnx.optimizers.averages import mean, mean_square
 from nnx.optimizers.first_order import FirstOrder, Rule
-from nnx.optimizers.options import LearningRate, flag, fraction, number
+from nnx.optimizers.options import LearningRate
 from nnx.optimizers.problem import Problem, registry
 from nnx.optimizers.state import State
+from nnx.options import flag, fraction, number
 
 Array = Any
 

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 from nnx.backend import namespace, to_numpy
 from nnx.errors import OptionError
 from nnx.optimizers.first_order import FirstOrder, Rule
-from nnx.optimizers.options import LearningRate, fraction, number
+from nnx.optimizers.options import LearningRate
 from nnx.optimizers.problem import Info, Problem, registry
 from nnx.optimizers.state import State
+from nnx.options import fraction, number
 
 Array = Any
 

@@ -12,9 +12,9 @@ from nnx.errors import OptionError
 from nnx.optimizers.deterministic import Evaluation, Move
 from nnx.optimizers.gauss_newton import Linearized
 from nnx.optimizers.levenberg_marquardt import LevenbergMarquardt
-from nnx.optimizers.options import number
 from nnx.optimizers.problem import Problem, Stop, read, registry
 from nnx.optimizers.state import State
+from nnx.options import number
 
 Array = Any
 

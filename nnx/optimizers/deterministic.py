@@ -10,9 +10,10 @@ from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
 from nnx.errors import DtypeError, FileFormatError, OptionError, ShapeError
-from nnx.optimizers.options import Options, number
+from nnx.optimizers.options import Options
 from nnx.optimizers.problem import Info, Problem, Stop, read
 from nnx.optimizers.state import State, restored
+from nnx.options import number
 
 Array = Any
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from nnx.backend import namespace
 from nnx.optimizers.attempts import Attempt, Retrying, Step
 from nnx.optimizers.gauss_newton import least_damped
-from nnx.optimizers.options import number
 from nnx.optimizers.problem import Problem, read, registry
 from nnx.optimizers.state import State
+from nnx.options import number
 
 Array = Any
 

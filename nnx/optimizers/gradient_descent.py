@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnx.optimizers.first_order import FirstOrder, Rule
-from nnx.optimizers.options import LearningRate, flag, fraction
+from nnx.optimizers.options import LearningRate
 from nnx.optimizers.problem import registry
 from nnx.optimizers.state import State
+from nnx.options import flag, fraction
 
 Array = Any
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from nnx.backend import namespace
 from nnx.optimizers.attempts import Attempt, Retrying, Step
 from nnx.optimizers.gauss_newton import no_lower, one_of
-from nnx.optimizers.options import number
 from nnx.optimizers.problem import Problem, Stop, read, registry
 from nnx.optimizers.state import State
+from nnx.options import number
 
 Array = Any
 

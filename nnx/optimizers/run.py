@@ -14,9 +14,10 @@ from nnx.backend import asarray, namespace
 from nnx.errors import DtypeError, OptionError
 from nnx.optimizers.deterministic import Deterministic, Evaluation
 from nnx.optimizers.first_order import FirstOrder
-from nnx.optimizers.options import Options, flag, no_argument, number
+from nnx.optimizers.options import Options
 from nnx.optimizers.problem import Problem, Stop, registry
 from nnx.optimizers.result import OptimizeResult
+from nnx.options import flag, no_argument, number
 from nnx.parameters import Layout
 
 Array = Any

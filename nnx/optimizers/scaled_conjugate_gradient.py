@@ -8,9 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
 from nnx.optimizers.deterministic import Deterministic, Evaluation, Move
-from nnx.optimizers.options import number
 from nnx.optimizers.problem import Problem, Stop, read, registry
 from nnx.optimizers.state import State
+from nnx.options import number
 
 Array = Any
 

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 from nnx.backend import to_numpy
 from nnx.errors import OptionError
-from nnx.optimizers.options import Number, Options, as_rate, flag, learning_rate, number
+from nnx.optimizers.options import Options, as_rate, learning_rate
+from nnx.options import Number, flag, number
 from nnx.registry import Registry
 
 registry = Registry("schedule")

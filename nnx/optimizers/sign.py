@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
 from nnx.optimizers.first_order import FirstOrder, Rule
-from nnx.optimizers.options import LearningRate, Number
+from nnx.optimizers.options import LearningRate
 from nnx.optimizers.problem import Point, Problem, registry
 from nnx.optimizers.state import State
+from nnx.options import Number
 
 Array = Any
 

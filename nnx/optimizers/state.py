@@ -8,7 +8,7 @@ from typing import Any
 
 from nnx.backend import adapter_of, device_of, namespace, to_numpy
 from nnx.errors import FileFormatError, ShapeError
-from nnx.optimizers.options import Number
+from nnx.options import Number
 
 Array = Any
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nnx.optimizers.options import number
 from nnx.optimizers.searches.base import Search, Steps, Trial, back_to_finite, registry
+from nnx.options import number
 
 
 @registry.register(

@@ -6,10 +6,10 @@ import math
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from nnx.optimizers.options import number
 from nnx.optimizers.searches.armijo import shorter
 from nnx.optimizers.searches.base import Search, Steps, Trial, back_to_finite, registry
 from nnx.optimizers.searches.interpolation import NARROW
+from nnx.options import number
 
 #: the shorter part of the golden section, (3 − √5)/2
 GOLDEN = 0.5 * (3.0 - math.sqrt(5.0))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nnx.optimizers.options import number
 from nnx.optimizers.searches.base import Search, Steps, Trial, registry
+from nnx.options import number
 
 
 @registry.register("none", formula="α = step;  φ(α) ≤ φ(0)")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nnx.errors import OptionError
-from nnx.optimizers.options import number
 from nnx.optimizers.searches.base import Search, Steps, Trial, back_to_finite, registry
 from nnx.optimizers.searches.interpolation import NARROW, cubic, middle, quadratic, secant
+from nnx.options import number
 
 
 @registry.register(
