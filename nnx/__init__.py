@@ -44,7 +44,7 @@ from nnx.backend import (
     to_numpy,
     use_backend,
 )
-from nnx.layers import Input
+from nnx.layers import Input, Symbol
 from nnx.models import Model, Sequential, load_model
 from nnx.optimizers import curve_fit, least_squares, minimize
 
@@ -54,6 +54,7 @@ __all__ = [
     "Input",
     "Model",
     "Sequential",
+    "Symbol",
     "activations",
     "asarray",
     "autodiff",

@@ -260,7 +260,8 @@ def made_with(thing: Any) -> dict[str, Any]:
     10.0
     """
     if not hand_written(type(thing)):
-        return {f.name: getattr(thing, f.name) for f in fields(thing) if f.init}
+        own = vars(thing)  # an attribute may tell more than it was given: the name of a layer in a model
+        return {f.name: own.get(f.name, getattr(thing, f.name)) for f in fields(thing) if f.init}
     bound = vars(thing).get("_made_with")
     found: dict[str, Any] = {}
     for name, value in list(bound.arguments.items())[1:] if bound else ():
@@ -271,6 +272,18 @@ def made_with(thing: Any) -> dict[str, Any]:
             )
         found |= value if kind is inspect.Parameter.VAR_KEYWORD else {name: value}
     return found
+
+
+def built_in(thing: Any) -> bool:
+    """Whether nnx itself defines the thing (or its class): of a user's own nothing is known.
+
+    >>> from nnx.options import built_in
+    >>> built_in(nnx.optimizers.Adam()), built_in(np.tanh)
+    (True, False)
+    """
+    made = getattr(thing, "function", thing)
+    made = made if hasattr(made, "__qualname__") else type(made)
+    return str(getattr(made, "__module__", "")).startswith("nnx.")
 
 
 # -- errors -----------------------------------------------------------------------------------------

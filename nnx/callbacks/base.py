@@ -66,6 +66,30 @@ class Callback:
         """Called after each training step."""
         self.on_batch_end(batch, logs)
 
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Called before an evaluation, also that of the validation data after an epoch."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Called after an evaluation, with its loss and metrics."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called before each batch of an evaluation."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Called after each batch of an evaluation, with the running means."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Called before a prediction."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """Called after a prediction."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called before each batch of a prediction."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Called after each batch of a prediction; ``logs["outputs"]`` are its outputs."""
+
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Keras' older name of :meth:`on_train_batch_begin`."""
 

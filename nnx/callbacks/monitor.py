@@ -41,15 +41,23 @@ class Monitor(Callback):
         return monitored(type(self).__name__, self.monitor, logs)
 
 
-class Expected(Mapping[str, float]):
-    """Logs as they will be: zeros under the given names, and under any for which ``others`` is true."""
+class Expected(Mapping[str, Any]):
+    """Logs as they will be: ``example(name)`` for the given names, 0 for any that ``others`` is true of."""
 
-    def __init__(self, names: tuple[str, ...], others: Callable[[str], bool] = lambda name: False) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        others: Callable[[str], bool] = lambda name: False,
+        example: Callable[[str], Any] = lambda name: 0.0,
+    ) -> None:
         self._names = names
         self._others = others
+        self._example = example
 
-    def __getitem__(self, name: str) -> float:
-        if name in self._names or self._others(name):
+    def __getitem__(self, name: str) -> Any:
+        if name in self._names:
+            return self._example(name)
+        if self._others(name):
             return 0.0
         raise KeyError(name)
 
@@ -95,8 +103,13 @@ def monitored(where: str, name: str, logs: Mapping[str, Any]) -> float:
         known = ", ".join(logs) or "nothing"
         raise OptionError(f"{where}: there is no '{name}' to watch. Known here: {known}.{hint}")
     value = logs[name]
-    if isinstance(value, str) or getattr(value, "shape", ()) != ():
-        raise OptionError(f"{where}: '{name}' is not a single number: {value!r}. Watch another one.")
+    if shape := tuple(getattr(value, "shape", ())):
+        raise OptionError(
+            f"{where}: '{name}' is an array of shape {shape}, not a single number. Watch another one, "
+            "or make a number of it, as in nnx.metrics.F1Score(average='macro')."
+        )
+    if isinstance(value, str):
+        raise OptionError(f"{where}: '{name}' is not a number: {value!r}. Watch another one.")
     return float(value)
 
 

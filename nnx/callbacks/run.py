@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from nnx.callbacks.base import HOOKS, Callback, say
@@ -39,25 +39,39 @@ class CallbackList:
         self._batch_begin = self._hooks["on_train_batch_begin"]
         self._batch_end = self._hooks["on_train_batch_end"]
         self._last: dict[str, Any] = {}
+        self._model = model
         self._verbose = verbose
 
     def __iter__(self) -> Iterator[Callback]:
         return iter(self._callbacks)
 
-    def check(self, measured: Sequence[str], validated: bool, more: bool = False) -> None:
+    def check(
+        self,
+        measured: Sequence[str],
+        validated: bool,
+        more: bool = False,
+        example: Callable[[str], Any] = lambda name: 0.0,
+    ) -> None:
         """Lets each callback refuse what would fail later anyway, before anything is changed.
 
         ``measured`` are the names in the logs of a batch; those of an epoch have them with ``val_`` as well
-        where there is validation, and the optimizer's own measures if there are ``more``.
+        where there is validation, and the optimizer's own measures if there are ``more``. ``example`` gives
+        for a name of a batch's logs what its value may look like.
         """
         names = (*measured, *(f"val_{name}" for name in measured)) if validated else tuple(measured)
         if any(isinstance(c, LearningRateScheduler | ReduceLROnPlateau) for c in self):
             names = (*names, "learning_rate")
         # A user's own callback may add to the logs what it likes.
         own = not all(map(_ours, self._hooks["on_epoch_end"]))
-        of_epoch = Expected(names, lambda name: own or (more and not name.startswith("val_")))
+        known = {*measured}
+
+        def value(name: str) -> Any:
+            plain = name.removeprefix("val_")
+            return example(plain) if plain in known else 0.0
+
+        of_epoch = Expected(names, lambda name: own or (more and not name.startswith("val_")), value)
         for callback in self:
-            callback.before_training(Expected(tuple(measured)), of_epoch)
+            callback.before_training(Expected(tuple(measured), example=value), of_epoch)
 
     def on_train_begin(self) -> None:
         """Before the first epoch."""
@@ -96,6 +110,53 @@ class CallbackList:
         """After each step; ``totals`` are the running means, read when asked for."""
         for hook in self._batch_end:
             hook(batch, totals)
+
+    # -- evaluation and prediction --------------------------------------------------------------------
+
+    def count_batches(self, hook: str, count: Callable[[], None]) -> None:
+        """Calls ``count()`` after each batch, besides the callbacks' own hooks of that name."""
+        self._hooks[hook] = (*self._hooks[hook], lambda batch, logs=None: count())
+
+    def on_test_begin(self) -> None:
+        """Before an evaluation."""
+        self._call("on_test_begin", {})
+
+    def on_test_end(self, logs: dict[str, Any]) -> None:
+        """After an evaluation."""
+        self._call("on_test_end", logs)
+
+    def on_test_batch_begin(self, batch: int) -> None:
+        """Before each batch of an evaluation."""
+        self._call("on_test_batch_begin", batch, {})
+
+    def on_test_batch_end(self, batch: int, totals: Any) -> None:
+        """After each batch of an evaluation; ``totals`` are the running means, read when asked for."""
+        self._call("on_test_batch_end", batch, totals)
+
+    def on_predict_begin(self) -> None:
+        """Before a prediction."""
+        self._call("on_predict_begin", {})
+
+    def on_predict_end(self) -> None:
+        """After a prediction."""
+        self._call("on_predict_end", {})
+
+    def on_predict_batch_begin(self, batch: int) -> None:
+        """Before each batch of a prediction."""
+        self._call("on_predict_batch_begin", batch, {})
+
+    def on_predict_batch_end(self, batch: int, outputs: Any) -> None:
+        """After each batch of a prediction."""
+        self._call("on_predict_batch_end", batch, {"outputs": outputs})
+
+    @property
+    def stopping(self) -> bool:
+        """Whether training is to end after this batch or epoch: the model's ``stop_training``."""
+        return bool(self._model.stop_training)
+
+    @stopping.setter
+    def stopping(self, value: bool) -> None:
+        self._model.stop_training = value
 
     def close(self) -> None:
         """Takes the progress bar off the screen: for the end of a training, however it came about."""

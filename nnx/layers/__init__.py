@@ -1,23 +1,27 @@
 """Room 3: layers. Each is a frozen description and a pure function."""
 
-from nnx.layers.base import Context, Layer, Spec, Weight, register, registry
-from nnx.layers.core import (
-    Activation,
-    Dropout,
-    Flatten,
-    GaussianNoise,
-    Input,
-    Permute,
-    PReLU,
-    Rescaling,
-    Reshape,
-)
+from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from nnx.layers.base import Context, Layer, Spec, Weight, parts_of, register, registry
 from nnx.layers.dense import Dense, Maxout, affine
+from nnx.layers.dropout import Dropout, GaussianNoise, relu_dropout
+from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from nnx.layers.normalization import BatchNormalization
+from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
+from nnx.layers.symbols import Input, Symbol
 
 get = registry.get
 
+#: functions (part, next part) → one part that does both, or None: asked where only the second reads the first
+FUSIONS = (relu_dropout,)
+
 __all__ = [
+    "ELU",
+    "FUSIONS",
     "Activation",
+    "Add",
+    "Average",
+    "BatchNormalization",
+    "Concatenate",
     "Context",
     "Dense",
     "Dropout",
@@ -25,15 +29,24 @@ __all__ = [
     "GaussianNoise",
     "Input",
     "Layer",
+    "LeakyReLU",
+    "Maximum",
     "Maxout",
+    "Minimum",
+    "Multiply",
     "PReLU",
     "Permute",
+    "ReLU",
     "Rescaling",
     "Reshape",
+    "Softmax",
     "Spec",
+    "Subtract",
+    "Symbol",
     "Weight",
     "affine",
     "get",
+    "parts_of",
     "register",
     "registry",
 ]

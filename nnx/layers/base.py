@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from nnx.backend import Stream, as_seed
-from nnx.errors import OptionError, ShapeError
+from nnx import regularizers
+from nnx.backend import Stream, adapter_of, device_of, get_backend, namespace, next_seed, philox, to_numpy
+from nnx.errors import DataError, OptionError, ShapeError
 from nnx.layers.per_sample import Back, by_directions
+from nnx.layers.placed import Name, Placed
+from nnx.layers.symbols import SHAPE, Shape, Symbol
+from nnx.options import Check, flag, option
 from nnx.registry import Registry
 
 registry = Registry("layer")
 register = registry.register
-Shape = tuple[int, ...]
 #: What other libraries, and older versions of Keras, call these arguments.
 _ELSEWHERE = {
-    "activity_regularizer": "kernel_regularizer (a penalty on outputs does not exist here)",
     "batch_input_shape": "input_shape, without the batch axis",
     "batch_shape": "input_shape (of Input: shape), without the batch axis",
     "dtype": "dtype of the model",
@@ -45,6 +45,17 @@ class Weight:
     constraint: Any = None
     trainable: bool = True
 
+    def first(self, seed: int, number: int) -> Any:
+        """What it starts from, a float64 array on the host: the ``number``-th random draw of the seed.
+
+        Raises :class:`nnx.errors.DataError` for an initializer that gives NaN or infinite entries.
+        """
+        entries = self.initializer(self.shape, philox.generator(Stream(seed, philox.WEIGHTS, number)))
+        xp = namespace(entries)
+        if not xp.all(xp.isfinite(entries)):
+            raise DataError(f"The initializer of '{self.name}' gave NaN or infinite entries.")
+        return entries
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -56,7 +67,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Context:
-    """What only random layers see of a step: whether it trains, and where its random numbers lie."""
+    """What random and stateful layers see of a step: whether it trains, and where its random numbers lie."""
 
     training: bool = False
     seed: int = 0
@@ -64,7 +75,7 @@ class Context:
     index: int = 0
 
     def at(self, index: int) -> Context:
-        """The same step as the layer number ``index`` sees it."""
+        """The same step as the call number ``index`` of a network sees it."""
         return Context(self.training, self.seed, self.step, index)
 
     def stream(self, purpose: int, seed: int | None = None) -> Stream:
@@ -72,16 +83,55 @@ class Context:
         return Stream(self.seed if seed is None else seed, purpose, self.index, self.step)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layer:
+def found(things: Registry) -> Check:
+    """The check that turns a name, a function or a configuration into one of the things of a registry."""
+
+    def check(where: str, name: str, value: Any) -> Any:
+        thing = things.get(value)
+        if thing is not None and not callable(thing):
+            raise OptionError(
+                f"{where}: {name} must be a name, a function or one of nnx.{things.kind}s, got {value!r}."
+            )
+        return thing
+
+    return check
+
+
+def chosen(things: Registry, default: Any = None) -> Any:
+    """A dataclass field for one of the things of a registry: an activation, an initializer, ..."""
+    return option(found(things), default)
+
+
+def _name(where: str, name: str, value: Any) -> Any:
+    if not isinstance(value, str | None):
+        raise OptionError(f"{where}: {name} must be a string, got {value!r}.")
+    return value
+
+
+def _shape(where: str, name: str, value: Any) -> Any:
+    return None if value is None else SHAPE(where, name, value)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer(Placed):
     """Base class of layers; derive a frozen dataclass from it to make your own.
 
     ``spec(input_shape)`` says which weights there are and what shape comes out, without touching arrays.
     ``forward(p, x)`` is a pure function of the named weights ``p`` and a batch ``x`` (first axis: samples),
-    written with ``nnx.backend.namespace(x)``. A layer that needs randomness or behaves differently in
-    training sets ``random = True`` and has ``forward(p, x, context)`` (see :class:`Context`). One in which
-    a sample's output depends on the rest of the batch sets ``mixes_samples = True``.
-    ``@nnx.layers.register()`` makes models with it savable.
+    written with ``nnx.backend.namespace(x)``. There are three kinds of forward:
+
+    - plain: ``forward(p, x)``;
+    - ``random = True``: ``forward(p, x, context)``, for layers that need random numbers or behave differently
+      in training (see :class:`Context`);
+    - ``stateful = True``: ``forward(p, x, context)`` returns ``(y, {name: new})``: what the weights of those
+      names, which are not trained, become if the step is accepted.
+
+    A layer of several inputs has ``spec(*input_shapes)`` and ``forward(p, *xs)``. One in which a sample's
+    output depends on the rest of the batch sets ``mixes_samples = True``. A layer that is made of others
+    says so in ``parts()``. ``@nnx.layers.register()`` makes models with it savable.
+
+    A layer that is called on a :class:`Symbol` gives the symbol of its output (``y = Dense(3)(x)``); called
+    on arrays it gives its output for them, with weights that are made if it has none.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
@@ -98,51 +148,111 @@ class Layer:
     """
 
     kind: ClassVar[str] = "layer"
+    renamed: ClassVar[Mapping[str, str]] = _ELSEWHERE
     random: ClassVar[bool] = False
+    stateful: ClassVar[bool] = False
     #: whether a sample's output depends on the other samples of its batch
     mixes_samples: ClassVar[bool] = False
+    #: how many inputs it takes: None is any number
+    arity: ClassVar[int | None] = 1
+    #: as a part of another layer: the names of that one's weights that it takes
+    takes: ClassVar[tuple[str, ...]] = ()
 
-    input_shape: Shape | None = None
-    name: str | None = None
-    trainable: bool = True
-
-    def __new__(cls, *args: Any, **options: Any) -> Self:
-        # A dataclass answers an unknown keyword with a bare TypeError from __init__; this runs before it.
-        allowed = [f.name for f in fields(cls) if f.init]
-        for option in options:
-            if option not in allowed:
-                near = difflib.get_close_matches(option, allowed, n=1)
-                use = _ELSEWHERE.get(option) or (near[0] if near else "")
-                hint = f" Use {use}." if use else ""
-                raise OptionError(
-                    f"{cls.__name__} has no argument '{option}'.{hint} Its arguments: {', '.join(allowed)}."
-                )
-        return super().__new__(cls)
+    input_shape: Shape | None = option(_shape, None)
+    name: str | None = Name()  # type: ignore[assignment]
+    trainable: bool = flag(True)
+    #: a penalty on the layer's outputs, added to the loss as a mean over the samples of the batch
+    activity_regularizer: Any = chosen(regularizers.registry)
 
     def __post_init__(self) -> None:
-        if self.input_shape is not None:
-            self._set("input_shape", shape_of_sample(self.input_shape, f"input_shape of {self.label}"))
-        self._set("trainable", truth(self.trainable, f"trainable of {self.label}"))
+        super().__post_init__()
+        _name(type(self).__name__, "name", vars(self).get("name"))
 
-    def spec(self, input_shape: Shape) -> Spec:
-        """The weights and the output shape for samples of ``input_shape``."""
-        return Spec(input_shape)
+    # -- what a subclass says ---------------------------------------------------------------------
 
-    def forward(self, p: Mapping[str, Any], x: Any) -> Any:
-        """The layer's output for a batch ``x``."""
-        raise NotImplementedError(f"{type(self).__name__} must define forward(self, p, x).")
+    def spec(self, *input_shapes: Shape) -> Spec:
+        """The weights and the output shape for samples of ``input_shapes``."""
+        return Spec(input_shapes[0])
+
+    def parts(self) -> tuple[Layer, ...]:
+        """The layers that it is made of, one after the other; itself if it is made of none."""
+        return (self,)
+
+    def forward(self, p: Mapping[str, Any], *xs: Any) -> Any:
+        """The layer's output for batches ``xs``: that of its parts, one after the other."""
+        parts = self.parts()
+        if parts[0] is self:
+            raise NotImplementedError(f"{type(self).__name__} must define forward(self, p, x).")
+        y = parts[0].forward(p, *xs)
+        for part in parts[1:]:
+            y = part.forward(p, y)
+        return y
 
     def per_sample(
-        self, p: Mapping[str, Any], names: Sequence[str], x: Any, context: Context
+        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context
     ) -> tuple[Any, Back]:
-        """``(y, back)``: the output, and the way back sample by sample, for the weights called ``names``.
+        """``(y, back)``: the output for inputs ``xs``, and the pullback sample by sample.
 
-        ``back(g)`` of the gradient by y returns the gradient by x and a function that makes of a slice of the
-        samples a dict with each one's gradient by each weight, of shape (n, *shape). This one serves every
-        layer that does not mix samples; a layer with many weights has a faster one.
+        ``back(g)`` of the gradient by y returns the gradients by each of ``xs``, and a function that makes of
+        a slice of the samples a dict with each one's gradient by each of the weights called ``names``, of
+        shape (n, *shape). This one serves every layer that does not mix samples; a layer with many weights
+        has a faster one.
         """
-        run = (lambda q, x: self.forward(q, x, context)) if self.random else self.forward  # type: ignore[call-arg]
-        return by_directions(run, p, names, x)
+        run: Any = self.forward
+        if self.random or self.stateful:
+            of_context = run
+            run = lambda q, *xs: of_context(q, *xs, context)  # noqa: E731
+        return by_directions((lambda q, *xs: run(q, *xs)[0]) if self.stateful else run, p, names, xs)
+
+    # -- calling ----------------------------------------------------------------------------------
+
+    def __call__(self, *xs: Any, training: bool | None = None) -> Any:
+        """The symbol of the output for symbols, the output for arrays."""
+        if len(xs) == 1 and isinstance(xs[0], list | tuple):
+            xs = tuple(xs[0])
+        self._check_arity(len(xs))
+        if any(isinstance(x, Symbol) for x in xs):
+            if not all(isinstance(x, Symbol) for x in xs):
+                raise OptionError(f"{self.label} was called on symbols and arrays together.")
+            return Symbol(self.spec(*(x.shape for x in xs)).output_shape, self, xs)
+        return self._run_on(xs, bool(training))
+
+    def _check_arity(self, n: int) -> None:
+        if not n or self.arity not in (None, n):
+            takes = "at least one input" if self.arity is None else f"{self.arity} input"
+            raise ShapeError(f"{self.label} takes {takes}, got {n}.")
+
+    def _run_on(self, xs: Sequence[Any], training: bool) -> Any:
+        namespace(*xs)  # an error for what is no array
+        if not self.built:
+            self._make_weights([tuple(x.shape[1:]) for x in xs])
+        adapter, like = adapter_of(xs[0]), xs[0]
+        p = {
+            name: adapter.asarray(array, dtype=like.dtype, device=device_of(like))
+            for name, array in zip(self.weight_names, self.get_weights(), strict=True)
+        }
+        if not (self.random or self.stateful):
+            return self.forward(p, *xs)
+        context = Context(training, next_seed() if training else 0)
+        y = self.forward(p, *xs, context)
+        return y[0] if self.stateful else y
+
+    def _make_weights(self, shapes: Sequence[Shape]) -> None:
+        """First values for the weights of a layer in no model, in the current backend's data type."""
+        weights, dtype = self.spec(*shapes).weights, get_backend().dtype
+        seed = next_seed()
+        arrays = [to_numpy(w.first(seed, n)).astype(dtype) for n, w in enumerate(weights)]
+        self.brings(arrays, [w.name for w in weights])
+
+    # -- details ----------------------------------------------------------------------------------
+
+    def trained_flags(self) -> tuple[bool, ...]:
+        flags = {w.name: w.trainable for w in self.weight_facts()}
+        return tuple(self.trainable and flags.get(name, True) for name in self.weight_names)
+
+    def weight_facts(self) -> tuple[Weight, ...]:
+        """The weights' descriptions, where the layer is in a built model."""
+        return self.home.weights_of(self) if self.home is not None else ()
 
     @property
     def label(self) -> str:
@@ -154,48 +264,13 @@ class Layer:
         object.__setattr__(self, name, value)
 
 
-def shape_of_sample(shape: Any, what: str, may_have_batch: bool = False) -> Shape:
-    """``shape`` as a tuple of positive integers; a leading None for the batch axis, if it may be, goes."""
-    if may_have_batch and isinstance(shape, Sequence) and shape and shape[0] is None:
-        shape = shape[1:]
-    wanted = "a tuple of positive integers (one sample's shape: no batch axis, no None for lengths that vary)"
-    return whole_numbers(shape, what, wanted, lambda n: n > 0)
-
-
-def whole_numbers(
-    value: Any, what: str, wanted: str, allowed: Callable[[int], bool] = lambda n: True
-) -> tuple[int, ...]:
-    """``value``, an integer or several, as a tuple, else :class:`nnx.errors.OptionError`."""
-    parts = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
-    if not all(isinstance(n, Integral) and not isinstance(n, bool) and allowed(int(n)) for n in parts):
-        raise OptionError(f"{what} must be {wanted}, got {value!r}.")
-    return tuple(map(int, parts))
-
-
-def truth(value: Any, what: str) -> bool:
-    """``value`` as True or False, else :class:`nnx.errors.OptionError`."""
-    if not isinstance(value, Hashable) or value not in (True, False):
-        raise OptionError(f"{what} must be True or False, got {value!r}.")
-    return bool(value)
-
-
-def positive(value: Any, what: str) -> int:
-    """``value`` if it is a positive integer, else :class:`nnx.errors.OptionError`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-        raise OptionError(f"{what} must be a positive integer, got {value!r}.")
-    return int(value)
-
-
-def own_seed(value: Any, what: str) -> int | None:
-    """``value`` if it is a seed or None, else :class:`nnx.errors.OptionError`."""
-    return None if value is None else as_seed(what, value)
-
-
-def fraction(value: Any, what: str) -> float:
-    """``value`` if it lies in [0, 1), else :class:`nnx.errors.OptionError`."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 <= float(value) < 1.0:
-        raise OptionError(f"{what} must be a number in [0, 1), got {value!r}.")
-    return float(value)
+def parts_of(layer: Layer) -> tuple[Layer, ...]:
+    """The parts of a layer; the layer itself where a class derived from one with parts says forward anew."""
+    order = type(layer).__mro__
+    says_parts, says_forward = (
+        next(i for i, base in enumerate(order) if name in vars(base)) for name in ("parts", "forward")
+    )
+    return layer.parts() if says_parts <= says_forward else (layer,)
 
 
 def need_features(label: str, input_shape: Shape) -> int:

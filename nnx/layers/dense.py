@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nnx import activations, constraints, initializers, regularizers
 from nnx.autodiff import fused
 from nnx.backend import namespace
-from nnx.errors import OptionError
-from nnx.layers.base import Context, Layer, Shape, Spec, Weight, need_features, positive, registry, truth
-from nnx.layers.per_sample import Back, Gradients, with_pullback
+from nnx.layers.activation import activated, activation_parts
+from nnx.layers.base import Context, Layer, Spec, Weight, chosen, need_features, registry
+from nnx.layers.per_sample import Back, Gradients
+from nnx.layers.symbols import Shape
+from nnx.options import flag, number
 
 
 def _affine_reverse(
@@ -41,76 +43,28 @@ def affine(x: Any, kernel: Any, bias: Any) -> Any:
     return z
 
 
-def _rows(x: Any) -> Any:
-    """``x`` with all axes but the last made one, so that one matrix product does it all."""
-    if x.ndim == 2:
-        return x
-    return namespace(x).reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
-
-
+@dataclass(frozen=True)
 class Affine(Layer):
-    """What Dense and Maxout share: a kernel and a bias, with their options."""
+    """The part of Dense and Maxout that has the weights: z = xΘ + β, for samples of any number of axes."""
 
-    units: int
-    use_bias: bool
-    kernel_initializer: Any
-    bias_initializer: Any
-    kernel_regularizer: Any
-    bias_regularizer: Any
-    kernel_constraint: Any
-    bias_constraint: Any
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set("units", positive(self.units, f"units of {self.label}"))
-        self._set("use_bias", truth(self.use_bias, f"use_bias of {self.label}"))
-        normalise(self, kernel_initializer=initializers, bias_initializer=initializers)
-        normalise(self, kernel_regularizer=regularizers, bias_regularizer=regularizers)
-        normalise(self, kernel_constraint=constraints, bias_constraint=constraints)
-
-    def spec(self, input_shape: Shape) -> Spec:
-        n, m = need_features(self.label, input_shape), self.columns
-        kernel = Weight(
-            "kernel", (n, m), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
-        )
-        bias = Weight("bias", (m,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
-        return Spec((*input_shape[:-1], self.units), (kernel, bias) if self.use_bias else (kernel,))
-
-    @property
-    def columns(self) -> int:
-        """The number of columns of the kernel."""
-        return self.units
-
-    def preactivation(self, p: Mapping[str, Any], x: Any) -> Any:
-        """The numbers z = xΘ + β, before the activation."""
-        bias = p.get("bias")
-        if p["kernel"].ndim == 3:
-            return _each(x, p["kernel"], bias)
-        rows = _rows(x)
-        z = rows @ p["kernel"] if bias is None else affine(rows, p["kernel"], bias)
-        return z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], self.columns))
-
-    @property
-    def finisher(self) -> Callable[[Any], Any] | None:
-        """The function that makes the output of the pre-activations; None where they are the output."""
-        return self.finish
-
-    def finish(self, z: Any) -> Any:
-        """The output that the pre-activations ``z`` become."""
-        raise NotImplementedError
+    takes: ClassVar[tuple[str, ...]] = ("kernel", "bias")
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
-        return self.finish(self.preactivation(p, x))
+        kernel, bias = p["kernel"], p.get("bias")
+        if kernel.ndim == 3:
+            return _each(x, kernel, bias)
+        # all axes but the last made one, so that one matrix product does it all
+        flat = x if x.ndim == 2 else namespace(x).reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+        z = flat @ kernel if bias is None else affine(flat, kernel, bias)
+        return z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], z.shape[-1]))
 
     def per_sample(
-        self, p: Mapping[str, Any], names: Sequence[str], x: Any, context: Context
+        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context
     ) -> tuple[Any, Back]:
         """With δ the gradient by z, sample i's by the kernel is xᵢδᵢᵀ, by the bias δᵢ."""
-        y, finished = with_pullback(self.finisher, self.preactivation(p, x))
+        (x,) = xs
 
-        def back(g: Any) -> tuple[Any, Gradients]:
-            delta = finished(g)
-
+        def back(delta: Any) -> tuple[tuple[Any], Gradients]:
             def gradients(part: slice) -> dict[str, Any]:
                 some, found = delta[part, ...], {}
                 if "kernel" in names:
@@ -119,9 +73,9 @@ class Affine(Layer):
                     found["bias"] = _added(some)
                 return found
 
-            return delta @ p["kernel"].T, gradients
+            return (delta @ p["kernel"].T,), gradients
 
-        return y, back
+        return self.forward(p, x), back
 
 
 def _each(x: Any, kernel: Any, bias: Any) -> Any:
@@ -149,9 +103,31 @@ def _added(delta: Any) -> Any:
     return xp.sum(xp.reshape(delta, (delta.shape[0], -1, delta.shape[-1])), axis=1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class WithKernel(Layer):
+    """Base of layers with a kernel and a bias: where these start from, their penalties and constraints."""
+
+    kernel_initializer: Any = chosen(initializers.registry, "glorot_uniform")
+    bias_initializer: Any = chosen(initializers.registry, "zeros")
+    kernel_regularizer: Any = chosen(regularizers.registry)
+    bias_regularizer: Any = chosen(regularizers.registry)
+    kernel_constraint: Any = chosen(constraints.registry)
+    bias_constraint: Any = chosen(constraints.registry)
+
+    def kernel_weight(self, shape: Shape) -> Weight:
+        """The kernel, of that shape."""
+        return Weight(
+            "kernel", shape, self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
+        )
+
+    def bias_weight(self, n: int) -> Weight:
+        """The bias, a vector of n entries."""
+        return Weight("bias", (n,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
+
+
 @registry.register()
 @dataclass(frozen=True)
-class Dense(Affine):
+class Dense(WithKernel):
     """A layer in which every output is connected to every input: ``g(xΘ + β)``.
 
     ``kernel`` Θ has shape (inputs, units), ``bias`` β (units,); samples are rows. Names and defaults are
@@ -163,31 +139,37 @@ class Dense(Affine):
     7850
     """
 
+    units: int = number(least=1, whole=True)
+    activation: Any = chosen(activations.registry)
+    use_bias: bool = flag(True)
+
+    def spec(self, input_shape: Shape) -> Spec:  # type: ignore[override]
+        kernel, bias = (
+            self.kernel_weight((need_features(self.label, input_shape), self.units)),
+            self.bias_weight(self.units),
+        )
+        shape = activated(self.activation, (*input_shape[:-1], self.units))
+        return Spec(shape, (kernel, bias) if self.use_bias else (kernel,))
+
+    def parts(self) -> tuple[Layer, ...]:
+        return Affine(), *activation_parts(self.activation)
+
+
+@dataclass(frozen=True)
+class LargestPiece(Layer):
+    """The part of Maxout after the affine one: the largest of each unit's pieces, which lie side by side."""
+
     units: int
-    activation: Any = None
-    use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
-    kernel_regularizer: Any = None
-    bias_regularizer: Any = None
-    kernel_constraint: Any = None
-    bias_constraint: Any = None
+    pieces: int
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        normalise(self, activation=activations)
-
-    @property
-    def finisher(self) -> Callable[[Any], Any] | None:
-        return None if self.activation.function is activations.linear else self.activation
-
-    def finish(self, z: Any) -> Any:
-        return z if self.activation is None else self.activation(z)
+    def forward(self, p: Mapping[str, Any], x: Any) -> Any:
+        xp = namespace(x)
+        return xp.max(xp.reshape(x, (*x.shape[:-1], self.units, self.pieces)), axis=-1)
 
 
 @registry.register()
 @dataclass(frozen=True)
-class Maxout(Affine):
+class Maxout(WithKernel):
     """The largest of ``pieces`` affine functions for each unit: ``max_k (xΘ_k + β_k)``.
 
     ``kernel`` has shape (inputs, units · pieces): the pieces of one unit lie side by side.
@@ -197,36 +179,15 @@ class Maxout(Affine):
     72
     """
 
-    units: int
-    pieces: int = 2
-    use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
-    kernel_regularizer: Any = None
-    bias_regularizer: Any = None
-    kernel_constraint: Any = None
-    bias_constraint: Any = None
+    units: int = number(least=1, whole=True)
+    pieces: int = number(2, least=1, whole=True)
+    use_bias: bool = flag(True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set("pieces", positive(self.pieces, f"pieces of {self.label}"))
+    def spec(self, input_shape: Shape) -> Spec:  # type: ignore[override]
+        columns = self.units * self.pieces
+        n = need_features(self.label, input_shape)
+        kernel, bias = self.kernel_weight((n, columns)), self.bias_weight(columns)
+        return Spec((*input_shape[:-1], self.units), (kernel, bias) if self.use_bias else (kernel,))
 
-    @property
-    def columns(self) -> int:
-        return self.units * self.pieces
-
-    def finish(self, z: Any) -> Any:
-        xp = namespace(z)
-        return xp.max(xp.reshape(z, (*z.shape[:-1], self.units, self.pieces)), axis=-1)
-
-
-def normalise(layer: Layer, **fields: Any) -> None:
-    """Turns names in the given fields into the functions of the given modules."""
-    for name, module in fields.items():
-        found = module.get(given := getattr(layer, name))
-        if found is not None and not callable(found):
-            raise OptionError(
-                f"{name} of {layer.label} must be a name, a function or one of {module.__name__}, "
-                f"got {given!r}."
-            )
-        layer._set(name, found)
+    def parts(self) -> tuple[Layer, ...]:
+        return Affine(), LargestPiece(self.units, self.pieces)

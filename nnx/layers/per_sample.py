@@ -13,35 +13,39 @@ from nnx.backend import device_of, namespace
 Array = Any
 #: by name each sample's gradient by the weights, (n, *shape), for a slice of the samples
 Gradients = Callable[[slice], dict[str, Array]]
-#: from the gradient by a layer's output: that by its input, and those of the samples by the weights
-Back = Callable[[Array], tuple[Array, Gradients]]
+#: from the gradient by a layer's output: those by its inputs, and those of the samples by the weights
+Back = Callable[[Array], tuple[Sequence[Array], Gradients]]
 
 
-def with_pullback(f: Callable[[Array], Array] | None, x: Array) -> tuple[Array, Callable[[Array], Array]]:
-    """``(y, back)`` of y = f(x): ``back(g)`` is the gradient by x. None is the identity."""
-    if f is None:
-        return x, lambda g: g
+def without_weights(part: slice) -> dict[str, Array]:
+    """The gradients of a layer that has no weights."""
+    return {}
+
+
+def elementwise_back(f: Callable[[Array], Array], x: Array) -> tuple[Array, Back]:
+    """``(y, back)`` of y = f(x), a function without weights."""
     function = getattr(f, "function", f)
     if isinstance(function, FusedFunction):
-        return function.with_pullback(x, **getattr(f, "options", {}))
-    y, pullback = vjp(f, x)
-    return y, lambda g: pullback(g)[0]
+        y, pullback = function.with_pullback(x, **getattr(f, "options", {}))
+        return y, lambda g: ((pullback(g),), without_weights)
+    y, pull = vjp(f, x)
+    return y, lambda g: (pull(g), without_weights)
 
 
 def by_directions(
-    forward: Callable[[Mapping[str, Any], Array], Array],
+    forward: Callable[..., Array],
     p: Mapping[str, Any],
     names: Sequence[str],
-    x: Array,
+    xs: Sequence[Array],
 ) -> tuple[Array, Back]:
     """``(y, back)`` of any layer that does not mix samples: one pass of forward mode for each weight.
 
     Right for every layer, and slow for many weights: layers with many of them say it better themselves.
     """
-    y, pullback = vjp(lambda x: forward(p, x), x)
-    moves = {name: _moves(forward, p, name, x) for name in names}
+    y, pullback = vjp(lambda *xs: forward(p, *xs), *xs)
+    moves = {name: _moves(forward, p, name, xs) for name in names}
 
-    def back(g: Array) -> tuple[Array, Gradients]:
+    def back(g: Array) -> tuple[Sequence[Array], Gradients]:
         xp = namespace(g)
 
         def gradients(part: slice) -> dict[str, Array]:
@@ -53,17 +57,21 @@ def by_directions(
                 found[name] = xp.reshape(xp.stack(along, axis=1), (n, *p[name].shape))
             return found
 
-        return pullback(g)[0], gradients
+        return pullback(g), gradients
 
     return y, back
 
 
-def _moves(forward: Any, p: Mapping[str, Any], name: str, x: Array) -> list[Array]:
-    """How the output moves with each number of a weight."""
+def _moves(forward: Any, p: Mapping[str, Any], name: str, xs: Sequence[Array]) -> list[Array]:
+    """How the output moves with each entry of a weight."""
     weight = p[name]
     xp, size = namespace(weight), math.prod(weight.shape)
     eye = xp.eye(size, dtype=weight.dtype, device=device_of(weight))
     units = [xp.reshape(eye[i, :], weight.shape) for i in range(size)]
     # The inputs take part, with tangents of zero: layers are written in the functions of x's library.
-    still = xp.zeros_like(x)
-    return [jvp(lambda w, x: forward({**p, name: w}, x), (weight, x), (unit, still))[1] for unit in units]
+    still = tuple(namespace(x).zeros_like(x) for x in xs)
+
+    def f(w: Array, *xs: Array) -> Array:
+        return forward({**p, name: w}, *xs)
+
+    return [jvp(f, (weight, *xs), (unit, *still))[1] for unit in units]

@@ -9,18 +9,18 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from nnx import losses, metrics, optimizers
-from nnx.backend import namespace, to_numpy
+from nnx.backend import adapter_of, device_of, namespace, to_numpy
 from nnx.callbacks import EarlyStopping
 from nnx.errors import DataError, OptionError
 from nnx.models.data import Examples, examples
-from nnx.options import no_argument
-from nnx.registry import Check, snake_case, unique_name
-from nnx.utils.arguments import whole_number
+from nnx.options import Number, no_argument
+from nnx.registry import snake_case, unique_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_SHARE = Check("a number in [0, 1)", lambda s: 0.0 <= s < 1.0, arrays=False)
+_SHARE = Number(least=0.0, below=1.0)
+_COUNT = Number(least=1, whole=True)
 _NOTHING = "nothing in its place"
 #: what Keras has beyond nnx, and older versions had
 _ELSEWHERE = {
@@ -39,7 +39,6 @@ _ELSEWHERE = {
     "steps_per_epoch": "batch_size, or fewer samples (an epoch takes all of them once)",
     "steps_per_execution": f"{_NOTHING} (every step runs as it is written)",
     "use_multiprocessing": f"{_NOTHING} (data are arrays)",
-    "validation_freq": f"{_NOTHING} (validation follows every epoch)",
     "validation_steps": "fewer samples in validation_data (all of them are taken)",
     "workers": f"{_NOTHING} (data are arrays)",
 }
@@ -91,6 +90,17 @@ def _named(specs: Sequence[Any] | None, what: str, prefix: str, taken: set[str])
     return named
 
 
+def example_of(metric: Any, y: Any, output_shape: tuple[int, ...]) -> Any:
+    """What a metric's result looks like, a number or an array, from two targets; 0 where it cannot tell."""
+    y = y[:2, ...]
+    adapter = adapter_of(y)
+    zeros = adapter.xp.zeros((y.shape[0], *output_shape), dtype=adapter.dtype("float32"), device=device_of(y))
+    try:
+        return metric.result(to_numpy(metric.statistics(y, zeros)))
+    except Exception:  # a function of the user's own that does not like these two
+        return 0.0
+
+
 def targets(y: Any, of: str = "") -> Any:
     """``y`` itself; an error if it is missing."""
     if y is None:
@@ -101,14 +111,15 @@ def targets(y: Any, of: str = "") -> Any:
     return y
 
 
-def validation_examples(data: Any) -> Examples | None:
+def validation_examples(data: Any, inputs: Sequence[str]) -> Examples | None:
     """The examples of ``validation_data=(x, y)`` or ``(x, y, sample_weight)``."""
     if data is None:
         return None
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise DataError("validation_data must be a tuple (x, y) or (x, y, sample_weight).")
     x, y, *weight = data
-    return examples(x, targets(y, "validation "), weight[0] if weight else None, of="validation ")
+    y = targets(y, "validation ")
+    return examples(x, y, weight[0] if weight else None, of="validation ", inputs=inputs)
 
 
 def split(data: Examples, share: Any) -> tuple[Examples, Examples]:
@@ -130,7 +141,8 @@ def weighted(data: Examples, class_weight: Mapping[int, float] | None) -> Exampl
 
 def batch_length(where: str, name: str, given: Any, usual: int, samples: int) -> int:
     """The samples in a batch: as given, else the usual number, but not more than there are."""
-    return min(whole_number(where, name, usual if given is None else given, 1), samples)
+    size: int = _COUNT(where, name, usual if given is None else given)
+    return min(size, samples)
 
 
 def training_batch(optimizer: Any, given: Any, samples: int) -> int:
@@ -145,6 +157,14 @@ def training_batch(optimizer: Any, given: Any, samples: int) -> int:
             f"batch; got batch_size={given}. Leave batch_size out."
         )
     return size
+
+
+def validated_epochs(freq: Any, epochs: range) -> Any:
+    """The epochs (from 0) followed by a validation: after every ``freq``, or those listed (from 1)."""
+    if isinstance(freq, list | tuple | set | frozenset | range):
+        return {_COUNT("fit", "validation_freq", n) - 1 for n in freq}
+    every = _COUNT("fit", "validation_freq", freq)
+    return {epoch for epoch in epochs if (epoch + 1) % every == 0}
 
 
 def verbosity(verbose: Any) -> int:

@@ -1,4 +1,4 @@
-"""Models out of files."""
+"""Models out of files and configurations."""
 
 from __future__ import annotations
 
@@ -6,17 +6,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnx.errors import FileFormatError, NnxError
-from nnx.models.saving import put_weights, read
+from nnx.models.files import put_weights, read
+from nnx.models.model import Model
 from nnx.models.sequential import Sequential
+from nnx.options import Number
 from nnx.registry import from_config
-from nnx.utils.arguments import whole_number
+
+_COUNT = Number(least=0, whole=True)
 
 
-def load_model(path: Any, backend: Any = None, device: Any = None) -> Sequential:
+def load_model(
+    path: Any,
+    backend: Any = None,
+    device: Any = None,
+    *,
+    compile: bool = True,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Model:
     """The model that ``model.save(path)`` wrote, ready to go on training where it stopped.
 
-    ``backend`` and ``device`` say where it shall live now (default: the current backend). Raises
-    :class:`nnx.errors.FileFormatError` for a file that is truncated, corrupt or not a model of nnx's.
+    ``backend`` and ``device`` say where it shall live now (default: the current backend). With
+    ``compile=False`` loss, metrics and optimizer are left out. ``custom_objects`` maps names to layers,
+    losses, ... of one's own that are not registered. A class derived from ``nnx.Model`` comes back as the
+    network that it was, a plain ``nnx.Model``. Raises :class:`nnx.errors.FileFormatError` for a file that is
+    truncated, corrupt or not a model of nnx's.
 
     >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
     >>> import tempfile
@@ -31,24 +44,17 @@ def load_model(path: Any, backend: Any = None, device: Any = None) -> Sequential
             f"{path} holds weights but no model: build the model and use model.load_weights."
         )
     try:
-        layers = [from_config(config) for config in header["layers"]]
-        model = Sequential(
-            layers,
-            name=header["name"],
-            backend=backend,
-            device=device,
-            dtype=header["dtype"],
-            seed=header["seed"],
-        )
-        model.build(header["input_shape"])
-        model._epochs_seen = whole_number("load_model", "epochs_seen", header["epochs_seen"], 0)
-        put_weights(model, tensors, path)
-        if header.get("compiled") is not None:
-            _compile(model, header["compiled"])
+        place = {"backend": backend, "device": device, "dtype": header["dtype"], "seed": header["seed"]}
+        model = model_from_config(header, custom_objects, **place)
+        model.count_epochs(_COUNT("load_model", "epochs_seen", header["epochs_seen"]))
+        weights = model.own_weights()
+        put_weights(tensors, weights, path)
+        if compile and header.get("compiled") is not None:
+            _compile(model, header["compiled"], custom_objects)
             if header.get("state") is not None:
                 own = (name for name in tensors if name.startswith("optimizer/"))
                 vectors = {name.removeprefix("optimizer/"): tensors[name] for name in own}
-                model._state = model.optimizer.restore(model._problem(), model._w, vectors, header["state"])
+                model.restore_training(vectors, header["state"])
     except NnxError as error:
         error.add_note(f"  in {path}")
         raise
@@ -57,7 +63,29 @@ def load_model(path: Any, backend: Any = None, device: Any = None) -> Sequential
     return model
 
 
-def _compile(model: Any, compiled: Mapping[str, Any]) -> None:
+def model_from_config(
+    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, **place: Any
+) -> Model:
+    """A model of new weights with the layers that ``model.get_config()`` described."""
+    if "calls" in config:
+        return Model.from_config(config, custom_objects, **place)
+    return Sequential.from_config(config, custom_objects, **place)
+
+
+def clone_model(model: Model) -> Model:
+    """A model of the same layers with new random weights, not compiled: Keras' ``clone_model``.
+
+    >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
+    >>> nnx.models.clone_model(model).count_params()
+    8
+    """
+    backend = model.backend
+    return model_from_config(
+        model.get_config(), backend=backend.name, device=backend.device, dtype=backend.dtype
+    )
+
+
+def _compile(model: Model, compiled: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> None:
     kinds = ("metrics", "weighted_metrics")
     metrics = {kind: [from_config(config) for _, config in compiled[kind]] for kind in kinds}
     model.compile(from_config(compiled["optimizer"]), from_config(compiled["loss"]), **metrics)

@@ -8,27 +8,26 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from nnx.backend import Stream, philox, to_numpy
 from nnx.callbacks import CallbackList, TerminateOnNaN
 from nnx.errors import NonFiniteError
 from nnx.models.data import Batches
 from nnx.models.guard import Guard
-from nnx.models.objective import BatchProblem, evaluate_batch
-
-if TYPE_CHECKING:
-    from nnx.models.model import Model
+from nnx.models.objective import Batch, Objective
+from nnx.models.trainer import Trainer
+from nnx.models.weights import Weights
 
 
 class Totals(Mapping[str, float]):
     """The running means of an epoch, by name; numbers come back from the device when they are asked for."""
 
-    def __init__(self, model: Model) -> None:
-        objective = model._objective
+    def __init__(self, objective: Objective, names: tuple[str, ...], reads_are_free: bool) -> None:
         self._metrics = (*objective.metrics, *objective.weighted_metrics)
-        self._names = tuple(model.metrics_names[1:])
-        self._free = model.backend.adapter.reads_are_free
+        self._names = names
+        self._free = reads_are_free
         self._cost: Any = 0.0
         self._size = 0
         self._sums: list[Any] = []
@@ -63,106 +62,129 @@ def _number(x: Any) -> Any:
     return float(x) if getattr(x, "shape", ()) == () else x
 
 
-def train(
-    model: Model,
-    batches: Batches,
-    validation: Batches | None,
-    callbacks: CallbackList,
-    epochs: range,
-    shuffle: bool,
-    average: bool = True,
-) -> None:
-    """Trains ``model`` for the given epochs; an error or Ctrl-C leaves it with good weights.
+@dataclass
+class Epochs:
+    """How many epochs a model has seen, which is where the shuffle of the next one lies."""
 
-    At the end the optimizer's average, if it keeps one, takes the weights' place, unless not asked to; the
-    callbacks' ``on_train_end`` sees the weights as they stay.
-    """
-    model.stop_training, model.history = False, callbacks.history
-    model._prepare()
-    problem = model._problem()
-    problem.counts.clear()
-    terminate = any(isinstance(c, TerminateOnNaN) for c in callbacks)
-    with deferred_interrupt() as pressed, closing(callbacks):
-        callbacks.on_train_begin()
-        for epoch in epochs:
-            if model.stop_training:
-                break
-            callbacks.on_epoch_begin(epoch)
-            start = time.perf_counter()
-            try:
-                totals = _epoch(model, problem, batches, callbacks, shuffle, pressed, epoch)
-            except NonFiniteError:
-                model.stop_training = True
-                if not terminate:
-                    raise
-                break
-            logs = {**totals, **totals.measures}
-            if validation is not None:
-                logs |= {f"val_{k}": v for k, v in evaluate(model, validation).items()}
-            model._epochs_seen += 1
-            callbacks.on_epoch_end(epoch, logs, time.perf_counter() - start)
-        if average or not getattr(model.optimizer, "use_ema", False):
-            model._w = model.optimizer.finalize(model._w, model._state)
-        callbacks.on_train_end()
+    seed: int
+    seen: int = 0
+
+    def order(self, n: int) -> Any:
+        """The order of n examples in the next epoch: host integers."""
+        return philox.generator(Stream(self.seed, philox.SHUFFLE, 0, self.seen)).permutation(n)
 
 
-def _epoch(
-    model: Model,
-    problem: BatchProblem,
-    batches: Batches,
-    callbacks: CallbackList,
-    shuffle: bool,
-    pressed: list[int],
-    epoch: int,
-) -> Totals:
-    totals = Totals(model)
-    n = 0
-    once = None if problem.strict else batches.whole()
-    try:
-        with Guard(model, problem) as guard:
-            for n, batch in enumerate([once] if once else _batches(model, batches, shuffle)):
-                callbacks.on_train_batch_begin(n)
-                info = guard.step(batch)
-                totals.add(info.point.value, batch.size, info.point.statistics)
-                guard.look(totals)
-                callbacks.on_train_batch_end(n, totals)
-                if pressed:
-                    raise KeyboardInterrupt
-                if model.stop_training:
+@dataclass
+class Run:
+    """One call of ``fit``: what is trained, on what, for how long, and who is told."""
+
+    trainer: Trainer
+    #: the names of the metrics, in the order of the objective's
+    names: tuple[str, ...]
+    batches: Batches
+    callbacks: CallbackList
+    epochs: Epochs
+    shuffle: bool = True
+    validation: Batches | None = None
+    #: the epochs (from 0) that are followed by a validation
+    validates: Any = None
+    #: whether an average of the weights that the optimizer keeps takes their place at the end
+    average: bool = True
+
+    def totals(self) -> Totals:
+        """Running means that begin anew."""
+        weights = self.trainer.weights
+        return Totals(self.trainer.objective, self.names, weights.backend.adapter.reads_are_free)
+
+    def train(self, epochs: range) -> None:
+        """Trains for the given epochs; an error or Ctrl-C leaves good weights.
+
+        The callbacks' ``on_train_end`` sees the weights as they stay.
+        """
+        callbacks, trainer = self.callbacks, self.trainer
+        callbacks.stopping = False
+        trainer.problem.counts.clear()
+        terminate = any(isinstance(c, TerminateOnNaN) for c in callbacks)
+        with deferred_interrupt() as pressed, closing(callbacks):
+            callbacks.on_train_begin()
+            for epoch in epochs:
+                if callbacks.stopping:
                     break
-            guard.look(totals, now=True)
-        totals.measures = info.measures
-        if info.stop is not None:
-            model.stop_training = True
-            callbacks.history.reason = info.stop.message
-    except Exception as error:
-        error.add_note(f"  in batch {n + 1} of {len(batches)}, epoch {epoch + 1}")
-        raise
-    return totals
+                callbacks.on_epoch_begin(epoch)
+                start = time.perf_counter()
+                try:
+                    totals = self._epoch(pressed, epoch)
+                except NonFiniteError:
+                    callbacks.stopping = True
+                    if not terminate:
+                        raise
+                    break
+                logs = {**totals, **totals.measures}
+                if self.validation is not None and (self.validates is None or epoch in self.validates):
+                    logs |= {f"val_{k}": v for k, v in self.evaluate(self.validation).items()}
+                self.epochs.seen += 1
+                callbacks.on_epoch_end(epoch, logs, time.perf_counter() - start)
+            if self.average or not getattr(trainer.optimizer, "use_ema", False):
+                trainer.finish()
+            callbacks.on_train_end()
+
+    def _epoch(self, pressed: list[int], epoch: int) -> Totals:
+        trainer, callbacks, totals = self.trainer, self.callbacks, self.totals()
+        n = 0
+        try:
+            with Guard(trainer) as guard:
+                for n, batch in enumerate(self._batches()):
+                    callbacks.on_train_batch_begin(n)
+                    info = trainer.step(batch, guard.judge)
+                    totals.add(info.point.value, batch.size, info.point.statistics)
+                    guard.check(totals)
+                    callbacks.on_train_batch_end(n, totals)
+                    if pressed:
+                        raise KeyboardInterrupt
+                    if callbacks.stopping:
+                        break
+                guard.check(totals, now=True)
+            totals.measures = info.measures
+            if info.stop is not None:
+                callbacks.stopping = True
+                callbacks.history.reason = info.stop.message
+        except Exception as error:
+            error.add_note(f"  in batch {n + 1} of {len(self.batches)}, epoch {epoch + 1}")
+            raise
+        return totals
+
+    def _batches(self) -> Iterator[Batch]:
+        if not self.trainer.first_order:
+            return iter([self.batches.whole()])  # the same arrays in every epoch
+        if not self.shuffle:
+            return self.batches.in_order()
+        return self.batches.shuffled(self.epochs.order(self.batches.size))
+
+    def evaluate(self, batches: Batches) -> dict[str, float]:
+        """The loss and the metrics over all batches, without training."""
+        trainer = self.trainer
+        return evaluate(trainer.objective, trainer.weights, batches, self.totals(), self.callbacks)
 
 
-def _batches(model: Model, batches: Batches, shuffle: bool) -> Iterator[Any]:
-    if not shuffle:
-        return batches.in_order()
-    stream = Stream(model.seed, philox.SHUFFLE, 0, model._epochs_seen)
-    return batches.shuffled(philox.generator(stream).permutation(batches.size))
-
-
-def evaluate(model: Model, batches: Batches, progress: Any = None) -> dict[str, float]:
+def evaluate(
+    objective: Objective, weights: Weights, batches: Batches, totals: Totals, callbacks: CallbackList
+) -> dict[str, float]:
     """The loss and the metrics over all batches, without training."""
-    totals = Totals(model)
-    trained, fixed = model._pieces()
+    params = weights.own_params()
     n = -1
+    callbacks.on_test_begin()
     try:
-        for n, batch in enumerate(batches.in_order()):  # noqa: B007 (the error below names the batch)
-            cost, statistics = evaluate_batch(model._objective, trained, fixed, batch)
+        for n, batch in enumerate(batches.in_order()):
+            callbacks.on_test_batch_begin(n)
+            cost, statistics = objective.evaluate(params, batch)
             totals.add(cost, batch.size, statistics)
-            if progress is not None:
-                progress.update()
+            callbacks.on_test_batch_end(n, totals)
     except Exception as error:
         error.add_note(f"  in batch {max(n, 0) + 1} of {len(batches)} of the evaluation")
         raise
-    return dict(totals)
+    found = dict(totals)
+    callbacks.on_test_end(found)
+    return found
 
 
 @contextmanager

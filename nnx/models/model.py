@@ -3,128 +3,65 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from nnx import optimizers
 from nnx.backend import adapter_of, device_of, to_numpy
 from nnx.callbacks import CallbackList, History, ProgressBar
-from nnx.errors import NotBuilt, OptionError
-from nnx.layers import Context
-from nnx.models import loop, saving
+from nnx.layers import Context, Symbol
 from nnx.models.arguments import (
     batch_length,
+    example_of,
     explained,
-    goals,
     split,
     targets,
     training_batch,
+    validated_epochs,
     validation_examples,
     verbosity,
     weighted,
     with_early_stopping,
 )
+from nnx.models.compiled import Compiled
 from nnx.models.data import Batches, Examples, examples, fit_shapes
+from nnx.models.graph import inlined
 from nnx.models.guard import Guard
-from nnx.models.holder import Holder
+from nnx.models.loop import Run, Totals, evaluate
 from nnx.models.network import Network
-from nnx.models.objective import Batch, BatchProblem, Objective
-from nnx.models.whole import WholeProblem
-from nnx.utils.arguments import whole_number
+from nnx.options import Number, truth
 
 _EVALUATION_BATCH = 256
+_EPOCHS = Number(least=0, whole=True)
 
 
-class Model(Holder):
+class Model(Compiled):
     """A network with its weights, loss and optimizer: what ``fit`` trains.
+
+    ``Model(inputs, outputs)`` is the network between symbols: what :func:`nnx.Input` gives, and what layers
+    give when they are called on it. A class derived from it may say ``call(self, x)`` instead: it is called
+    once on symbols, when the model is built, and so says which layers there are and who reads whom.
 
     ``backend`` (``"numpy"``, ``"cupy"``, ...), ``device`` and ``dtype`` (``"float32"`` or ``"float64"``) say
     where the weights live; ``seed`` makes weights, shuffles and dropout reproducible (on every array library
     the same).
+
+    >>> a, b = nnx.Input((3,), name="a"), nnx.Input((2,), name="b")
+    >>> joined = nnx.layers.Concatenate()([nnx.layers.Dense(4, "tanh")(a), b])
+    >>> model = nnx.Model([a, b], nnx.layers.Dense(1)(joined))
+    >>> model.predict({"a": np.ones((5, 3)), "b": np.ones((5, 2))}).shape
+    (5, 1)
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, name: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(inputs, outputs, name=name, **options)
         self.stop_training = False
         self.history: History | None = None
-        self.optimizer: Any = None
-        self._compiled: Mapping[str, Any] | None = None
-        self._state: Any = None
-        self._epochs_seen = 0
-        self._kept_problem: BatchProblem | None = None
-        self._gradient: Any = None
+        self._calls = 0
 
-    @property
-    def gradient_vector(self) -> Any:
-        """The gradient of the last training step, or None before the first."""
-        return self._gradient
-
-    @property
-    def learning_rate(self) -> float:
-        """The optimizer's learning rate now; assign to change it, if no schedule says it."""
-        self._must_be_compiled()
-        self._prepare()
-        return float(self.optimizer.rate(self._state))
-
-    @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
-        self.learning_rate  # noqa: B018 (an error where there is none)
-        self._state.learning_rate = self.optimizer.constant_rate(value)
-
-    # -- compiling ------------------------------------------------------------------------------
-
-    @explained
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        metrics: Sequence[Any] | None = None,
-        weighted_metrics: Sequence[Any] | None = None,
-    ) -> None:
-        """Says how to train: names (``"adam"``, ``"mse"``), configured objects, or functions.
-
-        The optimizer's state starts anew; the weights stay. Raises :class:`nnx.errors.UnknownName` with the
-        nearest names for what does not exist.
-        """
-        compiled = goals(loss, metrics, weighted_metrics)
-        chosen = optimizers.get(optimizer)
-        if not (hasattr(chosen, "init") and hasattr(chosen, "step")):
-            raise OptionError(
-                f"optimizer must be a name or an optimizer of nnx.optimizers, got {optimizer!r}."
-            )
-        self.optimizer, self._compiled = chosen, compiled
-        self._forget_training()
-
-    def _forget_training(self) -> None:
-        self._state = None
-        self._kept_problem = None
-        self._gradient = None
-
-    def _must_be_compiled(self) -> Mapping[str, Any]:
-        if self._compiled is None:
-            raise NotBuilt(
-                f"Model '{self.name}' is not compiled: call model.compile(optimizer=..., loss=...) first, "
-                "so that it knows what to minimise."
-            )
-        return self._compiled
-
-    @property
-    def metrics_names(self) -> list[str]:
-        """What ``evaluate`` returns, in order."""
-        compiled = self._must_be_compiled()
-        return ["loss", *(name for name, _ in (*compiled["metrics"], *compiled["weighted_metrics"]))]
-
-    @property
-    def _objective(self) -> Objective:
-        return self._make_objective(self.network)
-
-    def _make_objective(self, network: Network) -> Objective:
-        c = self._must_be_compiled()
-        plain, weighted = (tuple(m for _, m in c[k]) for k in ("metrics", "weighted_metrics"))
-        return Objective(network, c["loss"], plain, weighted)
-
-    # -- training -------------------------------------------------------------------------------
+    # -- training ---------------------------------------------------------------------------------
 
     @explained
     def fit(
@@ -143,16 +80,19 @@ class Model(Holder):
         initial_epoch: int = 0,
         *,
         validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
     ) -> History:
         """The history of training on ``x`` (samples first) and ``y``: ``history.history["loss"]``, ...
 
-        Arguments are Keras'. ``verbose``: 0 silent, 1 (and "auto") a progress bar, 2 a line for each epoch.
-        ``class_weight`` and ``sample_weight`` together are multiplied (Keras takes one of them).
-        Everything is checked before anything is changed. Raises :class:`nnx.errors.NonFiniteError` when the
-        loss, the weights or the optimizer's state become NaN or infinite (callback ``TerminateOnNaN`` stops
-        quietly instead). After any error or Ctrl-C the weights are good: where a step had spoiled them, those
-        of the last look (NumPy: each step; else every 64 steps and each epoch's start) are back, and the
-        optimizer's state starts anew.
+        Arguments are Keras'; ``x`` is an array, or a list or dict of arrays for a model of several inputs.
+        ``verbose``: 0 silent, 1 (and "auto") a progress bar, 2 a line for each epoch. ``validation_freq``:
+        validation after every so many epochs, or after those (from 1) of a list. ``class_weight`` and
+        ``sample_weight`` together are multiplied (Keras takes one of them). Everything is checked before
+        anything is changed. Raises :class:`nnx.errors.NonFiniteError` when the loss, the weights or the
+        optimizer's state become NaN or infinite (callback ``TerminateOnNaN`` stops quietly instead). After
+        any error or Ctrl-C the weights are good: where a step had spoiled them, those of the last check
+        (NumPy: each step; else every 64 steps and each epoch's start) are back, and the optimizer's state
+        starts anew.
 
         Methods that compare costs from step to step (BFGS, Levenberg–Marquardt, ...) take all samples as one
         batch, so an epoch is one iteration. The history then also holds ``gradient_norm``, ``step``,
@@ -161,46 +101,66 @@ class Model(Holder):
         loss (6, as in MATLAB), which puts the best weights back. ``history.reason`` says which rule did.
         """
         loss = self._must_be_compiled()["loss"]
-        whole_number("fit", "epochs", epochs, 0)
-        whole_number("fit", "initial_epoch", initial_epoch, 0)
-        level = verbosity(verbose)
-        if shuffle not in (True, False):
-            raise OptionError(f"fit: shuffle must be True or False, got {shuffle!r}.")
-        data = examples(x, targets(y), sample_weight)
-        validation = validation_examples(validation_data)
+        _EPOCHS("fit", "epochs", epochs)
+        _EPOCHS("fit", "initial_epoch", initial_epoch)
+        level, shuffle = verbosity(verbose), truth("fit", "shuffle", shuffle)
+        data = self._examples(x, targets(y), sample_weight)
+        validation = validation_examples(validation_data, self._input_names_for(x))
         if validation is None and validation_split:
             data, validation = split(data, validation_split)
-        data = weighted(data, class_weight)
-        network = self._network or self._make_network(tuple(data.x.shape[1:]))
-        data = fit_shapes(data, network, loss)
+        data, network = self._fitted(weighted(data, class_weight), loss)
+        size, held = training_batch(self._optimizer, batch_size, data.size), None
+        validates = validated_epochs(validation_freq, range(initial_epoch, epochs))
         if validation is not None:
             validation = fit_shapes(validation, network, loss)
-        size, held = training_batch(self.optimizer, batch_size, data.size), None
-        if validation is not None:
             at_once = batch_length(
                 "fit", "validation_batch_size", validation_batch_size, size, validation.size
             )
             held = self._batches(validation, at_once)
-            callbacks = with_early_stopping(callbacks, getattr(self.optimizer, "max_fail", None), level)
+            callbacks = with_early_stopping(callbacks, getattr(self._optimizer, "max_fail", None), level)
         run = CallbackList(callbacks, self, epochs=epochs, steps=math.ceil(data.size / size), verbose=level)
-        more = not isinstance(self.optimizer, optimizers.FirstOrder)
-        run.check(self.metrics_names, validation is not None, more)
+        more = not isinstance(self._optimizer, optimizers.FirstOrder)
+        metrics = dict(self._named_metrics())
+        run.check(
+            self.metrics_names,
+            held is not None,
+            more,
+            lambda name: example_of(metrics[name], data.y, network.output_shape) if name in metrics else 0.0,
+        )
         with self._building(network):
-            loop.train(self, self._batches(data, size), held, run, range(initial_epoch, epochs), shuffle)
+            self.history = run.history
+            self._run(self._batches(data, size), run, shuffle, held, validates).train(
+                range(initial_epoch, epochs)
+            )
         return run.history
 
+    def _run(
+        self,
+        batches: Batches,
+        callbacks: CallbackList,
+        shuffle: bool,
+        validation: Batches | None = None,
+        validates: Any = None,
+        average: bool = True,
+    ) -> Run:
+        names = self._metric_names()
+        trainer, epochs = self.trainer, self._epochs
+        return Run(trainer, names, batches, callbacks, epochs, shuffle, validation, validates, average)
+
     @explained
-    def partial_fit(self, x: Any, y: Any, sample_weight: Any = None, batch_size: int | None = None) -> Model:
+    def partial_fit(self, x: Any, y: Any, sample_weight: Any = None, batch_size: int | None = None) -> Self:
         """The model itself, after one pass over new examples in the order given: online learning.
 
         The optimizer's state goes on from call to call, so examples may arrive one by one. With ``use_ema``
         it is the weights that go on: only ``fit`` puts the average in their place at its end.
         """
-        data, network = self._training_data(x, y, sample_weight)
-        size = training_batch(self.optimizer, batch_size, data.size)
-        run = CallbackList(None, self, epochs=1, steps=math.ceil(data.size / size))
+        loss = self._must_be_compiled()["loss"]
+        data, network = self._fitted(self._examples(x, targets(y), sample_weight), loss)
+        size = training_batch(self._optimizer, batch_size, data.size)
+        callbacks = CallbackList(None, self, epochs=1, steps=math.ceil(data.size / size))
         with self._building(network):
-            loop.train(self, self._batches(data, size), None, run, range(1), shuffle=False, average=False)
+            self.history = callbacks.history
+            self._run(self._batches(data, size), callbacks, shuffle=False, average=False).train(range(1))
         return self
 
     @explained
@@ -213,15 +173,17 @@ class Model(Holder):
         return_dict: bool = False,
     ) -> Any:
         """The loss (and metrics) of one batch before the step of the optimizer that it is used for."""
-        data, network = self._training_data(x, y, sample_weight, class_weight)
+        loss = self._must_be_compiled()["loss"]
+        data = weighted(self._examples(x, targets(y), sample_weight), class_weight)
+        data, network = self._fitted(data, loss)
         batch = next(self._batches(data, data.size).in_order())
         with self._building(network):
-            self._prepare()
-            with Guard(self, self._problem()) as guard:
-                point = guard.step(batch).point
-                totals = loop.Totals(self)
+            trainer = self.trainer
+            with Guard(trainer) as guard:
+                point = trainer.step(batch, guard.judge).point
+                totals = self._totals()
                 totals.add(point.value, batch.size, point.statistics)
-                guard.look(totals, now=True)
+                guard.check(totals, now=True)
         return self._answer(dict(totals), return_dict)
 
     @explained
@@ -232,111 +194,112 @@ class Model(Holder):
         batch_size: int | None = None,
         verbose: Any = "auto",
         sample_weight: Any = None,
+        callbacks: Sequence[Any] | None = None,
         return_dict: bool = False,
     ) -> Any:
         """``[loss, metric, ...]`` over the given data (a number if there are no metrics, or a dict)."""
         loss = self._must_be_compiled()["loss"]
-        level = verbosity(verbose)
-        data = fit_shapes(examples(x, targets(y), sample_weight), self.network, loss)
+        level, weights = verbosity(verbose), self._settled()
+        data = fit_shapes(self._examples(x, targets(y), sample_weight), weights.network, loss)
         size = batch_length("evaluate", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
         batches = self._batches(data, size)
+        told = CallbackList(callbacks, self, epochs=1, steps=len(batches))
         with ProgressBar.over(len(batches), "evaluate", shown=level == 1) as bar:
-            result = loop.evaluate(self, batches, bar)
+            told.count_batches("on_test_batch_end", bar.update)
+            result = evaluate(self._objective, weights, batches, self._totals(), told)
         return self._answer(result, return_dict)
 
     @explained
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """``[loss, metric, ...]`` of one batch, however large."""
+        return self.evaluate(
+            x, y, batch_size=2**62, verbose=0, sample_weight=sample_weight, return_dict=return_dict
+        )
+
+    @explained
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        callbacks: Sequence[Any] | None = None,
+    ) -> Any:
         """The outputs for ``x``, as an array of the library that ``x`` belongs to.
 
         >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
         >>> model.predict(np.zeros((4, 3))).shape
         (4, 2)
         """
-        data = examples(x)
-        network = self._network or self._make_network(tuple(data.x.shape[1:]))
-        data = fit_shapes(data, network)
+        data, network = self._fitted(self._examples(x))
         size = batch_length("predict", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
-        shown = verbosity(verbose) == 1
-        home, out, start = adapter_of(data.x), None, 0
-        with self._building(network), ProgressBar.over(math.ceil(data.size / size), "predict", shown) as bar:
-            trained, fixed = self._pieces()
-            for batch in self._batches(data, size).in_order():
-                y = network.outputs(trained, fixed, batch.x)
-                y = y if home is self.backend.adapter else home.asarray(to_numpy(y), device=device_of(data.x))
+        shown, steps = verbosity(verbose) == 1, math.ceil(data.size / size)
+        given = data.xs[0]
+        home, out, start = adapter_of(given), None, 0
+        told = CallbackList(callbacks, self, epochs=1, steps=steps)
+        with self._building(network), ProgressBar.over(steps, "predict", shown) as bar:
+            weights = self._settled()
+            params = weights.own_params()
+            told.count_batches("on_predict_batch_end", bar.update)
+            told.on_predict_begin()
+            for n, batch in enumerate(self._batches(data, size).in_order()):
+                told.on_predict_batch_begin(n)
+                y = weights.program.predict(params, batch.xs)
+                y = y if home is self.backend.adapter else home.asarray(to_numpy(y), device=device_of(given))
                 if out is None:
-                    out = home.xp.empty((data.size, *y.shape[1:]), dtype=y.dtype, device=device_of(data.x))
+                    out = home.xp.empty((data.size, *y.shape[1:]), dtype=y.dtype, device=device_of(given))
                 out[start : start + batch.size, ...] = y
                 start += batch.size
-                bar.update()
+                told.on_predict_batch_end(n, y)
+            told.on_predict_end()
         return out
 
-    def __call__(self, x: Any, training: bool = False) -> Any:
-        """The outputs for a batch, as a differentiable function of ``x`` (no checks, no batches)."""
-        trained, fixed = self._pieces()
-        steps = 0 if self._state is None else self._state.step
-        return self.network.apply(trained, fixed, x, Context(training, self.seed, steps))
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, however large."""
+        return self.predict(x, batch_size=2**62)
 
-    # -- saving ---------------------------------------------------------------------------------
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """The outputs for a batch, as a differentiable function of ``x`` (no checks, no batches).
 
-    def save(self, path: Any) -> None:
-        """Writes layers, weights, loss, metrics and the optimizer with its state into one safetensors file.
-
-        ``nnx.load_model(path)`` goes on training bit for bit. The file is replaced at once or not at all.
+        With ``training=True`` dropout and noise draw new random numbers in every call. On a symbol (or a
+        list of them) it gives a symbol: its layers become a part of the model that is drawn, with copies of
+        its weights.
         """
-        saving.save_model(self, path)
+        xs = tuple(x) if isinstance(x, list | tuple) else (x,)
+        if isinstance(x, Mapping):
+            xs = tuple(x[name] for name in self.input_names)
+        if all(isinstance(one, Symbol) for one in xs):
+            if self._known_shapes() is None:
+                self.build(xs[0].shape if len(xs) == 1 else [one.shape for one in xs])
+            return inlined(self.network, xs)
+        weights = self._settled()
+        context = Context()
+        if training:
+            # Its own place in the stream: no step of training has it, and no other call.
+            self._calls += 1
+            context = Context(True, self.seed, -self._calls)
+        return weights.program.run(weights.own_params(), xs, context).outputs[0]
 
-    def check_save(self, path: Any, weights_only: bool = False) -> None:
-        """Raises what :meth:`save` (or :meth:`save_weights`) to ``path`` would raise; nothing is written."""
-        saving.check(None if weights_only else self, path)
+    # -- parts of training ------------------------------------------------------------------------
 
-    # -- parts of training ----------------------------------------------------------------------
+    def _examples(self, x: Any, y: Any = None, sample_weight: Any = None) -> Examples:
+        return examples(x, y, sample_weight, inputs=self._input_names_for(x))
 
-    @contextmanager
-    def _building(self, network: Network) -> Iterator[None]:
-        """Builds the model, if it is not; what then fails before the first step leaves it as it was."""
-        new = self._network is None
-        if new:
-            self._adopt(network)
-        try:
-            yield
-        except BaseException:
-            if new and (self._state is None or self._state.step == 0):
-                self._network = self._w = self._fixed = None
-                self._forget_training()
-            raise
-
-    def _prepare(self) -> None:
-        if self._state is None:
-            self._state = self.optimizer.init(self._problem(), self._w)
-
-    def _problem(self) -> BatchProblem:
-        if self._kept_problem is None:
-            kind = WholeProblem if isinstance(self.optimizer, optimizers.Deterministic) else BatchProblem
-            self._kept_problem = kind(self._objective, self._w, self._fixed, self.backend.adapter, self.seed)
-        return self._kept_problem
-
-    def _step_on(self, problem: BatchProblem, batch: Batch) -> optimizers.Info:
-        problem.show(batch, self._state.step)
-        self._w, self._state, info = self.optimizer.step(problem, self._w, self._state)
-        # Methods that compare costs know it at the point where they ended, however they computed it.
-        self._gradient = (getattr(self._state, "point", None) or info.point).gradient
-        for part, weight in self.network.constrained:
-            xp = self.backend.xp
-            piece = weight.constraint(xp.reshape(self._w[part], weight.shape))
-            self._w[part] = xp.reshape(piece, (-1,))
-        return info
-
-    def _training_data(
-        self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
-    ) -> tuple[Examples, Network]:
-        loss = self._must_be_compiled()["loss"]
-        data = weighted(examples(x, targets(y), sample_weight), class_weight)
-        network = self._network or self._make_network(tuple(data.x.shape[1:]))
+    def _fitted(self, data: Examples, loss: Any = None) -> tuple[Examples, Network]:
+        """The data in the shapes that network and loss take, and that network: the model's, or one to be."""
+        weights = self._present_weights()
+        shapes = tuple(tuple(x.shape[1:]) for x in data.xs)
+        network = self._network_for(shapes) if weights is None else weights.network
         return fit_shapes(data, network, loss), network
 
     def _batches(self, data: Examples, size: int) -> Batches:
         labels = self._compiled is not None and self._compiled["loss"].facts.get("targets") == "indices"
         return Batches(data, self.backend, size, labels)
+
+    def _totals(self) -> Totals:
+        free = self.backend.adapter.reads_are_free
+        return Totals(self._objective, self._metric_names(), free)
 
     def _answer(self, result: dict[str, float], return_dict: bool) -> Any:
         if return_dict:

@@ -1,59 +1,138 @@
-"""The pure part of a model: layers on samples of a known shape, as functions of flat vectors of weights."""
+"""Which layers a network has, who reads whom, and what follows for shapes, names and vectors of weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
-from typing import Any
+from typing import NamedTuple
 
-from nnx import activations
-from nnx.backend import Stream, namespace, philox
-from nnx.errors import DataError, ShapeError, located
-from nnx.layers import Context, Dropout, Layer, Spec, Weight
+from nnx.errors import OptionError, ShapeError, located
+from nnx.layers import Layer, Spec, Weight
 from nnx.parameters import Layout
-from nnx.registry import Choice, snake_case, unique_name
+from nnx.registry import snake_case
+
+Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Slot:
-    """Where one layer's weight lies: its name there, and its number among the trained or the fixed ones."""
+class Slot(NamedTuple):
+    """Where one weight of a layer lies: its description, and its number among the trained or the others."""
 
-    name: str
+    weight: Weight
     trained: bool
     number: int
 
+    @property
+    def name(self) -> str:
+        """The weight's name in its layer."""
+        return self.weight.name
 
-@dataclass(frozen=True)
+
+class Call(NamedTuple):
+    """One use of a layer: its number, and the values that it reads (inputs first, then calls in order)."""
+
+    layer: int
+    reads: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Network:
-    """Layers, one after the other, for samples of shape ``input_shape``."""
+    """Layers and their calls, for samples of known shapes. In a chain each call reads the last one.
+
+    Value i is input i; value ``len(inputs) + k`` is what call k gives. A layer that is called twice has its
+    weights once.
+    """
 
     layers: tuple[Layer, ...]
-    names: tuple[str, ...]
-    input_shape: tuple[int, ...]
+    inputs: tuple[Shape, ...]
+    calls: tuple[Call, ...]
+    outputs: tuple[int, ...]
     model: str = "Sequential"
+    #: the names of the inputs, for dicts of data
+    input_names: tuple[str, ...] = ("input",)
+
+    @classmethod
+    def chain(cls, layers: Sequence[Layer], shape: Shape, model: str = "Sequential") -> Network:
+        """Layers one after the other; one that stands there twice is shared."""
+        places: dict[int, int] = {}
+        own: list[Layer] = []
+        for layer in layers:
+            if id(layer) not in places:
+                places[id(layer)] = len(own)
+                own.append(layer)
+        calls = tuple(Call(places[id(layer)], (i,)) for i, layer in enumerate(layers))
+        return cls(tuple(own), (shape,), calls, (len(calls),), model)
+
+    # -- shapes -----------------------------------------------------------------------------------
+
+    @cached_property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shape of every value: inputs, then calls."""
+        return (*self.inputs, *(spec.output_shape for spec in self._specs))
+
+    @cached_property
+    def _specs(self) -> tuple[Spec, ...]:
+        """What the layer of each call becomes."""
+        found: list[Spec] = []
+        shapes = list(self.inputs)
+        for k, (i, reads) in enumerate(self.calls):
+            with located(lambda k=k: self.place(k)):  # type: ignore[misc]
+                found.append(spec_of(self.layers[i], [shapes[r] for r in reads]))
+            shapes.append(found[-1].output_shape)
+        return tuple(found)
 
     @cached_property
     def specs(self) -> tuple[Spec, ...]:
-        """What each layer becomes, from its input's shape."""
-        specs: list[Spec] = []
-        shape = self.input_shape
-        for i, layer in enumerate(self.layers):
-            with located(lambda i=i: self.place(i)):  # type: ignore[misc]
-                if layer.input_shape is not None and tuple(layer.input_shape) != shape:
-                    raise ShapeError(
-                        f"{layer.label} was declared with input_shape={layer.input_shape}, but it receives "
-                        f"samples of shape {shape}."
-                    )
-                specs.append(layer.spec(shape))
-            shape = specs[-1].output_shape
-        return tuple(specs)
+        """What each layer becomes; all calls of a shared layer need the same weights."""
+        of_layers: dict[int, Spec] = {}
+        for k, (i, _) in enumerate(self.calls):
+            spec = self._specs[k]
+            first = of_layers.setdefault(i, spec)
+            if [w.shape for w in spec.weights] != [w.shape for w in first.weights]:
+                raise ShapeError(
+                    f"{self.layers[i].label} '{self.names[i]}' is called on samples of other shapes, for "
+                    f"which its weights would have other shapes, {self.place(k)}."
+                )
+        return tuple(of_layers[i] for i in range(len(self.layers)))
 
     @property
-    def output_shape(self) -> tuple[int, ...]:
-        """The shape of one sample's output."""
-        return self.specs[-1].output_shape if self.specs else self.input_shape
+    def output_shape(self) -> Shape:
+        """The shape of one sample's output (of the first, where there are several)."""
+        return self.shapes[self.outputs[0]]
+
+    # -- names ------------------------------------------------------------------------------------
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """A name for each layer: its own, else its class's in lower case, with a number if that is taken.
+
+        Raises :class:`nnx.errors.OptionError` where two layers were given the same name.
+        """
+        given = [vars(layer).get("name") for layer in self.layers]
+        counts = Counter(name for name in given if name is not None)
+        if twice := [name for name, n in counts.items() if n > 1]:
+            raise OptionError(f"There is a layer named '{twice[0]}' in {self.model} already.")
+        names, used = [], Counter[str]()
+        for layer, name in zip(self.layers, given, strict=True):
+            if name is None:
+                stem = snake_case(layer.label)
+                number = used[stem]
+                name = f"{stem}_{number}" if number else stem
+                while name in counts:
+                    number += 1
+                    name = f"{stem}_{number}"
+                used[stem] = number + 1
+                counts[name] += 1
+            names.append(name)
+        return tuple(names)
+
+    def place(self, k: int) -> str:
+        """Where call k is, for messages."""
+        i = self.calls[k].layer
+        return f"in layer {i + 1} ({self.layers[i].label} '{self.names[i]}') of {self.model}"
+
+    # -- weights ----------------------------------------------------------------------------------
 
     @cached_property
     def slots(self) -> tuple[tuple[Slot, ...], ...]:
@@ -64,7 +143,7 @@ class Network:
             row = []
             for weight in spec.weights:
                 trained = layer.trainable and weight.trainable
-                row.append(Slot(weight.name, trained, counts[trained]))
+                row.append(Slot(weight, trained, counts[trained]))
                 counts[trained] += 1
             table.append(tuple(row))
         return tuple(table)
@@ -72,18 +151,13 @@ class Network:
     @cached_property
     def trained(self) -> tuple[Weight, ...]:
         """The weights that are trained, in order."""
-        return tuple(w for w, slot in self._weights() if slot.trained)
+        return tuple(slot.weight for row in self.slots for slot in row if slot.trained)
 
     @cached_property
     def constrained(self) -> tuple[tuple[slice, Weight], ...]:
-        """The place and the weight of each trained weight that has a constraint."""
+        """The place and the description of each trained weight that has a constraint."""
         pairs = zip(self.layout.slices, self.trained, strict=True)
         return tuple((part, weight) for part, weight in pairs if weight.constraint is not None)
-
-    @cached_property
-    def fixed(self) -> tuple[Weight, ...]:
-        """The weights that are not trained, in order."""
-        return tuple(w for w, slot in self._weights() if not slot.trained)
 
     @cached_property
     def layout(self) -> Layout:
@@ -91,146 +165,29 @@ class Network:
         return self._layout(True)
 
     @cached_property
-    def fixed_layout(self) -> Layout:
-        """Names and shapes of the other weights in theirs."""
+    def state_layout(self) -> Layout:
+        """Names and shapes of the other weights (frozen ones, running statistics) in theirs."""
         return self._layout(False)
 
-    def _weights(self) -> list[tuple[Weight, Slot]]:
-        return [
-            pair
-            for spec, slots in zip(self.specs, self.slots, strict=True)
-            for pair in zip(spec.weights, slots, strict=True)
-        ]
-
     def _layout(self, trained: bool) -> Layout:
-        names, shapes = [], []
-        for i, spec in enumerate(self.specs):
-            for weight, slot in zip(spec.weights, self.slots[i], strict=True):
-                if slot.trained is trained:
-                    names.append(f"{self.names[i]}/{weight.name}")
-                    shapes.append(weight.shape)
-        return Layout(tuple(names), tuple(shapes))
+        pairs = [
+            (f"{name}/{slot.name}", slot.weight.shape)
+            for name, row in zip(self.names, self.slots, strict=True)
+            for slot in row
+            if slot.trained is trained
+        ]
+        return Layout(tuple(name for name, _ in pairs), tuple(shape for _, shape in pairs))
 
-    def initial(self, seed: int) -> tuple[list[Any], list[Any]]:
-        """New numbers for the trained and the fixed weights: float64 arrays on the host."""
-        trained: list[Any] = []
-        fixed: list[Any] = []
-        for n, (weight, slot) in enumerate(self._weights()):
-            random = philox.generator(Stream(seed, philox.WEIGHTS, n))
-            numbers = weight.initializer(weight.shape, random)
-            xp = namespace(numbers)
-            if not xp.all(xp.isfinite(numbers)):
-                raise DataError(f"The initializer of '{weight.name}' gave NaN or infinite numbers.")
-            (trained if slot.trained else fixed).append(numbers)
-        return trained, fixed
-
-    def apply(
-        self, trained: Sequence[Any], fixed: Sequence[Any], x: Any, context: Context, linear: bool = False
-    ) -> Any:
-        """The output for a batch ``x``; with ``linear``, without the last layer's activation."""
-        last = len(self.layers) - 1
-        i = 0
-        try:
-            for i, layer in enumerate(self.layers):
-                (names, a, b), (others, c, d) = self._reach[i]
-                p = dict(zip(names, trained[a:b], strict=True))
-                if others:
-                    p.update(zip(others, fixed[c:d], strict=True))
-                if (linear and i == last) or (context.training and self._rectified[i + 1]):
-                    x = layer.preactivation(p, x)  # type: ignore[attr-defined]
-                elif context.training and self._rectified[i]:
-                    x = layer.rectified(x, context.at(i))  # type: ignore[attr-defined]
-                elif layer.random:
-                    x = layer.forward(p, x, context.at(i))  # type: ignore[call-arg]
-                else:
-                    x = layer.forward(p, x)
-        except Exception as error:
-            error.add_note(f"  {self.place(i)}")
-            raise
-        return x
-
-    def outputs(self, trained: Sequence[Any], fixed: Sequence[Any], x: Any) -> Any:
-        """The output for a batch ``x`` in prediction, of the shape that the layers' specs promise."""
-        y = self.apply(trained, fixed, x, Context())
-        if tuple(y.shape) != (x.shape[0], *self.output_shape):
-            raise ShapeError(
-                f"{self.model} gave outputs of shape {tuple(y.shape)} for {x.shape[0]} samples, but by its "
-                f"layers' specs it is {self.output_shape} for each: does every forward fit its spec?"
-            )
-        return y
-
-    def per_sample(
-        self, trained: Sequence[Any], fixed: Sequence[Any], x: Any, context: Context
-    ) -> tuple[Any, Callable[[Any], Callable[[slice], list[Any]]]]:
-        """``(output, back)``: with the gradient g by the output, ``back(g)(part)`` lists for a slice of the
-        samples each one's gradient by each weight, of shape (n, *shape).
-
-        One pass forward, and one back for each number of a sample's output, make the Jacobian; only a part of
-        it need be there at a time. Right for layers that do not mix samples.
-        """  # noqa: D205
-        ways = []
-        for i, layer in enumerate(self.layers):
-            (names, a, b), (others, c, d) = self._reach[i]
-            p = dict(zip(names, trained[a:b], strict=True)) | dict(zip(others, fixed[c:d], strict=True))
-            x, way = layer.per_sample(p, names, x, context.at(i))
-            ways.append((names, way))
-
-        def back(g: Any) -> Callable[[slice], list[Any]]:
-            found = []
-            for names, way in reversed(ways):
-                g, gradients = way(g)
-                if names:
-                    found.append((names, gradients))
-
-            def rows(part: slice) -> list[Any]:
-                made = ((names, gradients(part)) for names, gradients in reversed(found))
-                return [own[name] for names, own in made for name in names]
-
-            return rows
-
-        return x, back
-
-    @cached_property
-    def _reach(self) -> tuple[tuple[tuple[tuple[str, ...], int, int], ...], ...]:
-        """For each layer the names of its trained weights and where they lie, and of its fixed ones."""
-
-        def part(row: tuple[Slot, ...], trained: bool) -> tuple[tuple[str, ...], int, int]:
-            own = [slot for slot in row if slot.trained is trained]
-            return tuple(s.name for s in own), own[0].number if own else 0, own[-1].number + 1 if own else 0
-
-        return tuple((part(row, True), part(row, False)) for row in self.slots)
-
-    @cached_property
-    def _rectified(self) -> tuple[bool, ...]:
-        """For each layer (and one more) whether it is dropout on a relu, which it then computes as well."""
-        table = [False]
-        for below, layer in pairwise(self.layers):
-            activation: Any = getattr(below, "activation", None)
-            relu = (
-                hasattr(below, "preactivation") and getattr(activation, "function", None) is activations.relu
-            )
-            table.append(relu and not activation.options and isinstance(layer, Dropout) and layer.rate > 0.0)
-        return (*table, False)
-
-    @property
-    def head(self) -> Choice | None:
-        """The last layer's activation, if it has one that can be taken off."""
-        last = self.layers[-1] if self.layers else None
-        return getattr(last, "activation", None) if hasattr(last, "preactivation") else None
-
-    def place(self, i: int) -> str:
-        """Where layer i is, for messages."""
-        return f"in layer {i + 1} ({self.layers[i].label} '{self.names[i]}') of {self.model}"
+    def walk(self) -> Iterator[tuple[Layer, Spec]]:
+        """Each layer with what it becomes."""
+        return zip(self.layers, self.specs, strict=True)
 
 
-def unique_names(layers: Sequence[Layer]) -> tuple[str, ...]:
-    """A name for each layer: its own, else its class's in lower case with a number if it is not the first."""
-    taken: set[str] = {layer.name for layer in layers if layer.name is not None}
-    names = []
-    for layer in layers:
-        name = layer.name
-        if name is None:
-            name = unique_name(snake_case(layer.label), taken)
-            taken.add(name)
-        names.append(name)
-    return tuple(names)
+def spec_of(layer: Layer, shapes: Sequence[Shape]) -> Spec:
+    """What a layer becomes for inputs of these shapes; ShapeError where it was declared for others."""
+    if layer.input_shape is not None and tuple(layer.input_shape) != shapes[0]:
+        raise ShapeError(
+            f"{layer.label} was declared with input_shape={layer.input_shape}, but it receives samples of "
+            f"shape {shapes[0]}."
+        )
+    return layer.spec(*shapes)

@@ -1,55 +1,77 @@
-"""What is minimised: the loss of a network on a batch plus its penalties, and the metrics beside it."""
+"""What is minimised: the loss of a network on a batch plus its penalties, and the metrics that go with it."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnx import activations, losses
 from nnx.autodiff.array import raw
 from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import Tape, backward
-from nnx.errors import NonFiniteError, ShapeError
+from nnx.errors import ShapeError
 from nnx.layers import Context
 from nnx.models.network import Network
+from nnx.models.program import Params, Program, Ran
+from nnx.models.weights import Weights
 from nnx.registry import Choice
+
+Array = Any
 
 
 @dataclass(frozen=True)
 class Batch:
     """The arrays of one step, on the model's device."""
 
-    x: Any
-    y: Any
-    weight: Any = None
+    xs: tuple[Array, ...]
+    y: Array
+    weight: Array = None
 
     @property
     def size(self) -> int:
-        return int(self.x.shape[0])
+        return int(self.xs[0].shape[0])
 
 
-@dataclass(frozen=True)
+class Penalty(NamedTuple):
+    """A regularizer, and which weight it is on: layer, name, and number among the trained ones."""
+
+    layer: int
+    name: str
+    number: int
+    regularizer: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Objective:
     """The loss and the metrics of a compiled model."""
 
-    network: Network
+    whole: Program
     loss: Choice
     metrics: tuple[Any, ...] = ()
     weighted_metrics: tuple[Any, ...] = ()
 
+    @property
+    def network(self) -> Network:
+        """What the program was made of."""
+        return self.whole.network
+
     @cached_property
     def linear(self) -> bool:
         """Whether the loss takes pre-activations instead: the same value, faster and without underflow."""
-        link, head, options = self.loss.facts.get("link"), self.network.head, self.loss.options
+        link, head, options = self.loss.facts.get("link"), self.whole.head, self.loss.options
         if link is None or not isinstance(head, Choice) or head.options or options.get("from_logits", False):
             return False
         # Softmax is along the last axis; the sigmoid has no axis.
         along = link == "sigmoid" or options.get("axis", -1) in (-1, len(self.network.output_shape))
         return along and head.function is getattr(activations, link)
+
+    @cached_property
+    def program(self) -> Program:
+        """What runs: without the activation at the end where the loss takes pre-activations."""
+        return self.whole.without_head() if self.linear else self.whole
 
     @cached_property
     def _needs_head(self) -> bool:
@@ -63,18 +85,21 @@ class Objective:
         return self.linear and not ranked
 
     @cached_property
-    def penalties(self) -> tuple[tuple[int, Any], ...]:
-        """Number and regularizer of each trained weight that has one."""
+    def penalties(self) -> tuple[Penalty, ...]:
+        """The regularizers of the trained weights."""
         return tuple(
-            (i, w.regularizer) for i, w in enumerate(self.network.trained) if w.regularizer is not None
+            Penalty(i, slot.name, slot.number, slot.weight.regularizer)
+            for i, row in enumerate(self.network.slots)
+            for slot in row
+            if slot.trained and slot.weight.regularizer is not None
         )
 
-    def losses(self, output: Any, batch: Batch) -> Any:
-        """Numbers for each sample, or one for all, from the network's (perhaps linear) output."""
+    def losses(self, output: Array, batch: Batch) -> Array:
+        """Numbers for each sample, or one for all, from the program's output."""
         extra = {"from_logits": True} if self.linear else {}
         values = self.loss(batch.y, output, **extra)
         shape = getattr(values, "shape", None)
-        if shape is None or (shape and shape[0] != batch.x.shape[0]):
+        if shape is None or (shape and shape[0] != batch.size):
             got = f"a {type(values).__name__}" if shape is None else f"one of shape {tuple(shape)}"
             raise ShapeError(
                 f"The loss '{self.loss.name}' must return an array with one number for each of the "
@@ -82,20 +107,27 @@ class Objective:
             )
         return values
 
-    def total(self, values: Any, batch: Batch, trained: Sequence[Any]) -> Any:
-        """The weighted mean of the samples' losses plus the penalties on the weights."""
-        total = losses.reduce(values, batch.weight)
-        for i, regularizer in self.penalties:
-            total = total + regularizer(trained[i])
+    def total(self, ran: Ran, batch: Batch, params: Params) -> Array:
+        """The weighted mean of the samples' losses plus the penalties on weights and activities."""
+        total = losses.reduce(self.losses(ran.outputs[0], batch), batch.weight)
+        for layer, name, _, regularizer in self.penalties:
+            total = total + regularizer(params[layer][name])
+        for penalty in ran.penalties:
+            total = total + penalty
         return total
 
-    def statistics(self, output: Any, batch: Batch) -> list[Any]:
+    def statistics(self, output: Array, batch: Batch) -> list[Array]:
         """The metrics' sums over the batch, still on the device."""
         if not self.metrics and not self.weighted_metrics:
             return []
-        prediction = self.network.head(output) if self._needs_head else output  # type: ignore[misc]
+        prediction = self.whole.head(output) if self._needs_head else output
         plain = [m.statistics(batch.y, prediction) for m in self.metrics]
         return plain + [m.statistics(batch.y, prediction, batch.weight) for m in self.weighted_metrics]
+
+    def evaluate(self, params: Params, batch: Batch) -> tuple[Array, list[Array]]:
+        """``(cost, statistics)`` of a batch without training."""
+        ran = self.program.run(params, batch.xs, Context())
+        return self.total(ran, batch, params), self.statistics(ran.outputs[0], batch)
 
 
 class BatchPoint:
@@ -104,108 +136,119 @@ class BatchPoint:
     The gradient lies in the problem's own buffer: it is valid until the next point's is asked for.
     """
 
-    def __init__(self, problem: BatchProblem, pieces: Sequence[Any]) -> None:
-        self._problem = problem
-        self._pieces = pieces
-        self._value: Any = None
-        self._gradient: Any = None
-        self.statistics: list[Any] = []
+    def __init__(self, problem: BatchProblem, pieces: Sequence[Array]) -> None:
+        self.problem = problem
+        self.pieces = pieces
+        self._value: Array = None
+        self._gradient: Array = None
+        self.statistics: list[Array] = []
+        #: what stateful layers would change, by the number of the layer, if the step is accepted
+        self.changes: Mapping[int, Mapping[str, Array]] = {}
 
     @property
-    def value(self) -> Any:
+    def value(self) -> Array:
         if self._value is None:
-            self._value = raw(self._problem.cost(self._pieces)[0])
+            self._value = raw(self.problem.cost(self.pieces)[0])
         return self._value
 
     @property
-    def gradient(self) -> Any:
+    def gradient(self) -> Array:
         if self._gradient is None:
-            self._value, self._gradient, self.statistics = self._problem.value_and_gradient(self._pieces)
+            self._value, self._gradient, ran = self.problem.value_and_gradient(self.pieces)
+            self.learn(ran)
         return self._gradient
+
+    def learn(self, ran: Ran) -> None:
+        """Keeps what a run told besides the cost: the metrics' sums and the changes of stateful layers."""
+        objective, batch = self.problem.objective, self.problem.batch
+        if batch is not None:
+            self.statistics = objective.statistics(raw(ran.outputs[0]), batch)
+        self.changes = {
+            i: {name: raw(value) for name, value in new.items()} for i, new in ran.changes.items()
+        }
 
 
 class BatchProblem:
     """The objective on the current batch as a function of the flat vector of trained weights."""
 
-    #: whether a gradient that is not finite is an error
-    strict = True
-
-    def __init__(self, objective: Objective, owned: Any, fixed: Any, adapter: Any, seed: int) -> None:
+    def __init__(self, objective: Objective, weights: Weights, seed: int) -> None:
         self.objective = objective
         self.layout = objective.network.layout
-        self.adapter = adapter
+        self.adapter = weights.backend.adapter
         self.seed = seed
         self.step = 0
-        #: how often what was computed, where an optimizer's figures of merit are kept
+        #: how often what was computed, where an optimizer's evaluation counts are kept
         self.counts: Counter[str] = Counter()
         self.batch: Batch | None = None
-        #: told the square of each gradient before it is given out, where looking at numbers is free
-        self.watch: Callable[[Any], None] | None = None
-        self._owned = owned
+        self._weights = weights
+        self._owned = owned = weights.trained
         self._views = self.layout.views(owned)
-        self._fixed = objective.network.fixed_layout.views(fixed)
-        self._gradient = adapter.xp.zeros_like(owned)
+        self._state = objective.network.state_layout.views(weights.state)
+        self._gradient = self.adapter.xp.zeros_like(owned)
         self._space = space_of(owned)
         self._places = self.layout.views(self._gradient)
         self._tape = Tape()
+        # The leaves for the model's own vector are made once: its views show the new weights after each step.
         self._leaves = self._traced(self._views)
-        self._one = adapter.xp.reshape(adapter.xp.ones_like(owned[:1]), ()) if self.layout.size else None
+        self._leaf_params = self.params(self._leaves)
+        one = self.adapter.xp.ones_like(owned[:1]) if self.layout.size else None
+        self._one = None if one is None else self.adapter.xp.reshape(one, ())
+        self._known: BatchPoint | None = None
 
     def show(self, batch: Batch, step: int) -> None:
         """From now on it is about ``batch``, with the random numbers of that step."""
-        self.batch, self.step = batch, step
+        self.batch, self.step, self._known = batch, step, None
 
-    def at(self, w: Any) -> BatchPoint:
+    def at(self, w: Array) -> BatchPoint:
         """The point at ``w``."""
-        return BatchPoint(self, self._views if w is self._owned else self.layout.views(w))
+        point, self._known = self._known, None
+        return point or BatchPoint(self, self._views if w is self._owned else self.layout.views(w))
 
-    def cost(self, pieces: Sequence[Any]) -> tuple[Any, Any]:
-        """``(cost, output)`` of the batch in training, for weights in pieces."""
+    def knows(self, point: BatchPoint) -> None:
+        """The next :meth:`at` gives this point, which has been evaluated already."""
+        self._known = point
+
+    def params(self, pieces: Sequence[Array]) -> Params:
+        """For each layer its weights by name, with ``pieces`` for the trained ones."""
+        return self._weights.params(pieces, self._state)
+
+    def run(self, params: Params, batch: Batch | None = None) -> Ran:
+        """The program on the current batch (or another one), in training."""
+        xs = (batch or self.batch).xs  # type: ignore[union-attr]
+        return self.objective.program.run(params, xs, self.context)
+
+    @property
+    def context(self) -> Context:
+        """What random and stateful layers see of this step."""
+        return Context(True, self.seed, self.step)
+
+    def cost(self, pieces: Sequence[Array]) -> tuple[Array, Ran]:
+        """``(cost, run)`` of the batch in training, for weights in pieces."""
         assert self.batch is not None
-        objective, batch = self.objective, self.batch
-        context = Context(True, self.seed, self.step)
-        output = objective.network.apply(pieces, self._fixed, batch.x, context, objective.linear)
-        return objective.total(objective.losses(output, batch), batch, pieces), output
+        params = self._leaf_params if pieces is self._leaves else self.params(pieces)
+        ran = self.run(params)
+        return self.objective.total(ran, self.batch, params), ran
 
-    def value_and_gradient(self, pieces: Sequence[Any]) -> tuple[Any, Any, list[Any]]:
-        """Cost, gradient and the metrics' sums, by one pass forward and one back.
-
-        Raises :class:`nnx.errors.NonFiniteError` instead of giving a gradient that would spoil the weights
-        (where looking at a number is free; elsewhere the training loop looks now and then).
-        """
-        # The leaves for the model's own vector are made once: its views show the new numbers after each step.
+    def value_and_gradient(self, pieces: Sequence[Array]) -> tuple[Array, Array, Ran]:
+        """Cost, gradient and what else the run told, by one pass forward and one back."""
         leaves = self._leaves if pieces is self._views else self._traced(pieces)
-        total, output = self.cost(leaves)
-        value, output = raw(total), raw(output)
-        if self.strict and self.adapter.reads_are_free and not math.isfinite(value):
-            raise NonFiniteError(f"The loss became {float(value)}.")
+        total, ran = self.cost(leaves)
+        value = raw(total)
+        ran = Ran([raw(ran.outputs[0])], ran.changes, [])
         found: list[Any] = [None] * len(leaves)
         if value is not total:
             seeds = iter([(total.mark, self._one)])
             del total  # so that the way back frees what each operation kept for it
             found = backward(seeds, [leaf.mark for leaf in leaves])
-        self._pack(found, pieces)
-        return value, self._gradient, self.objective.statistics(output, self.batch)  # type: ignore[arg-type]
+        self._pack(found)
+        return value, self._gradient, ran
 
-    def _traced(self, pieces: Sequence[Any]) -> list[Any]:
+    def _traced(self, pieces: Sequence[Array]) -> list[Array]:
         pairs = zip(pieces, self._places, strict=True)
         return [self._tape.leaf(piece, self._space, place) for piece, place in pairs]
 
-    def _pack(self, found: list[Any], pieces: Sequence[Any]) -> None:
+    def _pack(self, found: list[Array]) -> None:
         xp = self.adapter.xp
         for g, place, part in zip(found, self._places, self.layout.slices, strict=True):
             if g is not place:  # else it was computed right there
                 self._gradient[part] = 0.0 if g is None else xp.reshape(g, (-1,))
-        if self.strict and self.adapter.reads_are_free:
-            squares = self._gradient @ self._gradient
-            if not math.isfinite(squares) and not xp.all(xp.isfinite(self._gradient)):
-                raise NonFiniteError("The gradient of the loss has NaN or infinite entries.")
-            if self.watch is not None:
-                self.watch(squares)
-
-
-def evaluate_batch(objective: Objective, trained: Sequence[Any], fixed: Sequence[Any], batch: Batch) -> Any:
-    """``(cost, statistics)`` of a batch without training."""
-    output = objective.network.apply(trained, fixed, batch.x, Context(), objective.linear)
-    cost = objective.total(objective.losses(output, batch), batch, trained)
-    return cost, objective.statistics(output, batch)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
-from nnx.backend import to_numpy
-from nnx.errors import NotBuilt, OptionError, ShapeError, UnknownName
-from nnx.layers import Input, Layer
-from nnx.models.handles import BoundLayer
+from nnx.errors import NotBuilt, OptionError, ShapeError, located
+from nnx.layers import Layer, Symbol
 from nnx.models.model import Model
-from nnx.models.network import Network, unique_names
+from nnx.models.network import Network, spec_of
+from nnx.registry import from_config, to_config
+
+Shape = tuple[int, ...]
 
 
 class Sequential(Model):
     """A model that applies its layers one after the other.
+
+    A layer that is put in twice is shared: it has its weights once. One that belongs to another model comes
+    as a copy with its weights (see :class:`nnx.layers.Layer`); a model is put in as its layers.
 
     >>> model = nnx.Sequential()
     >>> model.add(nnx.layers.Dense(512, activation="relu", input_shape=(784,)))
@@ -38,123 +40,129 @@ class Sequential(Model):
     ) -> None:
         super().__init__(name=name, backend=backend, device=device, dtype=dtype, seed=seed)
         self._layers: list[Layer] = []
-        self._declared: tuple[int, ...] | None = None
-        for layer in [layers] if isinstance(layers, Layer) else layers or ():
+        self._given: set[str] = set()
+        self._shape: Shape | None = None
+        self._declared = False
+        #: the shape of the output so far, where it is known
+        self._end: Shape | None = None
+        for layer in [layers] if isinstance(layers, Layer | Symbol) else layers or ():
             self.add(layer)
 
+    @property
+    def layers(self) -> list[Layer]:
+        return list(self._layers)
+
     def add(self, layer: Any) -> None:
-        """Puts a layer on top. The weights of the layers below stay as they are."""
-        layer = getattr(layer, "layer", layer)
-        if not isinstance(layer, Layer):
-            raise OptionError(
-                f"add needs a layer (such as nnx.layers.Dense(10)), got {layer!r}"
-                f"{': did you forget the parentheses?' if isinstance(layer, type) else '.'}"
-            )
-        if isinstance(layer, Input):
-            if self._layers or self._declared is not None:
-                raise OptionError("Input must be the first thing of a model.")
-            self._declared = layer.shape
-            return
-        self._rebuild([*self._layers, layer])
+        """Puts a layer on top. The weights of the layers below stay as they are.
+
+        Raises :class:`nnx.errors.ShapeError` for one that does not fit; then nothing is changed.
+        """
+        if isinstance(layer, Symbol):
+            self._declare(layer)
+        elif isinstance(layer, Model):
+            for inner in layer.layers:
+                self.add(inner)
+        elif not isinstance(layer, Layer):
+            forgot = ": did you forget the parentheses?" if isinstance(layer, type) else "."
+            raise OptionError(f"add needs a layer (such as nnx.layers.Dense(10)), got {layer!r}{forgot}")
+        else:
+            self._put_on_top(layer)
+
+    def _declare(self, symbol: Symbol) -> None:
+        if self._layers or self._declared:
+            raise OptionError("Input must be the first thing of a model.")
+        if symbol.layer is not None:
+            raise OptionError(f"A Sequential takes layers, got {symbol!r}: use nnx.Model(inputs, outputs).")
+        self._shape = self._end = symbol.shape
+        self._declared = True
+
+    def _put_on_top(self, layer: Layer) -> None:
+        name = vars(layer).get("name")
+        mine = layer.home is self._residents
+        if name in self._given and not mine:
+            raise OptionError(f"There is a layer named '{name}' in model '{self.name}' already.")
+        end = self._shape or layer.input_shape if not self._layers else self._output_so_far()
+        if end is not None:
+            with located(lambda: f"in layer {len(self._layers) + 1} ({layer.label}) of {self.label}"):
+                spec = spec_of(layer, [end])
+            self._end = spec.output_shape
+        if not self._layers and self._shape is None:
+            self._shape = layer.input_shape
+        self._layers.append(self._residents.admit(layer))
+        if name is not None:
+            self._given.add(name)
+        self._changed()
+
+    def _output_so_far(self) -> Shape | None:
+        if self._end is None and self._shape is not None:
+            self._end = self._network_for((self._shape,)).output_shape
+        return self._end
 
     def pop(self) -> Layer:
-        """Takes the last layer off and returns it."""
+        """Takes the last layer off and returns it, with its weights."""
         if not self._layers:
             raise OptionError(f"Model '{self.name}' has no layer to pop.")
-        *below, top = self._layers
-        self._rebuild(below)
+        self._present_weights()  # the weights of all, for what stays and for what goes
+        top = self._layers[-1]
+        name = vars(top).get("name")
+        if self._layers.count(top) == 1:
+            top.moves_out()
+            self._given.discard(name)
+        self._layers.pop()
+        if not self._layers and not self._declared:
+            self._shape = None
+        self._end = None if self._layers else self._shape
+        self._changed()
         return top
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> BoundLayer:
-        """The layer of that name or number; :class:`nnx.errors.UnknownName` if there is none."""
-        layers = self.layers
-        names = [layer.name for layer in layers]
-        if index is None and name in names:
-            index = names.index(name)
-        if not isinstance(index, int) or not -len(names) <= index < len(names):
-            asked = f"named {name!r}" if index is None else f"number {index!r}"
-            raise UnknownName(f"Model '{self.name}' has no layer {asked}. It has: {', '.join(names)}.")
-        return layers[index]
+    def _exchange(self, layer: Layer, change: Any, attribute: str) -> None:
+        super()._exchange(layer, change, attribute)
+        self._given = {name for own in self._layers if (name := vars(own).get("name")) is not None}
+        self._end = None
 
-    @property
-    def trainable(self) -> bool:
-        """Whether any layer is trained; assigning sets it for all of them, and the optimizer starts anew."""
-        return any(layer.trainable for layer in self._layers)
+    # -- the network ------------------------------------------------------------------------------
 
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._rebuild([replace(layer, trainable=value) for layer in self._layers])
+    def _known_shapes(self) -> tuple[Shape, ...] | None:
+        return None if self._shape is None or not self._layers else (self._shape,)
 
-    def _exchange(self, index: int, layer: Layer) -> None:
-        """Puts ``layer`` in the place of another one, whose weights it takes over."""
-        layers = [*self._layers[:index], layer, *self._layers[index + 1 :]]
-        if self._network is not None:
-            network = self._network_of(layers, self._network.input_shape)
-            if _shapes(network) != _shapes(self._network):
-                raise OptionError(
-                    f"Layer '{network.names[index]}' would have other weights then: make a new model."
-                )
-        self._rebuild(layers)
+    def _fix_shapes(self, shapes: tuple[Shape, ...] | None) -> None:
+        self._shape, self._end = None if shapes is None else shapes[0], None
 
-    def _rebuild(self, layers: list[Layer]) -> None:
-        names = Counter(layer.name for layer in layers if layer.name is not None)
-        if twice := [name for name, times in names.items() if times > 1]:
-            raise OptionError(f"There is a layer named '{twice[0]}' in model '{self.name}' already.")
-        shape = self._network.input_shape if self._network else self._declared
-        if shape is None and layers:
-            shape = layers[0].input_shape
-        network = self._network_of(layers, shape) if shape is not None and layers else None
-        kept = [bound.get_weights() for bound in self.layers] if self.built else []
-        self._layers = layers
-        if network is None:
-            self._network = None
-            self._forget_training()
-            return
-        self._adopt(network)
-        for bound, weights in zip(self.layers, kept, strict=False):
-            bound.set_weights(weights)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What copy and pickle take: weights, the optimizer's memory, and nothing that follows from them."""
-        state = vars(self) | {"_network": None, "_kept_problem": None, "_gradient": None, "_state": None}
-        built = None
-        if self._network is not None:
-            memory = None if self._state is None else (_on_host(self._state.vectors()), self._state.numbers())
-            built = self._network.input_shape, self.get_weights(), memory
-        return state | {"_w": None, "_fixed": None, "_built": built}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        built = state.pop("_built")
-        vars(self).update(state)
-        if built is not None:
-            input_shape, weights, memory = built
-            self._adopt(self._network_of(self._layers, input_shape))
-            self.set_weights(weights)
-            if memory is not None:
-                self._state = self.optimizer.restore(self._problem(), self._w, *memory)
-
-    def _layer_list(self) -> list[Layer]:
-        return self._layers
-
-    def _make_network(self, input_shape: tuple[int, ...]) -> Network:
+    def _network_for(self, shapes: tuple[Shape, ...]) -> Network:
         if not self._layers:
             raise NotBuilt(f"Model '{self.name}' has no layers: add some first.")
-        if self._declared is not None and self._declared != input_shape:
+        if len(shapes) != 1:
+            raise ShapeError(f"Model '{self.name}' has one input, got shapes for {len(shapes)}.")
+        if self._declared and self._shape is not None and self._shape != shapes[0]:
             raise ShapeError(
-                f"Model '{self.name}' was declared for samples of {self._declared}, got {input_shape}."
+                f"Model '{self.name}' was declared for samples of {self._shape}, got {shapes[0]}."
             )
-        return self._network_of(self._layers, input_shape)
-
-    def _network_of(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> Network:
-        label = "Sequential" if self.name == "sequential" else f"Sequential '{self.name}'"
-        network = Network(tuple(layers), unique_names(layers), input_shape, label)
+        network = Network.chain(self._layers, shapes[0], self.label)
         network.specs  # noqa: B018 (a layer that does not fit is found here, before anything is changed)
         return network
 
+    # -- configuration ----------------------------------------------------------------------------
 
-def _shapes(network: Network) -> list[list[tuple[str, tuple[int, ...]]]]:
-    return [[(weight.name, weight.shape) for weight in spec.weights] for spec in network.specs]
+    def get_config(self) -> dict[str, Any]:
+        """What the model is made of: layers, and the shape of a sample; no weights."""
+        own = list({id(layer): layer for layer in self._layers}.values())
+        config: dict[str, Any] = {
+            "name": self.name,
+            "layers": [to_config(layer) for layer in own],
+            "input_shape": None if self._shape is None else list(self._shape),
+        }
+        if len(own) < len(self._layers):  # shared ones stand there once
+            config["order"] = [own.index(layer) for layer in self._layers]
+        return config
 
-
-def _on_host(vectors: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: to_numpy(vector) for name, vector in vectors.items()}
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, **place: Any
+    ) -> Self:
+        """A model with the layers that :meth:`get_config` gave, and new weights."""
+        own = [from_config(layer) for layer in config["layers"]]
+        layers = [own[i] for i in config.get("order", range(len(own)))]
+        model = cls(layers, name=config["name"], **place)
+        if config.get("input_shape") is not None:
+            model.build(tuple(config["input_shape"]))
+        return model

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-if TYPE_CHECKING:
-    from nnx.models.holder import Holder
+from nnx.layers import Layer
+from nnx.models.weights import Weights
 
-_WIDTHS = (34, 22, 12)
+_LEAST = (34, 22, 12)
 
 
-def table(model: Holder) -> str:
+def table(name: str, layers: Sequence[Layer], weights: Weights | None) -> str:
     """Name and type, output shape and number of weights of every layer, and the totals.
 
-    Before the input shape is known, shapes and numbers are shown as "?".
+    Before the input shape is known (no ``weights``), shapes and numbers are shown as "?".
     """
-    rule = "─" * sum(_WIDTHS)
-    lines = [f'Model: "{model.name}"', rule, _row("Layer (type)", "Output Shape", "Param #"), rule]
-    for layer in model.layers:
-        shape, count = (str(layer.output_shape), f"{layer.count_params():,}") if model.built else ("?", "?")
-        lines.append(_row(f"{layer.name} ({layer.label})", shape, count))
-    lines.append(rule)
-    if not model.built:
+    rows = [("Layer (type)", "Output Shape", "Param #")]
+    for layer in layers:
+        shape, count = (str(layer.output_shape), f"{layer.count_params():,}") if weights else ("?", "?")
+        rows.append((f"{layer.name} ({layer.label})", shape, count))
+    # two blanks at least between the columns
+    widths = [max(least, *(len(row[i]) + 2 for row in rows)) for i, least in enumerate(_LEAST)]
+    rule = "─" * sum(widths)
+    lines = [f"{a:<{widths[0]}}{b:<{widths[1]}}{c:>{widths[2]}}" for a, b, c in rows]
+    lines = [f'Model: "{name}"', rule, lines[0], rule, *lines[1:], rule]
+    if weights is None:
         return "\n".join([*lines, "Not built: the input shape is not known yet."])
-    trained, fixed = model.network.layout.size, model.network.fixed_layout.size
+    trained, fixed = weights.network.layout.size, weights.network.state_layout.size
     lines += [
-        f"Total params: {trained + fixed:,} ({_memory(trained + fixed, model.backend.dtype)})",
+        f"Total params: {trained + fixed:,} ({_memory(trained + fixed, weights.backend.dtype)})",
         f"Trainable params: {trained:,}",
         f"Non-trainable params: {fixed:,}",
     ]
     return "\n".join(lines)
-
-
-def _row(*cells: str) -> str:
-    name, shape, count = cells
-    return f"{name:<{_WIDTHS[0]}}{shape:<{_WIDTHS[1]}}{count:>{_WIDTHS[2]}}"
 
 
 def _memory(numbers: int, dtype: str) -> str:

@@ -159,7 +159,7 @@ def test_a_name_that_is_not_measured_is_an_error(watcher):
 def test_an_array_cannot_be_watched(watcher):
     import numpy as np
 
-    with pytest.raises(OptionError, match="'loss' is not a single number"):
+    with pytest.raises(OptionError, match=r"'loss' is an array of shape \(2, 2\), not a single number"):
         train([watcher("loss")], [{"loss": np.eye(2)}])
 
 

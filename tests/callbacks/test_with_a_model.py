@@ -217,7 +217,7 @@ def test_early_stopping_restores_the_best_weights_over_the_average_of_them(backe
     stop = cb.EarlyStopping("loss", patience=2, restore_best_weights=True)
     look = cb.LambdaCallback(on_train_end=lambda logs: seen.append(model.get_weights()))
     fit(model, [look, stop], epochs=5)
-    average = to_numpy(model._state.memory["ema"])
+    average = to_numpy(model.trainer.state.memory["ema"])
     np.testing.assert_array_equal(np.concatenate([w.reshape(-1) for w in seen[0]]), average)
     for found, best in zip(model.get_weights(), stop.best_weights, strict=True):
         np.testing.assert_array_equal(found, best)

@@ -10,67 +10,123 @@ import pytest
 import nnx
 from nnx.backend import namespace, to_numpy
 from nnx.layers import (
+    ELU,
     Activation,
+    Add,
+    Average,
+    BatchNormalization,
+    Concatenate,
     Context,
     Dense,
     Dropout,
     Flatten,
     GaussianNoise,
-    Input,
     Layer,
+    LeakyReLU,
+    Maximum,
     Maxout,
+    Minimum,
+    Multiply,
     Permute,
     PReLU,
+    ReLU,
     Rescaling,
     Reshape,
+    Softmax,
     Spec,
+    Subtract,
     Weight,
 )
 from nnx.layers.dense import affine
+from nnx.models.network import Call, Network
+from nnx.models.program import compiled
 from nnx.registry import from_config, to_config
 
 #: An example of every registered layer, with a shape of samples that it takes.
 EXAMPLES = {
     "activation": (Activation("tanh"), (3,)),
+    "add": (Add(), ((3,), (2, 3))),
+    "average": (Average(), ((3,), (3,), (3,))),
+    "batch_normalization": (BatchNormalization(), (3,)),
+    "concatenate": (Concatenate(axis=1), ((2, 3), (1, 3))),
     "dense": (Dense(4, "tanh"), (3,)),
     "dropout": (Dropout(0.4), (5,)),
+    "elu": (ELU(0.5), (3,)),
     "flatten": (Flatten(), (2, 3)),
     "gaussian_noise": (GaussianNoise(0.3), (4,)),
-    "input": (Input((3,)), (3,)),
+    "leaky_re_lu": (LeakyReLU(0.1), (3,)),
+    "maximum": (Maximum(), ((3,), (3,))),
     "maxout": (Maxout(4, pieces=3), (3,)),
+    "minimum": (Minimum(), ((3,), (3,))),
+    "multiply": (Multiply(), ((3,), (3,))),
     "permute": (Permute((2, 1)), (2, 3)),
     "pre_lu": (PReLU("ones"), (3,)),
+    "re_lu": (ReLU(max_value=1.0, negative_slope=0.1), (3,)),
     "rescaling": (Rescaling(0.5, 1.0), (3,)),
     "reshape": (Reshape((3, -1)), (2, 3)),
+    "softmax": (Softmax(), (3,)),
+    "subtract": (Subtract(), ((3,), (3,))),
 }
 NAMES = [entry.name for entry in nnx.layers.registry if entry.target.__module__.startswith("nnx.")]
 
 
+def shapes_of(layer, shape):
+    """The shapes of the inputs of an example: one, or several for a layer that joins them."""
+    return (shape,) if layer.arity == 1 else shape
+
+
+def inputs(layer, shape, draw):
+    return tuple(map(draw, shapes_of(layer, shape)))
+
+
+def run_of(layer, context):
+    """The layer as a function of weights and inputs, with the random numbers of a step."""
+
+    def f(p, *xs):
+        y = layer.forward(p, *xs, context) if layer.random or layer.stateful else layer.forward(p, *xs)
+        return y[0] if layer.stateful else y
+
+    return f
+
+
 def run(layer, shape, backend, training=False):
-    spec = layer.spec(shape)
+    spec = layer.spec(*shapes_of(layer, shape))
     random = np.random.default_rng(0)
     p = {w.name: backend.asarray(random.standard_normal(w.shape), dtype="float64") for w in spec.weights}
-    x = backend.asarray(random.standard_normal((6, *shape)), dtype="float64")
-    context = Context(training=training, seed=3, step=2)
-
-    def f(p, x):
-        return layer.forward(p, x, context) if layer.random else layer.forward(p, x)
-
-    return spec, p, x, f
+    x = inputs(layer, shape, lambda s: backend.asarray(random.standard_normal((6, *s)), dtype="float64"))
+    f = run_of(layer, Context(training=training, seed=3, step=2))
+    return (spec, p, x, f) if len(x) > 1 else (spec, p, x[0], f)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name, backend):
     layer, shape = EXAMPLES[name]
     spec, p, x, f = run(layer, shape, backend, training=True)
-    y = f(p, x)
+    xs = x if isinstance(x, tuple) else (x,)
+    y = f(p, *xs)
     assert tuple(y.shape) == (6, *spec.output_shape)
-    assert y.dtype == x.dtype
-    assert nnx.backend.device_of(y) == nnx.backend.device_of(x)
-    nnx.check_derivatives(f, p, x)
+    assert y.dtype == xs[0].dtype
+    assert nnx.backend.device_of(y) == nnx.backend.device_of(xs[0])
+    nnx.check_derivatives(f, p, *xs)
     # with frozen randomness a layer is a function: the same step gives the same output
-    np.testing.assert_array_equal(to_numpy(f(p, x)), to_numpy(y))
-    assert from_config(to_config(layer)) == layer
+    np.testing.assert_array_equal(to_numpy(f(p, *xs)), to_numpy(y))
+    again = from_config(to_config(layer))
+    assert type(again) is type(layer)
+    assert again.get_config() == layer.get_config()
+    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parts_are_the_layer(name, backend):
+    """The program of a layer's parts gives the bits of the layer's own forward."""
+    layer, shape = EXAMPLES[name]
+    _, p, x, f = run(layer, shape, backend, training=True)
+    xs = x if isinstance(x, tuple) else (x,)
+    shapes = shapes_of(layer, shape)
+    calls = (Call(0, tuple(range(len(shapes)))),)
+    program = compiled(Network((layer,), shapes, calls, (len(shapes),)))
+    ran = program.run((p,), xs, Context(training=True, seed=3, step=2))
+    np.testing.assert_array_equal(to_numpy(ran.outputs[0]), to_numpy(f(p, *xs)))
 
 
 def test_every_layer_of_the_lectures_is_registered():
@@ -85,7 +141,7 @@ def test_every_layer_of_the_lectures_is_registered():
         "maxout",
         "pre_lu",
     }
-    assert wanted | {"rescaling", "input"} <= set(NAMES)
+    assert wanted | {"rescaling"} <= set(NAMES)
     assert set(NAMES) == set(EXAMPLES)
 
 

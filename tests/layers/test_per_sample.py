@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layers.test_layers import EXAMPLES
+from layers.test_layers import EXAMPLES, inputs, run_of, shapes_of
 
 import nnx
 from nnx.backend import namespace, to_numpy
-from nnx.layers import Context, Dense, Layer, Maxout, PReLU, Spec, Weight
+from nnx.layers import Context, Dense, Layer, Maxout, PReLU, Spec, Weight, parts_of
 
 N = 5
 
@@ -52,35 +52,54 @@ def prepared(case, backend):
     """The layer's function of weights and inputs, its name of weights, and what ``per_sample`` answers."""
     layer, shape = CASES[case]
     random = np.random.default_rng(1)
-    spec = layer.spec(shape)
+    spec = layer.spec(*shapes_of(layer, shape))
     p = {w.name: backend.asarray(random.standard_normal(w.shape), dtype="float64") for w in spec.weights}
-    x = backend.asarray(random.standard_normal((N, *shape)), dtype="float64")
+    xs = inputs(layer, shape, lambda s: backend.asarray(random.standard_normal((N, *s)), dtype="float64"))
     g = backend.asarray(random.standard_normal((N, *spec.output_shape)), dtype="float64")
     context = Context(training=True, seed=3, step=2)
 
-    def f(p, x):
-        return layer.forward(p, x, context) if layer.random else layer.forward(p, x)
-
-    return f, p, x, g, lambda names: layer.per_sample(p, names, x, context)
+    return run_of(layer, context), p, xs, g, lambda names: per_sample_of(layer, p, names, xs, context)
 
 
-@pytest.mark.parametrize("case", CASES)
+def per_sample_of(layer, p, names, xs, context):
+    """As a program does it: part by part, each with those of the weights that it takes."""
+    backs, y = [], None
+    for part in parts_of(layer):
+        own = [n for n in names if part is layer or n in part.takes]
+        y, back = part.per_sample(p, own, xs if y is None else (y,), context)
+        backs.append(back)
+
+    def back(g):
+        found = []
+        by_inputs = (g,)
+        for one in reversed(backs):
+            by_inputs, gradients = one(by_inputs[0])
+            found.append(gradients)
+        return by_inputs, lambda part: {k: v for gradients in found for k, v in gradients(part).items()}
+
+    return y, back
+
+
+# a layer that mixes samples has no gradients of single ones
+ALONE = [case for case in CASES if not CASES[case][0].mixes_samples]
+
+
+@pytest.mark.parametrize("case", ALONE)
 def test_gradients_are_those_of_one_sample_after_the_other(case, backend):
-    f, p, x, g, per_sample = prepared(case, backend)
-    xp = namespace(x)
+    f, p, xs, g, per_sample = prepared(case, backend)
+    xp = namespace(*xs)
     y, back = per_sample(tuple(p))
-    np.testing.assert_array_equal(to_numpy(y), to_numpy(f(p, x)))
-    by_input, gradients = back(g)
+    np.testing.assert_array_equal(to_numpy(y), to_numpy(f(p, *xs)))
+    by_inputs, gradients = back(g)
     found = gradients(slice(0, N))
     assert set(found) == set(p)
-    np.testing.assert_allclose(
-        to_numpy(by_input), to_numpy(nnx.vjp(lambda x: f(p, x), x)[1](g)[0]), rtol=1e-13
-    )
+    for mine, wanted in zip(by_inputs, nnx.vjp(lambda *xs: f(p, *xs), *xs)[1](g), strict=True):
+        np.testing.assert_allclose(to_numpy(mine), to_numpy(wanted), rtol=1e-13)
     for i in range(N):
         # the whole batch, for random numbers belong to it; of the gradients by the output only one
         only = xp.zeros_like(g)
         only[i, ...] = g[i, ...]
-        wanted, _ = nnx.vjp(f, p, x)[1](only)
+        wanted, *_ = nnx.vjp(f, p, *xs)[1](only)
         for name, one in wanted.items():
             assert found[name].shape == (N, *p[name].shape)
             np.testing.assert_allclose(
@@ -106,7 +125,7 @@ def test_only_the_named_weights_are_there(case, backend):
 
 
 def test_it_is_nnx_per_sample_grad_of_a_loss(backend):
-    f, p, x, _, per_sample = prepared("dense", backend)
+    f, p, (x,), _, per_sample = prepared("dense", backend)
 
     def loss(p, row):
         y = f(p, row[None, :])

@@ -34,10 +34,10 @@ FIT = [
         "sparse_categorical_crossentropy or nnx.utils.to_categorical",
     ),
     (dict(x=X[:0], y=Y[:0]), DataError, "empty"),
-    (dict(x=X, y=Y, batch_size=0), OptionError, "batch_size.*at least 1.*got 0"),
+    (dict(x=X, y=Y, batch_size=0), OptionError, "batch_size.*>= 1, got 0"),
     (dict(x=X, y=Y, batch_size=2.5), OptionError, "batch_size"),
     (dict(x=X, y=Y, epochs=-1), OptionError, "epochs.*got -1"),
-    (dict(x=X, y=Y, validation_split=1.2), OptionError, r"validation_split.*\[0, 1\).*1.2"),
+    (dict(x=X, y=Y, validation_split=1.2), OptionError, r"validation_split.*>= 0 and < 1, got 1.2"),
     (dict(x=X, y=Y, validation_split=0.99999), DataError, "empty"),
     (dict(x=X, y=Y, validation_data=(X,)), DataError, r"\(x, y\)"),
     (dict(x=X, y=Y, validation_data=(X, None)), DataError, "validation y is missing"),
@@ -223,7 +223,7 @@ def test_a_layer_whose_output_is_not_what_its_spec_says():
 def test_seeds_are_whole_numbers(seed):
     with pytest.raises(OptionError, match="seed must be a whole number"):
         nnx.Sequential(seed=seed)
-    with pytest.raises(OptionError, match="seed of Dropout must be a whole number"):
+    with pytest.raises(OptionError, match="Dropout: seed must be a whole number"):
         Dropout(0.5, seed=seed)
     with pytest.raises(OptionError, match="seed of an initializer must be a whole number"):
         nnx.initializers.HeNormal(seed=seed)((2, 3))
@@ -241,7 +241,7 @@ def test_initializers_that_give_nan_are_refused():
     with pytest.raises(DataError, match="initializer of 'kernel' gave NaN"):
         nnx.Sequential(
             [Dense(2, kernel_initializer=lambda shape, _: np.full(shape, np.nan), input_shape=(2,))]
-        )
+        ).get_weights()
 
 
 def test_names_that_exclude_nothing_from_decay_are_refused():
@@ -262,7 +262,7 @@ def test_a_failed_fit_does_not_build():
 
 def test_unbuilt_and_uncompiled_models_say_what_to_do():
     m = nnx.Sequential([Dense(3)])
-    for use in (m.count_params, m.get_weights, lambda: m.layers[0].get_weights(), lambda: m.save("x")):
+    for use in (m.count_params, m.get_weights, lambda: m.layers[0].set_weights([]), lambda: m.save("x")):
         with pytest.raises(NotBuilt, match="input_shape"):
             use()
     with pytest.raises(NotBuilt, match=r"compile"):
@@ -293,7 +293,7 @@ def test_compile_that_fails_leaves_the_model_compiled_as_it_was():
     m = model()
     with pytest.raises(UnknownName):
         m.compile("adam", "nonsense")
-    assert type(m.optimizer).__name__ == "SGD"
+    assert isinstance(m.optimizer, nnx.optimizers.SGD)
     m.fit(X, Y, verbose=0)
 
 
@@ -317,8 +317,8 @@ def test_what_is_no_optimizer_or_loss_is_refused():
         (lambda: Dropout(-0.1), "rate"),
         (lambda: Dropout(float("nan")), "rate"),
         (lambda: Input((0,)), "shape"),
-        (lambda: Input((None, 4)), r"shape of Input .*no None.*got \(None, 4\)"),
-        (lambda: Dense(3, input_shape=(None, 4)), r"input_shape of Dense .*got \(None, 4\)"),
+        (lambda: Input((None, 4)), r"Input: shape .*no None.*got \(None, 4\)"),
+        (lambda: Dense(3, input_shape=(None, 4)), r"Dense: input_shape .*got \(None, 4\)"),
         (lambda: Dropout(0.5, noise_shape=(2,)), "no argument 'noise_shape'. Use nothing"),
         (lambda: Reshape((-1, -1)), "-1"),
         (lambda: Reshape((2.0, 3)), "target_shape"),
@@ -330,11 +330,14 @@ def test_what_is_no_optimizer_or_loss_is_refused():
         (lambda: Rescaling("a"), "scale"),
         (lambda: Rescaling(float("nan")), "scale"),
         (lambda: Rescaling(1.0, offset=None), "offset"),
-        (lambda: Dense(3, activation=3), "activation of Dense must be a name, a function"),
+        (lambda: Dense(3, activation=3), "Dense: activation must be a name, a function"),
         (lambda: Dense(3, kernel_regularizer=0.01), "nnx.regularizers, got 0.01"),
         (lambda: Dense(3, kernel_constraint=2), "nnx.constraints, got 2"),
-        (lambda: Dense(3, activity_regularizer="l2"), "Use kernel_regularizer"),
-        (lambda: Input(batch_shape=(None, 3)), "Input: shape.*without the batch axis"),
+        (lambda: Dense(3, activity_regularizer=0.1), "nnx.regularizers, got 0.1"),
+        (
+            lambda: Input(batch_shape=(None, 3)),
+            "Input has no argument 'batch_shape'. Use shape, without the batch axis",
+        ),
         (lambda: nnx.Sequential([Dense(3)]).build(None), "input_shape"),
     ],
 )

@@ -125,7 +125,7 @@ def test_a_state_that_overflows_is_no_good_state(backend):
 
 
 def test_a_look_that_finds_good_weights_is_what_one_goes_back_to(backend, monkeypatch):
-    monkeypatch.setattr(guards, "LOOK_EVERY", 4)
+    monkeypatch.setattr(guards, "CHECK_EVERY", 4)
     model, seen = network(SGD(1e-3), backend), []
 
     def raise_rate(n, logs):
@@ -138,7 +138,7 @@ def test_a_look_that_finds_good_weights_is_what_one_goes_back_to(backend, monkey
     last = seen[4] if model.backend.adapter.reads_are_free else seen[3]
     for mine, then in zip(model.get_weights(), last, strict=True):
         np.testing.assert_array_equal(mine, then)
-    assert model._state.step > 4
+    assert model.trainer.state.step > 4
 
 
 def test_an_interrupt_of_a_sound_training_changes_nothing(backend):
@@ -146,7 +146,7 @@ def test_an_interrupt_of_a_sound_training_changes_nothing(backend):
 
     def stop(n, logs):
         if n == 2:
-            seen.append((model.get_weights(), [v + 0 for v in model._state.vectors().values()]))
+            seen.append((model.get_weights(), [v + 0 for v in model.trainer.state.vectors().values()]))
             raise RuntimeError("broken callback")
 
     with pytest.raises(RuntimeError, match="broken callback") as caught:
@@ -155,7 +155,7 @@ def test_an_interrupt_of_a_sound_training_changes_nothing(backend):
     (weights, state), *_ = seen
     for mine, then in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(mine, then)
-    for mine, then in zip(model._state.vectors().values(), state, strict=True):
+    for mine, then in zip(model.trainer.state.vectors().values(), state, strict=True):
         np.testing.assert_array_equal(nnx.to_numpy(mine), nnx.to_numpy(then))
 
 

@@ -117,7 +117,7 @@ def test_every_layer_is_saved_with_its_options(tmp_path):
     )
     model.save(tmp_path / "m.safetensors")
     copy = nnx.load_model(tmp_path / "m.safetensors")
-    assert [bound.layer for bound in copy.layers] == [bound.layer for bound in model.layers]
+    assert [layer.get_config() for layer in copy.layers] == [layer.get_config() for layer in model.layers]
     x = np.ones((2, 2, 3), dtype="float32")
     np.testing.assert_array_equal(copy.predict(x), model.predict(x))
 

@@ -28,14 +28,14 @@ def problem(backend, layers, loss="mse", weighted=False, optimizer="levenberg_ma
     random = np.random.default_rng(0)
     shapes = (n, 3), (n, *model.output_shape[1:]), (n,)
     x, y, weight = (backend.asarray(random.uniform(0.5, 1.5, s), dtype="float64") for s in shapes)
-    whole = model._problem()
-    whole.show(Batch(x, y, weight if weighted else None), 0)
+    whole = model.trainer.problem
+    whole.show(Batch((x,), y, weight if weighted else None), 0)
     return whole, namespace(x).asarray(model.weights_vector, copy=True)
 
 
 def residuals(whole):
     """The residuals as a function of the vector of weights, by the network's ordinary forward pass."""
-    return lambda w: whole.residual(whole.output(whole.layout.views(w)), whole.batch)
+    return lambda w: whole.residual(whole.run(whole.params(whole.layout.views(w))).outputs[0], whole.batch)
 
 
 def assembled(point, limit, columns):
@@ -82,7 +82,7 @@ def test_ways_in_parts_equal_the_whole(monkeypatch):
     assert (wanted[2], found[2]) == (1, 3)
     for part, one in zip(found[:2], wanted[:2], strict=True):
         np.testing.assert_allclose(part, one, rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(point.output, whole.output(whole.layout.views(w)), rtol=1e-14)
+    np.testing.assert_allclose(point.output, whole.run(point.params).outputs[0], rtol=1e-14)
 
 
 def test_products_are_those_of_the_jacobian(backend):
@@ -110,9 +110,8 @@ def test_the_ridge_is_what_penalties_add(backend):
 
 def test_a_penalty_that_is_no_square_is_refused(backend):
     layers = [Dense(1, input_shape=(3,), kernel_regularizer=nnx.regularizers.L1(0.1))]
-    whole, _ = problem(backend, layers)
     with pytest.raises(OptionError, match=r"l1.*'dense/kernel' is no sum of squares.*lbfgs"):
-        whole.need_residuals("LevenbergMarquardt")
+        problem(backend, layers)
 
 
 @pytest.mark.parametrize("loss", ["mse", "huber"])

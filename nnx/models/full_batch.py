@@ -10,75 +10,84 @@ from typing import Any
 from nnx.autodiff import grad, jvp, vjp
 from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
-from nnx.layers import Context
 from nnx.losses import registry as losses
 from nnx.models.objective import Batch, BatchPoint, BatchProblem
+from nnx.models.program import Params, Ran
 from nnx.optimizers.problem import read
+from nnx.options import built_in
 
 Array = Any
 
 
-class WholePoint(BatchPoint):
+class FullBatchPoint(BatchPoint):
     """The objective at one vector of weights, with residuals and products with derivatives."""
 
-    _problem: WholeProblem
+    problem: FullBatchProblem
 
-    def __init__(self, problem: WholeProblem, w: Array) -> None:
+    def __init__(self, problem: FullBatchProblem, w: Array) -> None:
         super().__init__(problem, problem.layout.views(w))
         self.w = w
+        self.params = problem.params(self.pieces)
+        self._ran: Ran | None = None
 
-    @cached_property
-    def output(self) -> Array:
+    @property
+    def ran(self) -> Ran:
         """What the network answers."""
-        self._problem.counts["value"] += 1
-        return self._problem.output(self._pieces)
+        if self._ran is None:
+            self.problem.counts["value"] += 1
+            self._ran = self.problem.run(self.params)
+        return self._ran
+
+    @property
+    def output(self) -> Array:
+        """The network's output."""
+        return self.ran.outputs[0]
 
     @property
     def value(self) -> Array:
-        problem, batch = self._problem, self._problem.batch
+        problem, batch = self.problem, self.problem.batch
         if self._value is None and batch is not None:
-            self._value = problem.objective.total(
-                problem.objective.losses(self.output, batch), batch, self._pieces
-            )
-            self.statistics = problem.objective.statistics(self.output, batch)
+            self._value = problem.objective.total(self.ran, batch, self.params)
+            self.learn(self.ran)
         return self._value
 
     @property
     def gradient(self) -> Array:
         if self._gradient is None:
-            self._problem.counts["gradient"] += 1
-            self._problem.counts["value"] += self._value is None
+            self.problem.counts["gradient"] += 1
+            self.problem.counts["value"] += self._value is None
         return super().gradient
 
     def hvp(self, v: Array) -> Array:
         """The product H·v of the Hessian with a vector."""
-        problem = self._problem
+        problem = self.problem
         problem.counts["hvp"] += 1
         slope = grad(lambda pieces: problem.cost(pieces)[0])
-        return problem.layout.pack(jvp(slope, (self._pieces,), (problem.layout.views(v),))[1])
+        return problem.layout.pack(jvp(slope, (self.pieces,), (problem.layout.views(v),))[1])
 
     @cached_property
     def hessian(self) -> Array:
         """The Hessian, n × n and symmetric."""
         xp, n = namespace(self.w), self.w.shape[0]
-        eye = xp.eye(n, dtype=self.w.dtype, device=self._problem.device)
+        eye = xp.eye(n, dtype=self.w.dtype, device=self.problem.device)
         h = xp.stack([self.hvp(eye[i, :]) for i in range(n)])
-        self._problem.counts["hvp"] -= n
-        self._problem.counts["hessian"] += 1
+        self.problem.counts["hvp"] -= n
+        self.problem.counts["hessian"] += 1
         return 0.5 * (h + h.T)
 
-    # -- sums of squares ------------------------------------------------------------------------------
+    # -- sums of squares --------------------------------------------------------------------------
 
     @cached_property
     def residual(self) -> Array:
         """r(w) with ½‖r‖² the loss, without the penalties on weights."""
-        problem = self._problem
+        problem = self.problem
         problem.counts["value"] += 1
-        # The ways back are kept: most points whose residuals are asked for become the next one to stand on.
-        self._ways = problem.ways(self._pieces)
-        outputs = [output for output, _ in self._ways]
-        self.__dict__["output"] = outputs[0] if len(outputs) == 1 else problem.adapter.xp.concat(outputs)
-        residual, self._pullback = vjp(lambda out: problem.residual(out, problem.batch), self.output)
+        # Keep the pullbacks: most points evaluated here become the next iterate.
+        self._pullbacks = problem.pullbacks(self.params)
+        outputs = [output for output, _ in self._pullbacks]
+        output = outputs[0] if len(outputs) == 1 else problem.adapter.xp.concat(outputs)
+        self._ran = Ran([output], {}, [])
+        residual, self._by_output = vjp(lambda out: problem.residual(out, problem.batch), output)
         return residual
 
     @property
@@ -89,15 +98,15 @@ class WholePoint(BatchPoint):
     @property
     def ridge(self) -> Array | None:
         """Penalties as a vector d: ½ Σ dᵢwᵢ² is added to the cost; None where there are none."""
-        return self._problem.ridge
+        return self.problem.ridge
 
     def blocks(self, memory_limit: float) -> Iterator[tuple[Array, Array]]:
         """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold.
 
         All blocks lie in one buffer: each is there until the next one is asked for.
         """
-        self._problem.counts["jacobian"] += 1
-        self._problem.check_rows(self)
+        self.problem.counts["jacobian"] += 1
+        self.problem.check_rows(self)
         residual = namespace(self.w).reshape(self.residual, (self.output.shape[0], -1))
         for k in range(residual.shape[1]):
             for part, rows in self.column(k, memory_limit):
@@ -105,44 +114,46 @@ class WholePoint(BatchPoint):
 
     def column(self, k: int, memory_limit: float = math.inf) -> Iterator[tuple[slice, Array]]:
         """The rows of the Jacobian for the k-th number of each sample's residuals, some samples at a time."""
-        xp, n, size = namespace(self.w), self.output.shape[0], self._problem.rows_at_once(memory_limit)
+        xp, n, size = namespace(self.w), self.output.shape[0], self.problem.rows_at_once(memory_limit)
         picked = xp.ones_like(xp.reshape(self.residual, (n, -1)))
         if picked.shape[1] > 1:
-            index = xp.arange(picked.shape[1], device=self._problem.device)
+            index = xp.arange(picked.shape[1], device=self.problem.device)
             picked = xp.where(index == k, picked, 0.0)
         yield from self._rows(picked, size)
 
     def _rows(self, u: Array, size: int) -> Iterator[tuple[slice, Array]]:
         """Each sample's gradient of Σ u·r by the weights as a row, for so many samples at a time."""
-        (by_output,) = self._pullback(namespace(u).reshape(u, (-1,)))
+        (by_output,) = self._by_output(namespace(u).reshape(u, (-1,)))
         end = 0
-        for output, back in self._ways:
+        for output, back in self._pullbacks:
             first, end = end, end + output.shape[0]
             gradients = back(by_output[first:end, ...])
             for start in range(first, end, size):
                 stop = min(start + size, end)
-                rows = self._problem.rows(gradients(slice(start - first, stop - first)))
+                rows = self.problem.rows(gradients(slice(start - first, stop - first)))
                 yield slice(start, stop), rows
 
     def jvp(self, v: Array) -> Array:
         """The product J·v."""
-        self._problem.counts["product"] += 1
-        return jvp(self._residuals, (self._pieces,), (self._problem.layout.views(v),))[1]
+        self.problem.counts["product"] += 1
+        return jvp(self._residuals, (self.pieces,), (self.problem.layout.views(v),))[1]
 
     def vjp(self, u: Array) -> Array:
         """The product Jᵀ·u."""
-        self._problem.counts["product"] += 1
-        _ = self.residual  # which keeps the way back
+        self.problem.counts["product"] += 1
+        residual = self.residual  # which keeps the pullbacks
+        assert u.shape == residual.shape
         xp, total = namespace(u), namespace(u).zeros_like(self.w)
-        for _, rows in self._rows(u, self._problem.rows_at_once()):
+        for _, rows in self._rows(u, self.problem.rows_at_once()):
             total = total + xp.sum(rows, axis=0)
         return total
 
     def _residuals(self, pieces: Sequence[Any]) -> Array:
-        return self._problem.residual(self._problem.output(pieces), self._problem.batch)
+        problem = self.problem
+        return problem.residual(problem.run(problem.params(pieces)).outputs[0], problem.batch)
 
 
-class WholeProblem(BatchProblem):
+class FullBatchProblem(BatchProblem):
     """A model's objective for methods that compare costs from step to step.
 
     ``version`` counts how often it became another function: by other data, or by other random numbers of
@@ -150,7 +161,6 @@ class WholeProblem(BatchProblem):
     gradients, Jacobians, products.
     """
 
-    strict = False
     #: how steps of the weights are measured where the method was not told: they have like units
     scaling = "identity"
 
@@ -160,27 +170,21 @@ class WholeProblem(BatchProblem):
         self._checked = False
         self.device = device_of(self._owned)
         self._rows: Array = None
-        self._random = any(layer.random for layer in self.objective.network.layers)
+        layers = self.objective.network.layers
+        self._random = any(layer.random or layer.stateful for layer in layers)
+        self._own_layers = [
+            k for k, call in enumerate(self.objective.network.calls) if not built_in(layers[call.layer])
+        ]
+        self._names = [[slot.name for slot in row if slot.trained] for row in self.objective.network.slots]
 
     def show(self, batch: Batch, step: int) -> None:
         self.version += batch is not self.batch or self._random
         super().show(batch, step)
 
-    def at(self, w: Array) -> WholePoint:
-        return WholePoint(self, w)
+    def at(self, w: Array) -> FullBatchPoint:
+        return FullBatchPoint(self, w)
 
-    def output(self, pieces: Sequence[Any], batch: Batch | None = None) -> Array:
-        """The network's output for weights in pieces."""
-        batch = batch or self.batch
-        assert batch is not None
-        objective = self.objective
-        return objective.network.apply(pieces, self._fixed, batch.x, self._context, objective.linear)
-
-    @property
-    def _context(self) -> Context:
-        return Context(True, self.seed, self.step)
-
-    # -- sums of squares ------------------------------------------------------------------------------
+    # -- sums of squares --------------------------------------------------------------------------
 
     def need_residuals(self, method: str) -> None:
         """Raises :class:`nnx.errors.OptionError` where the objective is no sum of squares of the samples."""
@@ -191,19 +195,24 @@ class WholeProblem(BatchProblem):
                 f"{method} needs a loss that is a sum of squares ({', '.join(able)}), got "
                 f"'{objective.loss.name}'. For other losses take optimizer='lbfgs': it needs gradients only."
             )
-        for i, layer in enumerate(objective.network.layers):
+        network = objective.network
+        for k, call in enumerate(network.calls):
+            layer, place = network.layers[call.layer], network.place(k).removeprefix("in ")
             if layer.mixes_samples:
-                place = objective.network.place(i).removeprefix("in ")
                 raise OptionError(
                     f"{method} needs each sample's own derivatives, but {place} mixes the samples of a "
                     "batch. Take optimizer='lbfgs', or leave that layer out."
                 )
+            if layer.activity_regularizer is not None:
+                raise OptionError(
+                    f"{method} needs a cost that is a sum of squares, but {place} has a penalty on its "
+                    "outputs. Take optimizer='lbfgs', or leave activity_regularizer out."
+                )
         _ = self.ridge
 
-    def check_rows(self, point: WholePoint) -> None:
+    def check_rows(self, point: FullBatchPoint) -> None:
         """Once, where layers are a user's own: are rows made sample by sample those of the Jacobian?"""
-        own = [i for i, layer in enumerate(self.objective.network.layers) if _foreign(layer)]
-        if self._checked or not own:
+        if self._checked or not self._own_layers:
             return
         self._checked = True
         xp = self.adapter.xp
@@ -213,7 +222,7 @@ class WholeProblem(BatchProblem):
         seen, norm = xp.reshape(xp.stack(columns, axis=1), (-1,)), xp.linalg.vector_norm
         difference, size = read(norm(seen - point.jvp(v)), norm(seen))
         if difference > math.sqrt(xp.finfo(v.dtype).eps) * size:
-            place = self.objective.network.place(own[0]).removeprefix("in ")
+            place = self.objective.network.place(self._own_layers[0]).removeprefix("in ")
             raise OptionError(
                 f"Rows of the Jacobian made sample by sample are not those of the network: {place} mixes the "
                 "samples of a batch, or its per_sample is wrong. Take optimizer='lbfgs': it needs no rows."
@@ -234,7 +243,7 @@ class WholeProblem(BatchProblem):
         if not self.objective.penalties:
             return None
         d = self.adapter.xp.zeros_like(self._owned)
-        for i, regularizer in self.objective.penalties:
+        for _, _, i, regularizer in self.objective.penalties:
             factor = _squared(regularizer)
             if factor is None:
                 name = self.layout.names[i]
@@ -245,20 +254,22 @@ class WholeProblem(BatchProblem):
             d[self.layout.slices[i]] = 2.0 * factor
         return d
 
-    def ways(self, pieces: Sequence[Any]) -> list[tuple[Array, Callable[[Array], Any]]]:
-        """The network's output and the way back sample by sample, for as many samples as the cache holds."""
+    def pullbacks(self, params: Params) -> list[tuple[Array, Callable[[Array], Any]]]:
+        """The network's output and its pullback sample by sample, for as many samples as the cache holds."""
         assert self.batch is not None
-        # The random numbers of a layer belong to the whole batch.
-        x, size = self.batch.x, self.batch.size if self._random else self.rows_at_once()
-        parts = [x] if size == self.batch.size else [x[i : i + size, ...] for i in range(0, x.shape[0], size)]
-        network = self.objective.network
-        return [network.per_sample(pieces, self._fixed, part, self._context) for part in parts]
+        xs, n = self.batch.xs, self.batch.size
+        size = (
+            n if self._random else self.rows_at_once()
+        )  # a layer's random numbers belong to the whole batch
+        parts = [xs] if size == n else [tuple(x[i : i + size, ...] for x in xs) for i in range(0, n, size)]
+        program = self.objective.program
+        return [program.per_sample(params, self._names, part, self.context) for part in parts]
 
     def rows_at_once(self, memory_limit: float = math.inf) -> int:
         """For how many samples at a time rows of the Jacobian are made."""
         assert self.batch is not None
         row = max(1, self.layout.size)
-        # Of few rows a product would take less time than adding it up: row² numbers for each block.
+        # With few rows per block, adding up JᵀJ (n² entries) costs more than computing it.
         cached = max(4 * row, self.adapter.cached_numbers / row)
         limit = memory_limit / (row * (self.adapter.xp.finfo(self._owned.dtype).bits // 8))
         return int(max(1, min(self.batch.size, cached, limit)))
@@ -272,11 +283,6 @@ class WholeProblem(BatchProblem):
         for place, g in zip(self.layout.slices, by_weight, strict=True):
             rows[:, place] = xp.reshape(g, (n, -1))
         return rows
-
-
-def _foreign(layer: Any) -> bool:
-    """Whether a layer is a user's own, of which nothing is known."""
-    return not type(layer).__module__.startswith("nnx.")
 
 
 def _squared(regularizer: Any) -> float | None:

@@ -1,0 +1,168 @@
+"""Activation functions as layers, and as the last part of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnx import activations, constraints, initializers, regularizers
+from nnx.backend import namespace
+from nnx.errors import ShapeError
+from nnx.layers.base import Context, Layer, Spec, Weight, chosen, registry
+from nnx.layers.per_sample import Back, elementwise_back
+from nnx.layers.symbols import Shape
+from nnx.options import Numbers, number, option
+
+
+def activated(activation: Any, shape: Shape) -> Shape:
+    """The shape that an activation function makes of a sample's."""
+    change = activation.facts.get("shape") if activation is not None else None
+    return change(shape) if change else shape
+
+
+def activation_parts(activation: Any) -> tuple[Layer, ...]:
+    """The part of a layer that applies its activation function: none where there is nothing to do."""
+    if activation is None or activation.function is activations.linear:
+        return ()
+    return (Activation(activation),)
+
+
+@registry.register()
+@dataclass(frozen=True)
+class Activation(Layer):
+    """An activation function as a layer of its own.
+
+    >>> nnx.layers.Activation("relu").activation.name
+    'relu'
+    """
+
+    activation: Any = chosen(activations.registry)
+
+    def spec(self, input_shape: Shape) -> Spec:  # type: ignore[override]
+        return Spec(activated(self.activation, input_shape))
+
+    def forward(self, p: Mapping[str, Any], x: Any) -> Any:
+        return x if self.activation is None else self.activation(x)
+
+    def per_sample(
+        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context
+    ) -> tuple[Any, Back]:
+        return elementwise_back(self.activation or activations.get("linear"), xs[0])
+
+
+class _Named(Layer):
+    """Base of the layers that are one activation function with its options."""
+
+    def choice(self) -> Any:
+        """The activation function with the layer's options."""
+        raise NotImplementedError
+
+    def spec(self, input_shape: Shape) -> Spec:  # type: ignore[override]
+        return Spec(activated(self.choice(), input_shape))
+
+    def parts(self) -> tuple[Layer, ...]:
+        return (Activation(self.choice()),)
+
+
+@registry.register()
+@dataclass(frozen=True)
+class ReLU(_Named):
+    """max(0, x), cut off at ``max_value``, with ``negative_slope`` below ``threshold``.
+
+    >>> nnx.layers.ReLU(max_value=6.0)(np.asarray([[-1.0, 8.0]]))
+    array([[0., 6.]])
+    """
+
+    max_value: float | None = number(None, least=0.0, optional=True)
+    negative_slope: float = number(0.0, least=0.0)
+    threshold: float = number(0.0, least=0.0)
+
+    def choice(self) -> Any:
+        usual = {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}
+        own = {name: value for name in usual if (value := getattr(self, name)) != usual[name]}
+        # without options it is the plain function, which networks know how to fuse
+        return activations.registry.entry("relu").create(**own)
+
+
+@registry.register()
+@dataclass(frozen=True)
+class LeakyReLU(_Named):
+    """max(0, x) + ``negative_slope``·min(0, x).
+
+    Source: A. Maas, A. Hannun, A. Ng, "Rectifier nonlinearities improve neural network acoustic models", ICML
+    2013, section 2.
+
+    >>> nnx.layers.LeakyReLU(0.5)(np.asarray([[-1.0, 8.0]]))
+    array([[-0.5,  8. ]])
+    """
+
+    negative_slope: float = number(0.3, least=0.0)
+
+    def choice(self) -> Any:
+        return activations.registry.entry("leaky_relu").create(negative_slope=self.negative_slope)
+
+
+@registry.register()
+@dataclass(frozen=True)
+class ELU(_Named):
+    """x where x > 0, else ``alpha``·(eˣ − 1).
+
+    Source: D.-A. Clevert, T. Unterthiner, S. Hochreiter, "Fast and accurate deep network learning by
+    exponential linear units (ELUs)", ICLR 2016, equation 15.
+
+    >>> nnx.layers.ELU()(np.asarray([[0.0, 8.0]]))
+    array([[0., 8.]])
+    """
+
+    alpha: float = number(1.0, above=0.0)
+
+    def choice(self) -> Any:
+        return activations.registry.entry("elu").create(alpha=self.alpha)
+
+
+@registry.register()
+@dataclass(frozen=True)
+class Softmax(_Named):
+    """eˣ / Σ eˣ along ``axis``, which counts the batch's axis as well (−1: the last one).
+
+    >>> nnx.layers.Softmax()(np.asarray([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
+
+    axis: int = number(-1, whole=True)
+
+    def choice(self) -> Any:
+        return activations.registry.entry("softmax").create(
+            **({} if self.axis == -1 else {"axis": self.axis})
+        )
+
+
+@registry.register()
+@dataclass(frozen=True)
+class PReLU(Layer):
+    """max(0, x) + α·min(0, x) with a learned α for each input (one for all along ``shared_axes``, from 1).
+
+    Source: K. He et al., "Delving deep into rectifiers", ICCV 2015, section 2.1.
+
+    >>> nnx.Sequential([nnx.layers.PReLU(input_shape=(7,))]).count_params()
+    7
+    """
+
+    alpha_initializer: Any = chosen(initializers.registry, "zeros")
+    alpha_regularizer: Any = chosen(regularizers.registry)
+    alpha_constraint: Any = chosen(constraints.registry)
+    shared_axes: tuple[int, ...] | None = option(
+        Numbers("axes, counted from 1", lambda n: n > 0, optional=True), None
+    )
+
+    def spec(self, input_shape: Shape) -> Spec:  # type: ignore[override]
+        shared = self.shared_axes or ()
+        if max(shared, default=0) > len(input_shape):
+            raise ShapeError(f"PReLU cannot share axes {shared} of samples of shape {input_shape}.")
+        shape = tuple(1 if i + 1 in shared else n for i, n in enumerate(input_shape))
+        alpha = Weight("alpha", shape, self.alpha_initializer, self.alpha_regularizer, self.alpha_constraint)
+        return Spec(input_shape, (alpha,))
+
+    def forward(self, p: Mapping[str, Any], x: Any) -> Any:
+        return namespace(x, p["alpha"]).where(x > 0, x, p["alpha"] * x)

@@ -1,0 +1,260 @@
+"""A layer as an object that users hold: its weights, wherever they lie, and attributes that can be set."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, NoReturn, Protocol, Self
+
+from nnx.backend import asarray, to_numpy
+from nnx.errors import NotBuilt, ShapeError
+from nnx.options import Options, hand_written
+from nnx.registry import from_config, to_config
+
+Shape = tuple[int, ...]
+
+
+class Home(Protocol):
+    """Where the weights of a layer lie: the weights of a model."""
+
+    def arrays_of(self, layer: Any) -> list[Any]:
+        """Copies of the layer's weights, on the host; none before the model is built."""
+
+    def put(self, layer: Any, arrays: Sequence[Any]) -> None:
+        """Puts arrays in place of the layer's weights."""
+
+    def weights_of(self, layer: Any) -> tuple[Any, ...]:
+        """The descriptions of the layer's weights; none before the model is built."""
+
+    def names_of(self, layer: Any) -> tuple[str, ...]:
+        """The names of the layer's weights; none before the model is built."""
+
+    def output_shape_of(self, layer: Any) -> Shape | None:
+        """The shape of one sample's output; None before the model is built."""
+
+    def name_of(self, layer: Any) -> str | None:
+        """The layer's name, unique in the model."""
+
+    def exchange(self, layer: Any, change: Callable[[], None], attribute: str) -> None:
+        """Makes a change of the layer's attribute, after which the model is made anew with its weights."""
+
+
+class Name:
+    """The attribute ``name`` of a layer: the one it was given, else the one that its model found for it."""
+
+    def __get__(self, layer: Any, kind: type) -> Any:
+        if layer is None:
+            return None  # the default of the dataclass' field
+        given, home = vars(layer).get("name"), vars(layer).get("_home")
+        return home.name_of(layer) if given is None and home is not None else given
+
+    def __set__(self, layer: Any, value: Any) -> None:
+        vars(layer)["name"] = value
+
+
+class Placed(Options):
+    """Base of all layers: what users do with the objects that they hold.
+
+    A layer has at most one home, the model that it was first put into; its weights lie there. Another model
+    that it is put into gets a copy of the layer with a copy of its weights: from then on they are apart.
+    A layer taken out of its model (``pop``) keeps its weights.
+    """
+
+    _home: Home | None = None
+    _arrays: list[Any] | None = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        # Two layers are equal if they are one object; a dataclass leaves alone what it finds here.
+        for name in ("__eq__", "__hash__"):
+            if name not in vars(cls):
+                setattr(cls, name, getattr(object, name))
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        if cls.__setattr__ is not _assign:  # a frozen dataclass made its own
+            cls.__setattr__ = _assign  # type: ignore[method-assign]
+        return super().__new__(cls, *args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name in (names := self.weight_names):
+            array = self.get_weights()[names.index(name)]
+            array.flags.writeable = False
+            return array
+        hint = "" if self.built else " It is in no built model yet, so it has no weights."
+        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'.{hint}")
+
+    # -- weights ----------------------------------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        """Whether the layer's weights exist."""
+        return self._arrays is not None or (
+            self._home is not None and self._home.output_shape_of(self) is not None
+        )
+
+    @property
+    def weight_names(self) -> tuple[str, ...]:
+        """The names of its weights, as in ``("kernel", "bias")``; empty before they exist."""
+        if self._arrays is not None:
+            return tuple(name for name, _ in self._arrays)
+        return self._home.names_of(self) if self._home is not None else ()
+
+    def get_weights(self) -> list[Any]:
+        """Copies of the layer's weights as NumPy arrays (Dense: kernel and bias); none before they exist."""
+        if self._arrays is not None:
+            return [array.copy() for _, array in self._arrays]
+        return self._home.arrays_of(self) if self._home is not None else []
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Puts arrays in place of the weights; nothing is changed if number or shapes do not fit.
+
+        Raises :class:`nnx.errors.ShapeError`, and :class:`nnx.errors.NotBuilt` before the weights exist.
+        """
+        if self._arrays is not None:
+            own = [(name, array.shape, array.dtype) for name, array in self._arrays]
+            given = [to_numpy(asarray(w)) for w in weights]
+            if [shape for _, shape, _ in own] != [w.shape for w in given]:
+                raise ShapeError(
+                    f"{type(self).__name__} has weights of shapes {[shape for _, shape, _ in own]}, got "
+                    f"{[w.shape for w in given]}."
+                )
+            pairs = zip(own, given, strict=True)
+            vars(self)["_arrays"] = [(name, w.astype(dtype)) for (name, _, dtype), w in pairs]
+        elif self._home is not None:
+            self._home.put(self, weights)
+        else:
+            self.not_built()
+
+    def not_built(self) -> NoReturn:
+        """Raises :class:`nnx.errors.NotBuilt` for weights that are asked for before they exist."""
+        raise NotBuilt(
+            f"{type(self).__name__} is in no built model, so its weights have no shape yet. Give the "
+            "first layer input_shape=..., or call model.build(input_shape)."
+        )
+
+    @property
+    def weights(self) -> list[Any]:
+        """All weights: read-only copies as NumPy arrays."""
+        return _locked(self.get_weights())
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """The weights that training moves: read-only copies."""
+        return [w for w, moves in self._with_flags() if moves]
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        """The weights that training does not move: read-only copies."""
+        return [w for w, moves in self._with_flags() if not moves]
+
+    def _with_flags(self) -> list[tuple[Any, bool]]:
+        flags = self.trained_flags() if self.built else ()
+        return list(zip(self.weights, flags, strict=True))
+
+    def trained_flags(self) -> tuple[bool, ...]:
+        """For each weight, whether training moves it."""
+        raise NotImplementedError
+
+    def count_params(self) -> int:
+        """The number of entries of all weights."""
+        return sum(math.prod(w.shape) for w in self.get_weights())
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """The shape of a batch of outputs; :class:`nnx.errors.NotBuilt` for a layer in no built model."""
+        shape = self._home.output_shape_of(self) if self._home is not None else None
+        if shape is None:
+            raise NotBuilt(f"{type(self).__name__} is in no built model: its output's shape is not known.")
+        return (None, *shape)
+
+    # -- configuration ----------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """The options of the layer, as :meth:`from_config` takes them (no weights)."""
+        options: dict[str, Any] = to_config(self)["options"]
+        return options
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A new layer with the options that :meth:`get_config` gave."""
+        return cls(**{name: from_config(value) for name, value in config.items()})
+
+    # -- moving: for models -----------------------------------------------------------------------
+
+    @property
+    def home(self) -> Home | None:
+        """Where the weights lie, if the layer is in a model."""
+        return self._home
+
+    def moves_in(self, home: Home) -> None:
+        """From now on ``home`` is where its weights lie, once :meth:`settles` has been called."""
+        vars(self)["_home"] = home
+
+    def settles(self) -> None:
+        """The home has taken over the weights that the layer brought along."""
+        vars(self)["_arrays"] = None
+
+    def moves_out(self) -> None:
+        """From now on the layer is in no model, and has its weights itself."""
+        vars(self).update(_arrays=self._named_arrays(), _home=None)
+
+    def brings(self, arrays: Sequence[Any], names: Sequence[str]) -> None:
+        """The layer gets weights that no model has yet: host arrays."""
+        vars(self)["_arrays"] = list(zip(names, arrays, strict=True))
+
+    @property
+    def brought(self) -> list[Any] | None:
+        """The weights that a layer has itself, which no model has taken over: host arrays."""
+        return None if self._arrays is None else [array for _, array in self._arrays]
+
+    def duplicate(self) -> Self:
+        """A copy in no model, with a copy of the weights."""
+        return copy.copy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_home": None, "_arrays": self._named_arrays()}
+
+    def _named_arrays(self) -> list[tuple[str, Any]] | None:
+        return list(zip(self.weight_names, self.get_weights(), strict=True)) if self.built else None
+
+
+def _assign(layer: Any, name: str, value: Any) -> None:
+    """``layer.name = value``: an option, or one of the weights."""
+    own = [f.name for f in fields(layer) if f.init]
+    if name in own:
+        _change(layer, name, value)
+    elif name in layer.weight_names:
+        arrays = layer.get_weights()
+        arrays[layer.weight_names.index(name)] = value
+        layer.set_weights(arrays)
+    elif hand_written(type(layer)):
+        object.__setattr__(layer, name, value)
+    else:
+        settable = ", ".join([*own, *layer.weight_names])
+        raise AttributeError(f"'{name}' of {type(layer).__name__} cannot be set. What can: {settable}.")
+
+
+def _change(layer: Any, name: str, value: Any) -> None:
+    """Sets an option after its checks; what the model then refuses leaves everything as it was."""
+    before, trial = dict(vars(layer)), object.__new__(type(layer))
+    vars(trial).update(before, **{name: value})
+    if not hand_written(type(layer)):
+        trial.__post_init__()
+    checked = {f.name: vars(trial)[f.name] for f in fields(layer) if f.name in vars(trial)}
+    if layer.home is None:
+        vars(layer).update(checked)
+        return
+    try:
+        layer.home.exchange(layer, lambda: vars(layer).update(checked), name)
+    except BaseException:
+        vars(layer).clear()
+        vars(layer).update(before)
+        raise
+
+
+def _locked(arrays: list[Any]) -> list[Any]:
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays

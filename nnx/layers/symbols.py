@@ -1,0 +1,121 @@
+"""Samples that are not there yet: calling layers on them draws the graph of a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from nnx.errors import DerivativeError, OptionError
+from nnx.options import Numbers, need_known
+from nnx.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Shape = tuple[int, ...]
+
+SHAPE = Numbers(
+    "a tuple of positive integers (one sample's shape: no batch axis, no None for lengths that vary)",
+    lambda n: n > 0,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Symbol:
+    """A sample that is not there yet: its shape, and the layer that makes it of other symbols.
+
+    :func:`nnx.Input` gives one without a layer; a layer called on symbols gives another, as do ``+``, ``-``
+    and ``*`` (the layers ``Add``, ``Subtract``, ``Multiply``; with a number: ``Rescaling``).
+
+    >>> x = nnx.Input((4,))
+    >>> y = nnx.layers.Dense(3)(x)
+    >>> y.shape, (y + y).shape
+    ((3,), (3,))
+    """
+
+    shape: Shape
+    layer: Any = None
+    inputs: tuple[Symbol, ...] = ()
+    name: str | None = None
+
+    def __add__(self, other: Any) -> Symbol:
+        return self._joined("add", other, offset=other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Symbol:
+        return self._joined("subtract", other, offset=_negative(other))
+
+    def __rsub__(self, other: Any) -> Symbol:
+        return -self + other
+
+    def __mul__(self, other: Any) -> Symbol:
+        return self._joined("multiply", other, scale=other)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Symbol:
+        if isinstance(other, Symbol):
+            self._refuse()
+        return self * (1.0 / other)
+
+    def __neg__(self) -> Symbol:
+        return self * -1.0
+
+    def __repr__(self) -> str:
+        made = "an input" if self.layer is None else f"made by {self.layer!r}"
+        return f"<Symbol of shape {(None, *self.shape)}, {made}>"
+
+    def _joined(self, kind: str, other: Any, **numbers: Any) -> Symbol:
+        layers = Registry.kinds["layer"]
+        if isinstance(other, Symbol):
+            return layers.entry(kind).create()(self, other)
+        if isinstance(other, bool) or not isinstance(other, int | float):
+            raise OptionError(
+                f"A symbol can be joined with another symbol or with a number, got {type(other).__name__}. "
+                "Make arrays an input of the model."
+            )
+        return layers.entry("rescaling").create(**{"scale": 1.0, **numbers})(self)
+
+    def _refuse(self, *args: Any, **options: Any) -> NoReturn:
+        raise DerivativeError(
+            "A symbol (what Input gives, and layers called on it) has a shape and no numbers: only layers, "
+            "and +, -, * take it. Use a layer, such as nnx.layers.Activation('tanh'), or one of your own."
+        )
+
+    __array_namespace__ = __array__ = __array_ufunc__ = __array_function__ = _refuse
+    __bool__ = __float__ = __int__ = __len__ = __iter__ = __getitem__ = __matmul__ = __pow__ = _refuse
+
+
+def _negative(other: Any) -> Any:
+    return -other if isinstance(other, int | float) else other
+
+
+_ELSEWHERE = {
+    "batch_input_shape": "shape, without the batch axis",
+    "batch_shape": "shape, without the batch axis",
+    "batch_size": "batch_size of fit",
+    "dtype": "dtype of the model",
+    "input_shape": "shape",
+    "sparse": "dense arrays (x.toarray())",
+    "tensor": "nothing in its place (a model is a function: model(x))",
+}
+
+
+def Input(shape: int | Sequence[int] | None = None, name: str | None = None, **others: Any) -> Symbol:  # noqa: N802
+    """A :class:`Symbol` for one sample of ``shape``: where a graph of layers starts.
+
+    ``name`` is the key under which a dict of inputs holds it. As the first thing of a ``Sequential`` it says
+    the shape of the samples. Raises :class:`nnx.errors.OptionError` for a shape that is none.
+
+    >>> nnx.Sequential([nnx.Input((4,)), nnx.layers.Dense(3)]).output_shape
+    (None, 3)
+    >>> left, right = nnx.Input((4,)), nnx.Input((4,))
+    >>> nnx.Model([left, right], nnx.layers.Dense(1)(left + right)).output_shape
+    (None, 1)
+    """
+    need_known("Input", ("shape", "name"), others, _ELSEWHERE)
+    if not isinstance(name, str | None):
+        raise OptionError(f"Input: name must be a string, got {name!r}.")
+    found: Any = SHAPE("Input", "shape", shape)
+    return Symbol(found, name=name)

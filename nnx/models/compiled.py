@@ -1,0 +1,207 @@
+"""Models that know how they are trained: the optimizer, the loss, and the trainer that holds their state."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from nnx import optimizers
+from nnx.backend import to_numpy
+from nnx.errors import NotBuilt, OptionError
+from nnx.layers import Layer
+from nnx.models import files
+from nnx.models.arguments import explained, goals
+from nnx.models.drawing import Drawn
+from nnx.models.live_optimizer import LiveOptimizer
+from nnx.models.loop import Epochs
+from nnx.models.network import Network
+from nnx.models.objective import Objective
+from nnx.models.trainer import Trainer
+
+
+class Compiled(Drawn):
+    """A structure with an optimizer, a loss and metrics; and what of it is saved and copied."""
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
+        super().__init__(inputs, outputs, **options)
+        self._optimizer: Any = None
+        self._compiled: Mapping[str, Any] | None = None
+        self._trainer: Trainer | None = None
+        self._epochs = Epochs(self.seed)
+
+    # -- compiling --------------------------------------------------------------------------------
+
+    @explained
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
+        weighted_metrics: Sequence[Any] | None = None,
+    ) -> None:
+        """Says how to train: names (``"adam"``, ``"mse"``), configured objects, or functions.
+
+        The optimizer's state starts anew; the weights stay. Raises :class:`nnx.errors.UnknownName` with the
+        nearest names for what does not exist.
+        """
+        compiled = goals(loss, metrics, weighted_metrics)
+        chosen = optimizers.get(getattr(optimizer, "_optimizer", optimizer))
+        if not (hasattr(chosen, "init") and hasattr(chosen, "step")):
+            raise OptionError(
+                f"optimizer must be a name or an optimizer of nnx.optimizers, got {optimizer!r}."
+            )
+        self._optimizer, self._compiled = chosen, compiled
+        self._forget_training()
+
+    def _forget_training(self) -> None:
+        vars(self).pop("_objective", None)
+        if self._trainer is not None:
+            self._trainer.retired = (
+                f"Model '{self.name}' was compiled, or its layers were changed, while it was trained (by a "
+                "callback?). Do so before fit or after it; a callback can set model.learning_rate."
+            )
+        self._trainer = None
+
+    def _must_be_compiled(self) -> Mapping[str, Any]:
+        if self._compiled is None:
+            raise NotBuilt(
+                f"Model '{self.name}' is not compiled: call model.compile(optimizer=..., loss=...) first, "
+                "so that it knows what to minimise."
+            )
+        return self._compiled
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer, with its present learning rate and number of steps; None before ``compile``."""
+        if self._optimizer is None:
+            return None
+        return LiveOptimizer(self._optimizer, self._present_trainer, self._configure)
+
+    def _configure(self, optimizer: Any) -> None:
+        self._optimizer = optimizer
+        self._forget_training()
+
+    @property
+    def learning_rate(self) -> float:
+        """The optimizer's learning rate now; assign to change it, if no schedule says it."""
+        return self.trainer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self.trainer.learning_rate = value
+
+    @property
+    def gradient_vector(self) -> Any:
+        """The gradient of the last training step, or None before the first."""
+        return None if self._trainer is None else self._trainer.gradient
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What ``evaluate`` returns, in order."""
+        return ["loss", *self._metric_names()]
+
+    def _metric_names(self) -> tuple[str, ...]:
+        compiled = self._must_be_compiled()
+        return tuple(name for name, _ in (*compiled["metrics"], *compiled["weighted_metrics"]))
+
+    @cached_property
+    def _objective(self) -> Objective:
+        c = self._must_be_compiled()
+        plain, weighted = (tuple(m for _, m in c[k]) for k in ("metrics", "weighted_metrics"))
+        return Objective(self._settled().program, c["loss"], plain, weighted)
+
+    @property
+    def trainer(self) -> Trainer:
+        """The weights in training, with problem and optimizer's state; NotBuilt before there are any."""
+        self._must_be_compiled()
+        weights = self._settled()
+        if self._trainer is None:
+            self._trainer = Trainer(weights, self._objective, self._optimizer, self.seed)
+        return self._trainer
+
+    def _present_trainer(self) -> Trainer | None:
+        return self.trainer if self.built else None
+
+    def _named_metrics(self) -> list[tuple[str, Any]]:
+        compiled = self._must_be_compiled()
+        return [*compiled["metrics"], *compiled["weighted_metrics"]]
+
+    def _has_trained(self) -> bool:
+        return self._trainer is not None and self._trainer.state.step > 0
+
+    # -- saving -----------------------------------------------------------------------------------
+
+    def save(self, path: Any) -> None:
+        """Writes layers, weights, loss, metrics and the optimizer with its state into one safetensors file.
+
+        ``nnx.load_model(path)`` goes on training bit for bit. The file is replaced at once or not at all.
+        """
+        files.check(path)
+        more = {"seed": self.seed, "dtype": self.backend.dtype, "epochs_seen": self._epochs.seen}
+        config = {**self.get_config(), **more}
+        files.save_model(path, config, self._settled(), self._compiled_config(), self._trainer)
+
+    def check_save(self, path: Any, weights_only: bool = False) -> None:
+        """Raises what :meth:`save` (or :meth:`save_weights`) to ``path`` would raise; nothing is written."""
+        files.check(path)
+        if not weights_only:
+            self.get_config()
+            self._compiled_config()
+
+    def save_weights(self, path: Any) -> None:
+        """Writes the weights alone."""
+        files.save_weights(path, self._settled())
+
+    def load_weights(self, path: Any) -> None:
+        """Reads weights that :meth:`save_weights`, or ``save`` of a model, wrote for the same layers."""
+        files.load_weights(path, self._settled())
+
+    def restore_training(self, vectors: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
+        """Puts the optimizer's state of a file in place of the present one."""
+        trainer = self.trainer
+        trainer.state = self._optimizer.restore(trainer.problem, trainer.weights.trained, vectors, numbers)
+
+    def count_epochs(self, seen: int) -> None:
+        """Says how many epochs were made: where the shuffles go on."""
+        self._epochs.seen = seen
+
+    def _compiled_config(self) -> dict[str, Any] | None:
+        return None if self._compiled is None else files.compiled_config(self._optimizer, self._compiled)
+
+    # -- copying ----------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copy and pickle take: copies of the layers with their weights, and the optimizer's memory."""
+        trainer, memory = self._trainer, None
+        if trainer is not None:
+            on_host = {name: to_numpy(vector) for name, vector in trainer.state.vectors().items()}
+            memory = on_host, trainer.state.numbers()
+        copies = {id(layer): layer.duplicate() for layer in self.layers}
+        left_out = ("_weights", "_residents", "_trainer", "_objective", "_names")
+        state = {name: _copied(value, copies) for name, value in vars(self).items() if name not in left_out}
+        return state | {"_epochs": copy.copy(self._epochs), "_built": self.built, "_memory": memory}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        built, memory = state.pop("_built"), state.pop("_memory")
+        vars(self).update(state, _trainer=None)
+        self._start()
+        for layer in self.layers:
+            self._residents.admit(layer)
+        if built:
+            self._settled()
+        if memory is not None:
+            self.restore_training(*memory)
+
+
+def _copied(value: Any, copies: Mapping[int, Layer]) -> Any:
+    """An attribute of a model with the copies of its layers in their place."""
+    if isinstance(value, list | tuple):
+        return type(value)(_copied(part, copies) for part in value)
+    if isinstance(value, dict):
+        return {key: _copied(part, copies) for key, part in value.items()}
+    if isinstance(value, Network):
+        return replace(value, layers=_copied(value.layers, copies))
+    return copies.get(id(value), value) if isinstance(value, Layer) else value

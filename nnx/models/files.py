@@ -1,0 +1,191 @@
+"""Models in files: safetensors with the configuration in the header. Nothing in a file is ever executed.
+
+The tensors are the weights under their names (``weights/dense/kernel``) and the optimizer's vectors
+(``optimizer/momentum``); the header's entry ``nnx`` holds the rest as JSON. A file is written beside its
+place and then moved there, so a crash leaves the old file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from nnx.backend import adapter_of, to_numpy
+from nnx.errors import FileFormatError, OptionError, ShapeError
+from nnx.models.trainer import Trainer
+from nnx.models.weights import Weights
+from nnx.registry import to_config
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be deleted anyway
+    fcntl = None  # type: ignore[assignment]
+
+_FORMAT = 1
+_OTHERS = {".h5", ".hdf5", ".keras", ".pt", ".pth", ".npz", ".onnx", ".pkl"}
+
+
+def save_model(
+    path: Any,
+    config: Mapping[str, Any],
+    weights: Weights,
+    compiled: Mapping[str, Any] | None,
+    trainer: Trainer | None,
+) -> None:
+    """Writes a whole model: its configuration, its weights, how it is trained and the optimizer's state."""
+    header: dict[str, Any] = {"format": _FORMAT, **config}
+    tensors = _tensors(weights)
+    if compiled is not None:
+        header["compiled"] = compiled
+    if trainer is not None:
+        header["state"] = trainer.state.numbers()
+        tensors |= {f"optimizer/{k}": to_numpy(v) for k, v in trainer.state.vectors().items()}
+    _write(_target(path), tensors, header)
+
+
+def check(path: Any) -> None:
+    """Raises what the suffix of a file's name would raise when something is saved to it."""
+    _check_suffix(Path(path))
+
+
+def compiled_config(optimizer: Any, compiled: Mapping[str, Any]) -> dict[str, Any]:
+    """How a model is trained, as JSON has it."""
+    return {
+        "optimizer": to_config(optimizer),
+        "loss": to_config(compiled["loss"]),
+        "metrics": [[name, to_config(m)] for name, m in compiled["metrics"]],
+        "weighted_metrics": [[name, to_config(m)] for name, m in compiled["weighted_metrics"]],
+    }
+
+
+def save_weights(path: Any, weights: Weights) -> None:
+    """Writes the weights alone."""
+    _write(_target(path), _tensors(weights), {"format": _FORMAT})
+
+
+def load_weights(path: Any, weights: Weights) -> None:
+    """Puts the weights of a file in place of those of layers of the same names and shapes."""
+    tensors, _ = read(path)
+    put_weights(tensors, weights, path)
+
+
+def _tensors(weights: Weights) -> dict[str, Any]:
+    return {f"weights/{name}": array for name, array in weights.named()}
+
+
+def put_weights(tensors: Mapping[str, Any], weights: Weights, path: Any) -> None:
+    """Puts the tensors named ``weights/…`` into the model, or says what does not fit."""
+    own = [name for name, _ in weights.named()]
+    found = [name.removeprefix("weights/") for name in tensors if name.startswith("weights/")]
+    if sorted(own) != sorted(found):
+        lacking, foreign = sorted(set(own) - set(found)), sorted(set(found) - set(own))
+        raise ShapeError(
+            f"{path} does not fit {weights.network.model}: it lacks {lacking or 'nothing'}, and has "
+            f"{foreign or 'nothing'} that the model does not have."
+        )
+    weights.set([tensors[f"weights/{name}"] for name in own])
+
+
+# -- the file ------------------------------------------------------------------------------------
+
+
+def _write(target: Path, tensors: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    from safetensors.numpy import save
+
+    data = save(dict(tensors), metadata={"nnx": json.dumps(header)})
+    _sweep(target.parent)
+    with _part(target) as (temporary, file):
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        if fcntl is None:
+            file.close()
+        temporary.replace(target)
+
+
+@contextmanager
+def _part(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A new file beside ``target``, locked while it is written: a save that was killed leaves no lock."""
+    temporary = target.with_name(f".nnx-{os.urandom(8).hex()}.part")
+    with open(temporary, "xb") as file:
+        try:
+            _lock(file)
+            yield temporary, file
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Whether nobody else has the file locked; it is locked from now on."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # somebody has it, or the file system knows no locks
+        return False
+    return True
+
+
+def _sweep(folder: Path) -> None:
+    """Deletes what saves that were killed left in a folder."""
+    for part in folder.glob(".nnx-*.part"):
+        with suppress(OSError), open(part, "rb") as file:
+            if _lock(file):
+                part.unlink()
+
+
+def _target(path: Any) -> Path:
+    """Where a safetensors file can be written for ``path``: what a link leads to, not the link."""
+    _check_suffix(Path(path))
+    target = Path(path).resolve()
+    if target.is_dir():
+        raise IsADirectoryError(f"{os.fspath(path)!r} is a folder: give the name of a file in it.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"The folder {target.parent} for {target.name} does not exist.")
+    return target
+
+
+def _check_suffix(target: Path) -> None:
+    if target.suffix.lower() in _OTHERS:
+        raise OptionError(
+            f"nnx writes safetensors files, not {target.suffix}: "
+            f"use {target.with_suffix('.safetensors').name!r}."
+        )
+
+
+def read(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tensors and nnx's header of a file."""
+    from safetensors import SafetensorError, safe_open
+
+    source = Path(path)
+    if not source.is_file():
+        raise FileNotFoundError(
+            f"{source} is a folder, not a file." if source.is_dir() else f"There is no file {source}."
+        )
+    try:
+        with safe_open(str(source), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except SafetensorError as error:
+        raise FileFormatError(
+            f"{source} is not a whole safetensors file: {error}. Save the model again."
+        ) from error
+    try:
+        header = json.loads(metadata["nnx"])
+        known = header["format"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{source} is a safetensors file, but nnx did not write it.") from error
+    if known != _FORMAT:
+        raise FileFormatError(f"{source} has nnx's format {known}, this version reads format {_FORMAT}.")
+    for name, x in tensors.items():
+        if not adapter_of(x).is_floating(x.dtype):
+            raise FileFormatError(f"{source}: '{name}' holds {x.dtype}, not floating-point numbers.")
+    return tensors, header

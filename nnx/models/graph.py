@@ -1,0 +1,104 @@
+"""From symbols to a network: who reads whom; models that were called on symbols are inlined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnx.errors import OptionError
+from nnx.layers import Layer, Symbol
+from nnx.models.network import Call, Network
+
+
+@dataclass
+class _Drawing:
+    """A network that is being drawn: its layers by identity, its calls, and the number of each symbol."""
+
+    admit: Callable[[Layer], Layer]
+    numbers: dict[int, int] = field(default_factory=dict)
+    layers: list[Layer] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+
+    def place(self, layer: Layer) -> int:
+        """The number of the layer, which is admitted where it is new."""
+        own = self.admit(layer)
+        if id(own) not in self.places:
+            self.places[id(own)] = len(self.layers)
+            self.layers.append(own)
+        return self.places[id(own)]
+
+
+def drawn(
+    inputs: Sequence[Symbol], outputs: Sequence[Symbol], admit: Callable[[Layer], Layer], model: str
+) -> Network:
+    """The network that makes ``outputs`` of ``inputs``; ``admit`` says which object stands for a layer.
+
+    Raises :class:`nnx.errors.OptionError` where an output needs an input that is not among ``inputs``.
+    """
+    drawing = _Drawing(admit)
+    for i, symbol in enumerate(inputs):
+        if not isinstance(symbol, Symbol) or symbol.layer is not None:
+            raise OptionError(
+                f"The inputs of a model are symbols that nnx.Input(shape) gave, got {symbol!r} as input {i}."
+            )
+        if id(symbol) in drawing.numbers:
+            raise OptionError(f"Input {i} of the model is there twice.")
+        drawing.numbers[id(symbol)] = i
+    for symbol in _in_order(outputs):
+        if id(symbol) in drawing.numbers:
+            continue
+        if symbol.layer is None:
+            name = "" if symbol.name is None else f" '{symbol.name}'"
+            raise OptionError(
+                f"The output needs an input{name} of shape {symbol.shape} that is not among the model's."
+            )
+        reads = tuple(drawing.numbers[id(x)] for x in symbol.inputs)
+        drawing.calls.append(Call(drawing.place(symbol.layer), reads))
+        drawing.numbers[id(symbol)] = len(inputs) + len(drawing.calls) - 1
+    if not drawing.calls:
+        raise OptionError("The output of the model is one of its inputs: there is no layer in between.")
+    ends = tuple(drawing.numbers[id(symbol)] for symbol in outputs)
+    shapes = tuple(symbol.shape for symbol in inputs)
+    return Network(tuple(drawing.layers), shapes, tuple(drawing.calls), ends, model, names_of(inputs))
+
+
+def names_of(inputs: Sequence[Symbol]) -> tuple[str, ...]:
+    """The name of each input: its own, else ``input``, or ``input_0``, ``input_1``, ... of several."""
+    usual = ("input",) if len(inputs) == 1 else tuple(f"input_{i}" for i in range(len(inputs)))
+    names = tuple(symbol.name or other for symbol, other in zip(inputs, usual, strict=True))
+    if len(set(names)) < len(names):
+        raise OptionError(f"The inputs of a model need different names, got {', '.join(names)}.")
+    return names
+
+
+def _in_order(outputs: Sequence[Any]) -> list[Symbol]:
+    """Every symbol that the outputs need, each after those that it is made of."""
+    # no recursion: chains are long
+    order: list[Symbol] = []
+    done: set[int] = set()
+    stack = [(symbol, False) for symbol in reversed(outputs)]
+    while stack:
+        symbol, ready = stack.pop()
+        if id(symbol) in done:
+            continue
+        if not isinstance(symbol, Symbol):
+            raise OptionError(
+                f"The output of a model is a symbol, what a layer gives for one; got {symbol!r}."
+            )
+        if ready:
+            done.add(id(symbol))
+            order.append(symbol)
+            continue
+        stack.append((symbol, True))
+        stack.extend((x, False) for x in reversed(symbol.inputs))
+    return order
+
+
+def inlined(network: Network, xs: Sequence[Symbol]) -> Symbol:
+    """The symbol of a network's output on other symbols: its layers are called on them."""
+    values = list(xs)
+    for i, reads in network.calls:
+        values.append(network.layers[i](*(values[r] for r in reads)))
+    return values[network.outputs[0]]

@@ -1,0 +1,80 @@
+"""The layers of a model as objects: who lives there, under which name, with which weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from nnx.layers import Layer, Weight
+from nnx.models.network import Network
+from nnx.models.weights import Weights
+
+Shape = tuple[int, ...]
+
+
+class Residents:
+    """The home of a model's layers (see :class:`nnx.layers.placed.Home`): it finds their weights for them.
+
+    ``weights`` gives the model's weights, made where they can be (None: the input shape is not known);
+    ``names`` the layers with their names; ``exchange`` makes a change of a layer and lets the model follow.
+    """
+
+    def __init__(
+        self,
+        weights: Callable[[], Weights | None],
+        names: Callable[[], dict[int, str]],
+        exchange: Callable[[Layer, Callable[[], None], str], None],
+    ) -> None:
+        self._weights, self._names, self._exchange = weights, names, exchange
+        self._copies: WeakKeyDictionary[Layer, Layer] = WeakKeyDictionary()
+
+    def admit(self, layer: Layer) -> Layer:
+        """The layer itself, which lives here from now on; a copy with its weights if it lives elsewhere."""
+        if layer.home is None:
+            layer.moves_in(self)
+        elif layer.home is not self:
+            if layer not in self._copies:
+                self._copies[layer] = copy = layer.duplicate()
+                copy.moves_in(self)
+            return self._copies[layer]
+        return layer
+
+    # -- the home of a layer ----------------------------------------------------------------------
+
+    def arrays_of(self, layer: Layer) -> list[Any]:
+        weights = self._weights()
+        return [] if weights is None else weights.arrays_of(layer)
+
+    def put(self, layer: Layer, arrays: Sequence[Any]) -> None:
+        weights = self._weights()
+        if weights is None:
+            layer.not_built()
+        else:
+            weights.set(arrays, layer)
+
+    def weights_of(self, layer: Layer) -> tuple[Weight, ...]:
+        weights = self._weights()
+        return () if weights is None else tuple(slot.weight for slot in weights.slots_of(layer))
+
+    def names_of(self, layer: Layer) -> tuple[str, ...]:
+        return tuple(weight.name for weight in self.weights_of(layer))
+
+    def output_shape_of(self, layer: Layer) -> Shape | None:
+        weights = self._weights()
+        if weights is None:
+            return None
+        return next(spec.output_shape for own, spec in weights.network.walk() if own is layer)
+
+    def name_of(self, layer: Layer) -> str | None:
+        return self._names().get(id(layer))
+
+    def exchange(self, layer: Layer, change: Callable[[], None], attribute: str) -> None:
+        self._exchange(layer, change, attribute)
+
+
+def names_of(layers: Sequence[Layer]) -> dict[int, str]:
+    """The name of each layer in a chain, by the identity of the object."""
+    network = Network.chain(layers, ())
+    pairs: Iterator[tuple[Layer, str]] = zip(network.layers, network.names, strict=True)
+    return {id(layer): name for layer, name in pairs}

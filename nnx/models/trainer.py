@@ -1,0 +1,77 @@
+"""Training, step by step: the one place where weights are written to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nnx import optimizers
+from nnx.errors import OptionError
+from nnx.models.full_batch import FullBatchProblem
+from nnx.models.objective import Batch, BatchPoint, BatchProblem, Objective
+from nnx.models.weights import Weights
+
+Array = Any
+
+
+class Trainer:
+    """Weights in training, with the problem and the optimizer's state: the only one who writes to them.
+
+    A step computes (the problem), judges (``judge``, which raises where weights would be spoiled), and moves
+    (the optimizer); what stateful layers returned and the constraints follow where the step was accepted.
+    """
+
+    def __init__(self, weights: Weights, objective: Objective, optimizer: Any, seed: int) -> None:
+        self.weights, self.objective, self.optimizer = weights, objective, optimizer
+        #: methods of first order take one gradient; the others compare costs from step to step
+        self.first_order = not isinstance(optimizer, optimizers.Deterministic)
+        kind = BatchProblem if self.first_order else FullBatchProblem
+        self.problem = kind(objective, weights, seed)
+        self.state = optimizer.init(self.problem, weights.trained)
+        #: the gradient of the last step
+        self.gradient: Array = None
+        #: why no more steps can be made: the model was changed
+        self.retired: str | None = None
+
+    def step(self, batch: Batch, judge: Callable[[BatchPoint], None] | None = None) -> optimizers.Info:
+        """One step of the optimizer on a batch."""
+        if self.retired is not None:
+            raise OptionError(self.retired)
+        problem, w = self.problem, self.weights.trained
+        problem.show(batch, self.state.step)
+        if self.first_order:
+            point = problem.at(w)
+            gradient = point.gradient
+            if judge is not None and gradient is not None:
+                judge(point)
+            problem.knows(point)
+        _, self.state, info = self.optimizer.step(problem, w, self.state)
+        # Methods that compare costs know it at the point where they ended, however they computed it.
+        self.gradient = (getattr(self.state, "point", None) or info.point).gradient
+        if info.accepted:
+            self.weights.commit(info.point.changes)
+            self.weights.constrain()
+        return info
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step; an error for methods that have none."""
+        return float(self.optimizer.rate(self.state))
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        self.optimizer.rate(self.state)  # an error where there is none
+        self.state.learning_rate = self.optimizer.constant_rate(value)
+
+    def finish(self) -> None:
+        """The end of training: an optimizer that keeps an average of the weights puts it in their place."""
+        self.optimizer.finalize(self.weights.trained, self.state)
+
+    def go_back(self, trained: Array, state: Array) -> None:
+        """Puts vectors in place of the weights; the optimizer's averages start anew, its rate stays."""
+        self.weights.trained[...] = trained
+        self.weights.state[...] = state
+        before = self.state
+        self.state = self.optimizer.init(self.problem, self.weights.trained)
+        self.state.step, self.state.learning_rate = before.step, before.learning_rate
+        self.gradient = None

@@ -1,0 +1,180 @@
+"""The weights of a network: the vector that is trained, the vector of all others, and where they live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nnx.backend import Backend, adapter_of, to_numpy
+from nnx.errors import DataError, OptionError, ShapeError
+from nnx.layers import Layer
+from nnx.models.entrance import as_array
+from nnx.models.network import Network, Slot
+from nnx.models.program import Program, compiled
+from nnx.parameters import Layout
+
+Array = Any
+
+
+class Weights:
+    """Two vectors in the library, data type and device of a model, and the network that names their pieces.
+
+    Training writes into them in place (see :class:`nnx.models.trainer.Trainer`); who reads pieces gets views
+    or copies.
+    """
+
+    def __init__(self, network: Network, backend: Backend, seed: int, before: Weights | None = None) -> None:
+        """Of each layer the weights that it has (in ``before``, or brought along), else new random ones."""
+        self.network, self.backend = network, backend
+        self.program: Program = compiled(network)
+        self._index = {id(layer): i for i, layer in enumerate(network.layers)}
+        self.brought = {id(layer): layer.brought for layer in network.layers if layer.brought is not None}
+        pieces: dict[bool, list[Array]] = {True: [], False: []}
+        number = 0
+        for layer, row in zip(network.layers, network.slots, strict=True):
+            known = self._known(layer, row, before)
+            for i, slot in enumerate(row):
+                entries = slot.weight.first(seed, number) if known is None else known[i]
+                pieces[slot.trained].append(entries)
+                number += 1
+        self.trained = self._vector(network.layout, pieces[True])
+        self.state = self._vector(network.state_layout, pieces[False])
+
+    def _known(self, layer: Layer, row: Sequence[Slot], before: Weights | None) -> list[Array] | None:
+        arrays = layer.brought
+        if arrays is None and before is not None and before.has(layer):
+            arrays = before.arrays_of(layer)
+        if arrays is not None and [a.shape for a in arrays] != [slot.weight.shape for slot in row]:
+            raise ShapeError(
+                f"{layer.label} brings weights of shapes {[tuple(a.shape) for a in arrays]} along; here they "
+                f"would have the shapes {[slot.weight.shape for slot in row]}: it was built for other inputs."
+            )
+        return arrays
+
+    def _vector(self, layout: Layout, pieces: list[Array]) -> Array:
+        backend = self.backend
+        if not pieces:
+            return backend.xp.zeros(0, dtype=backend.adapter.dtype(backend.dtype), device=backend.device)
+        # a copy: this vector is written to in place from now on
+        return backend.xp.asarray(backend.asarray(layout.pack(pieces), dtype=backend.dtype), copy=True)
+
+    # -- pieces -----------------------------------------------------------------------------------
+
+    def params(self, trained: Sequence[Array], state: Sequence[Array]) -> tuple[Mapping[str, Array], ...]:
+        """For each layer its weights by name, out of the pieces of the two vectors."""
+        return tuple(
+            {slot.name: (trained if slot.trained else state)[slot.number] for slot in row}
+            for row in self.network.slots
+        )
+
+    def own_params(self) -> tuple[Mapping[str, Array], ...]:
+        """For each layer its weights by name, as views of the vectors."""
+        network = self.network
+        return self.params(network.layout.views(self.trained), network.state_layout.views(self.state))
+
+    def copy_of(self) -> tuple[Array, Array]:
+        """Copies of both vectors."""
+        xp = self.backend.xp
+        return xp.asarray(self.trained, copy=True), xp.asarray(self.state, copy=True)
+
+    def commit(self, changes: Mapping[int, Mapping[str, Array]]) -> None:
+        """Writes what stateful layers returned, by the number of the layer, into the state vector."""
+        xp, layout = self.backend.xp, self.network.state_layout
+        for i, new in changes.items():
+            slots = {slot.name: slot for slot in self.network.slots[i]}
+            for name, value in new.items():
+                slot = slots.get(name)
+                if slot is None or slot.trained:
+                    kept = [s.name for s in slots.values() if not s.trained]
+                    raise OptionError(
+                        f"{self.network.layers[i].label} returned a change of '{name}', but only weights "
+                        f"that are not trained can be changed so; it has {kept or 'none'}."
+                    )
+                self.state[layout.slices[slot.number]] = xp.reshape(value, (-1,))
+
+    def constrain(self) -> None:
+        """Applies the constraints of the layers to the trained weights."""
+        xp = self.backend.xp
+        for part, weight in self.network.constrained:
+            piece = weight.constraint(xp.reshape(self.trained[part], weight.shape))
+            self.trained[part] = xp.reshape(piece, (-1,))
+
+    # -- layer by layer, on the host --------------------------------------------------------------
+
+    def has(self, layer: Layer) -> bool:
+        """Whether the layer is one of the network's."""
+        return id(layer) in self._index
+
+    def slots_of(self, layer: Layer) -> tuple[Slot, ...]:
+        """Where the weights of a layer lie."""
+        return self.network.slots[self._index[id(layer)]]
+
+    def arrays_of(self, layer: Layer) -> list[Array]:
+        """Copies of the layer's weights as NumPy arrays."""
+        return [
+            to_numpy(vector[part]).reshape(slot.weight.shape).copy()
+            for slot, vector, part in self._places(self.slots_of(layer))
+        ]
+
+    def get(self) -> list[Array]:
+        """Copies of all weights, layer by layer."""
+        return [array for layer in self.network.layers for array in self.arrays_of(layer)]
+
+    def set(self, arrays: Any, layer: Layer | None = None) -> None:
+        """Puts arrays in place of all weights (or of one layer's); nothing is changed if one does not fit."""
+        rows = self.network.slots if layer is None else (self.slots_of(layer),)
+        names = self.network.names if layer is None else (self.network.names[self._index[id(layer)]],)
+        owner = self.network.model if layer is None else f"Layer '{names[0]}'"
+        slots = [(slot, name) for row, name in zip(rows, names, strict=True) for slot in row]
+        given = _arrays(arrays)
+        if len(given) != len(slots):
+            raise ShapeError(f"{owner} has {len(slots)} weight arrays, got {len(given)}.")
+        checked = []
+        for array, (slot, name) in zip(given, slots, strict=True):
+            array = self.checked(array, f"The new '{slot.name}' of layer '{name}'")
+            if tuple(array.shape) != slot.weight.shape:
+                shape = slot.weight.shape
+                raise ShapeError(
+                    f"'{slot.name}' of layer '{name}' has shape {shape}, got {tuple(array.shape)}."
+                )
+            checked.append(self.backend.xp.reshape(array, (-1,)))
+        places = self._places(slot for slot, _ in slots)
+        for array, (_, vector, part) in zip(checked, places, strict=True):
+            vector[part] = array
+
+    def set_named(self, named: Mapping[str, Any]) -> None:
+        """Puts arrays in place of the trained weights, by the names of the layout."""
+        layout = self.network.layout
+        pairs = zip(layout.names, layout.pick(named), strict=True)
+        self.trained[...] = layout.pack([self.checked(piece, f"The new '{name}'") for name, piece in pairs])
+
+    def named(self) -> list[tuple[str, Array]]:
+        """Every weight by its layer's name and its own, as a NumPy array."""
+        rows = zip(self.network.names, self.network.layers, strict=True)
+        return [
+            (f"{name}/{slot.name}", array)
+            for name, layer in rows
+            for slot, array in zip(self.slots_of(layer), self.arrays_of(layer), strict=True)
+        ]
+
+    def checked(self, given: Any, what: str) -> Array:
+        """An array of numbers for the weights, in the library, data type and device of the model."""
+        backend, array = self.backend, as_array(given, what)
+        own = adapter_of(array) is backend.adapter
+        array = backend.asarray(array if own else to_numpy(array), dtype=backend.dtype)
+        if not to_numpy(backend.xp.all(backend.xp.isfinite(array))):
+            raise DataError(f"{what} has NaN or infinite entries, or too large ones for {backend.dtype}.")
+        return array
+
+    def _places(self, slots: Any) -> Iterator[tuple[Slot, Array, slice]]:
+        layouts = {True: self.network.layout, False: self.network.state_layout}
+        for slot in slots:
+            vector = self.trained if slot.trained else self.state
+            yield slot, vector, layouts[slot.trained].slices[slot.number]
+
+
+def _arrays(weights: Any) -> list[Any]:
+    try:
+        return list(weights)
+    except TypeError as error:
+        raise OptionError(f"set_weights takes a list of arrays, got {weights!r}.") from error
