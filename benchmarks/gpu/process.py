@@ -113,11 +113,6 @@ class Child:
             return "the device answered no more"
         return f"the process died of signal {-code}" if code < 0 else f"the process ended with status {code}"
 
-    @property
-    def failed(self) -> bool:
-        """Whether the process, which has ended, did not do its work."""
-        return self._process.returncode != 0
-
     def last_line(self) -> str:
         """The last line of the standard error: the sentence with which a process says that it cannot work."""
         return (self.errors().strip().splitlines() or [""])[-1]
