@@ -53,11 +53,15 @@ def parity(session: nox.Session) -> None:
 @nox.session
 def tests_cupy(session: nox.Session) -> None:
     """The same suite with CuPy as its backend. Needs an NVIDIA GPU."""
-    cuda = _cuda_of_the_driver()
-    if cuda is None:
-        session.error("tests_cupy needs an NVIDIA GPU, and no driver here offers one. CPU: nox -s tests")
-    session.install("-e", ".[test,cupy13]" if cuda >= 13 else ".[test,cupy12]")
+    _install_with_cupy(session)
     _pytest(session, "--backend=cupy", "--numprocesses=auto", "--maxprocesses=8")
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """What only a GPU can tell, in one report and eight minutes. Needs an NVIDIA GPU."""
+    _install_with_cupy(session)
+    session.run("python", "benchmarks/gpu", *session.posargs)
 
 
 @nox.session
@@ -104,6 +108,13 @@ def array_api_tests(session: nox.Session) -> None:
 
 def _pytest(session: nox.Session, *options: str) -> None:
     session.run("python", "-m", "pytest", *options, *session.posargs, env=ONE_THREAD | NO_WINDOW)
+
+
+def _install_with_cupy(session: nox.Session) -> None:
+    cuda = _cuda_of_the_driver()
+    if cuda is None:
+        session.error(f"{session.name} needs an NVIDIA GPU, and no driver here offers one. CPU: nox -s tests")
+    session.install("-e", ".[test,cupy13]" if cuda >= 13 else ".[test,cupy12]")
 
 
 def _standard_suite(session: nox.Session) -> Path:
