@@ -29,6 +29,8 @@ from nnx.models.graph import inlined
 from nnx.models.guard import Guard
 from nnx.models.loop import Run, Totals, evaluate
 from nnx.models.network import Network
+from nnx.models.program import compiled
+from nnx.models.targets import warn_of_one_output
 from nnx.options import Number, truth
 
 _EVALUATION_BATCH = 256
@@ -109,6 +111,7 @@ class Model(Compiled):
         if validation is None and validation_split:
             data, validation = split(data, validation_split)
         data, network = self._fitted(weighted(data, class_weight), loss)
+        warn_of_one_output(network, compiled(network).head, loss)
         size, held = training_batch(self._optimizer, batch_size, data.size), None
         validates = validated_epochs(validation_freq, range(initial_epoch, epochs))
         if validation is not None:

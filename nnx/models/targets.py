@@ -1,8 +1,9 @@
-"""Targets as a loss takes them: their shape and their range, looked at once before training."""
+"""Targets as a loss takes them: their shape and their range, checked once before training."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from nnx.backend import namespace, to_numpy
@@ -16,16 +17,13 @@ _ROUNDING = 1e-5
 
 
 def fit_targets(y: Any, network: Network, loss: Choice, what: str) -> Any:
-    """``y`` in the shape that the loss compares with the network's outputs; its numbers are looked at."""
+    """``y`` in the shape that the loss compares with the network's outputs; its values are checked."""
     out = network.output_shape
     if loss.facts.get("targets") == "indices":
         if y.ndim == len(out) + 1 and y.shape[-1] == 1:
             y = namespace(y).squeeze(y, axis=-1)
         if tuple(y.shape[1:]) != out[:-1]:
-            raise ShapeError(
-                f"{loss.name} needs one class number for each sample ({what} of shape (n,)), got {what} of "
-                f"shape {tuple(y.shape)}. For one-hot rows use categorical_crossentropy."
-            )
+            raise _other_places(y, network, loss, what)
         _check_labels(y, out[-1], loss, what)
         return y
     if y.ndim == 1 and out == (1,):
@@ -40,6 +38,40 @@ def fit_targets(y: Any, network: Network, loss: Choice, what: str) -> Any:
         )
     _check_range(y, loss, what)
     return y
+
+
+def _other_places(y: Any, network: Network, loss: Choice, what: str) -> ShapeError:
+    """The error for class numbers whose places are not those of the network's outputs."""
+    out = network.output_shape
+    if y.ndim == 1:
+        return ShapeError(
+            f"{network.model} gives outputs of shape {out} for each sample, so {loss.name} would need "
+            f"{what} of shape (n, {', '.join(map(str, out[:-1]))}); got {what} of shape {tuple(y.shape)}, one "
+            "class number for each sample. Is a Flatten() missing before the last layers?"
+        )
+    return ShapeError(
+        f"{loss.name} needs one class number for each output of a sample ({what} of shape "
+        f"{('n', *out[:-1])}), got {what} of shape {tuple(y.shape)}. For one-hot rows use "
+        "categorical_crossentropy."
+    )
+
+
+def warn_of_one_output(network: Network, head: Any, loss: Choice) -> None:
+    """Warns where a network can learn nothing: softmax or categorical cross-entropy of a single output."""
+    if network.output_shape[-1:] != (1,):
+        return
+    along = getattr(head, "options", {}).get("axis", -1)
+    if getattr(head, "name", "") in ("softmax", "log_softmax") and along == -1:
+        reason = "its output is a softmax of one unit, which is 1 whatever the weights are"
+    elif loss.name in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
+        reason = f"{loss.name} of one output is 0 whatever the weights are"
+    else:
+        return
+    warnings.warn(
+        f"{network.model} can learn nothing: {reason}. For two classes use Dense(1, 'sigmoid') with "
+        "binary_crossentropy, or an output for each class.",
+        stacklevel=4,
+    )
 
 
 def extremes(a: Any) -> tuple[float, float]:
