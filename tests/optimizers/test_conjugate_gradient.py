@@ -10,7 +10,7 @@ from optimizers.paths import bowl, walk
 import nnx
 from nnx.errors import OptionError
 from nnx.optimizers import ConjugateGradient, FunctionProblem, OneStepSecant, ScaledConjugateGradient
-from nnx.optimizers.conjugate_gradient import BETAS
+from nnx.optimizers.descent.conjugate_gradient import BETAS
 from nnx.optimizers.searches import StrongWolfe
 
 EXACT = StrongWolfe(c1=1e-10, c2=1e-9)
@@ -56,7 +56,7 @@ def test_every_beta_finds_rosenbrocks_minimum(beta, n):
 
 def beta_after_one_step(beta, g, n, p):
     """What the method takes for β where the gradients and the direction are these."""
-    from nnx.optimizers.conjugate_gradient import Products
+    from nnx.optimizers.descent.conjugate_gradient import Products
 
     return BETAS[beta](Products(g @ g, n @ n, g @ n, p @ g, p @ n))
 

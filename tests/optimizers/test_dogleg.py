@@ -10,9 +10,9 @@ from optimizers.nist_problems import PROBLEMS
 
 import nnx
 from nnx.optimizers import Dogleg, ResidualProblem
-from nnx.optimizers.attempts import Attempt
-from nnx.optimizers.bounds import Box
-from nnx.optimizers.gauss_newton import Linearized
+from nnx.optimizers.descent.box import Box
+from nnx.optimizers.squares.gauss_newton import Linearized
+from nnx.optimizers.squares.step_control import Attempt
 
 RNG = np.random.default_rng(3)
 JACOBIAN, RESIDUAL = RNG.normal(size=(12, 4)) * [1.0, 3.0, 0.2, 10.0], RNG.normal(size=12)

@@ -9,8 +9,8 @@ import pytest
 
 from nnx.backend import namespace, to_numpy
 from nnx.optimizers import LevenbergMarquardt, ResidualProblem
-from nnx.optimizers.residuals import ResidualPoint
-from nnx.optimizers.systems import NormalEquations, OrthogonalFactors, Products
+from nnx.optimizers.functions.residuals import ResidualPoint
+from nnx.optimizers.squares.systems import NormalEquations, OrthogonalFactors, Products
 
 RNG = np.random.default_rng(7)
 M, N = 20, 5

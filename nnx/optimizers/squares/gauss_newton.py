@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.optimizers.deterministic import Deterministic, Evaluation, Move, out_of_range
+from nnx.optimizers.descent.deterministic import Deterministic, Evaluation, Move, out_of_range
 from nnx.optimizers.problem import Problem, Stop, read, registry
+from nnx.optimizers.squares.systems import NormalEquations, OrthogonalFactors, Products
 from nnx.optimizers.state import State
-from nnx.optimizers.systems import NormalEquations, OrthogonalFactors, Products
 from nnx.options import number
 
 Array = Any

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
-from nnx.optimizers.deterministic import Deterministic, Evaluation, Move
+from nnx.optimizers.descent.deterministic import Deterministic, Evaluation, Move
 from nnx.optimizers.problem import Problem, Stop, read
 from nnx.optimizers.state import State
 from nnx.options import number

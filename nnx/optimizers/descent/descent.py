@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from nnx.backend import namespace
 from nnx.errors import OptionError
 from nnx.optimizers import searches
-from nnx.optimizers.deterministic import Deterministic, Evaluation, Move, out_of_range
+from nnx.optimizers.descent.deterministic import Deterministic, Evaluation, Move, out_of_range
 from nnx.optimizers.problem import Problem, Stop, read, registry
 from nnx.optimizers.searches import Found, Trial
 from nnx.optimizers.state import State

@@ -8,9 +8,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
-from nnx.optimizers.deterministic import Move
-from nnx.optimizers.gauss_newton import SumOfSquares, no_lower, one_of
+from nnx.optimizers.descent.deterministic import Move
 from nnx.optimizers.problem import Problem, Stop, read
+from nnx.optimizers.squares.gauss_newton import SumOfSquares, no_lower, one_of
 from nnx.optimizers.state import State
 
 Array = Any

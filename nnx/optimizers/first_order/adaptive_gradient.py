@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nnx.optimizers.averages import mean, mean_square
-from nnx.optimizers.first_order import FirstOrder, Rule
+from nnx.optimizers.first_order.averages import mean, mean_square
+from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate
 from nnx.optimizers.problem import registry
 from nnx.optimizers.state import State

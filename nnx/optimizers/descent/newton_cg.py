@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nnx.optimizers.descent.trust_region import TrustRegion
 from nnx.optimizers.problem import registry
 from nnx.optimizers.state import State
-from nnx.optimizers.trust_region import TrustRegion
 
 Array = Any
 

@@ -1,36 +1,19 @@
-"""Bounds on the variables: a box, and the projection onto it."""
+"""Bounds as users write them: for the methods that keep them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnx.backend import asarray, device_of, namespace
 from nnx.errors import OptionError, ShapeError
+from nnx.optimizers.descent.box import Box
+from nnx.optimizers.functions.run import Start
 from nnx.optimizers.problem import read, registry
-from nnx.optimizers.run import Start
 
 Array = Any
-
-
-class Box(NamedTuple):
-    """All w with lower ≤ w ≤ upper; ±inf where there is no bound."""
-
-    lower: Array
-    upper: Array
-
-    def project(self, w: Array) -> Array:
-        """The nearest point of the box."""
-        xp = namespace(w)
-        return xp.minimum(xp.maximum(w, self.lower), self.upper)
-
-    def free(self, w: Array, g: Array) -> Array:
-        """1.0 for each variable that may move against the gradient, 0.0 where a bound holds it."""
-        xp = namespace(w)
-        held = ((w <= self.lower) & (g > 0.0)) | ((w >= self.upper) & (g < 0.0))
-        return xp.astype(xp.logical_not(held), w.dtype)
 
 
 def bounded(optimizer: Any, bounds: Any, start: Start, sides: bool = False) -> tuple[Any, Start]:

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from nnx.backend import adapter_of, asarray, device_of, namespace
 from nnx.errors import DataError, FitError, OptionError, ShapeError
-from nnx.optimizers.bounds import as_box
-from nnx.optimizers.least_squares import least_squares
+from nnx.optimizers.functions.bounds import as_box
+from nnx.optimizers.functions.least_squares import least_squares
+from nnx.optimizers.functions.run import start_at
+from nnx.optimizers.functions.student import student_quantile
 from nnx.optimizers.problem import read, read_vector
 from nnx.optimizers.result import OptimizeResult
-from nnx.optimizers.run import start_at
-from nnx.optimizers.student import student_quantile
 from nnx.options import Number
 
 Array = Any

@@ -12,7 +12,7 @@ from nnx.autodiff import flatten, jvp, vjp
 from nnx.autodiff.tree import aligned
 from nnx.backend import device_of, namespace
 from nnx.errors import DataError, ShapeError
-from nnx.optimizers.functions import Packed, beside
+from nnx.optimizers.functions.functions import Packed, beside
 from nnx.parameters import Layout
 
 Array = Any

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnx.backend import device_of, namespace
-from nnx.optimizers.deterministic import Evaluation
+from nnx.optimizers.descent.deterministic import Evaluation
+from nnx.optimizers.descent.trust_region import TrustRegion
 from nnx.optimizers.problem import Problem, read, registry
 from nnx.optimizers.state import State
-from nnx.optimizers.trust_region import TrustRegion
 
 Array = Any
 

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from nnx.backend import adapter_of, namespace
 from nnx.errors import DtypeError, FileFormatError, OptionError, ShapeError
+from nnx.optimizers.first_order.update import make_plan
 from nnx.optimizers.options import LearningRate, Options, as_rate, learning_rate, patterns
 from nnx.optimizers.problem import Info, Point, Problem
 from nnx.optimizers.state import State, restored
-from nnx.optimizers.update import make_plan
 from nnx.options import Number, flag, number
 
 Array = Any

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnx.backend import namespace
-from nnx.optimizers.descent import Descent, unit_step
-from nnx.optimizers.deterministic import Evaluation
+from nnx.optimizers.descent.descent import Descent, unit_step
+from nnx.optimizers.descent.deterministic import Evaluation
+from nnx.optimizers.descent.quasi_newton import safely_positive
 from nnx.optimizers.problem import Problem, read, registry
-from nnx.optimizers.quasi_newton import safely_positive
 from nnx.optimizers.state import State
 
 Array = Any

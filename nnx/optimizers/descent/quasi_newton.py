@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnx.backend import device_of, namespace
-from nnx.optimizers.descent import Descent, unit_step
-from nnx.optimizers.deterministic import Evaluation
+from nnx.optimizers.descent.descent import Descent, unit_step
+from nnx.optimizers.descent.deterministic import Evaluation
 from nnx.optimizers.problem import Problem, read, registry
 from nnx.optimizers.state import State
 

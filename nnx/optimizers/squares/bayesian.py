@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.optimizers.deterministic import Evaluation, Move
-from nnx.optimizers.gauss_newton import Linearized
-from nnx.optimizers.levenberg_marquardt import LevenbergMarquardt
+from nnx.optimizers.descent.deterministic import Evaluation, Move
 from nnx.optimizers.problem import Problem, Stop, read, registry
+from nnx.optimizers.squares.gauss_newton import Linearized
+from nnx.optimizers.squares.levenberg_marquardt import LevenbergMarquardt
 from nnx.optimizers.state import State
 from nnx.options import number
 

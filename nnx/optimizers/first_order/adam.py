@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnx.optimizers.averages import mean, mean_square
-from nnx.optimizers.first_order import FirstOrder, Rule
+from nnx.optimizers.first_order.averages import mean, mean_square
+from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate
 from nnx.optimizers.problem import Problem, registry
 from nnx.optimizers.state import State

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nnx.optimizers.first_order import FirstOrder, Rule
+from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate
 from nnx.optimizers.problem import registry
 from nnx.optimizers.state import State

@@ -8,9 +8,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
-from nnx.optimizers.attempts import Attempt, Retrying, Step
-from nnx.optimizers.gauss_newton import least_damped
 from nnx.optimizers.problem import Problem, read, registry
+from nnx.optimizers.squares.gauss_newton import least_damped
+from nnx.optimizers.squares.step_control import Attempt, Retrying, Step
 from nnx.optimizers.state import State
 from nnx.options import number
 

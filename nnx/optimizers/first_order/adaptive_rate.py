@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from nnx.backend import namespace, to_numpy
 from nnx.errors import OptionError
-from nnx.optimizers.first_order import FirstOrder, Rule
+from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate
 from nnx.optimizers.problem import Info, Problem, registry
 from nnx.optimizers.state import State

@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from nnx.backend import device_of, namespace
-from nnx.optimizers.bounds import Box
-from nnx.optimizers.descent import Descent, unit_step
-from nnx.optimizers.deterministic import Evaluation
+from nnx.optimizers.descent.box import Box
+from nnx.optimizers.descent.descent import Descent, unit_step
+from nnx.optimizers.descent.deterministic import Evaluation
+from nnx.optimizers.descent.quasi_newton import safely_positive
 from nnx.optimizers.problem import Problem, read, read_vector, registry
-from nnx.optimizers.quasi_newton import safely_positive
 from nnx.optimizers.searches import Armijo
 from nnx.optimizers.state import State
 from nnx.options import number

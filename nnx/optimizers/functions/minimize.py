@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnx.errors import OptionError
-from nnx.optimizers.bounds import bounded
-from nnx.optimizers.functions import FunctionProblem
+from nnx.optimizers.functions.bounds import bounded
+from nnx.optimizers.functions.functions import FunctionProblem
+from nnx.optimizers.functions.run import Run, chosen, kind_of, not_a_keyword, start_at
 from nnx.optimizers.problem import registry
 from nnx.optimizers.result import OptimizeResult
-from nnx.optimizers.run import Run, chosen, kind_of, not_a_keyword, start_at
 
 #: Up to this many variables ``minimize`` takes BFGS, above L-BFGS: an n × n matrix of 8 MB.
 _MATRIX_UP_TO = 1000

@@ -7,13 +7,13 @@ from typing import Any
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.optimizers.bounds import bounded
-from nnx.optimizers.gauss_newton import SumOfSquares
-from nnx.optimizers.levenberg_marquardt import LevenbergMarquardt
+from nnx.optimizers.functions.bounds import bounded
+from nnx.optimizers.functions.residuals import ResidualProblem
+from nnx.optimizers.functions.run import Run, chosen, not_a_keyword, start_at
 from nnx.optimizers.problem import read
-from nnx.optimizers.residuals import ResidualProblem
 from nnx.optimizers.result import OptimizeResult
-from nnx.optimizers.run import Run, chosen, not_a_keyword, start_at
+from nnx.optimizers.squares.gauss_newton import SumOfSquares
+from nnx.optimizers.squares.levenberg_marquardt import LevenbergMarquardt
 
 #: what SciPy calls its methods, and what does the same here
 _SCIPYS = {"trf": "lm", "dogbox": "dogleg"}

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.optimizers.descent import Descent, unit_step
-from nnx.optimizers.deterministic import Evaluation
+from nnx.optimizers.descent.descent import Descent, unit_step
+from nnx.optimizers.descent.deterministic import Evaluation
 from nnx.optimizers.problem import Problem, read, registry
 from nnx.optimizers.searches import StrongWolfe
 from nnx.optimizers.state import State

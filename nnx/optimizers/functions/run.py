@@ -12,8 +12,8 @@ from typing import Any, ClassVar, NamedTuple
 from nnx.autodiff import flatten
 from nnx.backend import asarray, namespace
 from nnx.errors import DtypeError, OptionError
-from nnx.optimizers.deterministic import Deterministic, Evaluation
-from nnx.optimizers.first_order import FirstOrder
+from nnx.optimizers.descent.deterministic import Deterministic, Evaluation
+from nnx.optimizers.first_order.base import FirstOrder
 from nnx.optimizers.options import Options
 from nnx.optimizers.problem import Problem, Stop, registry
 from nnx.optimizers.result import OptimizeResult
