@@ -7,7 +7,7 @@ from typing import Any
 from nnx.optimizers import schedules, searches
 from nnx.optimizers.descent.conjugate_gradient import ConjugateGradient, FletcherReeves, PolakRibiere
 from nnx.optimizers.descent.descent import Descent, SteepestDescent
-from nnx.optimizers.descent.deterministic import REASONS, Deterministic
+from nnx.optimizers.descent.deterministic import Deterministic
 from nnx.optimizers.descent.lbfgs import LBFGS
 from nnx.optimizers.descent.newton import Newton
 from nnx.optimizers.descent.newton_cg import NewtonCG
@@ -15,6 +15,7 @@ from nnx.optimizers.descent.one_step_secant import OneStepSecant
 from nnx.optimizers.descent.quasi_newton import BFGS, DFP
 from nnx.optimizers.descent.scaled_conjugate_gradient import ScaledConjugateGradient
 from nnx.optimizers.descent.sr1 import SR1
+from nnx.optimizers.descent.stopping import REASONS
 from nnx.optimizers.descent.trust_region import TrustRegion
 from nnx.optimizers.first_order.adam import Adam, Adamax, AdamW, AMSGrad, Nadam
 from nnx.optimizers.first_order.adaptive_gradient import Adadelta, Adagrad, RMSprop

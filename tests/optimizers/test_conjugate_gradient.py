@@ -56,9 +56,9 @@ def test_every_beta_finds_rosenbrocks_minimum(beta, n):
 
 def beta_after_one_step(beta, g, n, p):
     """What the method takes for β where the gradients and the direction are these."""
-    from nnx.optimizers.descent.conjugate_gradient import Products
+    from nnx.optimizers.descent.conjugate_gradient import InnerProducts
 
-    return BETAS[beta](Products(g @ g, n @ n, g @ n, p @ g, p @ n))
+    return BETAS[beta](InnerProducts(g @ g, n @ n, g @ n, p @ g, p @ n))
 
 
 def test_the_formulas():

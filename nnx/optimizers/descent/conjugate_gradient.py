@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from nnx.backend import namespace
 from nnx.errors import OptionError
 from nnx.optimizers.descent.descent import Descent, unit_step
-from nnx.optimizers.descent.deterministic import Evaluation
+from nnx.optimizers.descent.evaluation import Iterate
 from nnx.optimizers.problem import Problem, read, registry
 from nnx.optimizers.searches import StrongWolfe
 from nnx.optimizers.state import State
@@ -18,8 +18,8 @@ from nnx.optimizers.state import State
 Array = Any
 
 
-class Products(NamedTuple):
-    """Scalar products of the old gradient g, the new one n and the direction p between them."""
+class InnerProducts(NamedTuple):
+    """Inner products of the old gradient g, the new one n and the direction p between them."""
 
     gg: float
     nn: float
@@ -38,7 +38,7 @@ class Products(NamedTuple):
         return abs(self.gn) < 0.2 * self.nn
 
 
-BETAS: dict[str, Callable[[Products], float]] = {
+BETAS: dict[str, Callable[[InnerProducts], float]] = {
     "polak_ribiere": lambda a: max(0.0, (a.nn - a.gn) / a.gg),
     "fletcher_reeves": lambda a: a.nn / a.gg if a.nearly_orthogonal else 0.0,
     "hestenes_stiefel": lambda a: max(0.0, (a.nn - a.gn) / a.py),
@@ -103,16 +103,16 @@ class ConjugateGradient(Descent):
     def numbers(self) -> dict[str, float]:
         return {**super().numbers(), "beta": 0.0, "gamma": 0.0, "last_gain": 0.0, "since_restart": 0.0}
 
-    def direction(self, here: Evaluation, state: State) -> Array:
+    def direction(self, here: Iterate, state: State) -> Array:
         values, memory = state.values, state.memory
         p = values["beta"] * memory["direction"] - here.gradient
         return p + values["gamma"] * memory["restart_direction"] if values["gamma"] else p
 
-    def first_trial(self, here: Evaluation, p: Array, slope: float, state: State) -> float:
+    def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
         # the step whose first-order gain αgᵀp is that of the last one
         return state.values["last_gain"] / slope if state.values["last_gain"] else unit_step(p)
 
-    def learn(self, here: Evaluation, there: Evaluation, p: Array, alpha: float, state: State) -> None:
+    def learn(self, here: Iterate, there: Iterate, p: Array, alpha: float, state: State) -> None:
         values, memory, dot = state.values, state.memory, namespace(p).vecdot
         g, n = here.gradient, there.gradient
         numbers = [dot(g, g), dot(n, n), dot(g, n), dot(p, g), dot(p, n)]
@@ -120,7 +120,7 @@ class ConjugateGradient(Descent):
             d, z = memory["restart_direction"], memory["restart_change"]
             numbers += [dot(n, z), dot(d, z), dot(d, n)]
         found = read(*numbers)
-        a = Products(*found[:5])
+        a = InnerProducts(*found[:5])
         values["beta"] = _finite_or_zero(BETAS[self.beta], a)
         values["last_gain"] = alpha * a.pg
         if self.beta == "powell_beale":
@@ -129,7 +129,7 @@ class ConjugateGradient(Descent):
                 d[...], z[...] = p, n - g
         memory["direction"][...] = p
 
-    def _restart_or_third_term(self, state: State, a: Products, nz: float, dz: float, dn: float) -> None:
+    def _restart_or_third_term(self, state: State, a: InnerProducts, nz: float, dz: float, dn: float) -> None:
         """Sets γ; 0 says that the direction of this step is the new restart."""
         values = state.values
         n = state.memory["direction"].shape[0]
@@ -140,11 +140,11 @@ class ConjugateGradient(Descent):
         values["gamma"] = gamma if keep else 0.0
         values["since_restart"] = values["since_restart"] + 1.0 if keep else 1.0
 
-    def forget(self, here: Evaluation, state: State) -> None:
+    def forget(self, here: Iterate, state: State) -> None:
         state.values |= {"beta": 0.0, "gamma": 0.0, "last_gain": 0.0, "since_restart": 0.0}
 
 
-def _finite_or_zero(rule: Callable[[Products], float], a: Products) -> float:
+def _finite_or_zero(rule: Callable[[InnerProducts], float], a: InnerProducts) -> float:
     """β; 0, a restart, where it is a quotient by zero."""
     try:
         beta = rule(a)

@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 from nnx.backend import namespace
 from nnx.errors import OptionError
 from nnx.optimizers import searches
-from nnx.optimizers.descent.deterministic import Deterministic, Evaluation, Move, out_of_range
+from nnx.optimizers.descent.deterministic import Deterministic, Move
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate
+from nnx.optimizers.descent.stopping import judged, out_of_range
 from nnx.optimizers.problem import Problem, Stop, read, registry
 from nnx.optimizers.searches import Found, Trial
 from nnx.optimizers.state import State
@@ -22,7 +24,7 @@ class Ray:
     """The problem along w + αp: what a search looks at; ``at`` evaluates the problem there."""
 
     def __init__(
-        self, problem: Problem, w: Array, p: Array, at: Callable[[Problem, Array], Evaluation] = Evaluation
+        self, problem: Problem, w: Array, p: Array, at: Callable[[Problem, Array], Iterate] = Evaluation
     ) -> None:
         self.problem, self.w, self.p, self.at = problem, w, p, at
 
@@ -37,7 +39,7 @@ class Ray:
         slope = point.slope(self.p)
         return Trial(alpha, point.cost, slope, point)
 
-    def _at(self, alpha: float) -> Evaluation:
+    def _at(self, alpha: float) -> Iterate:
         return self.at(self.problem, self.w + alpha * self.p)
 
 
@@ -75,21 +77,17 @@ class Descent(Deterministic):
 
     search: Any = None
 
-    def direction(self, here: Evaluation, state: State) -> Array:
+    def direction(self, here: Iterate, state: State) -> Array:
         """The direction p from here, from what the method remembers."""
         raise NotImplementedError
 
-    def downhill(self, here: Evaluation) -> Array:
-        """The direction when all else fails: −g."""
-        return -here.gradient
-
-    def learn(self, here: Evaluation, there: Evaluation, p: Array, alpha: float, state: State) -> None:
+    def learn(self, here: Iterate, there: Iterate, p: Array, alpha: float, state: State) -> None:
         """Takes in the step from ``here`` to ``there`` = ``here`` + αp."""
 
-    def forget(self, here: Evaluation, state: State) -> None:
+    def forget(self, here: Iterate, state: State) -> None:
         """Back to the state before the first step: the next direction is −g, up to its length."""
 
-    def first_trial(self, here: Evaluation, p: Array, slope: float, state: State) -> float:
+    def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
         """The α that the search tries first."""
         return 1.0
 
@@ -101,13 +99,13 @@ class Descent(Deterministic):
     def numbers(self) -> dict[str, float]:
         return {"fresh": 1.0, "last_fall": 0.0}
 
-    def move(self, problem: Problem, here: Evaluation, state: State) -> Move:
+    def move(self, problem: Problem, here: Iterate, state: State) -> Move:
         fresh = bool(state.values["fresh"])
         p, found = self._along(problem, here, self.direction(here, state), state)
         there = found.trial.point
         if there is here and not fresh:
             self._restart(here, state)
-            p, found = self._along(problem, here, self.downhill(here), state)
+            p, found = self._along(problem, here, -here.projected_gradient, state)
             there = found.trial.point
         if there is here:
             return Move(None, {}, self._stuck(here, found, state))
@@ -117,28 +115,28 @@ class Descent(Deterministic):
         length = alpha * read(namespace(p).linalg.vector_norm(p))[0]
         return Move(there, {"learning_rate": alpha, "step": length})
 
-    def _along(self, problem: Problem, here: Evaluation, p: Array, state: State) -> tuple[Array, Found]:
+    def _along(self, problem: Problem, here: Iterate, p: Array, state: State) -> tuple[Array, Found]:
         slope = here.slope(p)
         if not _leads_down(slope):
             self._restart(here, state)
-            p = self.downhill(here)
+            p = -here.projected_gradient
             slope = here.slope(p)
         start = Trial(0.0, here.cost, slope, here)
         if not _leads_down(slope):
             return p, Found(start, False, "The slope is no number below 0.")
         first = self.first_trial(here, p, slope, state)
         found = self._search(here.w)(Ray(problem, here.w, p, self.evaluate), start, first)
-        if found.trial.alpha == 0.0 or not found.trial.point.finite:
+        if found.trial.alpha == 0.0 or not found.trial.point.compute().finite:
             found = found._replace(trial=start)
         return p, found
 
-    def _stuck(self, here: Evaluation, found: Found, state: State) -> Stop:
+    def _stuck(self, here: Iterate, found: Found, state: State) -> Stop:
         """The stop where not even −g led to a lower cost."""
         if not _leads_down(found.trial.slope):
             remedy = "Multiply the cost by about {}, or start elsewhere."
-            return out_of_range("the numbers of the gradient", here.norm, here.w, remedy)
+            return out_of_range("the entries of the gradient", here.norm, here.w, remedy)
         words = f"No lower cost was found, not even along the negative gradient: {found.message}"
-        return self.nothing_lower(here, state, words)
+        return judged(5, words, here, state)
 
     def _search(self, w: Array) -> Any:
         """The search, with no less tolerance for rounding than the weights' type needs."""
@@ -147,7 +145,7 @@ class Descent(Deterministic):
             return replace(self.search, epsilon=rounding)
         return self.search
 
-    def _restart(self, here: Evaluation, state: State) -> None:
+    def _restart(self, here: Iterate, state: State) -> None:
         self.forget(here, state)
         state.values["fresh"], state.values["last_fall"] = 1.0, 0.0
 
@@ -191,8 +189,8 @@ class SteepestDescent(Descent):
 
     search: Any = "strong_wolfe"
 
-    def direction(self, here: Evaluation, state: State) -> Array:
+    def direction(self, here: Iterate, state: State) -> Array:
         return -here.gradient
 
-    def first_trial(self, here: Evaluation, p: Array, slope: float, state: State) -> float:
+    def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
         return unit_step(p) if state.values["fresh"] else as_before(state, slope)

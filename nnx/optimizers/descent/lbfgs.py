@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar
 
 from nnx.backend import device_of, namespace
-from nnx.optimizers.descent.box import Box
 from nnx.optimizers.descent.descent import Descent, unit_step
-from nnx.optimizers.descent.deterministic import Evaluation
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate
 from nnx.optimizers.descent.quasi_newton import safely_positive
 from nnx.optimizers.problem import Problem, read, read_vector, registry
 from nnx.optimizers.searches import Armijo
@@ -18,23 +16,6 @@ from nnx.optimizers.state import State
 from nnx.options import number
 
 Array = Any
-
-
-class InBox(Evaluation):
-    """The nearest point of a box; what a bound holds does not count in the gradient's norm."""
-
-    def __init__(self, problem: Problem, w: Array, box: Box) -> None:
-        super().__init__(problem, box.project(w))
-        self.box = box
-
-    @cached_property
-    def norm(self) -> float:
-        xp = namespace(self.w)
-        return read(xp.max(xp.abs(self.pull)))[0]
-
-    @property
-    def pull(self) -> Array:
-        return self.box.free(self.w, self.gradient) * self.gradient
 
 
 @registry.register(
@@ -90,22 +71,17 @@ class LBFGS(Descent):
     def numbers(self) -> dict[str, float]:
         return {**super().numbers(), "seen": 0.0, "used": 0.0}
 
-    def evaluate(self, problem: Problem, w: Array) -> Evaluation:
-        return super().evaluate(problem, w) if self.bounds is None else InBox(problem, w, self.bounds)
+    def evaluate(self, problem: Problem, w: Array) -> Iterate:
+        return Evaluation(problem, w, self.bounds)
 
-    def downhill(self, here: Evaluation) -> Array:
-        if self.bounds is None:
-            return super().downhill(here)
-        return -(self.bounds.free(here.w, here.gradient) * here.gradient)
-
-    def direction(self, here: Evaluation, state: State) -> Array:
+    def direction(self, here: Iterate, state: State) -> Array:
         if not state.values["seen"]:
-            return self.downhill(here)
+            return -here.projected_gradient
         if self.bounds is not None:
             return self._in_box(here, state)
         return self._combined(state.memory["pairs"], state.memory["products"], here.gradient, state)
 
-    def _in_box(self, here: Evaluation, state: State) -> Array:
+    def _in_box(self, here: Iterate, state: State) -> Array:
         """The direction where there are bounds."""
         xp, box, g, pairs = namespace(here.w), self.bounds, here.gradient, state.memory["pairs"]
         newest = self._slots(state)[0]
@@ -133,10 +109,10 @@ class LBFGS(Descent):
         gamma, weights = two_loops(slots, a, with_g)
         return xp.asarray(weights, dtype=g.dtype, device=device_of(g)) @ pairs - gamma * g
 
-    def first_trial(self, here: Evaluation, p: Array, slope: float, state: State) -> float:
+    def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
         return 1.0 if state.values["used"] else unit_step(p)
 
-    def learn(self, here: Evaluation, there: Evaluation, p: Array, alpha: float, state: State) -> None:
+    def learn(self, here: Iterate, there: Iterate, p: Array, alpha: float, state: State) -> None:
         pairs, m = state.memory["pairs"], self.maxcor
         i = int(state.values["seen"]) % m
         pairs[i, :] = there.w - here.w
@@ -149,7 +125,7 @@ class LBFGS(Descent):
                 products[:, row] = new[:, k]
                 products[row, :] = new[:, k]
 
-    def forget(self, here: Evaluation, state: State) -> None:
+    def forget(self, here: Iterate, state: State) -> None:
         state.values["seen"] = state.values["used"] = 0.0
 
 

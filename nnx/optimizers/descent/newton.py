@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
-from nnx.optimizers.descent.deterministic import Evaluation
+from nnx.optimizers.descent.evaluation import Iterate
 from nnx.optimizers.problem import read, registry
 from nnx.optimizers.state import State
 
@@ -54,7 +54,7 @@ class Newton(Descent):
     def direction(self, here: Any, state: State) -> Array:
         return newton_direction(here.point.hessian, here.gradient)
 
-    def first_trial(self, here: Evaluation, p: Array, slope: float, state: State) -> float:
+    def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
         return unit_step(p) if state.values["fresh"] else 1.0
 
 

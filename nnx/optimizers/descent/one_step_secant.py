@@ -7,7 +7,7 @@ from typing import Any
 
 from nnx.backend import namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
-from nnx.optimizers.descent.deterministic import Evaluation
+from nnx.optimizers.descent.evaluation import Iterate
 from nnx.optimizers.descent.quasi_newton import safely_positive
 from nnx.optimizers.problem import Problem, read, registry
 from nnx.optimizers.state import State
@@ -50,7 +50,7 @@ class OneStepSecant(Descent):
     def numbers(self) -> dict[str, float]:
         return {**super().numbers(), "used": 0.0}
 
-    def direction(self, here: Evaluation, state: State) -> Array:
+    def direction(self, here: Iterate, state: State) -> Array:
         xp, g, s, r = namespace(here.w), here.gradient, state.memory["step"], state.memory["change"]
         dot = xp.vecdot
         sr, ss, rr, sg, rg = read(dot(s, r), dot(s, s), dot(r, r), dot(s, g), dot(r, g))
@@ -60,14 +60,14 @@ class OneStepSecant(Descent):
         gamma = sr / rr  # with which 1 + γrᵀr/sᵀr = 2
         return (gamma * rg - 2.0 * sg) / sr * s + gamma * (sg / sr) * r - gamma * g
 
-    def first_trial(self, here: Evaluation, p: Array, slope: float, state: State) -> float:
+    def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
         return 1.0 if state.values["used"] else unit_step(p)
 
-    def learn(self, here: Evaluation, there: Evaluation, p: Array, alpha: float, state: State) -> None:
+    def learn(self, here: Iterate, there: Iterate, p: Array, alpha: float, state: State) -> None:
         state.memory["step"][...] = there.w - here.w
         state.memory["change"][...] = there.gradient - here.gradient
 
-    def forget(self, here: Evaluation, state: State) -> None:
+    def forget(self, here: Iterate, state: State) -> None:
         state.values["used"] = 0.0
         for vector in state.memory.values():
             vector[...] = 0.0

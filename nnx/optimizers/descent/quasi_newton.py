@@ -8,7 +8,7 @@ from typing import Any
 
 from nnx.backend import device_of, namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
-from nnx.optimizers.descent.deterministic import Evaluation
+from nnx.optimizers.descent.evaluation import Iterate
 from nnx.optimizers.problem import Problem, read, registry
 from nnx.optimizers.state import State
 
@@ -46,13 +46,13 @@ class QuasiNewton(Descent):
     def numbers(self) -> dict[str, float]:
         return {**super().numbers(), "updates": 0.0}
 
-    def direction(self, here: Evaluation, state: State) -> Array:
+    def direction(self, here: Iterate, state: State) -> Array:
         return -(state.memory["inverse_hessian"] @ here.gradient)
 
-    def first_trial(self, here: Evaluation, p: Array, slope: float, state: State) -> float:
+    def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
         return 1.0 if state.values["updates"] else unit_step(p)
 
-    def learn(self, here: Evaluation, there: Evaluation, p: Array, alpha: float, state: State) -> None:
+    def learn(self, here: Iterate, there: Iterate, p: Array, alpha: float, state: State) -> None:
         xp, v = namespace(p), state.memory["inverse_hessian"]
         s, r = there.w - here.w, there.gradient - here.gradient
         vr = v @ r
@@ -69,7 +69,7 @@ class QuasiNewton(Descent):
         self.update(v, s, vr, sr, rvr)
         state.values["updates"] += 1.0
 
-    def forget(self, here: Evaluation, state: State) -> None:
+    def forget(self, here: Iterate, state: State) -> None:
         state.memory["inverse_hessian"][...] = _identity(here.w)
         state.values["updates"] = 0.0
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
-from nnx.optimizers.descent.deterministic import Deterministic, Evaluation, Move
+from nnx.optimizers.descent.deterministic import Deterministic, Move
+from nnx.optimizers.descent.evaluation import Iterate
 from nnx.optimizers.problem import Problem, Stop, read, registry
 from nnx.optimizers.state import State
 from nnx.options import number
@@ -60,7 +61,7 @@ class ScaledConjugateGradient(Deterministic):
     def numbers(self) -> dict[str, float]:
         return {"beta": 0.0, "lambda": 0.0, "since_restart": 0.0}
 
-    def move(self, problem: Problem, here: Evaluation, state: State) -> Move:
+    def move(self, problem: Problem, here: Iterate, state: State) -> Move:
         # p is kept in units of the gradient's largest number: its products with g and Hp stay numbers
         values, g, unit = state.values, here.gradient, here.norm
         dot, down = namespace(g).vecdot, -g / unit
@@ -85,8 +86,8 @@ class ScaledConjugateGradient(Deterministic):
         return Move(there, {"learning_rate": alpha / unit, "step": step, "lambda": values["lambda"]})
 
     def _trials(
-        self, problem: Problem, here: Evaluation, p: Array, along: Parabola, values: dict[str, float]
-    ) -> tuple[Evaluation | None, float]:
+        self, problem: Problem, here: Iterate, p: Array, along: Parabola, values: dict[str, float]
+    ) -> tuple[Iterate | None, float]:
         """The point that is accepted, and its α; None if there is none. Steers λ."""
         lam = values["lambda"]
         for _ in range(self.max_trials):
@@ -97,7 +98,7 @@ class ScaledConjugateGradient(Deterministic):
             alpha = -along.slope / delta if delta else math.inf
             there = self.evaluate(problem, here.w + alpha * p)
             ratio = 2.0 * delta * ((here.cost - there.cost) / along.slope) / along.slope
-            good = ratio >= 0.0 and there.finite
+            good = ratio >= 0.0 and there.compute().finite
             if good and ratio >= 0.75:
                 lam *= 0.25
             elif not good or ratio < 0.25:
@@ -109,7 +110,7 @@ class ScaledConjugateGradient(Deterministic):
                 return there, alpha
         return None, 0.0
 
-    def _turn(self, here: Evaluation, there: Evaluation, p: Array, slope: float, state: State) -> None:
+    def _turn(self, here: Iterate, there: Iterate, p: Array, slope: float, state: State) -> None:
         """Sets what the next direction is made of."""
         values, n = state.values, there.gradient
         values["since_restart"] += 1.0

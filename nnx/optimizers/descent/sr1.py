@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnx.backend import device_of, namespace
-from nnx.optimizers.descent.deterministic import Evaluation
+from nnx.optimizers.descent.evaluation import Iterate
 from nnx.optimizers.descent.trust_region import TrustRegion
 from nnx.optimizers.problem import Problem, read, registry
 from nnx.optimizers.state import State
@@ -48,18 +48,18 @@ class SR1(TrustRegion):
     def numbers(self) -> dict[str, float]:
         return {**super().numbers(), "fresh": 1.0}
 
-    def product(self, here: Evaluation, state: State, v: Array) -> Array:
+    def product(self, here: Iterate, state: State, v: Array) -> Array:
         return state.memory["hessian"] @ v
 
-    def forget(self, problem: Problem, here: Evaluation, state: State) -> bool:
+    def forget(self, problem: Problem, here: Iterate, state: State) -> bool:
         if state.values["fresh"]:
             return False
         state.memory |= self.memory(problem, here.w)
         state.values["fresh"] = 1.0
         return True
 
-    def learn(self, here: Evaluation, there: Evaluation, state: State) -> None:
-        if not there.finite:
+    def learn(self, here: Iterate, there: Iterate, state: State) -> None:
+        if not there.compute().finite:
             return
         xp, b = namespace(here.w), state.memory["hessian"]
         norm, unit = xp.linalg.vector_norm, max(here.norm, there.norm)  # so that squares stay numbers

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
-from nnx.optimizers.descent.deterministic import Deterministic, Evaluation, Move
+from nnx.optimizers.descent.deterministic import Deterministic, Move
+from nnx.optimizers.descent.evaluation import Iterate
 from nnx.optimizers.problem import Problem, Stop, read
 from nnx.optimizers.state import State
 from nnx.options import number
@@ -56,14 +57,14 @@ class TrustRegion(Deterministic):
 
     # -- what a subclass says -----------------------------------------------------------------------
 
-    def product(self, here: Evaluation, state: State, v: Array) -> Array:
+    def product(self, here: Iterate, state: State, v: Array) -> Array:
         """B·v."""
         raise NotImplementedError
 
-    def learn(self, here: Evaluation, there: Evaluation, state: State) -> None:
+    def learn(self, here: Iterate, there: Iterate, state: State) -> None:
         """Takes in a step that was tried, whether it will be made or not."""
 
-    def forget(self, problem: Problem, here: Evaluation, state: State) -> bool:
+    def forget(self, problem: Problem, here: Iterate, state: State) -> bool:
         """Lets go of what was learned, where that has led to no lower cost; False if nothing was."""
         return False
 
@@ -72,7 +73,7 @@ class TrustRegion(Deterministic):
     def numbers(self) -> dict[str, float]:
         return {"radius": self.initial_trust_radius}
 
-    def move(self, problem: Problem, here: Evaluation, state: State, again: bool = True) -> Move:
+    def move(self, problem: Problem, here: Iterate, state: State, again: bool = True) -> Move:
         xp, values, unit = namespace(here.w), state.values, here.norm
         norm, eps = xp.linalg.vector_norm, float(xp.finfo(here.w.dtype).eps)
         # The model in units of the gradient: the squares of its numbers stay numbers.
@@ -103,7 +104,7 @@ class TrustRegion(Deterministic):
         return Move(None, {"step": length}, Stop(5, reason, eta <= math.sqrt(eps)))
 
 
-def _gain(here: Evaluation, there: Evaluation, promised: float, rounding: float) -> float:
+def _gain(here: Iterate, there: Iterate, promised: float, rounding: float) -> float:
     """ρ, which is 1 where all differences are within the rounding of the cost; nan for a bad point.
 
     A point that is not lower, but not higher by more than rounding, is good if its gradient is smaller.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
 from nnx.backend import adapter_of, namespace
-from nnx.errors import DtypeError, FileFormatError, OptionError, ShapeError
+from nnx.errors import OptionError
 from nnx.optimizers.first_order.update import make_plan
-from nnx.optimizers.options import LearningRate, Options, as_rate, learning_rate, patterns
+from nnx.optimizers.method import Method
+from nnx.optimizers.options import LearningRate, as_rate, learning_rate, patterns
 from nnx.optimizers.problem import Info, Point, Problem
-from nnx.optimizers.state import State, restored
+from nnx.optimizers.state import State
 from nnx.options import Number, flag, number
 
 Array = Any
@@ -32,7 +33,7 @@ def _mask(where: str, name: str, value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class FirstOrder(Options):
+class FirstOrder(Method):
     """Base class: w, slots ← rule(w, g, slots), where g is the gradient at w.
 
     A subclass is a frozen dataclass that says ``rule`` (the equation, a function of arrays), ``slots`` (the
@@ -54,7 +55,7 @@ class FirstOrder(Options):
     No step waits for the device.
     """
 
-    kind: ClassVar[str] = "optimizer"
+    optional_numbers: ClassVar[frozenset[str]] = frozenset({"learning_rate"})
     instead: ClassVar[str] = (
         "A model's learning rate is set by model.learning_rate = ..., the rest by compile."
     )
@@ -102,7 +103,7 @@ class FirstOrder(Options):
     def init(self, problem: Problem, w: Array) -> State:
         """The state before the first step on the weights ``w``."""
         xp = namespace(w)
-        self._check_weights(problem, w)
+        self.check_weights(problem, w)
         slots = {name: xp.full_like(w, fill) for name, fill in self.slots().items()}
         plan = make_plan(self, self.rule, len(slots) + self.watches, problem, w)
         memory = {"ema": xp.asarray(w, copy=True)} if self.use_ema else {}
@@ -120,26 +121,6 @@ class FirstOrder(Options):
         if self.use_ema:
             w[...] = state.memory["ema"]
         return w
-
-    def restore(
-        self, problem: Problem, w: Array, vectors: Mapping[str, Array], numbers: Mapping[str, int | float]
-    ) -> State:
-        """The state of a checkpoint: of what ``state.vectors()`` and ``state.numbers()`` gave."""
-        state = self.init(problem, w)
-        own, known = state.vectors(), state.numbers()
-        missing = [*(own.keys() - vectors.keys()), *(known.keys() - numbers.keys())]
-        foreign = [*(vectors.keys() - own.keys()), *(numbers.keys() - known.keys() - {"learning_rate"})]
-        if missing or foreign:
-            raise FileFormatError(
-                f"This is not a state of {type(self).__name__} with these options: "
-                f"it lacks {missing or 'nothing'}, and {foreign or 'nothing'} in it has no place."
-            )
-        for name, mine in own.items():
-            dtype = mine.dtype if mine.shape == w.shape else None
-            saved = restored(name, vectors[name], mine, dtype)
-            (state.slots if name in state.slots else state.memory)[name] = saved
-        state.take_numbers(numbers)
-        return state
 
     # -- details ----------------------------------------------------------------------------------------
 
@@ -201,13 +182,3 @@ class FirstOrder(Options):
             and state.step % self.ema_overwrite_frequency == 0
         ):
             w[...] = average
-
-    def _check_weights(self, problem: Problem, w: Array) -> None:
-        if len(w.shape) != 1:
-            raise ShapeError(
-                f"{type(self).__name__} needs the weights as one vector, got shape {tuple(w.shape)}."
-            )
-        if not namespace(w).isdtype(w.dtype, "real floating"):
-            raise DtypeError(f"{type(self).__name__} needs weights of a floating-point type, got {w.dtype}.")
-        if problem.layout is not None and problem.layout.size != w.shape[0]:
-            raise ShapeError(f"The layout names {problem.layout.size} weights, the vector has {w.shape[0]}.")

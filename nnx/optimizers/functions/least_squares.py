@@ -101,12 +101,12 @@ def least_squares(
     best: Any = run.best
     # The method may have seen more than the cost (a penalty of its own): these are the cost's.
     jacobian, gradient, xp = best.point.jacobian, best.point.gradient, namespace(best.w)
-    pull = gradient if best.free is None else best.free * gradient
+    projected = gradient if best.free is None else best.free * gradient
     return run.result(
         stop,
         cost=best.cost,
         fun=best.point.residual,
         jac=jacobian,
         grad=start.form(gradient),
-        optimality=read(xp.max(xp.abs(pull)))[0],
+        optimality=read(xp.max(xp.abs(projected)))[0],
     )

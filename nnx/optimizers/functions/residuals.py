@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from typing import Any
 
 from nnx.autodiff import flatten, jvp, vjp
 from nnx.autodiff.tree import aligned
 from nnx.backend import device_of, namespace
 from nnx.errors import DataError, ShapeError
-from nnx.optimizers.functions.functions import Packed, beside
+from nnx.optimizers.functions.functions import Packed, as_array_like
+from nnx.optimizers.problem import Point
 from nnx.parameters import Layout
 
 Array = Any
 
 
 class ResidualProblem:
-    """The problem of making ½‖r(w)‖² small for a function ``r`` that returns an array of residuals.
+    """The problem of minimising ½‖r(w)‖² for a function ``r`` that returns an array of residuals.
 
     ``counts`` says how many values and Jacobians, and products with them, were computed. ``layout`` and
     ``build`` as in :class:`nnx.optimizers.FunctionProblem`; ``jacobian(x)``, where it is given, returns
@@ -32,6 +32,7 @@ class ResidualProblem:
            [0., 2.]]), array([12., -6.]))
     """
 
+    #: changes where the same weights no longer have the same cost
     version = 0
 
     def __init__(
@@ -45,137 +46,100 @@ class ResidualProblem:
         self.r = r
         self.layout = layout
         self.packed = Packed(layout, build)
-        self.given = jacobian
         self.counts: Counter[str] = Counter()
+        self._jacobian = jacobian
 
-    def at(self, w: Array) -> ResidualPoint:
-        return ResidualPoint(self, w)
+    def at(self, w: Array) -> Point:
+        return Point(self, w)
 
+    # -- what a point asks for ------------------------------------------------------------------------
 
-class ResidualPoint:
-    """:class:`ResidualProblem` at one ``w``."""
+    def argument(self, w: Array) -> Any:
+        return self.packed.split(w)
 
-    _returned: Any
+    def residual(self, point: Point) -> Array:
+        returned = point.aux["returned"] = self.r(point.x)
+        return _vector(returned, point.w)
 
-    #: the penalty ½ Σ ridge·w² beside the residuals: none
-    ridge = None
-    #: what the errors are multiplied by in the residuals
-    residual_scale = 1.0
-
-    def __init__(self, problem: ResidualProblem, w: Array) -> None:
-        self.w = w
-        self._problem = problem
-
-    @cached_property
-    def x(self) -> Any:
-        """What the function takes."""
-        return self._problem.packed.split(self.w)
-
-    @cached_property
-    def residual(self) -> Array:
-        """r(w), a vector."""
-        self._returned = self._problem.r(self.x)
-        r = self._vector(self._returned)
-        self._problem.counts["value"] += 1
-        return r
-
-    @cached_property
-    def value(self) -> Array:
-        r = self.residual
-        return 0.5 * namespace(r).vecdot(r, r)
-
-    @cached_property
-    def gradient(self) -> Array:
-        return self.vjp(self.residual)
-
-    @cached_property
-    def jacobian(self) -> Array:
-        """∂r/∂w, (m, n): by rows in reverse mode, or by columns in forward mode if these are half as many."""
-        problem, w, xp = self._problem, self.w, namespace(self.w)
-        m, n = self.residual.shape[0], w.shape[0]
-        problem.counts["jacobian"] += 1
-        if problem.given is not None:
-            return self._matrix(problem.given(self.x), (m, n))
+    def jacobian(self, point: Point) -> Array:
+        """By rows in reverse mode, or by columns in forward mode if these are half as many."""
+        w, xp = point.w, namespace(point.w)
+        m, n = point.residual.shape[0], w.shape[0]
+        if self._jacobian is not None:
+            return _matrix(self._jacobian(point.x), point, (m, n))
         if 2 * n <= m:  # a row costs half a column, which computes the function anew
             eye = xp.eye(n, dtype=w.dtype, device=device_of(w))
-            return xp.stack([self._along(eye[i, :]) for i in range(n)], axis=1)
-        pullback = self._pullback()
+            return xp.stack([self.jvp(point, eye[i, :]) for i in range(n)], axis=1)
+        pullback = self._pullback(point)
         eye = xp.eye(m, dtype=w.dtype, device=device_of(w))
         return xp.stack([pullback(eye[i, :]) for i in range(m)])
 
-    def blocks(self, memory_limit: float) -> Iterator[tuple[Array, Array]]:
-        """Rows of the Jacobian with their residuals: all at once, where ``memory_limit`` bytes hold them.
+    def blocks(self, point: Point, memory_limit: float) -> Iterator[tuple[Array, Array]] | None:
+        """None where the limit holds all rows, or where they are given; else some at a time, in reverse mode.
 
-        Else by reverse mode, so many rows at a time. A Jacobian that is given comes as a whole.
+        That is ``memory_limit`` / (bytes of a row) of them.
         """
-        xp, w = namespace(self.w), self.w
-        m, n = self.residual.shape[0], w.shape[0]
+        xp, w = namespace(point.w), point.w
+        m, n = point.residual.shape[0], w.shape[0]
         size = max(1, int(memory_limit / (n * (xp.finfo(w.dtype).bits // 8))))
-        if size >= m or self._problem.given is not None:
-            yield self.jacobian, self.residual
-            return
-        self._problem.counts["jacobian"] += 1
-        pullback = self._pullback()
+        if size >= m or self._jacobian is not None:
+            return None
+        return self._rows(point, m, size)
+
+    def jvp(self, point: Point, v: Array) -> Array:
+        return _vector(jvp(self._flat, (point.x,), (self.packed.split(v),))[1], point.w)
+
+    def vjp(self, point: Point, u: Array) -> Array:
+        return self._pullback(point)(u)
+
+    # -- details ------------------------------------------------------------------------------------
+
+    def _rows(self, point: Point, m: int, size: int) -> Iterator[tuple[Array, Array]]:
+        xp, w, pullback = namespace(point.w), point.w, self._pullback(point)
         for start in range(0, m, size):
             stop = min(start + size, m)
             units = xp.eye(stop - start, m, k=start, dtype=w.dtype, device=device_of(w))
             rows = [pullback(units[i, :]) for i in range(stop - start)]
-            yield xp.stack(rows), self.residual[start:stop]
+            yield xp.stack(rows), point.residual[start:stop]
 
-    def jvp(self, v: Array) -> Array:
-        """The product J·v, a vector of m numbers."""
-        self._problem.counts["product"] += 1
-        return self._along(v)
-
-    def vjp(self, u: Array) -> Array:
-        """The product Jᵀ·u, a vector of n numbers."""
-        self._problem.counts["product"] += 1
-        return u @ self.jacobian if "jacobian" in self.__dict__ else self._pullback()(u)
-
-    # -- details ------------------------------------------------------------------------------------
-
-    def _split(self, v: Array) -> Any:
-        return self._problem.packed.split(v)
+    def _pullback(self, point: Point) -> Callable[[Array], Array]:
+        _, pullback = vjp(self._flat, point.x)
+        return lambda u: as_array_like(point.w, self.packed.join(pullback(u)[0], point.w))
 
     def _flat(self, x: Any) -> Array:
-        r = self._problem.r(x)
-        leaves = flatten(r)[0]
+        leaves = flatten(self.r(x))[0]
         xp = namespace(*leaves)
         return xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
 
-    def _matrix(self, given: Any, shape: tuple[int, int]) -> Array:
-        """What ``jac`` returned, as one array: it is that, or a block for each array of r and each of x."""
-        xp = namespace(self.w)
-        if tuple(getattr(given, "shape", ())) == shape:
-            return beside(self.w, given)
-        outs, build = flatten(self._returned)
-        blocks = iter(aligned(given, build([self.x] * len(outs)), "What jac returned"))
-        rows = []
-        for out in (getattr(leaf, "shape", ()) for leaf in outs):
-            row = []
-            for x in flatten(self.x)[0]:
-                block = beside(self.w, next(blocks))
-                if tuple(block.shape) != (*out, *x.shape):
-                    raise ShapeError(
-                        f"jac must return an array of shape {shape}, or for residuals of shape {tuple(out)} "
-                        f"and variables of shape {tuple(x.shape)} one of shape {(*out, *x.shape)}; got "
-                        f"{tuple(block.shape)}."
-                    )
-                row.append(xp.reshape(block, (math.prod(out), math.prod(x.shape))))
-            rows.append(xp.concat(row, axis=1))
-        return xp.concat(rows)
 
-    def _along(self, v: Array) -> Array:
-        return self._vector(jvp(self._flat, (self.x,), (self._split(v),))[1])
+def _matrix(given: Any, point: Point, shape: tuple[int, int]) -> Array:
+    """What ``jac`` returned, as one array: it is that, or a block for each array of r and each of x."""
+    xp = namespace(point.w)
+    if tuple(getattr(given, "shape", ())) == shape:
+        return as_array_like(point.w, given)
+    outs, build = flatten(point.aux["returned"])
+    blocks = iter(aligned(given, build([point.x] * len(outs)), "What jac returned"))
+    rows = []
+    for out in (getattr(leaf, "shape", ()) for leaf in outs):
+        row = []
+        for x in flatten(point.x)[0]:
+            block = as_array_like(point.w, next(blocks))
+            if tuple(block.shape) != (*out, *x.shape):
+                raise ShapeError(
+                    f"jac must return an array of shape {shape}, or for residuals of shape {tuple(out)} "
+                    f"and variables of shape {tuple(x.shape)} one of shape {(*out, *x.shape)}; got "
+                    f"{tuple(block.shape)}."
+                )
+            row.append(xp.reshape(block, (math.prod(out), math.prod(x.shape))))
+        rows.append(xp.concat(row, axis=1))
+    return xp.concat(rows)
 
-    def _pullback(self) -> Callable[[Array], Array]:
-        _, pullback = vjp(self._flat, self.x)
-        return lambda u: beside(self.w, self._problem.packed.join(pullback(u)[0], self.w))
 
-    def _vector(self, r: Any) -> Array:
-        xp = namespace(self.w)
-        leaves = [beside(self.w, leaf) for leaf in flatten(r)[0]]
-        vector = xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
-        if not vector.shape[0]:
-            raise DataError("The function of the residuals returned none: there is nothing to make small.")
-        return vector
+def _vector(r: Any, w: Array) -> Array:
+    """An array, or a container of them, as one vector like ``w``."""
+    xp = namespace(w)
+    leaves = [as_array_like(w, leaf) for leaf in flatten(r)[0]]
+    vector = xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
+    if not vector.shape[0]:
+        raise DataError("The function of the residuals returned none: there is nothing to minimise.")
+    return vector

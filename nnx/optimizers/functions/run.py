@@ -12,7 +12,8 @@ from typing import Any, ClassVar, NamedTuple
 from nnx.autodiff import flatten
 from nnx.backend import asarray, namespace
 from nnx.errors import DtypeError, OptionError
-from nnx.optimizers.descent.deterministic import Deterministic, Evaluation
+from nnx.optimizers.descent.deterministic import Deterministic
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate
 from nnx.optimizers.first_order.base import FirstOrder
 from nnx.optimizers.options import Options
 from nnx.optimizers.problem import Problem, Stop, registry
@@ -133,8 +134,8 @@ def not_a_keyword(function: Callable[..., Any], name: str, method: Any) -> Optio
     return no_argument(function.__name__, name, allowed, hints | options)
 
 
-class Seen:
-    """A problem whose next point is one that has been looked at: what a step of first order starts with."""
+class FirstPointKnown:
+    """Wraps a problem so that the next ``at(w)`` returns a point that is evaluated already."""
 
     def __init__(self, problem: Problem, point: Any) -> None:
         self.layout, self._problem, self._point = problem.layout, problem, point
@@ -149,7 +150,7 @@ class Run:
 
     def __init__(self, problem: Problem, method: Any, start: Start, limits: Limits, callback: Any) -> None:
         self.problem, self.method, self.start, self.limits = problem, method, start, limits
-        self.best: Evaluation | None = None
+        self.best: Iterate | None = None
         self.state: Any = None
         self.steps = 0
         self._largest = 0.0
@@ -161,17 +162,17 @@ class Run:
         state = self.state = self.method.init(self.problem, w)
         begin, most = time.perf_counter(), self._most_steps(w)
         first_order = isinstance(self.method, FirstOrder)
-        self.best = there = self._look(w, state)
+        self.best = there = self._point(w, state)
         while True:
             if (stop := self._limit(begin, most)) is not None:
                 return stop
-            problem = Seen(self.problem, there.point) if first_order else self.problem
+            problem = FirstPointKnown(self.problem, there.point) if first_order else self.problem
             w, state, info = self.method.step(problem, w, state)
             self.state = state
             if info.stop is not None and not info.accepted:
                 return info.stop
             self.steps += 1
-            there = self._look(w, state)
+            there = self._point(w, state)
             if self._better(there):
                 self.best = there
             stop = info.stop or (None if isinstance(self.method, Deterministic) else self._judge(there))
@@ -180,20 +181,19 @@ class Run:
             if stop is not None:
                 return stop
 
-    def _look(self, w: Array, state: Any) -> Evaluation:
+    def _point(self, w: Array, state: Any) -> Iterate:
         if isinstance(self.method, Deterministic):
             return self.method.here(self.problem, w, state)
-        found = Evaluation(self.problem, namespace(w).asarray(w, copy=True))
-        found.gradient  # noqa: B018 (it brings the value along: asked for first, the function runs once)
-        return found
+        # the gradient brings the value along: computed first, the function runs once
+        return Evaluation(self.problem, namespace(w).asarray(w, copy=True)).compute()
 
-    def _better(self, there: Evaluation) -> bool:
+    def _better(self, there: Iterate) -> bool:
         best = self.best
         if getattr(self.method, "keeps_last", False):
             return True
         return best is None or there.cost <= best.cost or not math.isfinite(best.cost)
 
-    def _judge(self, there: Evaluation) -> Stop | None:
+    def _judge(self, there: Iterate) -> Stop | None:
         """The stopping rules for methods that have none of their own."""
         if not there.finite:
             return Stop(-1, f"The cost became {there.cost} or its gradient is not finite.", False)

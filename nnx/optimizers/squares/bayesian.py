@@ -3,74 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.optimizers.descent.deterministic import Evaluation, Move
+from nnx.optimizers.descent.deterministic import Move
 from nnx.optimizers.problem import Problem, Stop, read, registry
-from nnx.optimizers.squares.gauss_newton import Linearized
-from nnx.optimizers.squares.levenberg_marquardt import LevenbergMarquardt
+from nnx.optimizers.squares.gauss_newton import SumOfSquares
+from nnx.optimizers.squares.levenberg_marquardt import Damped, damping_field, geodesic_field
+from nnx.optimizers.squares.linearized import Linearization, Penalized
+from nnx.optimizers.squares.step_control import GainRatio, scaling_field
 from nnx.optimizers.state import State
 from nnx.options import number
 
 Array = Any
 
-
-class Ridged:
-    """The linear system of another one's residuals with the penalty ½·``ratio``·‖w‖² beside them."""
-
-    def __init__(self, plain: Any, ratio: float, w: Array) -> None:
-        self.plain, self.ratio = plain, ratio
-        self.gradient = plain.gradient + ratio * w
-        self.diagonal = plain.diagonal + ratio
-
-    def image(self, p: Array) -> Array:
-        """(JᵀJ + ratio·I)·p, a vector."""
-        return self.plain.image(p) + self.ratio * p
-
-    def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
-        """The p with (JᵀJ + ratio·I + diag(d)) p = −g (or = −``right``)."""
-        return self.plain.solve(damping + self.ratio, free, self.gradient if right is None else right)
-
-
-class Penalized(Linearized):
-    """A point with the penalty ½·``ratio``·‖w‖² in the system and in the total, but not in the cost."""
-
-    def __init__(self, plain: Linearized, ratio: float) -> None:
-        self.plain, self.ratio = plain, ratio
-        self.w, self.point, self.version = plain.w, plain.point, plain.version
-        self._method = plain._method
-
-    def moved(self, problem: Problem, w: Array) -> Penalized:
-        return Penalized(self.plain.moved(problem, w), self.ratio)
-
-    @cached_property
-    def cost(self) -> float:
-        return self.plain.cost
-
-    @property
-    def ridge(self) -> Array:
-        return namespace(self.w).zeros_like(self.w) + self.ratio
-
-    @cached_property
-    def squares(self) -> float:
-        """E_W = Σ w²."""
-        return read(namespace(self.w).vecdot(self.w, self.w))[0]
-
-    @property
-    def total(self) -> float:
-        return self.cost + 0.5 * self.ratio * self.squares
-
-    @cached_property
-    def system(self) -> Ridged:
-        return Ridged(self.plain.system, self.ratio, self.w)
-
-    def fall_to(self, there: Evaluation) -> Array:
-        w, v = self.w, there.w
-        return self.plain.fall_to(there) + (0.5 * self.ratio) * namespace(w).vecdot(w - v, w + v)
+_MEASURES = ("effective_parameters", "alpha", "beta", "sum_of_squared_weights")
 
 
 @registry.register(
@@ -82,7 +32,7 @@ class Penalized(Linearized):
     source="MacKay 1992; Foresee & Hagan 1997",
 )
 @dataclass(frozen=True)
-class BayesianRegularization(LevenbergMarquardt):
+class BayesianRegularization(SumOfSquares):
     """Bayesian regularization: makes F = β·E_D + α·E_W least, with the α and β that the data make likely.
 
     E_D is the sum of the squared errors, E_W = Σ w². Each iteration makes one step of Levenberg–Marquardt on
@@ -114,70 +64,88 @@ class BayesianRegularization(LevenbergMarquardt):
     """
 
     mu: float = number(5e-3, above=0.0)
+    mu_dec: float = number(0.1, above=0.0, below=1.0)
+    mu_inc: float = number(10.0, above=1.0)
+    mu_max: float = number(1e10, above=0.0)
     _: KW_ONLY
-    damping: str = "matlab"
-    scaling: str | None = "identity"
+    damping: str = damping_field("matlab")
+    geodesic: bool | None = geodesic_field()
+    scaling: str | None = scaling_field("identity")
     max_fail: int | None = number(None, least=1, whole=True, optional=True)
     rise: float = number(1.5, above=1.0)
     settled: float = number(1e-7, least=0.0)
-    bounds: Any = field(default=None, init=False, compare=False, repr=False)
 
     keeps_last: ClassVar[bool] = True
     #: α/β at the start, in units of what it would be if the data determined half of what they can
     first: ClassVar[float] = 1e-8
 
-    def init(self, problem: Problem, w: Array) -> State:
-        """As in the base class; :class:`nnx.errors.OptionError` where α and β could not be found."""
-        state = super().init(problem, w)
-        if not self.has_matrix(w):
+    @cached_property
+    def control(self) -> GainRatio:
+        """Levenberg–Marquardt's damped path and its control of the step, for penalized points."""
+        path = Damped(self.mu, self.mu_dec, self.mu_inc, self.mu_max, self.damping, self.geodesic)
+        return GainRatio(path, self.scaling, None, self.ftol, self.xtol)
+
+    @property
+    def linearization(self) -> Linearization:
+        """How its points are linearized, before the penalty is added."""
+        return Linearization(self.solver, self.memory_limit)
+
+    def check_problem(self, problem: Problem, w: Array) -> None:
+        if not self.linearization.has_matrix(w):
             raise OptionError(
-                "BayesianRegularization counts the weights that the data determine, for which it needs n × n "
-                f"numbers: {w.shape[0]} weights are too many for solver='{self.solver}' and "
+                "BayesianRegularization counts the weights that the data determine, for which it needs an "
+                f"n × n matrix: {w.shape[0]} weights are too many for solver='{self.solver}' and "
                 f"memory_limit={self.memory_limit:g}. Choose solver='cholesky' and a larger limit."
             )
-        if problem.at(w).ridge is not None:  # type: ignore[attr-defined]
+        if problem.at(w).ridge is not None:
             raise OptionError(
                 "BayesianRegularization finds the penalty on the weights itself, and this problem has one "
                 "already: leave out the L2 regularizers, or train with 'levenberg_marquardt'."
             )
-        return state
+
+    def memory(self, problem: Problem, w: Array) -> dict[str, Array]:
+        return self.control.memory(w)
 
     def numbers(self) -> dict[str, float]:
-        known = dict.fromkeys(("alpha", "beta", "effective_parameters", "sum_of_squared_weights"), 0.0)
-        return {**super().numbers(), **known, "ratio": -1.0, "change": 1.0}  # a ratio < 0 is unknown
+        own = dict.fromkeys(_MEASURES, 0.0)
+        return {**self.control.numbers(), **own, "ratio": -1.0, "change": 1.0}  # a ratio < 0 is unknown
 
     def measures(self, state: State) -> dict[str, float]:
-        return {**super().measures(state), **self.extras(state)}
+        return {**self.control.path.measures(state.values), **self.extras(state)}
 
     def extras(self, state: State) -> dict[str, Any]:
-        names = ("effective_parameters", "alpha", "beta", "sum_of_squared_weights")
-        return {name: state.values[name] for name in names}
+        return {name: state.values[name] for name in _MEASURES}
 
     def evaluate(self, problem: Problem, w: Array) -> Penalized:
-        return Penalized(Linearized(problem, w, self), 0.0)
+        return Penalized(self.linearization.at(problem, w), 0.0)
 
-    def here(self, problem: Problem, w: Array, state: State) -> Penalized:
-        here: Any = super().here(problem, w, state)
+    def prepare(self, here: Any, state: State) -> Penalized:
+        """The point with the present penalty; before the first step the penalty is chosen here."""
         values = state.values
         if values["ratio"] < 0.0:
             values["ratio"] = self._first(here) if math.isfinite(here.cost) else 0.0
-        if here.ratio != values["ratio"]:
-            here = state.point = Penalized(here.plain, values["ratio"])
-        return here
+        return here if here.ratio == values["ratio"] else here.with_ratio(values["ratio"])
 
     def move(self, problem: Problem, here: Any, state: State) -> Move:
         values = state.values
-        move = super().move(problem, here, state)
+        move = self.control.move(problem, here, state)
         stop = move.stop
         if stop is not None and not stop.success:
             return move
         # At a minimum of F the weights stay, and α and β may still move.
-        there: Any = move.there or here
+        there: Penalized = move.there or here
         unsupported = self._estimate(there, values)
         if stop is not None and not self._steady(here, values):
             stop = None
             values["mu"] = min(values["mu"], self.mu_max)
-        return Move(Penalized(there.plain, values["ratio"]), move.measures, unsupported or stop)
+        return Move(there.with_ratio(values["ratio"]), move.measures, unsupported or stop)
+
+    def may_end(self, here: Any, state: State) -> bool:
+        return here.norm == 0.0 or self._steady(here, state.values)
+
+    def after_run(self, state: State) -> None:
+        if self.control.path.limit(state.values) is not None:
+            state.values |= self.numbers()
 
     def _estimate(self, there: Penalized, values: dict[str, float]) -> Stop | None:
         """Writes γ, α, β and their ratio into ``values``; the stop for data that determine no weight."""
@@ -188,7 +156,7 @@ class BayesianRegularization(LevenbergMarquardt):
         n, errors = there.w.shape[0], there.point.residual.shape[0]
         values["effective_parameters"] = gamma
         values["sum_of_squared_weights"] = squares = there.squares
-        unit = there.point.residual_scale**2  # β is told for the errors
+        unit = there.point.residual_scale**2  # β is that of the errors
         values["alpha"] = _over(gamma, 2.0 * squares)
         values["beta"] = _over(max(errors - gamma, 0.0) * unit, 4.0 * there.cost)
         after = min(_ratio(there, gamma), self.rise * ratio) if ratio > 0.0 else self._first(there)
@@ -204,10 +172,6 @@ class BayesianRegularization(LevenbergMarquardt):
     def _steady(self, here: Any, values: dict[str, float]) -> bool:
         rounding = 100.0 * float(namespace(here.w).finfo(here.w.dtype).eps)
         return values["change"] <= max(self.settled, rounding)
-
-    def _orthogonal(self, here: Any, state: State) -> Stop | None:
-        steady = here.norm == 0.0 or self._steady(here, state.values)
-        return super()._orthogonal(here, state) if steady else None
 
 
 def _ratio(here: Penalized, gamma: float) -> float:

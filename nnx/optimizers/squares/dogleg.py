@@ -4,66 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.optimizers.problem import Problem, read, registry
-from nnx.optimizers.squares.gauss_newton import least_damped
-from nnx.optimizers.squares.step_control import Attempt, Retrying, Step
-from nnx.optimizers.state import State
+from nnx.optimizers.squares.gauss_newton import solver_field
+from nnx.optimizers.squares.linearized import Linearized
+from nnx.optimizers.squares.step_control import Attempt, Path, TrialStep, TrialSteps
+from nnx.optimizers.squares.stopping import least_damped
 from nnx.options import number
 
 Array = Any
 
 
-@registry.register(
-    full_batch=True,
-    least_squares=True,
-    formula="w ← w + p,  p on the line 0 → Cauchy step → Gauss–Newton step where ‖√D·p‖ = Δ",
-    source="Powell 1970; Madsen, Nielsen & Tingleff 2004",
-)
 @dataclass(frozen=True)
-class Dogleg(Retrying):
-    """Powell's dog-leg: the Gauss–Newton step where its length is at most Δ, else a step of length Δ.
+class DoglegPath:
+    """The path from 0 over the Cauchy step to the Gauss–Newton step, up to the length Δ.
 
-    The step lies on a line with a bend, from 0 to the minimum of the linear model along the steepest descent
-    (the Cauchy step −(qᵀg/‖Jq‖²)·q, q = D⁻¹g) and on to the Gauss–Newton step. Lengths are those of √D·p,
-    where D is ``scaling``. With ρ = fall of the cost / that of the linear model, Δ ← ‖√D·p‖/4 if ρ < ¼, and
-    Δ ← 2Δ if ρ > ¾ and p ends at Δ; a step that does not lower the cost is tried again with the smaller Δ.
-    One system is solved in each iteration, however many steps are tried. Where JᵀJ is singular to working
-    precision, the least damping that makes it solvable is added.
-
-    ``radius`` is the first Δ, in lengths of the first Cauchy step. ``scaling`` and ``bounds`` as in
-    :class:`nnx.optimizers.Retrying`; further options: :class:`nnx.optimizers.SumOfSquares`.
-
-    Source: M. J. D. Powell, in P. Rabinowitz (ed.), *Numerical Methods for Nonlinear Algebraic Equations*,
-    1970, 87–114; K. Madsen, H. B. Nielsen, O. Tingleff, *Methods for Non-Linear Least Squares Problems*, 2nd
-    ed., 2004, section 3.3; radius: J. Nocedal, S. Wright, *Numerical Optimization*, 2006, algorithm 4.1.
-
-    >>> def rosenbrock(x):
-    ...     return np.stack([10.0 * (x[1] - x[0] ** 2), 1.0 - x[0]])
-    >>> result = nnx.least_squares(rosenbrock, [-1.2, 1.0], method="dogleg")
-    >>> result.x.round(6), result.success
-    (array([1., 1.]), True)
+    ``first`` is the first Δ, in lengths of the first Cauchy step.
     """
 
-    radius: float = number(10.0, above=0.0)
-    _: KW_ONLY
-    solver: str = field(default="qr")
+    first: float
 
-    #: a step of at least this part of Δ ends at it, but for rounding
+    #: a step of at least this fraction of Δ ends at it, but for rounding
     edge: ClassVar[float] = 0.999
 
     def numbers(self) -> dict[str, float]:
-        return {**super().numbers(), "radius": 0.0}  # unknown before the first Cauchy step
+        return {"radius": 0.0}  # unknown before the first Cauchy step
 
-    def measures(self, state: State) -> dict[str, float]:
-        return {"radius": state.values["radius"]}
+    def measures(self, values: dict[str, float]) -> dict[str, float]:
+        return {"radius": values["radius"]}
 
-    def path(
-        self, problem: Problem, here: Any, scale: Array, values: dict[str, float]
-    ) -> Callable[[], Step | None]:
+    def steps(
+        self, problem: Problem, here: Linearized, scale: Array, values: dict[str, float]
+    ) -> Callable[[], TrialStep | None]:
         dot = namespace(here.w).vecdot
         g = here.gradient if here.free is None else here.free * here.gradient
         down = g / scale
@@ -78,9 +53,9 @@ class Dogleg(Retrying):
             dot(scale * newton, newton), dot(scale * rest, rest), dot(scale * cauchy, rest)
         )
         far = math.sqrt(far)
-        values["radius"] = values["radius"] or self.radius * near
+        values["radius"] = values["radius"] or self.first * near
 
-        def step() -> Step:
+        def step() -> TrialStep:
             radius = values["radius"]
             if radius >= far:
                 p = newton
@@ -91,15 +66,58 @@ class Dogleg(Retrying):
                 room = radius**2 - near**2
                 root = math.sqrt(along**2 + across * room)
                 p = cauchy + (room / (along + root) if along > 0.0 else (root - along) / across) * rest
-            return Step(p, p)
+            return TrialStep(p, p)
 
         return step
 
-    def succeeded(self, values: dict[str, float], attempt: Attempt) -> None:
+    def accepted(self, values: dict[str, float], attempt: Attempt) -> None:
         if not attempt.gain >= 0.25:
             values["radius"] = 0.25 * attempt.scaled
         elif attempt.gain > 0.75 and attempt.scaled >= self.edge * values["radius"]:
             values["radius"] *= 2.0
 
-    def failed(self, values: dict[str, float], attempt: Attempt | None) -> None:
+    def rejected(self, values: dict[str, float], attempt: Attempt | None) -> None:
         values["radius"] = 0.25 * min(values["radius"], math.inf if attempt is None else attempt.scaled)
+
+    def limit(self, values: dict[str, float]) -> str | None:
+        return None
+
+
+@registry.register(
+    full_batch=True,
+    least_squares=True,
+    formula="w ← w + p,  p on the line 0 → Cauchy step → Gauss–Newton step where ‖√D·p‖ = Δ",
+    source="Powell 1970; Madsen, Nielsen & Tingleff 2004",
+)
+@dataclass(frozen=True)
+class Dogleg(TrialSteps):
+    """Powell's dog-leg: the Gauss–Newton step where its length is at most Δ, else a step of length Δ.
+
+    The step lies on a line with a bend, from 0 to the minimum of the linear model along the steepest descent
+    (the Cauchy step −(qᵀg/‖Jq‖²)·q, q = D⁻¹g) and on to the Gauss–Newton step. Lengths are those of √D·p,
+    where D is ``scaling``. With ρ = fall of the cost / that of the linear model, Δ ← ‖√D·p‖/4 if ρ < ¼, and
+    Δ ← 2Δ if ρ > ¾ and p ends at Δ; a step that does not lower the cost is tried again with the smaller Δ.
+    One system is solved in each iteration, however many steps are tried. Where JᵀJ is singular to working
+    precision, the least damping that makes it solvable is added.
+
+    ``radius`` is the first Δ, in lengths of the first Cauchy step. ``scaling`` and ``bounds`` as in
+    :class:`TrialSteps`; further options: :class:`nnx.optimizers.SumOfSquares`.
+
+    Source: M. J. D. Powell, in P. Rabinowitz (ed.), *Numerical Methods for Nonlinear Algebraic Equations*,
+    1970, 87–114; K. Madsen, H. B. Nielsen, O. Tingleff, *Methods for Non-Linear Least Squares Problems*, 2nd
+    ed., 2004, section 3.3; radius: J. Nocedal, S. Wright, *Numerical Optimization*, 2006, algorithm 4.1.
+
+    >>> def rosenbrock(x):
+    ...     return np.stack([10.0 * (x[1] - x[0] ** 2), 1.0 - x[0]])
+    >>> result = nnx.least_squares(rosenbrock, [-1.2, 1.0], method="dogleg")
+    >>> result.x.round(6), result.success
+    (array([1., 1.]), True)
+    """
+
+    radius: float = number(10.0, above=0.0)
+    _: KW_ONLY
+    solver: str = solver_field("qr")
+
+    @property
+    def path(self) -> Path:
+        return DoglegPath(self.radius)

@@ -7,13 +7,99 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
-from nnx.optimizers.problem import Problem, Stop, read, registry
-from nnx.optimizers.squares.gauss_newton import no_lower, one_of
-from nnx.optimizers.squares.step_control import Attempt, Retrying, Step
-from nnx.optimizers.state import State
-from nnx.options import number
+from nnx.optimizers.problem import Problem, read, registry
+from nnx.optimizers.squares.linearized import Linearized
+from nnx.optimizers.squares.step_control import Attempt, Path, TrialStep, TrialSteps
+from nnx.options import number, one_of
 
 Array = Any
+
+
+@dataclass(frozen=True)
+class Damped:
+    """The path p(μ) = −(JᵀJ + μD)⁻¹Jᵀr; the options are those of :class:`LevenbergMarquardt`."""
+
+    mu: float
+    mu_dec: float
+    mu_inc: float
+    mu_max: float
+    damping: str
+    geodesic: bool | None
+
+    #: μ is not made smaller than this: below, μD is negligible beside JᵀJ in any precision
+    least: ClassVar[float] = 1e-24
+    #: at this fraction of p the residuals are evaluated for their second derivative
+    ahead: ClassVar[float] = 0.1
+
+    def numbers(self) -> dict[str, float]:
+        return {"mu": self.mu, "nu": 2.0, "slow": 0.0}
+
+    def measures(self, values: dict[str, float]) -> dict[str, float]:
+        return {"mu": values["mu"]}
+
+    def steps(
+        self, problem: Problem, here: Linearized, scale: Array, values: dict[str, float]
+    ) -> Callable[[], TrialStep | None]:
+        bends = self.geodesic if self.geodesic is not None else bool(values["slow"])
+
+        def step() -> TrialStep | None:
+            damping = values["mu"] * scale
+            p = here.system.solve(damping, here.free)
+            if p is None:
+                return None
+            s = self._bent(problem, here, p, damping) if bends else p
+            return None if s is None else TrialStep(p, s)
+
+        return step
+
+    def _bent(self, problem: Problem, here: Linearized, p: Array, damping: Array) -> Array | None:
+        """The step p + a/2, where a = −(JᵀJ + μD)⁻¹Jᵀ r''(p, p) is the acceleration along the geodesic.
+
+        None where a is not small beside p in D's norm: so far the linear model does not reach.
+        """
+        xp, h = namespace(p), self.ahead
+        # r'' by a difference: ½h²r'' = r(w + hp) − r(w) − hJp.
+        change = here.moved(problem, here.w + h * p).point.residual - here.point.residual
+        moved, ridge = here.point.vjp(change) / h, here.ridge
+        moved = moved if ridge is None else moved + ridge * p
+        bend = (2.0 / h) * (moved - here.system.image(p))
+        a = here.system.solve(damping, here.free, right=bend)
+        if a is None:
+            return None
+        norm, root = xp.linalg.vector_norm, xp.sqrt(damping)
+        long, short = read(norm(root * a), norm(root * p))
+        return p + 0.5 * a if long <= 0.75 * short else None
+
+    def accepted(self, values: dict[str, float], attempt: Attempt) -> None:
+        gain = attempt.gain
+        if self.damping == "matlab":
+            factor = self.mu_dec
+        else:
+            factor = max(1.0 / 3.0, 1.0 - (2.0 * min(gain, 1.0) - 1.0) ** 3) if gain > 0.0 else 1.0
+        values["mu"], values["nu"] = max(values["mu"] * factor, self.least), 2.0
+        values["slow"] = float(attempt.fall < attempt.there.total)
+
+    def rejected(self, values: dict[str, float], attempt: Attempt | None) -> None:
+        if self.damping == "matlab":
+            values["mu"] *= self.mu_inc
+        else:
+            values["mu"] *= values["nu"]
+            values["nu"] *= 2.0
+
+    def limit(self, values: dict[str, float]) -> str | None:
+        if values["mu"] <= self.mu_max:
+            return None
+        return f"The damping exceeds mu_max = {self.mu_max:g}: no step, however short, lowers the cost."
+
+
+def damping_field(default: str) -> Any:
+    """A dataclass field for the rule by which μ follows."""
+    return one_of("matlab", "nielsen", default=default)
+
+
+def geodesic_field() -> Any:
+    """A dataclass field for the acceleration: always, never, or (None) where the valley bends."""
+    return one_of(None, True, False, default=None)
 
 
 @registry.register(
@@ -25,7 +111,7 @@ Array = Any
     source="Levenberg 1944; Marquardt 1963; Hagan & Menhaj 1994; Nielsen 1999",
 )
 @dataclass(frozen=True)
-class LevenbergMarquardt(Retrying):
+class LevenbergMarquardt(TrialSteps):
     """Levenberg–Marquardt: p = −(JᵀJ + μD)⁻¹Jᵀr, accepted if it lowers the cost ½‖r‖².
 
     ``damping`` says how μ follows:
@@ -35,7 +121,7 @@ class LevenbergMarquardt(Retrying):
     - ``"matlab"``: ``trainlm``'s rule with its numbers: μ ← ``mu_dec``·μ after a step that lowered the cost;
       else μ ← ``mu_inc``·μ and another try.
 
-    ``scaling`` is D (MATLAB's is ``"identity"``), see :class:`nnx.optimizers.Retrying`.
+    ``scaling`` is D (MATLAB's is ``"identity"``), see :class:`TrialSteps`.
 
     ``mu`` is the first μ; above ``mu_max`` the run ends.
 
@@ -62,82 +148,9 @@ class LevenbergMarquardt(Retrying):
     mu_inc: float = number(10.0, above=1.0)
     mu_max: float = number(1e10, above=0.0)
     _: KW_ONLY
-    damping: str = "nielsen"
-    geodesic: bool | None = None
+    damping: str = damping_field("nielsen")
+    geodesic: bool | None = geodesic_field()
 
-    #: μ is not made smaller than this: below, μD is nothing beside JᵀJ in any precision
-    least: ClassVar[float] = 1e-24
-    #: where on the way along p the residuals are looked at for their second derivative
-    ahead: ClassVar[float] = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of(type(self).__name__, "damping", self.damping, ("matlab", "nielsen"))
-        one_of(type(self).__name__, "geodesic", self.geodesic, (None, True, False))
-
-    def numbers(self) -> dict[str, float]:
-        return {**super().numbers(), "mu": self.mu, "nu": 2.0, "slow": 0.0}
-
-    def measures(self, state: State) -> dict[str, float]:
-        return {"mu": state.values["mu"]}
-
-    def path(
-        self, problem: Problem, here: Any, scale: Array, values: dict[str, float]
-    ) -> Callable[[], Step | None]:
-        bends = self.geodesic if self.geodesic is not None else bool(values["slow"])
-
-        def step() -> Step | None:
-            damping = values["mu"] * scale
-            p = here.system.solve(damping, here.free)
-            if p is None:
-                return None
-            s = self._bent(problem, here, p, damping) if bends else p
-            return None if s is None else Step(p, s)
-
-        return step
-
-    def _bent(self, problem: Problem, here: Any, p: Array, damping: Array) -> Array | None:
-        """The step p + a/2, where a = −(JᵀJ + μD)⁻¹Jᵀ r''(p, p) is the acceleration along the geodesic.
-
-        None where a is not small beside p in D's norm: so far the linear model does not reach.
-        """
-        xp, h = namespace(p), self.ahead
-        # r'' by a difference: ½h²r'' = r(w + hp) − r(w) − hJp.
-        change = here.moved(problem, here.w + h * p).point.residual - here.point.residual
-        moved, ridge = here.point.vjp(change) / h, here.ridge
-        moved = moved if ridge is None else moved + ridge * p
-        bend = (2.0 / h) * (moved - here.system.image(p))
-        a = here.system.solve(damping, here.free, right=bend)
-        if a is None:
-            return None
-        norm, root = xp.linalg.vector_norm, xp.sqrt(damping)
-        long, short = read(norm(root * a), norm(root * p))
-        return p + 0.5 * a if long <= 0.75 * short else None
-
-    def succeeded(self, values: dict[str, float], attempt: Attempt) -> None:
-        gain = attempt.gain
-        if self.damping == "matlab":
-            factor = self.mu_dec
-        else:
-            factor = max(1.0 / 3.0, 1.0 - (2.0 * min(gain, 1.0) - 1.0) ** 3) if gain > 0.0 else 1.0
-        values["mu"], values["nu"] = max(values["mu"] * factor, self.least), 2.0
-        values["slow"] = float(attempt.fall < attempt.there.total)
-
-    def failed(self, values: dict[str, float], attempt: Attempt | None) -> None:
-        if self.damping == "matlab":
-            values["mu"] *= self.mu_inc
-        else:
-            values["mu"] *= values["nu"]
-            values["nu"] *= 2.0
-
-    def hopeless(self, here: Any, values: dict[str, float]) -> Stop | None:
-        if values["mu"] <= self.mu_max:
-            return None
-        reason = f"The damping exceeds mu_max = {self.mu_max:g}: no step, however short, lowers the cost."
-        return Stop(6, reason, no_lower(here).success)
-
-    def finalize(self, w: Array, state: State) -> Array:
-        """``w``; a damping above its limit, which ended this run, does not end the next one as well."""
-        if state.values["mu"] > self.mu_max:
-            state.values |= self.numbers()
-        return super().finalize(w, state)
+    @property
+    def path(self) -> Path:
+        return Damped(self.mu, self.mu_dec, self.mu_inc, self.mu_max, self.damping, self.geodesic)

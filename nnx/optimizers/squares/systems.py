@@ -1,8 +1,8 @@
 """The damped linear system of Gauss–Newton and Levenberg–Marquardt: min ‖Jp + r‖² + Σ dᵢpᵢ².
 
-The Jacobian comes in blocks of rows and is reduced at once to n × n numbers, so it need never be there as a
+The Jacobian comes in blocks of rows and is reduced at once to an n × n matrix, so it is never stored as a
 whole. Each system has ``gradient`` = Jᵀr, ``diagonal`` = diag(JᵀJ), and ``image(p)`` = JᵀJp; those with
-a matrix have its eigenvalues as well, ``spectrum``.
+a matrix (``has_matrix``) have its eigenvalues as well, ``spectrum``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ Blocks = Iterable[tuple[Array, Array]]
 
 class NormalEquations:
     """G = JᵀJ, solved by Cholesky factors of G + diag(d): quick; the condition of J is squared."""
+
+    has_matrix = True
 
     def __init__(self, blocks: Blocks, ridge: Array | None, w: Array) -> None:
         xp = namespace(w)
@@ -64,6 +66,8 @@ class NormalEquations:
 
 class OrthogonalFactors:
     """J = QR, and the damped system by QR of [R; √d] as well: the condition of J is not squared."""
+
+    has_matrix = True
 
     def __init__(self, blocks: Blocks, ridge: Array | None, w: Array) -> None:
         xp = namespace(w)
@@ -113,13 +117,14 @@ class OrthogonalFactors:
         return -scale * xp.linalg.solve(triangle, xp.linalg.solve(triangle.T, scale * mask * right))
 
 
-class Products:
+class MatrixFree:
     """No matrix at all: products J·v and Jᵀ·u, and conjugate gradients on the normal equations.
 
-    The diagonal is unknown: in its place stands the Rayleigh quotient of JᵀJ along the gradient.
+    The diagonal is unknown: it is replaced by the Rayleigh quotient of JᵀJ along the gradient.
     """
 
-    #: conjugate gradients end at this part of the first residual, or after so many steps
+    has_matrix = False
+    #: conjugate gradients end at this fraction of the first residual, or after so many steps
     tolerance, most = 1e-3, 200
 
     def __init__(self, point: Any, ridge: Array | None, w: Array) -> None:
@@ -128,7 +133,7 @@ class Products:
 
     @cached_property
     def diagonal(self) -> Array:
-        """One number in n places."""
+        """The Rayleigh quotient, n times."""
         xp = namespace(self.gradient)
         _, g = _in_units(self.gradient)
         length = xp.vecdot(g, g)
@@ -163,8 +168,27 @@ class Products:
         return unit * p
 
 
+class Ridged:
+    """The linear system ``plain`` of residuals that have the penalty ½·``ratio``·‖w‖² beside them."""
+
+    has_matrix = True
+
+    def __init__(self, plain: NormalEquations | OrthogonalFactors, ratio: float, w: Array) -> None:
+        self.plain, self.ratio = plain, ratio
+        self.gradient = plain.gradient + ratio * w
+        self.diagonal = plain.diagonal + ratio
+
+    def image(self, p: Array) -> Array:
+        """(JᵀJ + ratio·I)·p, a vector."""
+        return self.plain.image(p) + self.ratio * p
+
+    def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
+        """The p with (JᵀJ + ratio·I + diag(d)) p = −g (or = −``right``)."""
+        return self.plain.solve(damping + self.ratio, free, self.gradient if right is None else right)
+
+
 def _in_units(g: Array) -> tuple[Array, Array]:
-    """The largest number of ``g`` without its sign, and ``g`` in units of it: the squares stay numbers."""
+    """The max-norm of ``g``, and ``g`` divided by it, whose squares neither over- nor underflow."""
     xp = namespace(g)
     largest = xp.max(xp.abs(g))
     unit = xp.where(largest > 0.0, largest, 1.0)
@@ -172,7 +196,7 @@ def _in_units(g: Array) -> tuple[Array, Array]:
 
 
 def _triangle(rows: Array) -> Array:
-    """R of the QR factors of a matrix with at least as many rows as columns; fewer rows are filled up."""
+    """R of the QR factors of a matrix; where it has fewer rows than columns, rows of zeros are added."""
     xp = namespace(rows)
     m, n = rows.shape
     if m < n:
@@ -187,5 +211,5 @@ def _diagonal(d: Array) -> Array:
 
 
 def _rows(d: Array, right: Array) -> Array:
-    """diag(d) with a column more."""
+    """diag(d) with one more column, ``right``."""
     return namespace(d).concat([_diagonal(d), right[:, None]], axis=1)
