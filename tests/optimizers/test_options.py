@@ -82,7 +82,7 @@ def test_a_value_that_cannot_be_is_refused_with_what_is_allowed(option, values):
         (lambda: Adam(epsilon=-1e-9), "epsilon"),
         (lambda: AdamW(weight_decay=None), "weight_decay"),
         (lambda: Rprop(etas=(1.5, 0.5)), "0 < η⁻ < 1 < η⁺"),
-        (lambda: Rprop(etas=0.5), "a pair of numbers"),
+        (lambda: Rprop(etas=0.5), "etas must be 2 numbers, each a finite number >= 0, got 0.5"),
         (lambda: Rprop(step_sizes=(1.0, 0.1)), "(least, most)"),
         (lambda: Rprop(schedules.PowerDecay(0.1, 10)), "would have no effect"),
         (lambda: Adam(clipnorm=1.0, clipvalue=2.0), "only one of clipnorm, clipvalue, global_clipnorm"),

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from nnx.backend import namespace
-from nnx.errors import OptionError
 from nnx.optimizers.descent.descent import Descent, unit_step
 from nnx.optimizers.descent.evaluation import Iterate
 from nnx.optimizers.problem import Problem, read, registry
 from nnx.optimizers.searches import StrongWolfe
 from nnx.optimizers.state import State
+from nnx.options import one_of
 
 Array = Any
 
@@ -45,12 +45,6 @@ BETAS: dict[str, Callable[[InnerProducts], float]] = {
     "dai_yuan": lambda a: a.nn / a.py if a.nearly_orthogonal else 0.0,
     "powell_beale": lambda a: (a.nn - a.gn) / a.py,
 }
-
-
-def _known_beta(where: str, name: str, value: Any) -> str:
-    if value not in BETAS:
-        raise OptionError(f"{where}: {name} must be one of {', '.join(BETAS)}; got {value!r}.")
-    return str(value)
 
 
 @registry.register(
@@ -91,7 +85,7 @@ class ConjugateGradient(Descent):
     """
 
     search: Any = field(default_factory=lambda: StrongWolfe(c2=0.1))
-    beta: str = field(default="powell_beale", metadata={"check": _known_beta})
+    beta: str = one_of(*BETAS, default="powell_beale")
 
     def memory(self, problem: Problem, w: Array) -> dict[str, Array]:
         zeros = namespace(w).zeros_like
@@ -100,8 +94,8 @@ class ConjugateGradient(Descent):
             vectors |= {"restart_direction": zeros(w), "restart_change": zeros(w)}
         return vectors
 
-    def numbers(self) -> dict[str, float]:
-        return {**super().numbers(), "beta": 0.0, "gamma": 0.0, "last_gain": 0.0, "since_restart": 0.0}
+    def learned(self) -> dict[str, float]:
+        return {"beta": 0.0, "gamma": 0.0, "last_gain": 0.0, "since_restart": 0.0}
 
     def direction(self, here: Iterate, state: State) -> Array:
         values, memory = state.values, state.memory
@@ -169,7 +163,7 @@ class FletcherReeves(ConjugateGradient):
     'fletcher_reeves'
     """
 
-    beta: str = field(default="fletcher_reeves", metadata={"check": _known_beta})
+    beta: str = one_of(*BETAS, default="fletcher_reeves")
 
 
 @registry.register(
@@ -188,4 +182,4 @@ class PolakRibiere(ConjugateGradient):
     'polak_ribiere'
     """
 
-    beta: str = field(default="polak_ribiere", metadata={"check": _known_beta})
+    beta: str = one_of(*BETAS, default="polak_ribiere")

@@ -77,9 +77,16 @@ class Descent(Deterministic):
 
     search: Any = None
 
+    #: whether the first direction is −g, so that nothing is left to try where it leads to no lower cost
+    begins_with_gradient: ClassVar[bool] = True
+
     def direction(self, here: Iterate, state: State) -> Array:
         """The direction p from here, from what the method remembers."""
         raise NotImplementedError
+
+    def learned(self) -> dict[str, float]:
+        """The numbers that it learns from steps, as they are at first."""
+        return {}
 
     def learn(self, here: Iterate, there: Iterate, p: Array, alpha: float, state: State) -> None:
         """Takes in the step from ``here`` to ``there`` = ``here`` + αp."""
@@ -97,7 +104,7 @@ class Descent(Deterministic):
     # -- one iteration --------------------------------------------------------------------------------
 
     def numbers(self) -> dict[str, float]:
-        return {"fresh": 1.0, "last_fall": 0.0}
+        return {"fresh": float(self.begins_with_gradient), "last_fall": 0.0, **self.learned()}
 
     def move(self, problem: Problem, here: Iterate, state: State) -> Move:
         fresh = bool(state.values["fresh"])

@@ -68,8 +68,8 @@ class LBFGS(Descent):
         pairs = {"pairs": xp.zeros((rows, w.shape[0]), **like)}
         return pairs if self.bounds is not None else pairs | {"products": xp.zeros((rows, rows), **like)}
 
-    def numbers(self) -> dict[str, float]:
-        return {**super().numbers(), "seen": 0.0, "used": 0.0}
+    def learned(self) -> dict[str, float]:
+        return {"seen": 0.0, "used": 0.0}
 
     def evaluate(self, problem: Problem, w: Array) -> Iterate:
         return Evaluation(problem, w, self.bounds)
@@ -84,7 +84,7 @@ class LBFGS(Descent):
     def _in_box(self, here: Iterate, state: State) -> Array:
         """The direction where there are bounds."""
         xp, box, g, pairs = namespace(here.w), self.bounds, here.gradient, state.memory["pairs"]
-        newest = self._slots(state)[0]
+        newest = self._rows(state)[0]
         s, r = pairs[newest, :], pairs[newest + self.maxcor, :]
         sr, rr = read(xp.vecdot(s, r), xp.vecdot(r, r))
         ahead = box.project(here.w - (max(sr, 0.0) / rr if rr else 0.0) * g)
@@ -93,7 +93,7 @@ class LBFGS(Descent):
         p = self._combined(pairs, pairs @ pairs.T, free * g, state)
         return xp.where(free > 0.0, p, ahead - here.w)
 
-    def _slots(self, state: State) -> list[int]:
+    def _rows(self, state: State) -> list[int]:
         """Where the pairs lie, the newest first: s in this row, r ``maxcor`` rows below."""
         seen, m = int(state.values["seen"]), self.maxcor
         return [(seen - 1 - age) % m for age in range(min(seen, m))]
@@ -104,9 +104,9 @@ class LBFGS(Descent):
         known = read_vector(xp.concat([xp.reshape(products, (-1,)), pairs @ g]))
         *a, with_g = [known[i : i + 2 * m] for i in range(0, len(known), 2 * m)]
         eps = float(xp.finfo(g.dtype).eps)
-        slots = [i for i in self._slots(state) if safely_positive(a[i][i + m], a[i][i], a[i + m][i + m], eps)]
-        state.values["used"] = float(len(slots))
-        gamma, weights = two_loops(slots, a, with_g)
+        rows = [i for i in self._rows(state) if safely_positive(a[i][i + m], a[i][i], a[i + m][i + m], eps)]
+        state.values["used"] = float(len(rows))
+        gamma, weights = two_loops(rows, a, with_g)
         return xp.asarray(weights, dtype=g.dtype, device=device_of(g)) @ pairs - gamma * g
 
     def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
@@ -130,29 +130,27 @@ class LBFGS(Descent):
 
 
 def two_loops(
-    slots: Sequence[int], products: Sequence[Sequence[float]], with_g: Sequence[float]
+    rows: Sequence[int], products: Sequence[Sequence[float]], with_g: Sequence[float]
 ) -> tuple[float, list[float]]:
     """γ, and the coefficients c of the pairs in −Vg = −γg + Σ cᵢ·pairᵢ; γ = 1 where there is no pair.
 
     ``products`` are those of the m steps s and, after them, the m changes r; ``with_g`` theirs with g;
-    ``slots`` the pairs that count, the newest first. Source: Nocedal 1980; Nocedal & Wright 2006, algorithm
+    ``rows`` the pairs that count, the newest first. Source: Nocedal 1980; Nocedal & Wright 2006, algorithm
     7.4.
     """
     m = len(products) // 2
     q: dict[int, float] = {}
     c = [0.0] * (2 * m)
-    if not slots:
+    if not rows:
         return 1.0, c
-    newest = slots[0]
+    newest = rows[0]
     gamma = products[newest][newest + m] / products[newest + m][newest + m]
-    for i in slots:  # q ← q − aᵢrᵢ with aᵢ = sᵢᵀq/sᵢᵀrᵢ, from q = g
+    for i in rows:  # q ← q − aᵢrᵢ with aᵢ = sᵢᵀq/sᵢᵀrᵢ, from q = g
         sq = with_g[i] - sum(q[j] * products[i][j + m] for j in q)
         q[i] = sq / products[i][i + m]
     for j, a in q.items():
         c[j + m] = gamma * a
-    for i in reversed(slots):  # p ← p − (aᵢ − bᵢ)sᵢ with bᵢ = −rᵢᵀp/sᵢᵀrᵢ, from p = −γq
-        rp = -gamma * with_g[i + m] + sum(
-            c[j] * products[i + m][j] for slot in slots for j in (slot, slot + m)
-        )
+    for i in reversed(rows):  # p ← p − (aᵢ − bᵢ)sᵢ with bᵢ = −rᵢᵀp/sᵢᵀrᵢ, from p = −γq
+        rp = -gamma * with_g[i + m] + sum(c[j] * products[i + m][j] for row in rows for j in (row, row + m))
         c[i] = -(q[i] + rp / products[i][i + m])
     return gamma, c

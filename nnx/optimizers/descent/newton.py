@@ -45,11 +45,9 @@ class Newton(Descent):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("hessian",)
+    begins_with_gradient: ClassVar[bool] = False
 
     search: Any = "strong_wolfe"
-
-    def numbers(self) -> dict[str, float]:
-        return {**super().numbers(), "fresh": 0.0}  # the first direction is no −g: that may be tried too
 
     def direction(self, here: Any, state: State) -> Array:
         return newton_direction(here.point.hessian, here.gradient)

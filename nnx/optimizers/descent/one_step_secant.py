@@ -47,8 +47,8 @@ class OneStepSecant(Descent):
         zeros = namespace(w).zeros_like
         return {"step": zeros(w), "change": zeros(w)}
 
-    def numbers(self) -> dict[str, float]:
-        return {**super().numbers(), "used": 0.0}
+    def learned(self) -> dict[str, float]:
+        return {"used": 0.0}
 
     def direction(self, here: Iterate, state: State) -> Array:
         xp, g, s, r = namespace(here.w), here.gradient, state.memory["step"], state.memory["change"]

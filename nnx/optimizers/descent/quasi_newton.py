@@ -43,8 +43,8 @@ class QuasiNewton(Descent):
     def memory(self, problem: Problem, w: Array) -> dict[str, Array]:
         return {"inverse_hessian": _identity(w)}
 
-    def numbers(self) -> dict[str, float]:
-        return {**super().numbers(), "updates": 0.0}
+    def learned(self) -> dict[str, float]:
+        return {"updates": 0.0}
 
     def direction(self, here: Iterate, state: State) -> Array:
         return -(state.memory["inverse_hessian"] @ here.gradient)

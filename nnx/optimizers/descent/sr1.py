@@ -45,8 +45,8 @@ class SR1(TrustRegion):
         n = w.shape[0]
         return {"hessian": namespace(w).zeros((n, n), dtype=w.dtype, device=device_of(w))}
 
-    def numbers(self) -> dict[str, float]:
-        return {**super().numbers(), "fresh": 1.0}
+    def learned(self) -> dict[str, float]:
+        return {"fresh": 1.0}
 
     def product(self, here: Iterate, state: State, v: Array) -> Array:
         return state.memory["hessian"] @ v

@@ -61,6 +61,10 @@ class TrustRegion(Deterministic):
         """B·v."""
         raise NotImplementedError
 
+    def learned(self) -> dict[str, float]:
+        """The numbers that it learns from steps, as they are at first."""
+        return {}
+
     def learn(self, here: Iterate, there: Iterate, state: State) -> None:
         """Takes in a step that was tried, whether it will be made or not."""
 
@@ -71,7 +75,7 @@ class TrustRegion(Deterministic):
     # -- one iteration --------------------------------------------------------------------------------
 
     def numbers(self) -> dict[str, float]:
-        return {"radius": self.initial_trust_radius}
+        return {"radius": self.initial_trust_radius, **self.learned()}
 
     def move(self, problem: Problem, here: Iterate, state: State, again: bool = True) -> Move:
         xp, values, unit = namespace(here.w), state.values, here.norm

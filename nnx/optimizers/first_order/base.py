@@ -14,7 +14,7 @@ from nnx.optimizers.method import Method
 from nnx.optimizers.options import LearningRate, as_rate, learning_rate, patterns
 from nnx.optimizers.problem import Info, Point, Problem
 from nnx.optimizers.state import State
-from nnx.options import Number, flag, number
+from nnx.options import Number, flag, number, option
 
 Array = Any
 #: A rule: (xp, w, g, *slots, *watched, *scalars) → (w, *slots). Elementwise, in standard calls, no branches,
@@ -63,7 +63,7 @@ class FirstOrder(Method):
     learning_rate: LearningRate = 0.01
     _: KW_ONLY
     weight_decay: float | None = number(None, least=0.0, optional=True)
-    exclude_from_weight_decay: tuple[str, ...] = field(default=(), metadata={"check": patterns})
+    exclude_from_weight_decay: tuple[str, ...] = option(patterns, ())
     clipnorm: float | None = number(None, above=0.0, optional=True)
     clipvalue: float | None = number(None, above=0.0, optional=True)
     global_clipnorm: float | None = number(None, above=0.0, optional=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nnx.backend import device_of, namespace
@@ -13,9 +13,11 @@ from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate
 from nnx.optimizers.problem import Point, Problem, registry
 from nnx.optimizers.state import State
-from nnx.options import Number
+from nnx.options import Number, Several, option
 
 Array = Any
+
+_PAIR = Several(Number(least=0.0), count=2)
 
 
 def irprop_minus(
@@ -46,13 +48,6 @@ def _adapt(
     delta = xp.where(agreement > 0.0, more * delta, xp.where(turned, less * delta, delta))
     delta = xp.minimum(xp.maximum(delta, least), most)
     return xp.where(turned, 0.0, g), delta, turned
-
-
-def _pair(where: str, name: str, value: Any) -> tuple[float, float]:
-    check = Number(least=0.0)
-    if not isinstance(value, tuple | list) or len(value) != 2 or not all(check.allows(v) for v in value):
-        raise OptionError(f"{where}: {name} must be a pair of numbers >= 0, got {value!r}.")
-    return float(value[0]), float(value[1])
 
 
 @registry.register(
@@ -87,8 +82,8 @@ class Rprop(FirstOrder):
     }
 
     learning_rate: LearningRate = 0.01
-    etas: tuple[float, float] = field(default=(0.5, 1.2), metadata={"check": _pair})
-    step_sizes: tuple[float, float] = field(default=(1e-6, 50.0), metadata={"check": _pair})
+    etas: tuple[float, float] = option(_PAIR, (0.5, 1.2))
+    step_sizes: tuple[float, float] = option(_PAIR, (1e-6, 50.0))
 
     def __post_init__(self) -> None:
         super().__post_init__()

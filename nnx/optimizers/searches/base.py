@@ -72,7 +72,7 @@ class Found(NamedTuple):
 
 
 #: An algorithm: yields the next step, is sent its trial; returns at its end whether it succeeded, and why.
-Steps = Generator[float, Trial, tuple[bool, str]]
+Algorithm = Generator[float, Trial, tuple[bool, str]]
 
 
 class Search(Options):
@@ -123,7 +123,7 @@ class Search(Options):
         """Whether ``trial`` keeps the conditions of this search."""
         return False
 
-    def steps(self, start: Trial, first: float) -> Steps:
+    def steps(self, start: Trial, first: float) -> Algorithm:
         """The algorithm. It may ask for trials without end: the search stops it."""
         raise NotImplementedError(f"{type(self).__name__} must say what to try.")
 

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from nnx.optimizers.searches.armijo import shorter
-from nnx.optimizers.searches.base import Search, Steps, Trial, back_to_finite, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, registry
 from nnx.optimizers.searches.interpolation import NARROW
 from nnx.options import number
 
@@ -31,7 +31,7 @@ class Exact(Search):
     xtol: float = number(2.0**-26, above=0.0, below=1.0)
     max_trials: int = number(100, least=1, whole=True)
 
-    def steps(self, start: Trial, first: float) -> Steps:
+    def steps(self, start: Trial, first: float) -> Algorithm:
         bracket = yield from _bracket(start, first)
         if bracket is None:
             return False, _NOTHING_TO_GAIN

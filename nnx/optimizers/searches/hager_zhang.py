@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nnx.errors import OptionError
-from nnx.optimizers.searches.base import Search, Steps, Trial, back_to_finite, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, registry
 from nnx.optimizers.searches.interpolation import NARROW, middle, secant
 from nnx.options import number
 
@@ -66,7 +66,7 @@ class HagerZhang(Search):
     def _ceiling(self, start: Trial) -> float:
         return start.value + self.epsilon * abs(start.value)
 
-    def steps(self, start: Trial, first: float) -> Steps:
+    def steps(self, start: Trial, first: float) -> Algorithm:
         ceiling = self._ceiling(start)
         a, b = yield from self._bracket(start, first, ceiling)
         while b.alpha - a.alpha > NARROW * b.alpha:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nnx.errors import OptionError
-from nnx.optimizers.searches.base import Search, Steps, Trial, back_to_finite, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, registry
 from nnx.optimizers.searches.interpolation import NARROW, cubic, middle, quadratic, secant
 from nnx.options import number
 
@@ -66,7 +66,7 @@ class StrongWolfe(Search):
         by_slope = -asked <= rounding and trial.slope <= (2.0 * self.c1 - 1.0) * start.slope
         return by_slope and trial.value <= start.value + rounding
 
-    def steps(self, start: Trial, first: float) -> Steps:
+    def steps(self, start: Trial, first: float) -> Algorithm:
         lower, upper, alpha = start, _NO_END, first
         width_before = width = math.inf
         first_stage, rounding = True, self.epsilon * abs(start.value)
