@@ -1,4 +1,4 @@
-"""Room 3: how weights move: ``optimizer.step(problem, w, state)`` makes the cost of a problem smaller."""
+"""Room 3: how weights move: ``optimizer.step(problem, w, state)`` lowers the cost of a problem."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from nnx.optimizers.functions.functions import FunctionProblem
 from nnx.optimizers.functions.least_squares import least_squares
 from nnx.optimizers.functions.minimize import minimize
 from nnx.optimizers.functions.residuals import ResidualProblem
-from nnx.optimizers.problem import Info, Optimizer, Point, Problem, Stop, registry
+from nnx.optimizers.problem import Info, Optimizer, Point, Problem, Stop, register, registry
 from nnx.optimizers.result import OptimizeResult
 from nnx.optimizers.squares.bayesian import BayesianRegularization
 from nnx.optimizers.squares.dogleg import Dogleg
@@ -93,7 +93,6 @@ __all__ = [
 ]
 
 get = registry.get
-register = registry.register
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ class Method(Options):
     """Base class of all optimizers: a frozen dataclass of options that makes states and steps."""
 
     kind: ClassVar[str] = "optimizer"
-    #: numbers of a state that are there in some checkpoints only
+    #: scalars of a state that not every checkpoint has
     optional_numbers: ClassVar[frozenset[str]] = frozenset()
 
     def init(self, problem: Problem, w: Array) -> State:
@@ -54,7 +54,7 @@ class Method(Options):
         return state
 
     def check_weights(self, problem: Problem, w: Array) -> None:
-        """Raises a :class:`nnx.errors.NnxError` for weights that are no vector of floating-point numbers."""
+        """Raises a :class:`nnx.errors.NnxError` for weights that are no vector of a floating-point type."""
         name = type(self).__name__
         if len(w.shape) != 1:
             raise ShapeError(f"{name} needs the weights as one vector, got shape {tuple(w.shape)}.")

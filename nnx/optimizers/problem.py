@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +13,25 @@ from nnx.registry import Registry
 Array = Any
 
 registry = Registry("optimizer")
+
+
+def register(*aliases: str, **facts: Any) -> Callable[[Any], Any]:
+    """Decorator: makes an optimizer known by its name, its class name and ``aliases``.
+
+    ``facts`` are kept with the entry. Where no ``formula`` is among them, it is the equation that the
+    docstring opens with, as in "Gradient descent: w ← w − ηg."
+    """
+
+    def add(cls: Any) -> Any:
+        return registry.register(*aliases, **({"formula": _equation(cls)} | facts))(cls)
+
+    return add
+
+
+def _equation(cls: Any) -> str:
+    """What follows the first colon of a docstring, to the end of that sentence or line."""
+    first_line = (cls.__doc__ or "").strip().partition("\n")[0]
+    return first_line.partition(": ")[2].partition(". ")[0].removesuffix(".")
 
 
 class Point:
@@ -122,7 +141,7 @@ class Point:
 
     @property
     def ridge(self) -> Array | None:
-        """The vector d of a penalty ½ Σ dᵢwᵢ² that the cost has beside ½‖r‖²; None without one."""
+        """The vector d of a penalty ½ Σ dᵢwᵢ² that is added to ½‖r‖²; None without one."""
         return getattr(self._problem, "ridge", None)
 
     @property
@@ -138,7 +157,8 @@ class Point:
             if value is None:
                 self._find_gradient()
                 return
-            self._problem.counts["value"] += 1
+            if "residual" not in self._known:  # else the function has been evaluated, and counted
+                self._problem.counts["value"] += 1
         else:
             r, d = self.residual, self.ridge
             value = 0.5 * namespace(r).vecdot(r, r)
@@ -172,7 +192,7 @@ _MADE_BY = {"gradient": "value_and_gradient", "hessian": "hvp", "jacobian": "res
 
 def offers(point: Any, part: str) -> bool:
     """Whether a point has ``part``: a :class:`Point`, or any object that has it as an attribute."""
-    return point.offers(part) if isinstance(point, Point) else part in dir(point)  # seen, not computed
+    return point.offers(part) if isinstance(point, Point) else part in dir(point)  # hasattr would compute it
 
 
 class Problem(Protocol):
@@ -207,7 +227,7 @@ class Info(NamedTuple):
     The learning rate is None for methods without one: their steps are no multiples of a direction.
 
     That point is where a step of first order started, and where one of a deterministic method ended.
-    ``measures`` are numbers for the history (norm of the gradient, length of the step, damping, ...);
+    ``measures`` are floats for the history (norm of the gradient, length of the step, damping, ...);
     ``stop`` says why no further step should follow, and is None where one should.
     """
 

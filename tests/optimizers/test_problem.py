@@ -145,6 +145,16 @@ def test_a_ridge_adds_its_penalty_to_value_and_gradient():
     np.testing.assert_array_equal(point.gradient - plain.gradient, [6.0, 20.0])
 
 
+def test_a_cost_that_is_computed_from_the_residuals_counts_as_one_evaluation():
+    class Mean(ResidualProblem):
+        def value(self, point):
+            return np.mean(point.residual**2)
+
+    problem = Mean(lambda w: w - 1.0)
+    assert float(problem.at(np.asarray([3.0, 5.0])).value) == 10.0
+    assert problem.counts == {"value": 1}
+
+
 def test_what_a_point_offers_is_known_without_computing_it():
     problem = Recorded()
     cost, squares = problem.at(np.ones(2)), ResidualProblem(lambda w: 1 / 0).at(np.ones(2))

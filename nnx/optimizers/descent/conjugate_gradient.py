@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from nnx.backend import namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
 from nnx.optimizers.descent.evaluation import Iterate
-from nnx.optimizers.problem import Problem, read, registry
+from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.searches import StrongWolfe
 from nnx.optimizers.state import State
 from nnx.options import one_of
@@ -47,12 +47,11 @@ BETAS: dict[str, Callable[[InnerProducts], float]] = {
 }
 
 
-@registry.register(
+@register(
     "cg",
     "CG",
     "traincgb",
     full_batch=True,
-    formula="w ← w + αp;  p ← −g + βp",
     source="Fletcher & Reeves 1964; Polak & Ribière 1969; Powell 1977",
 )
 @dataclass(frozen=True)
@@ -70,9 +69,9 @@ class ConjugateGradient(Descent):
       successive gradients are far from orthogonal (\|gᵀn\| ≥ 0.2·nᵀn), and where p is far from −n (−nᵀp
       outside 0.8 … 1.2·nᵀn).
 
-    On the classical test functions Powell–Beale needs the fewest gradients, about a quarter less. A p
-    that does not lead down is replaced by −g. Memory: one vector (three for Powell–Beale). ``search``
-    (default: strong Wolfe with c2 = 0.1; Fletcher–Reeves needs c2 < ½): a name or an object of
+    On the classical test functions Powell–Beale needs the fewest gradients, about a quarter less than the
+    rest. A p that is no descent direction is replaced by −g. Memory: one vector (three for Powell–Beale).
+    ``search`` (default: strong Wolfe with c2 = 0.1; Fletcher–Reeves needs c2 < ½): a name or an object of
     :mod:`nnx.optimizers.searches`; further options: :class:`nnx.optimizers.Deterministic`.
     Source: R. Fletcher, C. M. Reeves, Computer J. 7 (1964) 149–154; E. Polak, G. Ribière, Rev. Fr. Inform.
     Rech. Opér. 3 (1969) 35–43; M. R. Hestenes, E. Stiefel, J. Res. NBS 49 (1952) 409–436; Y. H. Dai, Y. Yuan,
@@ -109,11 +108,11 @@ class ConjugateGradient(Descent):
     def learn(self, here: Iterate, there: Iterate, p: Array, alpha: float, state: State) -> None:
         values, memory, dot = state.values, state.memory, namespace(p).vecdot
         g, n = here.gradient, there.gradient
-        numbers = [dot(g, g), dot(n, n), dot(g, n), dot(p, g), dot(p, n)]
+        products = [dot(g, g), dot(n, n), dot(g, n), dot(p, g), dot(p, n)]
         if self.beta == "powell_beale":
             d, z = memory["restart_direction"], memory["restart_change"]
-            numbers += [dot(n, z), dot(d, z), dot(d, n)]
-        found = read(*numbers)
+            products += [dot(n, z), dot(d, z), dot(d, n)]
+        found = read(*products)
         a = InnerProducts(*found[:5])
         values["beta"] = _finite_or_zero(BETAS[self.beta], a)
         values["last_gain"] = alpha * a.pg
@@ -147,16 +146,16 @@ def _finite_or_zero(rule: Callable[[InnerProducts], float], a: InnerProducts) ->
     return beta if math.isfinite(beta) else 0.0
 
 
-@registry.register(
+@register(
     "traincgf",
     full_batch=True,
-    formula="w ← w + αp;  p ← −g + βp,  β = nᵀn/gᵀg",
     source="Fletcher & Reeves 1964",
 )
 @dataclass(frozen=True)
 class FletcherReeves(ConjugateGradient):
-    """The same as :class:`ConjugateGradient` with ``beta="fletcher_reeves"``: MATLAB's traincgf.
+    """MATLAB's traincgf: w ← w + αp, p ← −g + βp, β = nᵀn/gᵀg.
 
+    The same as :class:`ConjugateGradient` with ``beta="fletcher_reeves"``.
     Source: R. Fletcher, C. M. Reeves, Computer J. 7 (1964) 149–154.
 
     >>> nnx.optimizers.get("traincgf").beta
@@ -166,16 +165,16 @@ class FletcherReeves(ConjugateGradient):
     beta: str = one_of(*BETAS, default="fletcher_reeves")
 
 
-@registry.register(
+@register(
     "traincgp",
     full_batch=True,
-    formula="w ← w + αp;  p ← −g + βp,  β = max(0, nᵀ(n − g)/gᵀg)",
     source="Polak & Ribière 1969",
 )
 @dataclass(frozen=True)
 class PolakRibiere(ConjugateGradient):
-    """The same as :class:`ConjugateGradient` with ``beta="polak_ribiere"``: MATLAB's traincgp.
+    """MATLAB's traincgp: w ← w + αp, p ← −g + βp, β = max(0, nᵀ(n − g)/gᵀg).
 
+    The same as :class:`ConjugateGradient` with ``beta="polak_ribiere"``.
     Source: E. Polak, G. Ribière, Rev. Fr. Inform. Rech. Opér. 3 (1969) 35–43.
 
     >>> nnx.optimizers.get("traincgp").beta

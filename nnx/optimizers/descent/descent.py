@@ -13,7 +13,7 @@ from nnx.optimizers import searches
 from nnx.optimizers.descent.deterministic import Deterministic, Move
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate
 from nnx.optimizers.descent.stopping import judged, out_of_range
-from nnx.optimizers.problem import Problem, Stop, read, registry
+from nnx.optimizers.problem import Problem, Stop, read, register
 from nnx.optimizers.searches import Found, Trial
 from nnx.optimizers.state import State
 
@@ -21,7 +21,7 @@ Array = Any
 
 
 class Ray:
-    """The problem along w + αp: what a search looks at; ``at`` evaluates the problem there."""
+    """The problem along the line w + αp, as a search evaluates it; ``at`` makes the points."""
 
     def __init__(
         self, problem: Problem, w: Array, p: Array, at: Callable[[Problem, Array], Iterate] = Evaluation
@@ -58,8 +58,8 @@ def search_field(where: str, name: str, value: Any) -> Any:
 class Descent(Deterministic):
     """Base class: w ← w + αp, where p is the method's direction and the search chooses α.
 
-    A direction that does not lead down, and one along which the search finds nothing lower, is replaced by
-    −g once, and what the method remembered is forgotten. The best point is kept always.
+    If p is no descent direction, or the search finds nothing lower, the memory is cleared and −g is tried
+    once. No step raises the cost.
     """
 
     def __post_init__(self) -> None:
@@ -81,7 +81,7 @@ class Descent(Deterministic):
     begins_with_gradient: ClassVar[bool] = True
 
     def direction(self, here: Iterate, state: State) -> Array:
-        """The direction p from here, from what the method remembers."""
+        """The direction p from here, by the memory of the method."""
         raise NotImplementedError
 
     def learned(self) -> dict[str, float]:
@@ -89,10 +89,10 @@ class Descent(Deterministic):
         return {}
 
     def learn(self, here: Iterate, there: Iterate, p: Array, alpha: float, state: State) -> None:
-        """Takes in the step from ``here`` to ``there`` = ``here`` + αp."""
+        """Updates the memory by the step from ``here`` to ``there`` = ``here`` + αp."""
 
     def forget(self, here: Iterate, state: State) -> None:
-        """Back to the state before the first step: the next direction is −g, up to its length."""
+        """Clears the memory: the next direction is −g, up to its length."""
 
     def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
         """The α that the search tries first."""
@@ -130,7 +130,7 @@ class Descent(Deterministic):
             slope = here.slope(p)
         start = Trial(0.0, here.cost, slope, here)
         if not _leads_down(slope):
-            return p, Found(start, False, "The slope is no number below 0.")
+            return p, Found(start, False, "The slope is not finite and negative.")
         first = self.first_trial(here, p, slope, state)
         found = self._search(here.w)(Ray(problem, here.w, p, self.evaluate), start, first)
         if found.trial.alpha == 0.0 or not found.trial.point.compute().finite:
@@ -168,14 +168,13 @@ def unit_step(p: Array) -> float:
 
 
 def as_before(state: State, slope: float) -> float:
-    """The α with which a parabola of this slope falls as much as the cost did in the last step."""
+    """The α at which a parabola with this slope has fallen by as much as the cost did in the last step."""
     return -2.0 * state.values["last_fall"] / slope
 
 
-@registry.register(
+@register(
     "gradient_descent_with_line_search",
     full_batch=True,
-    formula="w ← w − αg,  α by a search",
     source="Cauchy 1847",
 )
 @dataclass(frozen=True)

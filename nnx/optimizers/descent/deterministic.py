@@ -19,7 +19,7 @@ Array = Any
 
 
 class Move(NamedTuple):
-    """What one iteration of a method found: the new point (None: stay), and numbers for the history."""
+    """What one iteration found: the new point (None: stay), and measures for the history."""
 
     there: Any
     measures: Mapping[str, float] = {}
@@ -71,7 +71,7 @@ class Deterministic(Method):
         return {}
 
     def numbers(self) -> dict[str, float]:
-        """The numbers that it keeps."""
+        """The floats that it keeps from step to step, as they are at first."""
         return {}
 
     def extras(self, state: State) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Deterministic(Method):
         return {}
 
     def measures(self, state: State) -> dict[str, float]:
-        """Numbers of the state for the history, and what stands there for a step that is not made.
+        """Measures for the history from the state, also for an iteration without an accepted step.
 
         ``learning_rate`` is one of them where steps are multiples of a direction.
         """

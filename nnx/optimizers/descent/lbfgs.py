@@ -1,4 +1,4 @@
-"""BFGS without the matrix: the last few steps are remembered."""
+"""BFGS without the matrix: from the last few steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nnx.backend import device_of, namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate
 from nnx.optimizers.descent.quasi_newton import safely_positive
-from nnx.optimizers.problem import Problem, read, read_vector, registry
+from nnx.optimizers.problem import Problem, read, read_vector, register
 from nnx.optimizers.searches import Armijo
 from nnx.optimizers.state import State
 from nnx.options import number
@@ -18,13 +18,12 @@ from nnx.options import number
 Array = Any
 
 
-@registry.register(
+@register(
     "l-bfgs",
     "L-BFGS",
     "L-BFGS-B",
     "l-bfgs-b",
     full_batch=True,
-    formula="w ← w − αVg;  V of γI by BFGS from the last m pairs (s, r)",
     source="Nocedal 1980; Liu & Nocedal 1989",
 )
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class LBFGS(Descent):
     """L-BFGS: p = −Vg as in :class:`BFGS`, with V made of γI by the last ``maxcor`` (m) pairs (s, r) alone.
 
     γ = sᵀr/rᵀr of the newest pair. V is never formed: with the scalar products of the pairs at hand, p is a
-    combination of g and the 2m vectors whose coefficients come from Nocedal's two loops over m numbers. Pairs
-    whose sᵀr is not positive beyond rounding are left out. Memory: 2mn numbers; about 12mn operations an
+    combination of g and the 2m vectors whose coefficients come from Nocedal's two loops over m entries. Pairs
+    whose sᵀr is not positive beyond rounding are left out. Memory: 2mn entries; about 12mn operations an
     iteration. The first step that is tried has length 1, later ones α = 1. ``search`` (default
     ``"strong_wolfe"`` with c2 = 0.9): a name or an object of :mod:`nnx.optimizers.searches`; further options:
     :class:`nnx.optimizers.Deterministic`.

@@ -9,19 +9,18 @@ from typing import Any, ClassVar
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
 from nnx.optimizers.descent.evaluation import Iterate
-from nnx.optimizers.problem import read, registry
+from nnx.optimizers.problem import read, register
 from nnx.optimizers.state import State
 
 Array = Any
 
-#: β of the algorithm in :func:`newton_direction`, as a part of the Hessian's largest number
+#: β of the algorithm in :func:`newton_direction`, as a fraction of the max-norm of the Hessian
 _FIRST_SHIFT = 1e-3
 
 
-@registry.register(
+@register(
     "newton_raphson",
     full_batch=True,
-    formula="w ← w − α(H + τI)⁻¹g,  τ = 0 where H is positive definite",
     source="Nocedal & Wright 2006, algorithms 3.2 and 3.3",
 )
 @dataclass(frozen=True)
@@ -29,12 +28,12 @@ class Newton(Descent):
     """Newton's method: w ← w + αp with (H + τI)p = −g, H the exact Hessian, α by a search that tries 1 first.
 
     τ = 0 where H is positive definite: near such a minimum α = 1, and the number of right digits doubles in
-    every step. Elsewhere τ is the first number of an increasing sequence with which a Cholesky factorisation
-    succeeds, so that p leads down; from a saddle point it leads away along negative curvature.
+    every step. Elsewhere τ is the first of an increasing sequence for which a Cholesky factorisation
+    succeeds, so that p is a descent direction; from a saddle point it leads away along negative curvature.
 
-    H takes n products with vectors and n² numbers, the factorisation n³/3 multiplications: for many weights
-    take :class:`nnx.optimizers.NewtonCG`, which needs products only. ``search`` (default ``"strong_wolfe"``):
-    a name or an object of :mod:`nnx.optimizers.searches`; further options:
+    H takes n products with vectors and n² entries of memory, the factorisation n³/3 multiplications: for many
+    weights take :class:`nnx.optimizers.NewtonCG`, which needs products only. ``search`` (default
+    ``"strong_wolfe"``): a name or an object of :mod:`nnx.optimizers.searches`; further options:
     :class:`nnx.optimizers.Deterministic`.
     Source: J. Nocedal, S. Wright, *Numerical Optimization*, 2nd ed., 2006, algorithms 3.2 (p. 48) and 3.3
     (p. 51).
@@ -60,7 +59,7 @@ def newton_direction(h: Array, g: Array) -> Array:
     """The solution p of (H + τI)p = −g with the first τ ≥ 0 that makes H + τI positive definite.
 
     The sequence of Nocedal and Wright's algorithm 3.3: 0, then max(0, −min hᵢᵢ) + β, then doubled each time;
-    β is 1e-3 of the largest number of H, so that the cost's scale does not matter. Where H is zero or not
+    β is 1e-3 of the max-norm of H, so that the cost's scale does not matter. Where H is zero or not
     finite, p is a step of length 1 along −g.
     """
     xp, solve = namespace(h), adapter_of(h).solve_positive

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nnx.optimizers.descent.trust_region import TrustRegion
-from nnx.optimizers.problem import registry
+from nnx.optimizers.problem import register
 from nnx.optimizers.state import State
 
 Array = Any
 
 
-@registry.register(
+@register(
     "Newton-CG",
     "newton-cg",
     "trust-ncg",
     "trust_ncg",
     full_batch=True,
-    formula="w ← w + p,  p ≈ argmin gᵀp + ½pᵀHp  for ‖p‖ ≤ Δ",
     source="Steihaug 1983; Nocedal & Wright 2006, algorithms 4.1 and 7.2",
 )
 @dataclass(frozen=True)

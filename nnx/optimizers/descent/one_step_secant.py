@@ -1,4 +1,4 @@
-"""Battiti's one-step secant method: BFGS that remembers one step."""
+"""Battiti's one-step secant method: BFGS from the last step alone."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from nnx.backend import namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
 from nnx.optimizers.descent.evaluation import Iterate
 from nnx.optimizers.descent.quasi_newton import safely_positive
-from nnx.optimizers.problem import Problem, read, registry
+from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.state import State
 
 Array = Any
 
 
-@registry.register(
+@register(
     "oss",
     "OSS",
     "trainoss",
     full_batch=True,
-    formula="w ← w + αp;  p ← −γg + As + Br",
     source="Battiti 1992",
 )
 @dataclass(frozen=True)

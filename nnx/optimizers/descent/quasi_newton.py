@@ -9,7 +9,7 @@ from typing import Any
 from nnx.backend import device_of, namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
 from nnx.optimizers.descent.evaluation import Iterate
-from nnx.optimizers.problem import Problem, read, registry
+from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.state import State
 
 Array = Any
@@ -26,7 +26,7 @@ class QuasiNewton(Descent):
 
     From the step s = wₖ − wₖ₋₁ and the change of the gradient r = gₖ − gₖ₋₁ the subclass's update makes V
     such that V r = s. V₀ = I; before the first update it becomes (sᵀr/rᵀr)·I, the size that s and r show. An
-    update is left out where sᵀr is not positive beyond rounding: V would not stay positive definite.
+    update is skipped where sᵀr is not positive beyond rounding: V would not stay positive definite.
     The first step that is tried has length 1, later ones α = 1.
     """
 
@@ -77,11 +77,10 @@ class QuasiNewton(Descent):
         return {"hess_inv": state.memory["inverse_hessian"]}
 
 
-@registry.register(
+@register(
     "trainbfg",
     "quasi_newton",
     full_batch=True,
-    formula="w ← w − αVg;  V ← V + (1 + rᵀVr/sᵀr)·ssᵀ/sᵀr − (s rᵀV + V r sᵀ)/sᵀr",
     source="Broyden, Fletcher, Goldfarb, Shanno 1970",
 )
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class BFGS(QuasiNewton):
     """BFGS: p = −Vg with V ← V + (1 + rᵀVr/(sᵀr))·ssᵀ/(sᵀr) − (s rᵀV + V r sᵀ)/(sᵀr).
 
     s is the step, r the change of the gradient; V, n × n, stays symmetric and positive definite and is the
-    field ``hess_inv`` of the result of ``minimize``. Superlinear convergence; n² numbers of memory and about
+    field ``hess_inv`` of the result of ``minimize``. Superlinear convergence; n² entries of memory and about
     5n² operations an iteration. ``search`` (default ``"strong_wolfe"`` with c2 = 0.9): a name or an object of
     :mod:`nnx.optimizers.searches`; further options: :class:`nnx.optimizers.Deterministic`.
     Source: C. G. Broyden, J. Inst. Math. Appl. 6 (1970) 76–90; R. Fletcher, Computer J. 13 (1970) 317–322;
@@ -109,10 +108,9 @@ class BFGS(QuasiNewton):
         v += half + half.T
 
 
-@registry.register(
+@register(
     "variable_metric",
     full_batch=True,
-    formula="w ← w − αVg;  V ← V + ssᵀ/sᵀr − V r rᵀV/rᵀVr",
     source="Davidon 1959; Fletcher & Powell 1963",
 )
 @dataclass(frozen=True)

@@ -9,27 +9,26 @@ from typing import Any, ClassVar, NamedTuple
 from nnx.backend import namespace
 from nnx.optimizers.descent.deterministic import Deterministic, Move
 from nnx.optimizers.descent.evaluation import Iterate
-from nnx.optimizers.problem import Problem, Stop, read, registry
+from nnx.optimizers.problem import Problem, Stop, read, register
 from nnx.optimizers.state import State
 from nnx.options import number
 
 Array = Any
 
 
-@registry.register(
+@register(
     "scg",
     "SCG",
     "trainscg",
     full_batch=True,
-    formula="w ← w + αp,  α = −gᵀp/(pᵀHp + λpᵀp);  p ← −g + βp",
     source="Møller 1993",
 )
 @dataclass(frozen=True)
 class ScaledConjugateGradient(Deterministic):
     r"""Scaled conjugate gradients (SCG): w ← w + αp with α = −gᵀp/δ, δ = pᵀHp + λpᵀp.
 
-    No search: λ ≥ 0 is raised until δ > 0, and then steered by how well the parabola of curvature δ foretells
-    the cost, Δ = 2δ(E(w) − E(w + αp))/(gᵀp)². A step is made if Δ ≥ 0; Δ ≥ ¾ divides λ by 4; Δ < ¼ adds
+    No search: λ ≥ 0 is raised until δ > 0, and then steered by how well the parabola of curvature δ predicts
+    the cost, Δ = 2δ(E(w) − E(w + αp))/(gᵀp)². A step is accepted if Δ ≥ 0; Δ ≥ ¾ divides λ by 4; Δ < ¼ adds
     δ(1 − Δ)/pᵀp to it. Then p ← −n + βp with β = (nᵀn − nᵀg)/(−gᵀp), n the new gradient; p = −n after every n
     steps, n the number of weights.
 
@@ -62,7 +61,7 @@ class ScaledConjugateGradient(Deterministic):
         return {"beta": 0.0, "lambda": 0.0, "since_restart": 0.0}
 
     def move(self, problem: Problem, here: Iterate, state: State) -> Move:
-        # p is kept in units of the gradient's largest number: its products with g and Hp stay numbers
+        # p is in units of the max-norm of g, so that its products with g and Hp do not overflow
         values, g, unit = state.values, here.gradient, here.norm
         dot, down = namespace(g).vecdot, -g / unit
         p = values["beta"] * state.memory["direction"] + down
@@ -102,7 +101,7 @@ class ScaledConjugateGradient(Deterministic):
             if good and ratio >= 0.75:
                 lam *= 0.25
             elif not good or ratio < 0.25:
-                # a cost that is not a number says nothing of the error's size: 100 times the curvature
+                # a cost that is not finite does not tell the size of the error: 100 times the curvature
                 wrong = 1.0 - ratio if math.isfinite(ratio) else 100.0
                 lam += max(delta * wrong, delta) / along.length2
             values["lambda"] = lam

@@ -1,4 +1,4 @@
-"""A Hessian learnt from gradients without a demand that it be positive definite, in a trust region."""
+"""A trust region with a Hessian that is learnt from gradients and may be indefinite."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from nnx.backend import device_of, namespace
 from nnx.optimizers.descent.evaluation import Iterate
 from nnx.optimizers.descent.trust_region import TrustRegion
-from nnx.optimizers.problem import Problem, read, registry
+from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.state import State
 
 Array = Any
@@ -17,21 +17,20 @@ Array = Any
 _LEAST_COSINE = 1e-8
 
 
-@registry.register(
+@register(
     "symmetric_rank_one",
     full_batch=True,
-    formula="B ← B + rrᵀ/(rᵀs),  r = y − Bs;  w ← w + argmin gᵀp + ½pᵀBp  for ‖p‖ ≤ Δ",
     source="Nocedal & Wright 2006, algorithm 6.2",
 )
 @dataclass(frozen=True)
 class SR1(TrustRegion):
     """The symmetric rank-one method: B ← B + rrᵀ/(rᵀs) with r = y − Bs, and a step within a trust region.
 
-    s is a step and y the change of the gradient; steps that were tried and not made count too. B may be
+    s is a step and y the change of the gradient; rejected steps count too. B may be
     indefinite, as the Hessian is away from a minimum, and is exact on a quadratic after n independent steps.
-    An update with |rᵀs| < 1e-8·‖r‖·‖s‖ is left out, and B starts anew where no step lowers the cost (short
-    steps have taught it rounding). B is 0 at first, and ‖y‖/‖s‖ times the identity before
-    its first update; it takes n² numbers. Options: ``initial_trust_radius`` (default 1) and those of
+    An update with |rᵀs| < 1e-8·‖r‖·‖s‖ is left out, and B is reset where no step lowers the cost (after short
+    steps it is mostly rounding error). B is 0 at first, and ‖y‖/‖s‖ times the identity before its first
+    update; it has n² entries. Options: ``initial_trust_radius`` (default 1) and those of
     :class:`nnx.optimizers.Deterministic`.
     Source: A. Conn, N. Gould, P. Toint, Math. Programming 50 (1991) 177–195; J. Nocedal, S. Wright,
     *Numerical Optimization*, 2nd ed., 2006, algorithm 6.2 (p. 146).
@@ -62,7 +61,7 @@ class SR1(TrustRegion):
         if not there.compute().finite:
             return
         xp, b = namespace(here.w), state.memory["hessian"]
-        norm, unit = xp.linalg.vector_norm, max(here.norm, there.norm)  # so that squares stay numbers
+        norm, unit = xp.linalg.vector_norm, max(here.norm, there.norm)  # so that squares do not overflow
         s, y = there.w - here.w, (there.gradient - here.gradient) / unit
         if state.values["fresh"]:
             long, short = read(norm(y), norm(s))

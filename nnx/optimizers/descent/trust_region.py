@@ -16,18 +16,18 @@ from nnx.options import number
 
 Array = Any
 
-#: No radius is longer, so that its square stays a number
+#: No radius is longer, so that its square does not overflow
 _LONGEST = 1e100
 #: Steps tried in one iteration: enough to shrink the radius by 4⁻⁶⁰, below any precision
 _MOST_TRIES = 60
-#: A step is made if it keeps this part of what the model promised
+#: A step is accepted if the cost falls by more than this fraction of the predicted fall
 _LEAST_GAIN = 1e-3
 #: Differences of costs up to so many units of rounding are not judged
 _ROUNDING = 10.0
 
 
 class Minimizer(NamedTuple):
-    """A step p that makes the model gᵀp + ½pᵀBp small, g + Bp there, and whether the radius ended it."""
+    """A step p that approximately minimises gᵀp + ½pᵀBp, g + Bp there, and whether it ends at the radius."""
 
     p: Array
     residual: Array
@@ -36,12 +36,12 @@ class Minimizer(NamedTuple):
 
 @dataclass(frozen=True)
 class TrustRegion(Deterministic):
-    """Base class: w ← w + p, where p makes gᵀp + ½pᵀBp small for ‖p‖ ≤ Δ. A subclass says what B is.
+    """Base class: w ← w + p, where p nearly minimises gᵀp + ½pᵀBp for ‖p‖ ≤ Δ. A subclass says what B is.
 
-    p comes from conjugate gradients that end at the radius (:func:`steihaug`), as soon as ‖g + Bp‖ is at most
-    min(½, √η)·‖g‖, η the gradient's largest number beside that of the largest gradient so far. With ρ = fall
-    of the cost / that of the model, Δ ← ‖p‖/4 if ρ < ¼, and Δ ← 2Δ if ρ > ¾ at the radius. A step with
-    ρ ≤ 0.001 is not made but tried again with the smaller radius: one iteration is one step that was made.
+    p comes from conjugate gradients that end at the radius (:func:`steihaug`), or as soon as ‖g + Bp‖ is at
+    most min(½, √η)·‖g‖, η the max-norm of g relative to the largest so far. With ρ = actual fall of the cost
+    / predicted fall, Δ ← ‖p‖/4 if ρ < ¼, and Δ ← 2Δ if ρ > ¾ at the radius. A step with ρ ≤ 0.001 is rejected
+    and tried again with the smaller radius: one iteration is one accepted step.
 
     ``initial_trust_radius`` is the first Δ; further options: :class:`nnx.optimizers.Deterministic`.
     Source: J. Nocedal, S. Wright, *Numerical Optimization*, 2nd ed., 2006, algorithm 4.1 (p. 69).
@@ -66,10 +66,10 @@ class TrustRegion(Deterministic):
         return {}
 
     def learn(self, here: Iterate, there: Iterate, state: State) -> None:
-        """Takes in a step that was tried, whether it will be made or not."""
+        """Learns from a step that was tried, whether it is accepted or not."""
 
     def forget(self, problem: Problem, here: Iterate, state: State) -> bool:
-        """Lets go of what was learned, where that has led to no lower cost; False if nothing was."""
+        """Clears what was learned, where no step lowered the cost; False if nothing was learned."""
         return False
 
     # -- one iteration --------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ class TrustRegion(Deterministic):
     def move(self, problem: Problem, here: Iterate, state: State, again: bool = True) -> Move:
         xp, values, unit = namespace(here.w), state.values, here.norm
         norm, eps = xp.linalg.vector_norm, float(xp.finfo(here.w.dtype).eps)
-        # The model in units of the gradient: the squares of its numbers stay numbers.
+        # The model in units of the gradient, so that squares do not overflow.
         g, eta = here.gradient / unit, unit / values["largest_gradient"]
         for _ in range(_MOST_TRIES):
             p, residual, at_edge = steihaug(
@@ -102,14 +102,14 @@ class TrustRegion(Deterministic):
         if again and self.forget(problem, here, state):
             return self.move(problem, here, state, again=False)
         reason = (
-            f"No lower cost was found, not even by a step of {length:.1e}; the gradient's largest number is "
-            f"{eta:.1e} of what it was."
+            f"No lower cost was found, not even by a step of {length:.1e}; the max-norm of the gradient is "
+            f"{eta:.1e} of the largest so far."
         )
         return Move(None, {"step": length}, Stop(5, reason, eta <= math.sqrt(eps)))
 
 
 def _gain(here: Iterate, there: Iterate, promised: float, rounding: float) -> float:
-    """ρ, which is 1 where all differences are within the rounding of the cost; nan for a bad point.
+    """ρ, which is 1 where all differences are within the rounding of the cost; NaN for a bad point.
 
     A point that is not lower, but not higher by more than rounding, is good if its gradient is smaller.
     Source: A. Conn, N. Gould, P. Toint, *Trust-Region Methods*, SIAM 2000, section 17.4.2.
@@ -138,7 +138,7 @@ def steihaug(product: Callable[[Array], Array], g: Array, radius: float, toleran
     for _ in range(2 * g.shape[0] + 10):
         bd = product(d)
         curvature = dot(d, bd)
-        # Before it is known whether this step stays inside: so one transfer tells all.
+        # Computed before it is known whether this step stays inside: one transfer brings all.
         alpha = rr / xp.where(curvature > 0.0, curvature, xp.ones_like(curvature))
         p_next, r_next = p + alpha * d, r + alpha * bd
         bend, rr_next, pp_next = read(curvature, dot(r_next, r_next), dot(p_next, p_next))
@@ -148,7 +148,7 @@ def steihaug(product: Callable[[Array], Array], g: Array, radius: float, toleran
             pd, dd = read(dot(p, d), dot(d, d))
             room = radius**2 - pp
             length = pd + math.sqrt(pd * pd + dd * room)
-            # a radius so small that its square is nothing in this precision leaves no way to go
+            # a radius whose square underflows leaves no room
             tau = room / length if length > 0.0 else 0.0
             return Minimizer(p + tau * d, r + tau * bd, True)
         p, r, pp = p_next, r_next, pp_next

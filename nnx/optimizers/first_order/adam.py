@@ -9,7 +9,7 @@ from typing import Any
 from nnx.optimizers.first_order.averages import mean, mean_square
 from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate
-from nnx.optimizers.problem import Problem, registry
+from nnx.optimizers.problem import Problem, register
 from nnx.optimizers.state import State
 from nnx.options import flag, fraction, number
 
@@ -20,7 +20,7 @@ def adam(
     xp: Any, w: Array, g: Array, m: Array, s: Array,
     alpha: float, gain_1: float, gain_2: float, epsilon: float,
 ) -> tuple[Array, ...]:  # fmt: skip
-    """The rule m ← β₁m + (1−β₁)g;  s ← β₂s + (1−β₂)g²;  w ← w − αm/(√s + ε)."""
+    """The rule of :class:`Adam`, with α = η√(1−β₂ᵗ)/(1−β₁ᵗ)."""
     m, s = mean(m, g, gain_1), mean_square(s, g, gain_2)
     return w - _quotient(xp, alpha * m, s, epsilon), m, s
 
@@ -29,7 +29,7 @@ def amsgrad(
     xp: Any, w: Array, g: Array, m: Array, s: Array, top: Array,
     alpha: float, gain_1: float, gain_2: float, epsilon: float,
 ) -> tuple[Array, ...]:  # fmt: skip
-    """The rule m ← β₁m + (1−β₁)g;  s ← β₂s + (1−β₂)g²;  ŝ ← max(ŝ, s);  w ← w − αm/(√ŝ + ε)."""
+    """The rule of :class:`AMSGrad`, with α = η√(1−β₂ᵗ)/(1−β₁ᵗ)."""
     m, s = mean(m, g, gain_1), mean_square(s, g, gain_2)
     top = xp.maximum(top, s)
     return w - _quotient(xp, alpha * m, top, epsilon), m, s, top
@@ -39,7 +39,7 @@ def adamax(
     xp: Any, w: Array, g: Array, m: Array, u: Array,
     alpha: float, gain_1: float, beta_2: float, epsilon: float,
 ) -> tuple[Array, ...]:  # fmt: skip
-    """The rule m ← β₁m + (1−β₁)g;  u ← max(β₂u, |g|);  w ← w − αm/(u + ε)."""
+    """The rule of :class:`Adamax`, with α = η/(1−β₁ᵗ)."""
     m = mean(m, g, gain_1)
     u = xp.maximum(beta_2 * u, xp.abs(g))
     step = alpha * m
@@ -51,7 +51,7 @@ def nadam(
     xp: Any, w: Array, g: Array, m: Array, s: Array,
     of_m: float, of_g: float, correction: float, gain_1: float, gain_2: float, epsilon: float,
 ) -> tuple[Array, ...]:  # fmt: skip
-    """The rule m ← β₁m + (1−β₁)g;  s ← β₂s + (1−β₂)g²;  w ← w − (a·m + b·g)/(√(cs) + ε)."""
+    """The rule of :class:`Nadam`: ηm̂ = ``of_m``·m + ``of_g``·g, ŝ = ``correction``·s."""
     m, s = mean(m, g, gain_1), mean_square(s, g, gain_2)
     look_ahead = of_m * m
     look_ahead += of_g * g
@@ -66,17 +66,16 @@ def _quotient(xp: Any, step: Array, s: Array, epsilon: float) -> Array:
     return step
 
 
-@registry.register(
-    formula="m ← β₁m + (1−β₁)g;  s ← β₂s + (1−β₂)g²;  w ← w − η√(1−β₂ᵗ)/(1−β₁ᵗ)·m/(√s + ε)",
+@register(
     source="Kingma & Ba 2015",
 )
 @dataclass(frozen=True)
 class Adam(FirstOrder):
-    """Adam: m ← β₁m + (1−β₁)g; s ← β₂s + (1−β₂)g²; w ← w − η√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√s + ε), t = 1, 2, ...
+    """Adam: m ← β₁m + (1−β₁)g; s ← β₂s + (1−β₂)g²; w ← w − η√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√s + ε) in step t.
 
     This is η·m̂/(√ŝ + ε̂) with m̂ = m/(1−β₁ᵗ), ŝ = s/(1−β₂ᵗ) and ε̂ = ε/√(1−β₂ᵗ): ε (``epsilon``) stands outside
     the root and before the correction, as in Keras; PyTorch adds it after the correction.
-    ``amsgrad``: ŝ ← max(ŝ, s) takes the place of s under the root (:class:`nnx.optimizers.AMSGrad`).
+    ``amsgrad`` makes it :class:`nnx.optimizers.AMSGrad`.
     Further options: :class:`nnx.optimizers.FirstOrder`.
     Source: D. P. Kingma, J. Ba, ICLR 2015, arXiv:1412.6980, the form just before section 2.1.
 
@@ -104,15 +103,14 @@ class Adam(FirstOrder):
         return alpha, 1.0 - self.beta_1, 1.0 - self.beta_2, self.epsilon
 
 
-@registry.register(
-    formula="ŝ ← max(ŝ, s);  w ← w − η√(1−β₂ᵗ)/(1−β₁ᵗ)·m/(√ŝ + ε)", source="Reddi, Kale & Kumar 2018"
-)
+@register(source="Reddi, Kale & Kumar 2018")
 @dataclass(frozen=True)
 class AMSGrad(Adam):
-    """AMSGrad: Adam whose step sizes never grow, since ŝ ← max(ŝ, s) takes the place of s under the root.
+    """AMSGrad: ŝ ← max(ŝ, s); w ← w − η√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√ŝ + ε), with m and s of Adam.
 
-    The same as ``Adam(amsgrad=True)``. Source: S. J. Reddi, S. Kale, S. Kumar, "On the convergence of Adam
-    and beyond", ICLR 2018, algorithm 2 (there without the corrections 1−βᵗ, which Keras and PyTorch have).
+    The step sizes never grow. The same as ``Adam(amsgrad=True)``.
+    Source: S. J. Reddi, S. Kale, S. Kumar, "On the convergence of Adam and beyond", ICLR 2018, algorithm 2
+    (there without the corrections 1−βᵗ, which Keras and PyTorch have).
 
     >>> list(nnx.optimizers.AMSGrad().slots())
     ['momentum', 'velocity', 'velocity_hat']
@@ -121,7 +119,7 @@ class AMSGrad(Adam):
     amsgrad: bool = field(default=True, init=False)
 
 
-@registry.register(formula="w ← w − ηλw, then Adam's step", source="Loshchilov & Hutter 2019")
+@register(source="Loshchilov & Hutter 2019")
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay: w ← w − ηλw before Adam's step, λ = ``weight_decay``.
@@ -137,9 +135,7 @@ class AdamW(Adam):
     weight_decay: float | None = number(0.004, least=0.0)
 
 
-@registry.register(
-    formula="m ← β₁m + (1−β₁)g;  u ← max(β₂u, |g|);  w ← w − η/(1−β₁ᵗ)·m/(u + ε)", source="Kingma & Ba 2015"
-)
+@register(source="Kingma & Ba 2015")
 @dataclass(frozen=True)
 class Adamax(FirstOrder):
     """Adamax: m ← β₁m + (1−β₁)g; u ← max(β₂u, |g|); w ← w − η/(1−β₁ᵗ) · m/(u + ε).
@@ -169,9 +165,7 @@ class Adamax(FirstOrder):
         return alpha, 1.0 - self.beta_1, self.beta_2, self.epsilon
 
 
-@registry.register(
-    formula="m̂ = μₜ₊₁m/(1−Πμₜ₊₁) + (1−μₜ)g/(1−Πμₜ);  w ← w − ηm̂/(√(s/(1−β₂ᵗ)) + ε)", source="Dozat 2016"
-)
+@register(source="Dozat 2016")
 @dataclass(frozen=True)
 class Nadam(FirstOrder):
     """Nadam, Adam with Nesterov's look-ahead: w ← w − ηm̂/(√ŝ + ε).

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from nnx.optimizers.first_order.averages import mean, mean_square
 from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate
-from nnx.optimizers.problem import registry
+from nnx.optimizers.problem import register
 from nnx.optimizers.state import State
 from nnx.options import flag, fraction, number
 
@@ -17,7 +17,7 @@ Array = Any
 
 
 def adagrad(xp: Any, w: Array, g: Array, s: Array, eta: float, epsilon: float) -> tuple[Array, ...]:
-    """The rule s ← s + g²;  w ← w − ηg/√(s + ε)."""
+    """The rule of :class:`Adagrad`."""
     s = s + g * g
     step = eta * g
     step /= xp.sqrt(s + epsilon)
@@ -27,7 +27,7 @@ def adagrad(xp: Any, w: Array, g: Array, s: Array, eta: float, epsilon: float) -
 def adadelta(
     xp: Any, w: Array, g: Array, s: Array, u: Array, eta: float, gain: float, epsilon: float
 ) -> tuple[Array, ...]:
-    """The rule s ← ρs + (1−ρ)g²;  Δ = −√(u + ε)/√(s + ε)·g;  u ← ρu + (1−ρ)Δ²;  w ← w + ηΔ."""
+    """The rule of :class:`Adadelta`."""
     s = mean_square(s, g, gain)
     delta = xp.sqrt((u + epsilon) / (s + epsilon))
     delta *= g  # −Δ
@@ -37,7 +37,7 @@ def adadelta(
 def rmsprop(
     xp: Any, w: Array, g: Array, s: Array, eta: float, gain: float, epsilon: float
 ) -> tuple[Array, ...]:
-    """The rule s ← ρs + (1−ρ)g²;  w ← w − ηg/√(s + ε)."""
+    """The rule of :class:`RMSprop`."""
     s = mean_square(s, g, gain)
     step = eta * g
     step /= xp.sqrt(s + epsilon)
@@ -47,7 +47,7 @@ def rmsprop(
 def rmsprop_with_momentum(
     xp: Any, w: Array, g: Array, s: Array, m: Array, eta: float, gain: float, epsilon: float, beta: float
 ) -> tuple[Array, ...]:
-    """The rule s ← ρs + (1−ρ)g²;  m ← βm + ηg/√(s + ε);  w ← w − m."""
+    """The rule of :class:`RMSprop` with momentum."""
     s = mean_square(s, g, gain)
     step = eta * g
     step /= xp.sqrt(s + epsilon)
@@ -59,7 +59,7 @@ def rmsprop_with_momentum(
 def rmsprop_centered(
     xp: Any, w: Array, g: Array, s: Array, a: Array, eta: float, gain: float, epsilon: float
 ) -> tuple[Array, ...]:
-    """The rule s ← ρs + (1−ρ)g²;  a ← ρa + (1−ρ)g;  w ← w − ηg/√(s − a² + ε)."""
+    """The rule of :class:`RMSprop` that is centered."""
     step, s, a = _centered(xp, g, s, a, eta, gain, epsilon)
     return w - step, s, a
 
@@ -68,7 +68,7 @@ def rmsprop_centered_with_momentum(
     xp: Any, w: Array, g: Array, s: Array, a: Array, m: Array,
     eta: float, gain: float, epsilon: float, beta: float,
 ) -> tuple[Array, ...]:  # fmt: skip
-    """The rule s ← ρs + (1−ρ)g²;  a ← ρa + (1−ρ)g;  m ← βm + ηg/√(s − a² + ε);  w ← w − m."""
+    """The rule of :class:`RMSprop` that is centered, with momentum."""
     step, s, a = _centered(xp, g, s, a, eta, gain, epsilon)
     m = beta * m
     m += step
@@ -86,9 +86,7 @@ def _centered(
     return step, s, a
 
 
-@registry.register(
-    "ada_grad", formula="s ← s + g²;  w ← w − ηg/√(s + ε)", source="Duchi, Hazan & Singer 2011"
-)
+@register("ada_grad", source="Duchi, Hazan & Singer 2011")
 @dataclass(frozen=True)
 class Adagrad(FirstOrder):
     """AdaGrad: s ← s + g²; w ← w − ηg/√(s + ε). Weights that moved much move less and less.
@@ -116,9 +114,8 @@ class Adagrad(FirstOrder):
         return rate, self.epsilon
 
 
-@registry.register(
+@register(
     "ada_delta",
-    formula="s ← ρs + (1−ρ)g²;  Δ = −√(u + ε)/√(s + ε)·g;  u ← ρu + (1−ρ)Δ²;  w ← w + ηΔ",
     source="Zeiler 2012",
 )
 @dataclass(frozen=True)
@@ -156,7 +153,7 @@ _RMSPROP: dict[tuple[bool, bool], Rule] = {
 }
 
 
-@registry.register("rms_prop", formula="s ← ρs + (1−ρ)g²;  w ← w − ηg/√(s + ε)", source="Hinton 2012")
+@register("rms_prop", source="Hinton 2012")
 @dataclass(frozen=True)
 class RMSprop(FirstOrder):
     """RMSprop: s ← ρs + (1−ρ)g²; w ← w − ηg/√(s + ε).

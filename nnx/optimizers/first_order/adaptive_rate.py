@@ -11,7 +11,7 @@ from nnx.backend import namespace, to_numpy
 from nnx.errors import OptionError
 from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate
-from nnx.optimizers.problem import Info, Problem, registry
+from nnx.optimizers.problem import Info, Problem, register
 from nnx.optimizers.state import State
 from nnx.options import fraction, number
 
@@ -19,35 +19,34 @@ Array = Any
 
 
 def move_with_momentum(xp: Any, w: Array, g: Array, m: Array, step: float, keep: float) -> tuple[Array, ...]:
-    """The rule m ← μm − η(1−μ)g;  w ← w + m."""
+    """The rule of :class:`AdaptiveLearningRate`: ``step`` = η(1−μ), ``keep`` = μ."""
     m = keep * m
     m -= step * g
     return w + m, m
 
 
-@registry.register(
+@register(
     "traingdx",
-    formula="m ← μm − η(1−μ)g;  w ← w + m;  η ← 1.05η or 0.7η by the cost;  refused if it rose by 4 %",
     source="Vogl et al. 1988; Demuth & Beale, Neural Network Toolbox",
     full_batch=True,
     reads_the_cost=True,
 )
 @dataclass(frozen=True)
 class AdaptiveLearningRate(FirstOrder):
-    """Gradient descent whose learning rate η follows the cost E, as MATLAB's ``traingdx`` does.
+    """MATLAB's ``traingdx``: m ← μm − η(1−μ)g; w ← w + m, with a learning rate η that follows the cost E.
 
-    A step m ← μm − η(1−μ)g; w ← w + m is tried, and judged by the cost after it:
+    Each step is tried, and judged by the cost after it:
 
     - E fell: η ← η·``lr_inc``;
     - E did not fall: η ← η·``lr_dec``, and the next step is −ηg, without momentum;
-    - E rose above ``max_perf_inc``·E, or is not finite: the step is refused as well, that is, weights (and
+    - E rose above ``max_perf_inc``·E, or is not finite: the step is rejected as well, that is, weights (and
       their average) stay as they were.
 
     ``momentum`` is μ (``traingda``: 0); ``learning_rate`` is the first η. For a negative E, "above" means by
     more than (``max_perf_inc`` − 1)·``|E|``. Deterministic: the problem must be the same function in every
     step, so the whole data set as one batch. Each step reads the cost twice (this waits for the device) and
-    needs one gradient and two values. MATLAB itself lowers η and forgets the momentum only with a refusal;
-    a step that raised E by less changes nothing there, and may lead to and fro for ever.
+    needs one gradient and two values. MATLAB itself lowers η and clears the momentum only with a rejection;
+    there a smaller rise leaves η as it is, so the iteration can oscillate for ever.
     Further options: :class:`nnx.optimizers.FirstOrder`.
     Source: T. P. Vogl et al., "Accelerating the convergence of the back-propagation method", Biological
     Cybernetics 59 (1988) 257–263.

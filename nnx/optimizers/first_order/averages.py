@@ -1,7 +1,7 @@
 """Moving averages, as parts of rules.
 
-They take 1 − β as one number: the arithmetic of rules is between arrays, or an array and a number, never
-between two numbers (``cupy.fuse`` computes that in half precision). They work in place on their own results,
+They take 1 − β as one scalar: the arithmetic of rules is between arrays, or an array and a scalar, never
+between two scalars (``cupy.fuse`` computes that in half precision). They work in place on their own results,
 so that few temporary arrays are needed.
 """
 

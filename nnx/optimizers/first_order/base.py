@@ -1,4 +1,4 @@
-"""Optimizers of first order: a rule that turns a gradient into a step, number by number."""
+"""Optimizers of first order: an elementwise rule that turns a gradient into a step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Rule = Callable[..., tuple[Array, ...]]
 
 
 def _mask(where: str, name: str, value: Any) -> Any:
-    """Names stay names, anything else is a vector that is looked at when the weights are known."""
+    """Names stay names; anything else is a vector, checked when the weights are known."""
     is_names = isinstance(value, str) or (
         isinstance(value, tuple | list) and all(isinstance(v, str) for v in value)
     )
@@ -37,7 +37,7 @@ class FirstOrder(Method):
     """Base class: w, slots ← rule(w, g, slots), where g is the gradient at w.
 
     A subclass is a frozen dataclass that says ``rule`` (the equation, a function of arrays), ``slots`` (the
-    vectors that the rule updates, and what they start from) and ``scalars`` (the numbers it needs in this
+    vectors that the rule updates, and what they start from) and ``scalars`` (the floats it needs in this
     step). Registered with ``nnx.optimizers.register`` it is known by its name.
 
     Common options, all Keras':
@@ -46,7 +46,7 @@ class FirstOrder(Method):
     - ``weight_decay``: w ← w − w·weight_decay·learning_rate before the rule (decoupled decay), except for
       weights whose name contains one of the ``exclude_from_weight_decay`` (regular expressions).
     - ``clipnorm``: the gradient of each weight array is scaled down to this norm; ``global_clipnorm``: that
-      of all together; ``clipvalue``: each number is cut to ±clipvalue. One of them at most.
+      of all together; ``clipvalue``: each entry is cut to ±clipvalue. One of them at most.
     - ``use_ema``: the moving average of the weights is kept, a ← ema_momentum·a + (1 − ema_momentum)·w (the
       first is w itself); it replaces the weights every ``ema_overwrite_frequency`` steps and in ``finalize``.
     - ``mask``: which weights move: names (regular expressions) or a vector of bools; None is all of them.
@@ -91,11 +91,11 @@ class FirstOrder(Method):
         raise NotImplementedError(f"{type(self).__name__} must say its rule.")
 
     def slots(self) -> dict[str, float]:
-        """The vectors that the rule updates, in its order, with the number that they are filled with."""
+        """The vectors that the rule updates, in its order, with their first value."""
         return {}
 
     def scalars(self, rate: float, state: State) -> tuple[float, ...]:
-        """The numbers that the rule needs in this step, in its order."""
+        """The floats that the rule needs in this step, in its order."""
         return (rate,)
 
     # -- the protocol ---------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class FirstOrder(Method):
     watches: ClassVar[int] = 0
 
     def watched(self, w: Array, point: Point, state: State) -> tuple[Array, ...]:
-        """Vectors that the rule reads besides its slots."""
+        """Vectors that the rule reads in addition to its slots."""
         return ()
 
     def rate(self, state: State) -> float:
@@ -153,7 +153,7 @@ class FirstOrder(Method):
         if callable(self.learning_rate):
             raise OptionError(
                 f"{type(self).__name__} has a schedule, which says the learning rate of each step: it "
-                "cannot be set, nor changed by LearningRateScheduler or ReduceLROnPlateau, beside it. "
+                "cannot be set as well, nor changed by LearningRateScheduler or ReduceLROnPlateau. "
                 "Compile the model with a number as learning_rate."
             )
         rate: Any = Number(least=0.0)("model", "learning_rate", value)

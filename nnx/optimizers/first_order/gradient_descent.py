@@ -7,7 +7,7 @@ from typing import Any
 
 from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate
-from nnx.optimizers.problem import registry
+from nnx.optimizers.problem import register
 from nnx.optimizers.state import State
 from nnx.options import flag, fraction
 
@@ -15,21 +15,21 @@ Array = Any
 
 
 def descend(xp: Any, w: Array, g: Array, eta: float) -> tuple[Array, ...]:
-    """The rule w ← w − ηg."""
+    """The rule of :class:`SGD` without momentum."""
     return (w - eta * g,)
 
 
 def descend_with_momentum(
     xp: Any, w: Array, g: Array, m: Array, eta: float, beta: float
 ) -> tuple[Array, ...]:
-    """The rule m ← βm − ηg;  w ← w + m."""
+    """The rule of :class:`SGD` with momentum."""
     m = beta * m
     m -= eta * g
     return w + m, m
 
 
 def descend_nesterov(xp: Any, w: Array, g: Array, m: Array, eta: float, beta: float) -> tuple[Array, ...]:
-    """The rule m ← βm − ηg;  w ← w + βm − ηg."""
+    """The rule of :class:`SGD` with Nesterov's momentum."""
     step = eta * g
     m = beta * m
     m -= step
@@ -38,14 +38,13 @@ def descend_nesterov(xp: Any, w: Array, g: Array, m: Array, eta: float, beta: fl
     return w + ahead, m
 
 
-@registry.register(
-    formula="m ← βm − ηg;  w ← w + m", source="Robbins & Monro 1951; Polyak 1964; Nesterov 1983"
-)
+@register(source="Robbins & Monro 1951; Polyak 1964; Nesterov 1983")
 @dataclass(frozen=True)
 class SGD(FirstOrder):
-    """Gradient descent: w ← w − ηg, where g is the gradient (of one batch: "stochastic").
+    """Gradient descent: m ← βm − ηg; w ← w + m, where g is the gradient (of one batch: "stochastic").
 
-    With ``momentum`` β > 0: m ← βm − ηg; w ← w + m. On a constant slope it is 1/(1 − β) times faster.
+    β is ``momentum``; with β = 0, the default, w ← w − ηg. Down a constant slope momentum is 1/(1 − β) times
+    faster.
 
     With ``nesterov`` as well: m ← βm − ηg; w ← w + βm − ηg. Nesterov's own form takes the gradient ahead,
     m ← βm − η∇E(w + βm); w ← w + m. In the shifted variable v = w + βm, where the gradient is taken, it reads

@@ -11,7 +11,7 @@ from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
 from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.options import LearningRate
-from nnx.optimizers.problem import Point, Problem, registry
+from nnx.optimizers.problem import Point, Problem, register
 from nnx.optimizers.state import State
 from nnx.options import Number, Several, option
 
@@ -24,7 +24,7 @@ def irprop_minus(
     xp: Any, w: Array, g: Array, last: Array, delta: Array,
     less: float, more: float, least: float, most: float,
 ) -> tuple[Array, ...]:  # fmt: skip
-    """Δ ← Δ·η⁺ where g kept its sign, Δ·η⁻ where it changed (there g ← 0);  w ← w − sign(g)Δ."""
+    """The rule of :class:`Rprop`: Δ ← Δ·η⁺ where g kept its sign, Δ·η⁻ where it changed (there g ← 0)."""
     g, delta = _adapt(xp, g, last, delta, less, more, least, most)[:2]
     return w - xp.sign(g) * delta, g, delta
 
@@ -50,14 +50,13 @@ def _adapt(
     return xp.where(turned, 0.0, g), delta, turned
 
 
-@registry.register(
-    formula="Δ ← Δ·η⁺ or Δ·η⁻ by the sign of g·g_last;  w ← w − sign(g)Δ",
+@register(
     source="Riedmiller & Braun 1993; Igel & Hüsken 2000",
     full_batch=True,
 )
 @dataclass(frozen=True)
 class Rprop(FirstOrder):
-    """Resilient propagation: each weight has its own step size Δ and moves by −sign(g)·Δ.
+    """Resilient propagation: w ← w − sign(g)·Δ, where each weight has a step size Δ of its own.
 
     Δ starts from ``learning_rate``. Where g has the sign of the last step, Δ ← Δ·η⁺; where the sign changed,
     Δ ← Δ·η⁻, the weight stays and its g counts as 0 in the next step. ``etas`` is (η⁻, η⁺), ``step_sizes``
@@ -113,7 +112,7 @@ class Rprop(FirstOrder):
         return *self.etas, *self.step_sizes
 
 
-@registry.register("irprop-", formula="the rule of Rprop", source="Igel & Hüsken 2000", full_batch=True)
+@register("irprop-", source="Igel & Hüsken 2000", full_batch=True)
 @dataclass(frozen=True)
 class IRpropMinus(Rprop):
     """iRprop⁻ under its own name: the same as :class:`nnx.optimizers.Rprop`, which follows PyTorch.
@@ -123,18 +122,17 @@ class IRpropMinus(Rprop):
     """
 
 
-@registry.register(
+@register(
     "irprop+",
-    formula="Rprop;  w ← w − Δw_last where g changed its sign and the cost rose",
     source="Igel & Hüsken 2000",
     full_batch=True,
 )
 @dataclass(frozen=True)
 class IRpropPlus(Rprop):
-    """iRprop⁺: as :class:`nnx.optimizers.Rprop`, and a move that went too far is taken back.
+    """iRprop⁺: Rprop, and w ← w − Δw of the last step where the sign of g changed and the cost rose.
 
-    Where the sign of g changed and the cost rose since the last step, the last move of that weight is undone.
-    The cost stays on its device. Source: C. Igel, M. Hüsken, NC 2000, 115–121, algorithm iRprop⁺.
+    Otherwise as :class:`nnx.optimizers.Rprop`. The cost stays on its device.
+    Source: C. Igel, M. Hüsken, NC 2000, 115–121, algorithm iRprop⁺.
 
     >>> list(nnx.optimizers.IRpropPlus().slots())
     ['last_gradient', 'step_size', 'last_move']

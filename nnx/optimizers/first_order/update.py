@@ -23,7 +23,7 @@ class Update:
     """The elementwise function of a whole step: the rule, and around it what was asked for.
 
     Called as ``update(xp, w, g, *own vectors, *the rule's vectors, *own scalars, *the rule's scalars)``, the
-    own ones in the order of the fields below; gives the new w, the new slots and the new average. Two equal
+    own ones in the order of the fields below; returns the new w, the new slots and the new average. Two equal
     updates are one function, so that a backend which compiles them does so once.
     """
 

@@ -90,7 +90,7 @@ def curve_fit(
 ) -> Any:
     """The parameters p with which ``f(xdata, *p)`` fits ``ydata`` best, and their covariance, as in SciPy.
 
-    Makes ½ Σ ((f(xᵢ, p) − yᵢ)/σᵢ)² least. ``f`` is written in array API or plain NumPy calls and gets each
+    Minimises ½ Σ ((f(xᵢ, p) − yᵢ)/σᵢ)². ``f`` is written in array API or plain NumPy calls and gets each
     parameter as a number (an array of shape ()); its derivatives come from automatic differentiation, or
     from ``jac(xdata, *p)``, (m, n). Lists become arrays of the current backend; arrays stay where they are.
 
@@ -164,14 +164,14 @@ def _normal_quantile(confidence: float) -> float:
 
 
 def _start(f: Callable[..., Any], p0: Any, bounds: Any, y: Array) -> Array:
-    """The first parameters, a floating-point vector beside ``y``."""
+    """The first parameters, a floating-point vector on the device of ``y``."""
     adapter, xp = adapter_of(y), namespace(y)
     if p0 is None:
         p = [1.0] * _count(f)
         if bounds is not None:
-            box = as_box(bounds, start_at(_beside(p, y), "curve_fit"), sides=True)
+            box = as_box(bounds, start_at(_vector_like(p, y), "curve_fit"), sides=True)
             p = [_between(*ends) for ends in zip(*map(read_vector, box), strict=True)]
-        return _beside(p, y)
+        return _vector_like(p, y)
     p = asarray(p0)
     if adapter_of(p) is not adapter or isinstance(p0, list | tuple | int | float):
         p = adapter.asarray(p, device=device_of(y))
@@ -183,8 +183,8 @@ def _start(f: Callable[..., Any], p0: Any, bounds: Any, y: Array) -> Array:
     return p
 
 
-def _beside(numbers: list[float], y: Array) -> Array:
-    return adapter_of(y).asarray(numbers, dtype=namespace(y).float64, device=device_of(y))
+def _vector_like(entries: list[float], y: Array) -> Array:
+    return adapter_of(y).asarray(entries, dtype=namespace(y).float64, device=device_of(y))
 
 
 def _between(low: float, high: float) -> float:
@@ -253,7 +253,7 @@ def _whitening(sigma: Any, y: Array) -> Whiten:
 
 
 def _covariance(result: OptimizeResult, freedom: int, absolute: bool) -> Array:
-    """(JᵀJ)⁻¹, times s² unless ``absolute``; infinite, with a warning, where that cannot be told."""
+    """(JᵀJ)⁻¹, times s² unless ``absolute``; infinite, with a warning, where the data do not determine it."""
     inverse = _inverse_of_square(result.jac)
     if inverse is None:
         why = "the Jacobian does not have full rank: the data do not determine all parameters"

@@ -1,4 +1,4 @@
-"""``nnx.least_squares``: the parameters that make a sum of squared residuals smallest."""
+"""``nnx.least_squares``: the parameters that minimise a sum of squared residuals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnx.optimizers.squares.levenberg_marquardt import LevenbergMarquardt
 
 #: what SciPy calls its methods, and what does the same here
 _SCIPYS = {"trf": "lm", "dogbox": "dogleg"}
-#: SciPy's names of approximate Jacobians, instead of which there are exact ones
+#: SciPy's names of approximate Jacobians: here they are exact
 _DIFFERENCES = ("2-point", "3-point", "cs")
 
 
@@ -37,7 +37,7 @@ def least_squares(
     options: Mapping[str, Any] | None = None,
     **unknown: Any,
 ) -> OptimizeResult:
-    """The x near ``x0`` that makes ½ Σ fun(x)ᵢ² least, in the form of SciPy's ``least_squares``.
+    """The x near ``x0`` that minimises ½ Σ fun(x)ᵢ², in the form of SciPy's ``least_squares``.
 
     ``fun(x, *args, **kwargs)`` returns an array of residuals (or a container of arrays) and is written in
     array API or plain NumPy calls; its Jacobian comes from automatic differentiation, or from ``jac`` (a
@@ -55,8 +55,8 @@ def least_squares(
       cost ½ Σ r²).
 
     The result has SciPy's fields: ``x``, ``cost`` (½ Σ r²), ``fun`` (the residuals), ``jac`` (m × n),
-    ``grad``, ``optimality`` (the largest number of the gradient without its sign, those left out that a bound
-    holds), ``nit``, ``nfev``, ``njev``, ``status``, ``message``, ``success``. Raises
+    ``grad``, ``optimality`` (max-norm of the projected gradient: a component that points out of the box at an
+    active bound does not count), ``nit``, ``nfev``, ``njev``, ``status``, ``message``, ``success``. Raises
     :class:`nnx.errors.OptionError` for unknown methods, options and keywords: what SciPy has and nnx has not
     is named with what to do instead.
 
@@ -69,7 +69,7 @@ def least_squares(
     start = start_at(x0, "least_squares")
     jac = None if isinstance(jac, str) and jac in _DIFFERENCES else jac
     if not start.w.shape[0]:
-        raise OptionError("least_squares: x0 has no numbers in it: there is nothing to vary.")
+        raise OptionError("least_squares: x0 has no entries: there is nothing to vary.")
     options = dict(options or {})
     for name, value in (("ftol", ftol), ("xtol", xtol), ("gtol", gtol), ("maxfev", max_nfev)):
         if value is not None:
@@ -99,7 +99,7 @@ def least_squares(
     run = Run(problem, optimizer, start, limits, callback)
     stop = run()
     best: Any = run.best
-    # The method may have seen more than the cost (a penalty of its own): these are the cost's.
+    # The method may have minimised more than the cost (a penalty of its own): these are the cost's.
     jacobian, gradient, xp = best.point.jacobian, best.point.gradient, namespace(best.w)
     projected = gradient if best.free is None else best.free * gradient
     return run.result(

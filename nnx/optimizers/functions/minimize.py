@@ -51,7 +51,7 @@ def minimize(
       (seconds), ``goal``, ``disp`` (say at the end why it stopped).
     - ``callback(x)`` or ``callback(intermediate_result)`` is called after each iteration; StopIteration ends.
 
-    The result always holds the best point seen. Raises :class:`nnx.errors.OptionError` for unknown methods,
+    The result always holds the best iterate. Raises :class:`nnx.errors.OptionError` for unknown methods,
     options and keywords, and for what belongs to another method.
 
     >>> def rosenbrock(x):

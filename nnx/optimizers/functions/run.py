@@ -28,7 +28,7 @@ Array = Any
 class Limits(Options):
     """When to stop whatever the method.
 
-    Looked at between iterations: ``maxiter`` of them, ``maxfev`` evaluations of the function (its derivatives
+    Checked between iterations: ``maxiter`` of them, ``maxfev`` evaluations of the function (its derivatives
     not counted), ``maxtime`` seconds, a cost of at most ``goal``. ``disp`` prints the reason at the end.
     """
 
@@ -49,7 +49,7 @@ class Limits(Options):
 
 
 class Start(NamedTuple):
-    """``x0`` as a vector that the run owns, and the way back to its form."""
+    """``x0`` as a vector that the run owns, and how its form is restored."""
 
     w: Array
     layout: Layout | None
@@ -77,7 +77,7 @@ def start_at(x0: Any, where: str) -> Start:
 
 
 def _is_number(v: Any) -> bool:
-    """Whether it is a number of Python or NumPy, which is no array that could be differentiated alone."""
+    """Whether it is a scalar of Python or NumPy, which is no array that could be differentiated alone."""
     return isinstance(v, int | float) or (hasattr(v, "item") and not hasattr(v, "__setitem__"))
 
 
@@ -146,7 +146,7 @@ class FirstPointKnown:
 
 
 class Run:
-    """One minimisation: the steps of ``method`` on ``problem`` from ``start``, and the best point seen."""
+    """One minimisation: the steps of ``method`` on ``problem`` from ``start``, and the best point so far."""
 
     def __init__(self, problem: Problem, method: Any, start: Start, limits: Limits, callback: Any) -> None:
         self.problem, self.method, self.start, self.limits = problem, method, start, limits
@@ -199,7 +199,7 @@ class Run:
             return Stop(-1, f"The cost became {there.cost} or its gradient is not finite.", False)
         self._largest = max(self._largest, there.norm)
         if there.norm <= 1e-9 * self._largest:
-            return Stop(1, "The gradient is small: its largest number fell to 1e-9 of what it was.", True)
+            return Stop(1, "The gradient is small: its max-norm fell to 1e-9 of the largest.", True)
         return None
 
     def _most_steps(self, w: Array) -> int:

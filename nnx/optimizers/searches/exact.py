@@ -123,7 +123,7 @@ def _parabola(x: Trial, second: Trial, third: Trial) -> float:
 
 
 def _bracket(start: Trial, first: float) -> Generator[float, Trial, tuple[Trial, Trial, Trial] | None]:
-    """Three points of which the one between is the lowest; None where rounding hides every fall."""
+    """Three points, the middle one the lowest; None where rounding hides every fall."""
     trial, limit = yield from back_to_finite(0.0, first)
     while _drowned(start, trial) and 10.0 * trial.alpha < limit:
         trial = yield 10.0 * trial.alpha
@@ -143,5 +143,5 @@ def _bracket(start: Trial, first: float) -> Generator[float, Trial, tuple[Trial,
 
 
 def _drowned(start: Trial, trial: Trial) -> bool:
-    """Whether no fall is seen, nor could be: the slope promises less than an ulp of φ(0)."""
+    """Whether φ did not fall, and could not visibly: the slope predicts less than an ulp of φ(0)."""
     return trial.value >= start.value and -trial.alpha * start.slope <= ULP * abs(start.value)

@@ -112,7 +112,7 @@ class HagerZhang(Search):
         return (yield from self._cut(a, c, ceiling))
 
     def _cut(self, a: Trial, b: Trial, ceiling: float) -> Interval:
-        """An interval inside [a, b], of which b lies too high, whose upper end has a slope ≥ 0 (U3)."""
+        """An interval inside [a, b], where φ(b) is too high, whose upper end has a slope ≥ 0 (U3)."""
         while True:
             d, limit = yield from back_to_finite(a.alpha, a.alpha + self.theta * (b.alpha - a.alpha))
             if d.slope >= 0.0:

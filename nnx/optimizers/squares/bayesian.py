@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from nnx.backend import namespace
 from nnx.errors import OptionError
 from nnx.optimizers.descent.deterministic import Move
-from nnx.optimizers.problem import Problem, Stop, read, registry
+from nnx.optimizers.problem import Problem, Stop, read, register
 from nnx.optimizers.squares.gauss_newton import SumOfSquares
 from nnx.optimizers.squares.levenberg_marquardt import Damped, damping_field, geodesic_field
 from nnx.optimizers.squares.linearized import Linearization, Penalized
@@ -23,23 +23,22 @@ Array = Any
 _MEASURES = ("effective_parameters", "alpha", "beta", "sum_of_squared_weights")
 
 
-@registry.register(
+@register(
     "bayesian",
     "trainbr",
     full_batch=True,
     least_squares=True,
-    formula="min β·Σr² + α·Σw²,  γ = n − 2α·tr H⁻¹,  α ← γ/(2Σw²),  β ← (N − γ)/(2Σr²)",
     source="MacKay 1992; Foresee & Hagan 1997",
 )
 @dataclass(frozen=True)
 class BayesianRegularization(SumOfSquares):
-    """Bayesian regularization: makes F = β·E_D + α·E_W least, with the α and β that the data make likely.
+    """Bayesian regularization: minimises F = β·E_D + α·E_W, with the α and β that the data make likely.
 
     E_D is the sum of the squared errors, E_W = Σ w². Each iteration makes one step of Levenberg–Marquardt on
     F and takes then, with H = 2βJᵀJ + 2αI and N errors, γ = n − 2α·tr H⁻¹, α ← γ/(2E_W), β ← (N − γ)/(2E_D).
     γ, between 0 and the number n of weights, is how many of them the data determine: a network that is too
     large stays smooth, without data set aside for validation. All of this holds near a minimum of F: while
-    the errors are still large, it would take signal for noise, and weights once shrunk to 0 stay there.
+    the errors are still large, it would take signal for noise, and weights that have shrunk to 0 stay there.
     Therefore α/β starts at nearly nothing and rises at most ``rise``-fold from step to step.
 
     The measures, and the result of ``least_squares``, have ``effective_parameters`` (γ), ``alpha``, ``beta``
@@ -49,8 +48,8 @@ class BayesianRegularization(SumOfSquares):
 
     Defaults are those of MATLAB's ``trainbr``, with its μ rule. Options as in
     :class:`nnx.optimizers.LevenbergMarquardt` but for bounds; ``solver`` ``"cholesky"`` or ``"qr"``. Raises
-    :class:`nnx.errors.OptionError` for ``solver="products"``, for more weights than ``memory_limit`` lets it
-    keep n × n numbers of, and for a problem that has a penalty of its own.
+    :class:`nnx.errors.OptionError` for ``solver="products"``, for an n × n matrix above ``memory_limit``, and
+    for a problem that has a penalty of its own.
 
     Source: D. J. C. MacKay, Neural Computation 4 (1992) 415–447 and 448–472; F. D. Foresee, M. T. Hagan,
     *Gauss-Newton approximation to Bayesian learning*, Proc. ICNN 1997, 1930–1935.

@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
-from nnx.optimizers.problem import Problem, read, registry
+from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.squares.gauss_newton import solver_field
 from nnx.optimizers.squares.linearized import Linearized
 from nnx.optimizers.squares.step_control import Attempt, Path, TrialStep, TrialSteps
@@ -43,7 +43,7 @@ class DoglegPath:
         g = here.gradient if here.free is None else here.free * here.gradient
         down = g / scale
         slope, bend = read(dot(g, down), dot(down, here.system.image(down)))
-        if not (slope > 0.0 and bend > 0.0):  # nothing is free, or rounding leaves no way down
+        if not (slope > 0.0 and bend > 0.0):  # no variable is free, or rounding leaves no descent direction
             return lambda: None
         cauchy, near = -(slope / bend) * down, slope / bend * math.sqrt(slope)
         newton = least_damped(here)
@@ -62,7 +62,7 @@ class DoglegPath:
             elif radius <= near:
                 p = (radius / near) * cauchy
             else:
-                # the τ > 0 with ‖cauchy + τ·rest‖ = Δ, without a difference of nearly equal numbers
+                # the τ > 0 with ‖cauchy + τ·rest‖ = Δ, without cancellation
                 room = radius**2 - near**2
                 root = math.sqrt(along**2 + across * room)
                 p = cauchy + (room / (along + root) if along > 0.0 else (root - along) / across) * rest
@@ -83,25 +83,25 @@ class DoglegPath:
         return None
 
 
-@registry.register(
+@register(
     full_batch=True,
     least_squares=True,
-    formula="w ← w + p,  p on the line 0 → Cauchy step → Gauss–Newton step where ‖√D·p‖ = Δ",
     source="Powell 1970; Madsen, Nielsen & Tingleff 2004",
 )
 @dataclass(frozen=True)
 class Dogleg(TrialSteps):
-    """Powell's dog-leg: the Gauss–Newton step where its length is at most Δ, else a step of length Δ.
+    """Powell's dog-leg: w ← w + p, the Gauss–Newton step if it is at most Δ long, else a step of length Δ.
 
     The step lies on a line with a bend, from 0 to the minimum of the linear model along the steepest descent
     (the Cauchy step −(qᵀg/‖Jq‖²)·q, q = D⁻¹g) and on to the Gauss–Newton step. Lengths are those of √D·p,
-    where D is ``scaling``. With ρ = fall of the cost / that of the linear model, Δ ← ‖√D·p‖/4 if ρ < ¼, and
-    Δ ← 2Δ if ρ > ¾ and p ends at Δ; a step that does not lower the cost is tried again with the smaller Δ.
-    One system is solved in each iteration, however many steps are tried. Where JᵀJ is singular to working
-    precision, the least damping that makes it solvable is added.
+    where D is ``scaling``. With ρ = actual fall of the cost / predicted fall, Δ ← ‖√D·p‖/4 if ρ < ¼, and
+    Δ ← 2Δ if ρ > ¾ and p ends at Δ; a step that does not lower the cost is rejected and tried again with the
+    smaller Δ. One system is solved in each iteration, however many steps are tried. Where JᵀJ is singular to
+    working precision, the least damping that makes it solvable is added.
 
     ``radius`` is the first Δ, in lengths of the first Cauchy step. ``scaling`` and ``bounds`` as in
-    :class:`TrialSteps`; further options: :class:`nnx.optimizers.SumOfSquares`.
+    :class:`nnx.optimizers.squares.step_control.TrialSteps`; further options:
+    :class:`nnx.optimizers.SumOfSquares`.
 
     Source: M. J. D. Powell, in P. Rabinowitz (ed.), *Numerical Methods for Nonlinear Algebraic Equations*,
     1970, 87–114; K. Madsen, H. B. Nielsen, O. Tingleff, *Methods for Non-Linear Least Squares Problems*, 2nd

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from nnx.backend import namespace
 from nnx.optimizers.descent.deterministic import Deterministic, Move
 from nnx.optimizers.descent.stopping import StoppingRules
-from nnx.optimizers.problem import Problem, Stop, read, registry
+from nnx.optimizers.problem import Problem, Stop, read, register
 from nnx.optimizers.squares.linearized import Linearization, Linearized, Unpenalized
 from nnx.optimizers.squares.stopping import Orthogonal, least_damped, no_lower
 from nnx.optimizers.state import State
@@ -61,15 +61,14 @@ class SumOfSquares(Deterministic):
         return True
 
 
-@registry.register(
+@register(
     full_batch=True,
     least_squares=True,
-    formula="min ‖Jp + r‖;  w ← w + αp,  α halved until the cost falls",
     source="Gauss 1809; Nocedal & Wright 2006, section 10.3",
 )
 @dataclass(frozen=True)
 class GaussNewton(SumOfSquares):
-    """Gauss–Newton: p = −(JᵀJ)⁻¹Jᵀr, and w ← w + αp, where α = 1, ½, ¼, ... until the cost falls enough.
+    """Gauss–Newton: w ← w + αp with p = −(JᵀJ)⁻¹Jᵀr, and α halved from 1 on until the cost falls enough.
 
     "Enough" is Armijo's condition: at least 1e-4 of what the slope promises. Where JᵀJ is singular to
     working precision, the least damping that makes it solvable is added. Quadratic convergence where the

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
-from nnx.optimizers.problem import Problem, read, registry
+from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.squares.linearized import Linearized
 from nnx.optimizers.squares.step_control import Attempt, Path, TrialStep, TrialSteps
 from nnx.options import number, one_of
@@ -26,7 +26,7 @@ class Damped:
     damping: str
     geodesic: bool | None
 
-    #: μ is not made smaller than this: below, μD is negligible beside JᵀJ in any precision
+    #: the least μ: below, μD is negligible compared with JᵀJ in any precision
     least: ClassVar[float] = 1e-24
     #: at this fraction of p the residuals are evaluated for their second derivative
     ahead: ClassVar[float] = 0.1
@@ -55,7 +55,7 @@ class Damped:
     def _bent(self, problem: Problem, here: Linearized, p: Array, damping: Array) -> Array | None:
         """The step p + a/2, where a = −(JᵀJ + μD)⁻¹Jᵀ r''(p, p) is the acceleration along the geodesic.
 
-        None where a is not small beside p in D's norm: so far the linear model does not reach.
+        None where a is not small compared with p in D's norm: the linear model does not hold that far.
         """
         xp, h = namespace(p), self.ahead
         # r'' by a difference: ½h²r'' = r(w + hp) − r(w) − hJp.
@@ -102,12 +102,11 @@ def geodesic_field() -> Any:
     return one_of(None, True, False, default=None)
 
 
-@registry.register(
+@register(
     "lm",
     "trainlm",
     full_batch=True,
     least_squares=True,
-    formula="w ← w − (JᵀJ + μD)⁻¹Jᵀr,  μ less if the cost fell, else more",
     source="Levenberg 1944; Marquardt 1963; Hagan & Menhaj 1994; Nielsen 1999",
 )
 @dataclass(frozen=True)
@@ -116,17 +115,18 @@ class LevenbergMarquardt(TrialSteps):
 
     ``damping`` says how μ follows:
 
-    - ``"nielsen"`` (default): with ρ = fall of the cost / that of the linear model,
-      μ ← μ·max(⅓, 1 − (2ρ − 1)³) after a step that lowered it; else μ ← νμ, ν ← 2ν, and another try;
-    - ``"matlab"``: ``trainlm``'s rule with its numbers: μ ← ``mu_dec``·μ after a step that lowered the cost;
+    - ``"nielsen"`` (default): with ρ = actual fall of the cost / predicted fall,
+      μ ← μ·max(⅓, 1 − (2ρ − 1)³) after an accepted step; else μ ← νμ, ν ← 2ν, and another try;
+    - ``"matlab"``: ``trainlm``'s rule and constants: μ ← ``mu_dec``·μ after an accepted step;
       else μ ← ``mu_inc``·μ and another try.
 
-    ``scaling`` is D (MATLAB's is ``"identity"``), see :class:`TrialSteps`.
+    ``scaling`` is D (MATLAB's is ``"identity"``), see
+    :class:`nnx.optimizers.squares.step_control.TrialSteps`.
 
     ``mu`` is the first μ; above ``mu_max`` the run ends.
 
     ``geodesic`` bends the step by the second derivative of the residuals along p (Transtrum & Sethna):
-    p + a/2 with a = −(JᵀJ + μD)⁻¹Jᵀr''(p, p), taken if ‖√D a‖ ≤ ¾‖√D p‖, and else refused. r'' is a
+    p + a/2 with a = −(JᵀJ + μD)⁻¹Jᵀr''(p, p), accepted if ‖√D a‖ ≤ ¾‖√D p‖, and else rejected. r'' is a
     difference, which takes one more evaluation of the residuals and a product with Jᵀ. None (default): in
     steps after one that did not halve the cost, where the valley bends; True and False: always and never.
 

@@ -47,14 +47,14 @@ class Attempt(NamedTuple):
 class Path(Protocol):
     """Which steps are tried from a point: a curve of steps with one parameter, which follows the gain ratio.
 
-    ``values`` are the numbers of the state, among them those of the path.
+    ``values`` are those of the state, among them those of the path.
     """
 
     def numbers(self) -> dict[str, float]:
-        """The numbers that the path keeps from step to step, as they are at first."""
+        """The floats that the path keeps from step to step, as they are at first."""
 
     def measures(self, values: dict[str, float]) -> dict[str, float]:
-        """Its numbers for the history."""
+        """Its measures for the history."""
 
     def steps(
         self, problem: Problem, here: Linearized, scale: Array, values: dict[str, float]
@@ -100,7 +100,7 @@ class GainRatio:
     most_tries: ClassVar[int] = 100
 
     def numbers(self) -> dict[str, float]:
-        """The numbers that are kept from step to step, with those of the path, as they are at first."""
+        """The floats that are kept from step to step, with those of the path, as they are at first."""
         return {"highest": 0.0, "crawled": 0.0, **self.path.numbers()}
 
     def memory(self, w: Array) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""When a method for sums of squares stops: rules that are free of the units of cost and variables."""
+"""When a method for sums of squares stops: rules that have no units of cost or variables."""
 
 from __future__ import annotations
 

@@ -93,14 +93,14 @@ class OrthogonalFactors:
         return self.factor.T @ (self.factor @ p)
 
     def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
-        """The p that makes ‖Jp + r‖² + Σ dᵢpᵢ² least (``right``: (JᵀJ + diag(d)) p = −``right``)."""
+        """The p that minimises ‖Jp + r‖² + Σ dᵢpᵢ² (``right``: (JᵀJ + diag(d)) p = −``right``)."""
         xp = namespace(damping)
         n = damping.shape[0]
         factor = self.factor
         root = xp.sqrt(damping)
         if free is not None:
             factor, root = factor * free, xp.where(free > 0.0, root, 1.0)
-        # Each column gets the length 1, so that variables of very different sizes do no harm.
+        # Each column gets the length 1, so that variables of very different scale do no harm.
         length = xp.sqrt(xp.sum(factor * factor, axis=0) + root * root)
         scale = 1.0 / xp.where(length > 0.0, length, 1.0)
         mask = 1.0 if free is None else free
@@ -169,7 +169,7 @@ class MatrixFree:
 
 
 class Ridged:
-    """The linear system ``plain`` of residuals that have the penalty ½·``ratio``·‖w‖² beside them."""
+    """The linear system ``plain`` of residuals plus a penalty ½·``ratio``·‖w‖²."""
 
     has_matrix = True
 
