@@ -107,7 +107,7 @@ def test_as_many_gradients_as_scipys():
 
 
 def test_an_unknown_beta_is_an_error_that_lists_the_known():
-    with pytest.raises(OptionError, match="polak_ribiere, fletcher_reeves"):
+    with pytest.raises(OptionError, match="one of 'polak_ribiere', 'fletcher_reeves'"):
         ConjugateGradient(beta="liu_storey")
 
 

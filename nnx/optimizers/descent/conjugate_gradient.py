@@ -69,8 +69,8 @@ class ConjugateGradient(Descent):
       successive gradients are far from orthogonal (\|gᵀn\| ≥ 0.2·nᵀn), and where p is far from −n (−nᵀp
       outside 0.8 … 1.2·nᵀn).
 
-    On the classical test functions Powell–Beale needs the fewest gradients, about a quarter less than the
-    rest. A p that is no descent direction is replaced by −g. Memory: one vector (three for Powell–Beale).
+    On the classical test functions Powell–Beale needs the fewest gradients, about a quarter less. A p
+    that is no descent direction is replaced by −g. Memory: one vector (three for Powell–Beale).
     ``search`` (default: strong Wolfe with c2 = 0.1; Fletcher–Reeves needs c2 < ½): a name or an object of
     :mod:`nnx.optimizers.searches`; further options: :class:`nnx.optimizers.Deterministic`.
     Source: R. Fletcher, C. M. Reeves, Computer J. 7 (1964) 149–154; E. Polak, G. Ribière, Rev. Fr. Inform.

@@ -43,7 +43,7 @@ class Ray:
         return self.at(self.problem, self.w + alpha * self.p)
 
 
-def search_field(where: str, name: str, value: Any) -> Any:
+def known_search(where: str, name: str, value: Any) -> Any:
     """The check of an option that is a search: a name, or a configured search."""
     chosen = searches.get(value)
     if not isinstance(chosen, searches.Search):
@@ -59,12 +59,12 @@ class Descent(Deterministic):
     """Base class: w ← w + αp, where p is the method's direction and the search chooses α.
 
     If p is no descent direction, or the search finds nothing lower, the memory is cleared and −g is tried
-    once. No step raises the cost.
+    once. Where that leads to no lower cost either, the weights stay.
     """
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "search", search_field(type(self).__name__, "search", self.search))
+        object.__setattr__(self, "search", known_search(type(self).__name__, "search", self.search))
 
     renamed: ClassVar[Mapping[str, str]] = {
         "c1": "search=StrongWolfe(c1=...) of nnx.optimizers.searches",
