@@ -21,7 +21,7 @@ class Iterate:
 
     def __init__(self, w: Array, point: Any, version: int) -> None:
         self.w, self.point, self.version = w, point, version
-        self._cost: float | None = None
+        self._cost_is_known = False
 
     @property
     def gradient(self) -> Array:
@@ -38,19 +38,19 @@ class Iterate:
         """The max-norm of the gradient; NaN if an entry is."""
         raise NotImplementedError
 
-    @property
+    @cached_property
     def cost(self) -> float:
         """The value."""
-        if self._cost is None:
-            self._cost = read(self.point.value)[0]
-        return self._cost
+        self._cost_is_known = True
+        return read(self.point.value)[0]
 
     def slope(self, p: Array) -> float:
         """The derivative of the cost along ``p``; the cost comes with it in one transfer."""
         slope = namespace(p).vecdot(self.gradient, p)
-        if self._cost is not None:
+        if self._cost_is_known:
             return read(slope)[0]
-        self._cost, found = read(self.point.value, slope)
+        self.cost, found = read(self.point.value, slope)
+        self._cost_is_known = True
         return found
 
     def compute(self) -> Self:

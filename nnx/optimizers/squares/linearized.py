@@ -74,8 +74,9 @@ class Linearized(Iterate):
 
     # -- what follows from it -------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def gradient(self) -> Array:
+        """The gradient of the total."""
         return self.system.gradient
 
     @cached_property
@@ -140,13 +141,16 @@ class Unpenalized(Linearized):
 class Penalized(Linearized):
     """The point ``plain`` with the penalty ½·``ratio``·‖w‖² in system and total, but not in the cost."""
 
-    def __init__(self, plain: Unpenalized, ratio: float, cost: float | None = None) -> None:
+    def __init__(self, plain: Unpenalized, ratio: float) -> None:
         super().__init__(plain.w, plain.point, plain.version)
-        self.how, self.plain, self.ratio, self._cost = plain.how, plain, ratio, cost
+        self.how, self.plain, self.ratio = plain.how, plain, ratio
 
     def with_ratio(self, ratio: float) -> Penalized:
         """The same point with another penalty."""
-        return Penalized(self.plain, ratio, self._cost)
+        other = Penalized(self.plain, ratio)
+        if self._cost_is_known:  # else it comes with the residuals
+            other.cost, other._cost_is_known = self.cost, True
+        return other
 
     @cached_property
     def squares(self) -> float:
