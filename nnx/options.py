@@ -102,6 +102,28 @@ class Numbers:
 
 
 @dataclass(frozen=True)
+class Several:
+    """The check that an option is a tuple or list of numbers that ``each`` allows, kept as a tuple of them.
+
+    ``count`` says how many there are; None: any number of them.
+
+    >>> from nnx.options import Number, Several
+    >>> Several(Number(least=0), count=2)("Rprop", "etas", [0.5, 1.2])
+    (0.5, 1.2)
+    """
+
+    each: Number
+    count: int | None = None
+
+    def __call__(self, where: str, name: str, value: Any) -> tuple[Any, ...]:
+        fits = isinstance(value, tuple | list) and self.count in (None, len(value))
+        if not fits or not all(map(self.each.allows, value)):
+            many = "several" if self.count is None else str(self.count)
+            raise OptionError(f"{where}: {name} must be {many} numbers, each {self.each}, got {value!r}.")
+        return tuple(self.each(where, name, number) for number in value)
+
+
+@dataclass(frozen=True)
 class OneOf:
     """The check that an option is one of a few values."""
 

@@ -26,6 +26,17 @@ ROOMS = (
     ("utils", "datasets", "callbacks", "models", "plotting"),
 )
 STRANGERS = ("layers", "optimizers")  # neighbours that never see each other
+# The same inside a room: its modules and sub-rooms from the ground up. Its __init__ lies above all of them.
+SUBROOMS = {
+    "optimizers": (
+        ("options", "problem", "state", "method", "result"),
+        ("schedules", "searches"),
+        ("first_order", "descent"),
+        ("squares",),
+        ("functions",),
+    ),
+}
+INNER_STRANGERS = ({"schedules", "searches"}, {"first_order", "descent"})
 
 ARRAY_LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "array_api_strict", "array_api_compat", "scipy"}
 # Files and pictures are NumPy's business: these alone may import it outside the backend room.
@@ -93,14 +104,14 @@ def for_types(tree: ast.AST) -> Iterator[ast.stmt]:
             yield from node.body
 
 
-def place(name: str) -> tuple[int, int] | None:
+def place(name: str, rooms=ROOMS, depth: int = 1) -> tuple[int, int] | None:
     """(row, position in it) of a module; the package itself lies above all, an unknown name nowhere."""
     parts = name.split(".")
-    if len(parts) == 1 or parts[1] == "__main__":
-        return len(ROOMS), 0
-    for row, names in enumerate(ROOMS):
-        if parts[1] in names:
-            return row, names.index(parts[1])
+    if len(parts) == depth or parts[depth] == "__main__":
+        return len(rooms), 0
+    for row, names in enumerate(rooms):
+        if parts[depth] in names:
+            return row, names.index(parts[depth])
     return None
 
 
@@ -123,6 +134,27 @@ def upward_edges(root: Path) -> list[str]:
             both = {room_of(target)[4:], room_of(module.name)[4:]}
             if there is not None and (there > here or both == set(STRANGERS)):
                 wrong.append(f"{module.path}:{line}: imports {target}, which its room may not see")
+    return wrong
+
+
+def inner_upward_edges(root: Path) -> list[str]:
+    """The same between the sub-rooms of a room."""
+    wrong = []
+    for module in modules(root).values():
+        room = room_of(module.name)
+        if (rooms := SUBROOMS.get(room[4:])) is None:
+            continue
+        here = place(module.name, rooms, 2)
+        if here is None:
+            wrong.append(f"{module.path}: has no place in SUBROOMS of tests/test_architecture.py")
+            continue
+        for target, line in module.all_imports:
+            both = {".".join(name.split(".")[2:3]) for name in (module.name, target)}
+            if room_of(target) != room or len(both) == 1:
+                continue
+            there = place(target, rooms, 2)
+            if there is not None and (there > here or both in INNER_STRANGERS):
+                wrong.append(f"{module.path}:{line}: imports {target}, which its sub-room may not see")
     return wrong
 
 
@@ -193,7 +225,7 @@ def test_the_package_was_found():
     assert {"nnx", "nnx.errors", "nnx.backend.selection"} <= set(modules(ROOT))
 
 
-RULES = [upward_edges, cycle, foreign_arrays, privates_of_others, long_files]
+RULES = [upward_edges, inner_upward_edges, cycle, foreign_arrays, privates_of_others, long_files]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -213,7 +245,12 @@ SOUND = {
     "nnx/losses.py": "from nnx.backend import namespace",
     "nnx/layers/__init__.py": "from nnx.layers.dense import Dense",
     "nnx/layers/dense.py": "from nnx import losses\nfrom ..backend import namespace",
-    "nnx/optimizers/__init__.py": "from nnx.losses import mse",
+    "nnx/optimizers/__init__.py": "from nnx.losses import mse\nfrom .functions.minimize import f",
+    "nnx/optimizers/problem.py": "from nnx.registry import Registry",
+    "nnx/optimizers/searches/__init__.py": "from nnx.optimizers.problem import read",
+    "nnx/optimizers/first_order/adam.py": "from nnx.optimizers.problem import read",
+    "nnx/optimizers/descent/bfgs.py": "from nnx.optimizers import searches",
+    "nnx/optimizers/functions/minimize.py": "from nnx.optimizers.first_order.adam import Adam",
     "nnx/models/__init__.py": "from nnx.layers import Dense\nfrom nnx.optimizers import sgd",
     "nnx/models/saving.py": "import numpy as np",
 }
@@ -245,6 +282,12 @@ def test_a_sound_house_passes(tmp_path):
         ("nnx/layers/dense.py", "from nnx.optimizers import sgd", upward_edges),
         ("nnx/optimizers/__init__.py", "from nnx.layers import Dense", upward_edges),
         ("nnx/helpers.py", "", upward_edges),
+        ("nnx/optimizers/problem.py", "from nnx.optimizers import searches", inner_upward_edges),
+        ("nnx/optimizers/problem.py", "import nnx.optimizers.searches.base", inner_upward_edges),
+        ("nnx/optimizers/descent/bfgs.py", "from ..functions.minimize import f", inner_upward_edges),
+        ("nnx/optimizers/descent/bfgs.py", "from nnx.optimizers.first_order import adam", inner_upward_edges),
+        ("nnx/optimizers/first_order/adam.py", "from nnx.optimizers import get", inner_upward_edges),
+        ("nnx/optimizers/helpers.py", "", inner_upward_edges),
         ("nnx/backend/reference.py", "from nnx.backend.selection import namespace", cycle),
         ("nnx/backend/reference.py", "from nnx.backend import namespace", cycle),
         ("nnx/backend/reference.py", "def f():\n    from . import namespace", cycle),

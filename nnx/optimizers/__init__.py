@@ -1,39 +1,40 @@
-"""Room 3: how weights move: ``optimizer.step(problem, w, state)`` makes the cost of a problem smaller."""
+"""Room 3: how weights move: ``optimizer.step(problem, w, state)`` lowers the cost of a problem."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from nnx.optimizers import schedules, searches
-from nnx.optimizers.adam import Adam, Adamax, AdamW, AMSGrad, Nadam
-from nnx.optimizers.adaptive_gradient import Adadelta, Adagrad, RMSprop
-from nnx.optimizers.adaptive_rate import AdaptiveLearningRate
-from nnx.optimizers.bayesian import BayesianRegularization
-from nnx.optimizers.conjugate_gradient import ConjugateGradient, FletcherReeves, PolakRibiere
-from nnx.optimizers.curve_fit import CurveFit, curve_fit
-from nnx.optimizers.descent import Descent, SteepestDescent
-from nnx.optimizers.deterministic import REASONS, Deterministic
-from nnx.optimizers.dogleg import Dogleg
-from nnx.optimizers.first_order import FirstOrder
-from nnx.optimizers.functions import FunctionProblem
-from nnx.optimizers.gauss_newton import GaussNewton, SumOfSquares
-from nnx.optimizers.gradient_descent import SGD
-from nnx.optimizers.lbfgs import LBFGS
-from nnx.optimizers.least_squares import least_squares
-from nnx.optimizers.levenberg_marquardt import LevenbergMarquardt
-from nnx.optimizers.minimize import minimize
-from nnx.optimizers.newton import Newton
-from nnx.optimizers.newton_cg import NewtonCG
-from nnx.optimizers.one_step_secant import OneStepSecant
-from nnx.optimizers.problem import Info, Optimizer, Point, Problem, Stop, registry
-from nnx.optimizers.quasi_newton import BFGS, DFP
-from nnx.optimizers.residuals import ResidualProblem
+from nnx.optimizers.descent.conjugate_gradient import ConjugateGradient, FletcherReeves, PolakRibiere
+from nnx.optimizers.descent.descent import Descent, SteepestDescent
+from nnx.optimizers.descent.deterministic import Deterministic
+from nnx.optimizers.descent.lbfgs import LBFGS
+from nnx.optimizers.descent.newton import Newton
+from nnx.optimizers.descent.newton_cg import NewtonCG
+from nnx.optimizers.descent.one_step_secant import OneStepSecant
+from nnx.optimizers.descent.quasi_newton import BFGS, DFP
+from nnx.optimizers.descent.scaled_conjugate_gradient import ScaledConjugateGradient
+from nnx.optimizers.descent.sr1 import SR1
+from nnx.optimizers.descent.stopping import REASONS
+from nnx.optimizers.descent.trust_region import TrustRegion
+from nnx.optimizers.first_order.adam import Adam, Adamax, AdamW, AMSGrad, Nadam
+from nnx.optimizers.first_order.adaptive_gradient import Adadelta, Adagrad, RMSprop
+from nnx.optimizers.first_order.adaptive_rate import AdaptiveLearningRate
+from nnx.optimizers.first_order.base import FirstOrder
+from nnx.optimizers.first_order.gradient_descent import SGD
+from nnx.optimizers.first_order.sign import IRpropMinus, IRpropPlus, Rprop
+from nnx.optimizers.functions.curve_fit import CurveFit, curve_fit
+from nnx.optimizers.functions.functions import FunctionProblem
+from nnx.optimizers.functions.least_squares import least_squares
+from nnx.optimizers.functions.minimize import minimize
+from nnx.optimizers.functions.residuals import ResidualProblem
+from nnx.optimizers.problem import Info, Optimizer, Point, Problem, Stop, register, registry
 from nnx.optimizers.result import OptimizeResult
-from nnx.optimizers.scaled_conjugate_gradient import ScaledConjugateGradient
-from nnx.optimizers.sign import IRpropMinus, IRpropPlus, Rprop
-from nnx.optimizers.sr1 import SR1
+from nnx.optimizers.squares.bayesian import BayesianRegularization
+from nnx.optimizers.squares.dogleg import Dogleg
+from nnx.optimizers.squares.gauss_newton import GaussNewton, SumOfSquares
+from nnx.optimizers.squares.levenberg_marquardt import LevenbergMarquardt
 from nnx.optimizers.state import State
-from nnx.optimizers.trust_region import TrustRegion
 
 __all__ = [
     "BFGS",
@@ -92,7 +93,6 @@ __all__ = [
 ]
 
 get = registry.get
-register = registry.register
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from nnx import options
 from nnx.errors import OptionError
 from nnx.options import Number
 
-#: a number, or a schedule: what gives one for each step
+#: a number, or a schedule: step → number
 LearningRate = float | Callable[[int], float]
 
 _CLIPPING = "clipnorm (each weight array), global_clipnorm (all weights together) or clipvalue"
@@ -66,7 +66,7 @@ def learning_rate(where: str, name: str, value: Any) -> Any:
 
 
 def as_rate(given: Any) -> float:
-    """What a schedule gave as a Python number; NaN, which no step takes, for what is none."""
+    """What a schedule returned as a float; NaN, which no step accepts, for what is no number."""
     try:
         return math.nan if isinstance(given, bool) else float(given)
     except (TypeError, ValueError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
-from nnx.backend import adapter_of, namespace, to_numpy
+from nnx.backend import adapter_of, device_of, namespace, to_numpy
 from nnx.parameters import Layout
 from nnx.registry import Registry
 
@@ -14,25 +15,188 @@ Array = Any
 registry = Registry("optimizer")
 
 
-class Point(Protocol):
-    """A function at one vector of weights. Everything is computed once, when it is first asked for.
+def register(*aliases: str, **facts: Any) -> Callable[[Any], Any]:
+    """Decorator: makes an optimizer known by its name, its class name and ``aliases``.
 
-    Ask before the weights are written to: a point does not copy them. Methods of second order ask for more
-    than these two; a problem that has it offers it under the names ``hvp(v)`` and ``hessian``, or, for a sum
-    of squares, ``residual``, ``blocks(memory_limit)`` of the Jacobian, ``jvp(v)``, ``vjp(u)`` and ``ridge``.
+    ``facts`` are kept with the entry. Where no ``formula`` is among them, it is the equation that the
+    docstring opens with, as in "Gradient descent: w ← w − ηg."
     """
+
+    def add(cls: Any) -> Any:
+        return registry.register(*aliases, **({"formula": _equation(cls)} | facts))(cls)
+
+    return add
+
+
+def _equation(cls: Any) -> str:
+    """What follows the first colon of a docstring, to the end of that sentence or line."""
+    first_line = (cls.__doc__ or "").strip().partition("\n")[0]
+    return first_line.partition(": ")[2].partition(". ")[0].removesuffix(".")
+
+
+class Point:
+    """A problem at one vector of weights: each quantity is computed on demand, once, and counted.
+
+    The problem offers functions of the point, named after what they return:
+
+    - ``argument(w)``: the weights in the form that its functions take, here ``point.x``;
+    - for any cost ``value(point)`` and ``value_and_gradient(point)`` (value None: the gradient brings it),
+      and ``hvp(point, v)`` = H·v and ``hessian(point)`` (None: it is made of products) for second order;
+    - for a sum of squares ½‖r‖² ``residual(point)``, ``jvp(point, v)`` = J·v, ``vjp(point, u)`` = Jᵀ·u,
+      ``jacobian(point)`` and ``blocks(point, memory_limit)`` (None: the Jacobian at once). It may have
+      ``ridge``, a vector d that adds ½ Σ dᵢwᵢ² to the cost, and ``residual_scale(point)``, what its errors
+      are multiplied by in the residuals.
+
+    A function asks the point for what else it needs, and leaves in ``aux`` what comes along with its result:
+    intermediate values for other functions, or what the caller wants to know (statistics of a batch).
+    ``problem.counts`` says how often each was computed: "value" (the function or its residuals),
+    "gradient", "hvp", "hessian", "jacobian", "product" (with the Jacobian).
+
+    Ask before the weights are written to: a point does not copy them. Its arrays belong to the problem.
+    """
+
+    def __init__(self, problem: Any, w: Array) -> None:
+        self.w = w
+        self.aux: dict[str, Any] = {}
+        self._problem = problem
+        self._known: dict[str, Array] = {}
+
+    def offers(self, part: str) -> bool:
+        """Whether the problem has ``part``, the name of one of the quantities below. Computes nothing."""
+        return hasattr(self._problem, _MADE_BY.get(part, part))
+
+    @cached_property
+    def x(self) -> Any:
+        """The weights in the form that the problem's functions take."""
+        return self._problem.argument(self.w)
+
+    # -- any cost -----------------------------------------------------------------------------------
 
     @property
     def value(self) -> Array:
         """The cost, an array of shape ()."""
+        if "value" not in self._known:
+            self._find_value()
+        return self._known["value"]
 
     @property
     def gradient(self) -> Array:
         """The derivative of the cost, a vector like the weights."""
+        if "gradient" not in self._known:
+            self._find_gradient()
+        return self._known["gradient"]
+
+    def hvp(self, v: Array) -> Array:
+        """The product H·v of the Hessian with a vector."""
+        self._problem.counts["hvp"] += 1
+        return self._problem.hvp(self, v)
+
+    @property
+    def hessian(self) -> Array:
+        """The Hessian, n × n and symmetric."""
+        if "hessian" not in self._known:
+            self._problem.counts["hessian"] += 1
+            given = self._problem.hessian(self) if hasattr(self._problem, "hessian") else None
+            self._known["hessian"] = self._hessian_of_products() if given is None else given
+        return self._known["hessian"]
+
+    # -- sums of squares ----------------------------------------------------------------------------
+
+    @property
+    def residual(self) -> Array:
+        """r(w), a vector."""
+        if "residual" not in self._known:
+            self._known["residual"] = self._problem.residual(self)
+            self._problem.counts["value"] += 1
+        return self._known["residual"]
+
+    @property
+    def jacobian(self) -> Array:
+        """∂r/∂w, (m, n)."""
+        if "jacobian" not in self._known:
+            _ = self.residual  # which says m
+            self._problem.counts["jacobian"] += 1
+            self._known["jacobian"] = self._problem.jacobian(self)
+        return self._known["jacobian"]
+
+    def blocks(self, memory_limit: float) -> Iterator[tuple[Array, Array]]:
+        """Rows of the Jacobian with their residuals, as many at a time as ``memory_limit`` bytes hold."""
+        blocks = self._problem.blocks(self, memory_limit)
+        if blocks is None:
+            yield self.jacobian, self.residual
+            return
+        self._problem.counts["jacobian"] += 1
+        yield from blocks
+
+    def jvp(self, v: Array) -> Array:
+        """The product J·v, a vector of m entries."""
+        self._problem.counts["product"] += 1
+        return self._problem.jvp(self, v)
+
+    def vjp(self, u: Array) -> Array:
+        """The product Jᵀ·u, a vector of n entries."""
+        self._problem.counts["product"] += 1
+        jacobian = self._known.get("jacobian")
+        return self._problem.vjp(self, u) if jacobian is None else u @ jacobian
+
+    @property
+    def ridge(self) -> Array | None:
+        """The vector d of a penalty ½ Σ dᵢwᵢ² that is added to ½‖r‖²; None without one."""
+        return getattr(self._problem, "ridge", None)
+
+    @property
+    def residual_scale(self) -> float:
+        """What the errors are multiplied by in the residuals."""
+        return self._problem.residual_scale(self) if hasattr(self._problem, "residual_scale") else 1.0
+
+    # -- details ------------------------------------------------------------------------------------
+
+    def _find_value(self) -> None:
+        if hasattr(self._problem, "value"):
+            value = self._problem.value(self)
+            if value is None:
+                self._find_gradient()
+                return
+            if "residual" not in self._known:  # else the function has been evaluated, and counted
+                self._problem.counts["value"] += 1
+        else:
+            r, d = self.residual, self.ridge
+            value = 0.5 * namespace(r).vecdot(r, r)
+            if d is not None:
+                value = value + 0.5 * namespace(r).vecdot(d * self.w, self.w)
+        self._known["value"] = value
+
+    def _find_gradient(self) -> None:
+        if hasattr(self._problem, "value_and_gradient"):
+            value, gradient = self._problem.value_and_gradient(self)
+            self._problem.counts["gradient"] += 1
+            if "value" not in self._known:
+                self._problem.counts["value"] += 1
+                self._known["value"] = value
+        else:
+            gradient, d = self.vjp(self.residual), self.ridge
+            gradient = gradient if d is None else gradient + d * self.w
+        self._known["gradient"] = gradient
+
+    def _hessian_of_products(self) -> Array:
+        """The Hessian from its n products with the unit vectors, made symmetric to the last bit."""
+        xp, n = namespace(self.w), self.w.shape[0]
+        eye = xp.eye(n, dtype=self.w.dtype, device=device_of(self.w))
+        h = xp.stack([self._problem.hvp(self, eye[i, :]) for i in range(n)])
+        return 0.5 * (h + h.T)
+
+
+#: the function of a problem without which a point cannot have this
+_MADE_BY = {"gradient": "value_and_gradient", "hessian": "hvp", "jacobian": "residual", "blocks": "residual"}
+
+
+def offers(point: Any, part: str) -> bool:
+    """Whether a point has ``part``: a :class:`Point`, or any object that has it as an attribute."""
+    return point.offers(part) if isinstance(point, Point) else part in dir(point)  # hasattr would compute it
 
 
 class Problem(Protocol):
-    """A function of a vector of weights that is to become small.
+    """A function of a vector of weights whose minimum is wanted.
 
     A problem may also have a ``mask``: a vector of bools, True for the weights that may move; a ``version``,
     which changes where the same weights no longer have the same cost; and ``counts`` of what it computed.
@@ -42,12 +206,15 @@ class Problem(Protocol):
     def layout(self) -> Layout | None:
         """Names and shapes of the pieces of the vector; None where they have none."""
 
-    def at(self, w: Array) -> Point:
-        """The function at ``w``."""
+    def at(self, w: Array) -> Any:
+        """The function at ``w``: a :class:`Point`, or any object with the attributes that a method needs.
+
+        Methods of first order need ``value`` and ``gradient``.
+        """
 
 
 class Stop(NamedTuple):
-    """Why a method stops: a number of :data:`nnx.optimizers.REASONS`, the rule in words, and its success."""
+    """Why a method stops: a status of :data:`nnx.optimizers.REASONS`, the rule in words, and its success."""
 
     status: int
     message: str
@@ -55,12 +222,12 @@ class Stop(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What a step tells: the last point whose cost is known, the learning rate, and whether it was kept.
+    """What a step tells: the last point whose cost is known, the learning rate, and whether it was accepted.
 
     The learning rate is None for methods without one: their steps are no multiples of a direction.
 
     That point is where a step of first order started, and where one of a deterministic method ended.
-    ``measures`` are numbers for the history (norm of the gradient, length of the step, damping, ...);
+    ``measures`` are floats for the history (norm of the gradient, length of the step, damping, ...);
     ``stop`` says why no further step should follow, and is None where one should.
     """
 
@@ -72,7 +239,7 @@ class Info(NamedTuple):
 
 
 class Optimizer(Protocol):
-    """A method that makes the cost of a problem smaller, step by step."""
+    """A method that lowers the cost of a problem, step by step."""
 
     def init(self, problem: Problem, w: Array) -> Any:
         """The state before the first step."""
@@ -81,14 +248,14 @@ class Optimizer(Protocol):
         """``(w, state, info)`` after one step."""
 
 
-def read(*numbers: Array) -> list[float]:
-    """The numbers of arrays of shape (), on the host: one transfer for all of them."""
-    first = numbers[0]
-    if len(numbers) == 1 or adapter_of(first).reads_are_free:
-        return [float(to_numpy(x)) for x in numbers]
-    return [float(x) for x in to_numpy(namespace(first).stack(list(numbers)))]
+def read(*scalars: Array) -> list[float]:
+    """The values of arrays of shape () on the host: one transfer for all of them."""
+    first = scalars[0]
+    if len(scalars) == 1 or adapter_of(first).reads_are_free:
+        return [float(to_numpy(x)) for x in scalars]
+    return [float(x) for x in to_numpy(namespace(first).stack(list(scalars)))]
 
 
 def read_vector(x: Array) -> list[float]:
-    """The numbers of a vector, on the host: one transfer."""
-    return [float(number) for number in to_numpy(x)]
+    """The entries of a vector on the host: one transfer."""
+    return [float(entry) for entry in to_numpy(x)]

@@ -1,4 +1,4 @@
-"""What a minimisation answers: SciPy's fields."""
+"""What a minimisation returns: SciPy's fields."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class OptimizeResult(dict[str, Any]):
     ``x``           the best point, in the form of ``x0``
     ``fun``         the cost there (a float); from ``least_squares`` the vector of residuals
     ``jac``         the gradient there, in the form of ``x0``; from ``least_squares`` the Jacobian (m × n)
-    ``optimality``  the largest number of the gradient without its sign, those left out that a bound holds:
-                    that of a variable at its bound which only steps outwards would improve
+    ``optimality``  max-norm of the projected gradient: a component that points out of the box at an active
+                    bound does not count
     ``success``     whether the rule that ended the run means a minimum
-    ``status``      the number of that rule, see ``nnx.optimizers.REASONS``
+    ``status``      the code of that rule, see ``nnx.optimizers.REASONS``
     ``message``     that rule in words
     ``nit``         iterations
     ``nfev``        values, ``njev`` gradients (or Jacobians), ``nhev`` Hessians and products with them

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from nnx.backend import to_numpy
 from nnx.errors import OptionError
 from nnx.optimizers.options import Options, as_rate, learning_rate
-from nnx.options import Number, flag, number
+from nnx.options import Number, Several, flag, number, option
 from nnx.registry import Registry
 
 registry = Registry("schedule")
@@ -104,19 +104,20 @@ class ExponentialDecay(Schedule):
         return self.initial_learning_rate * _power(self.decay_rate, p)
 
 
-def _rates(where: str, name: str, value: Any, least: float = 0.0) -> tuple[float, ...]:
-    given = to_numpy(value).tolist() if hasattr(value, "dtype") else value
-    if not isinstance(given, tuple | list) or not all(Number(least).allows(v) for v in given):
-        bound = f" >= {least:g}" if math.isfinite(least) else ""
-        raise OptionError(f"{where}: {name} must be a sequence of numbers{bound}, got {value!r}.")
-    return tuple(float(v) for v in given)
+def _listed(value: Any) -> Any:
+    """An array as a list; anything else as it is."""
+    return to_numpy(value).tolist() if hasattr(value, "dtype") else value
+
+
+def _rates(where: str, name: str, value: Any) -> tuple[float, ...]:
+    return Several(Number(least=0.0))(where, name, _listed(value))
 
 
 def _increasing(where: str, name: str, value: Any) -> tuple[float, ...]:
-    numbers = _rates(where, name, value, least=-math.inf)
-    if list(numbers) != sorted(set(numbers)):
+    boundaries = Several(Number())(where, name, _listed(value))
+    if list(boundaries) != sorted(set(boundaries)):
         raise OptionError(f"{where}: {name} must increase from one to the next, got {value!r}.")
-    return numbers
+    return boundaries
 
 
 @registry.register(formula="vₖ while i ≤ bₖ")
@@ -131,8 +132,8 @@ class PiecewiseConstantDecay(Schedule):
     (0.1, 0.01, 0.001)
     """
 
-    boundaries: tuple[float, ...] = field(metadata={"check": _increasing})
-    values: tuple[float, ...] = field(metadata={"check": _rates})
+    boundaries: tuple[float, ...] = option(_increasing)
+    values: tuple[float, ...] = option(_rates)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -19,9 +19,8 @@ class State:
 
     ``step`` counts the steps made. ``learning_rate``, where it is not None, replaces the optimizer's own from
     the next step on (callbacks set it). ``slots`` are the vectors that the rule updates (momentum, moving
-    averages), ``memory`` other arrays (the average of the weights is ``memory["ema"]``), ``values`` numbers.
-    ``plan`` is what follows from the options and the layout, ``point`` what is known of the function where
-    the last step ended; these are not saved.
+    averages), ``memory`` other arrays (the average of the weights is ``memory["ema"]``), ``values`` floats.
+    ``plan``: options prepared for these weights. ``point``: the last evaluated point. Neither is saved.
 
     A checkpoint is ``vectors()`` (arrays, live ones) and ``numbers()``; the optimizer's ``restore`` makes a
     state of them with which training goes on bit for bit.
@@ -40,14 +39,14 @@ class State:
         return self.slots | self.memory
 
     def numbers(self) -> dict[str, int | float]:
-        """Every number of the state by its name."""
+        """Every scalar of the state by its name."""
         found: dict[str, int | float] = {"step": self.step, **self.values}
         if self.learning_rate is not None:
             found["learning_rate"] = self.learning_rate
         return found
 
     def take_numbers(self, numbers: Mapping[str, int | float]) -> None:
-        """Sets what :meth:`numbers` gave; :class:`nnx.errors.FileFormatError` for what it cannot give."""
+        """Sets what :meth:`numbers` returned; :class:`nnx.errors.FileFormatError` for values out of range."""
         given = dict(numbers)
         step, rate = given.pop("step"), given.pop("learning_rate", None)
         known = rate is None or Number(least=0.0).allows(rate)
@@ -60,11 +59,11 @@ class State:
 
 
 def restored(name: str, saved: Any, own: Array, dtype: Any) -> Array:
-    """A vector of a checkpoint as a copy beside ``own``, the one that a new state has in its place."""
+    """A copy of a checkpoint's array on the device of ``own``, the array of a new state that it replaces."""
     xp, adapter = namespace(own), adapter_of(own)
     found = xp.asarray(adapter.asarray(saved, dtype=dtype, device=device_of(own)), copy=True)
     if tuple(found.shape) != tuple(own.shape):
         raise ShapeError(f"'{name}' must have shape {tuple(own.shape)}, got {tuple(found.shape)}.")
     if to_numpy(xp.any(xp.isfinite(own) & ~xp.isfinite(found))):
-        raise FileFormatError(f"'{name}' of the optimizer's state has NaN or infinite numbers.")
+        raise FileFormatError(f"'{name}' of the optimizer's state has NaN or infinite entries.")
     return found

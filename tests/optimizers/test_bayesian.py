@@ -211,10 +211,7 @@ def test_what_it_cannot_do_is_refused_with_the_reason():
         BayesianRegularization(bounds=(0.0, 1.0))
 
     class Decaying(ResidualProblem):
-        def at(self, w):
-            point = super().at(w)
-            point.ridge = 0.1
-            return point
+        ridge = np.full(5, 0.1)
 
     with pytest.raises(OptionError, match="L2 regularizers"):
         BayesianRegularization().init(Decaying(r), np.ones(5))

@@ -10,7 +10,7 @@ from optimizers.paths import bowl, walk
 import nnx
 from nnx.errors import OptionError
 from nnx.optimizers import ConjugateGradient, FunctionProblem, OneStepSecant, ScaledConjugateGradient
-from nnx.optimizers.conjugate_gradient import BETAS
+from nnx.optimizers.descent.conjugate_gradient import BETAS
 from nnx.optimizers.searches import StrongWolfe
 
 EXACT = StrongWolfe(c1=1e-10, c2=1e-9)
@@ -56,9 +56,9 @@ def test_every_beta_finds_rosenbrocks_minimum(beta, n):
 
 def beta_after_one_step(beta, g, n, p):
     """What the method takes for β where the gradients and the direction are these."""
-    from nnx.optimizers.conjugate_gradient import Products
+    from nnx.optimizers.descent.conjugate_gradient import InnerProducts
 
-    return BETAS[beta](Products(g @ g, n @ n, g @ n, p @ g, p @ n))
+    return BETAS[beta](InnerProducts(g @ g, n @ n, g @ n, p @ g, p @ n))
 
 
 def test_the_formulas():
@@ -107,7 +107,7 @@ def test_as_many_gradients_as_scipys():
 
 
 def test_an_unknown_beta_is_an_error_that_lists_the_known():
-    with pytest.raises(OptionError, match="polak_ribiere, fletcher_reeves"):
+    with pytest.raises(OptionError, match="one of 'polak_ribiere', 'fletcher_reeves'"):
         ConjugateGradient(beta="liu_storey")
 
 

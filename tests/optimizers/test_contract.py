@@ -207,7 +207,7 @@ def test_it_is_known_by_its_names(entry):
 
 @each_optimizer
 def test_it_says_its_equation_and_its_source(entry):
-    assert "w ←" in entry.facts["formula"] or "rule" in entry.facts["formula"]
+    assert "w ←" in entry.facts["formula"] or "same as" in entry.facts["formula"]
     assert entry.facts["source"]
     assert "Source" in entry.target.__doc__ or "same as" in entry.target.__doc__
 

@@ -12,7 +12,7 @@ from optimizers.nist_problems import PROBLEMS
 import nnx
 from nnx.backend import namespace, to_numpy
 from nnx.errors import DataError, FitError, OptionError, ShapeError
-from nnx.optimizers.student import student_quantile
+from nnx.optimizers.functions.student import student_quantile
 
 scipy_optimize = pytest.importorskip("scipy.optimize")
 

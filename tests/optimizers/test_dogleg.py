@@ -10,9 +10,8 @@ from optimizers.nist_problems import PROBLEMS
 
 import nnx
 from nnx.optimizers import Dogleg, ResidualProblem
-from nnx.optimizers.attempts import Attempt
-from nnx.optimizers.bounds import Box
-from nnx.optimizers.gauss_newton import Linearized
+from nnx.optimizers.descent.box import Box
+from nnx.optimizers.squares.step_control import Attempt
 
 RNG = np.random.default_rng(3)
 JACOBIAN, RESIDUAL = RNG.normal(size=(12, 4)) * [1.0, 3.0, 0.2, 10.0], RNG.normal(size=12)
@@ -26,9 +25,9 @@ def path(scale, bounds=None):
     """The step as a function of Δ, for a linear model with r at w = 0; and the first Δ."""
     method = Dogleg(bounds=bounds)
     problem = ResidualProblem(lambda w: RESIDUAL + JACOBIAN @ w)
-    here = Linearized(problem, np.zeros(4), method)
+    here = method.evaluate(problem, np.zeros(4))
     values = {"radius": 0.0}
-    step = method.path(problem, here, scale, values)
+    step = method.path.steps(problem, here, scale, values)
 
     def at(radius):
         values["radius"] = radius
@@ -79,7 +78,7 @@ def test_what_a_bound_holds_does_not_move():
 )
 def test_the_radius_follows_the_gain(gain, scaled, after):
     values = {"radius": 2.0}
-    Dogleg().succeeded(values, Attempt(None, gain, 1.0, scaled, scaled, 1.0))
+    Dogleg().path.accepted(values, Attempt(None, gain, 1.0, scaled, scaled, 1.0))
     assert values["radius"] == after
 
 

@@ -10,7 +10,7 @@ import nnx
 from nnx.backend import namespace, to_numpy
 from nnx.errors import OptionError
 from nnx.optimizers import BFGS, LBFGS, FunctionProblem
-from nnx.optimizers.lbfgs import two_loops
+from nnx.optimizers.descent.lbfgs import two_loops
 from nnx.optimizers.searches import StrongWolfe
 
 
@@ -64,7 +64,7 @@ def test_the_products_that_are_kept_are_those_of_the_pairs(backend):
 
 
 def test_an_iteration_asks_for_numbers_once_for_the_direction(monkeypatch):
-    from nnx.optimizers import lbfgs
+    from nnx.optimizers.descent import lbfgs
 
     asked = []
     monkeypatch.setattr(lbfgs, "read_vector", lambda x: asked.append(x.shape) or [float(v) for v in x])
@@ -200,7 +200,7 @@ def test_the_scale_of_a_bounded_cost_changes_nothing(scale):
 
 
 def test_with_bounds_a_search_that_asks_for_slopes_gives_way_to_armijos():
-    from nnx.optimizers.bounds import Box
+    from nnx.optimizers.descent.box import Box
 
     box = Box(np.zeros(2), np.ones(2))
     assert type(LBFGS(bounds=box).search).__name__ == "Armijo"

@@ -395,7 +395,7 @@ def test_errors_teach():
         nnx.least_squares(decay, [1.0, 1.0], method="gauss_newton", bounds=(0.0, 1.0))
     with pytest.raises(OptionError, match="above the upper"):
         nnx.least_squares(decay, [1.0, 1.0], bounds=(1.0, 0.0))
-    with pytest.raises(DataError, match="nothing to make small"):
+    with pytest.raises(DataError, match="nothing to minimise"):
         nnx.least_squares(lambda b: b[:0], [1.0, 1.0])
     with pytest.raises(OptionError, match=r"nnx\.least_squares"):
         nnx.minimize(lambda b: np.sum(decay(b) ** 2), [1.0, 1.0], method="lm")

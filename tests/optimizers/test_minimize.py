@@ -284,7 +284,7 @@ class TestErrors:
             nnx.minimize(rosenbrock, None)
         with pytest.raises(DtypeError, match="x0"):
             nnx.minimize(rosenbrock, np.asarray([1j]))
-        with pytest.raises(OptionError, match="x0 has no numbers"):
+        with pytest.raises(OptionError, match="x0 has no entries"):
             nnx.least_squares(lambda x: np.ones(3), np.zeros(0))
 
 

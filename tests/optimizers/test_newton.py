@@ -12,7 +12,7 @@ import nnx
 from nnx.backend import make_backend, namespace, to_numpy
 from nnx.errors import OptionError
 from nnx.optimizers import BFGS, SR1, FunctionProblem, Newton, NewtonCG
-from nnx.optimizers.newton import newton_direction
+from nnx.optimizers.descent.newton import newton_direction
 
 FUNCTION = {f.name: f for f in FUNCTIONS}
 NAMED = ("Rosenbrock", "Beale", "Wood", "Powell singular", "helical valley")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +24,7 @@ from nnx.optimizers.schedules import (
     WarmUp,
 )
 from nnx.optimizers.state import State
+from nnx.options import made_with
 from nnx.registry import from_config, to_config
 
 EXAMPLES = [
@@ -104,7 +107,7 @@ def test_arrays_are_sequences_of_numbers(backend):
     made = PiecewiseConstantDecay(backend.asarray(np.asarray(steps)), backend.asarray(np.asarray(rates)))
     assert made == PiecewiseConstantDecay(steps, rates) and type(made(6)) is float
     for wrong in (np.float64(5.0), np.asarray([[5.0, 20.0]]), np.asarray(["a", "b"])):
-        with pytest.raises(OptionError, match="boundaries must be a sequence of numbers, got"):
+        with pytest.raises(OptionError, match="boundaries must be several numbers, each a"):
             PiecewiseConstantDecay(wrong, rates)
 
 
@@ -129,8 +132,11 @@ def test_warm_up_of_a_number_and_of_no_steps():
         (lambda: ExponentialDecay(0.1, 10, 0.9, staircase=1), "staircase must be True or False"),
         (lambda: PiecewiseConstantDecay([5, 20], [0.1, 0.01]), "one value more than boundaries"),
         (lambda: PiecewiseConstantDecay([20, 5], [0.1, 0.01, 0.001]), "boundaries must increase"),
-        (lambda: PiecewiseConstantDecay([5], [0.1, -0.01]), "values must be a sequence of numbers >= 0"),
-        (lambda: PiecewiseConstantDecay(5, [0.1]), "boundaries must be a sequence"),
+        (
+            lambda: PiecewiseConstantDecay([5], [0.1, -0.01]),
+            "each a finite number >= 0, got",
+        ),
+        (lambda: PiecewiseConstantDecay(5, [0.1]), "boundaries must be several numbers"),
         (lambda: CosineDecayRestarts(0.1, 10, t_mul=0.5), "t_mul"),
         (lambda: WarmUp(0.1, 2.5), "steps must be a whole number >= 0"),
         (lambda: WarmUp(-1.0, 2), "schedule must be a finite number >= 0 or a schedule"),
@@ -152,3 +158,49 @@ def test_what_a_schedule_may_not_give_is_an_error(given, wrap):
     with pytest.raises(OptionError, match=r"finite number >= 0, got .* from its schedule in step 0"):
         model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
+class HandWritten(schedules.Schedule):
+    """With an ``__init__`` of its own, as in Keras' guides: no dataclass."""
+
+    def __init__(self, top=0.1, *, rate=1.0):
+        self.top, self.rate = top, rate
+
+    def __call__(self, step):
+        return self.top / (1.0 + self.rate * step)
+
+
+def test_a_schedule_with_an_init_of_its_own_is_one_like_others(run):
+    own, same = HandWritten(0.5, rate=2.0), schedules.InverseTimeDecay(0.5, 1, 2.0)
+    w, _ = run(nnx.optimizers.SGD(own), 5)
+    np.testing.assert_array_equal(w, run(nnx.optimizers.SGD(same), 5)[0])
+    assert schedules.WarmUp(own, 3)(1) == schedules.WarmUp(same, 3)(1)
+    assert copy.deepcopy(nnx.optimizers.Adam(own)).learning_rate(1) == own(1)
+    assert pickle.loads(pickle.dumps(own))(7) == own(7)
+    assert made_with(own) == {"top": 0.5, "rate": 2.0}
+
+
+def test_a_schedule_with_an_init_of_its_own_is_saved_or_refused_in_words():
+    entries, names = dict(schedules.registry._entries), dict(schedules.registry._names)
+    try:
+        for register in (False, True):
+            if register:
+                schedules.registry.register()(HandWritten)
+            try:
+                config = to_config(nnx.optimizers.SGD(HandWritten(0.5, rate=2.0)))
+            except OptionError as error:
+                assert "Cannot save" in str(error)
+                assert "HandWritten" in str(error)
+            else:
+                assert register
+                assert from_config(config).learning_rate(3) == HandWritten(0.5, rate=2.0)(3)
+    finally:
+        schedules.registry._entries, schedules.registry._names = entries, names
+
+
+def test_a_schedule_that_says_no_learning_rate_is_refused():
+    class Silent(schedules.Schedule):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Silent must say its learning rate"):
+        Silent()(0)

@@ -158,7 +158,7 @@ def test_what_cannot_be_searched_is_refused(search):
     line = ScalarLine(lambda a: a, lambda a: 1.0)
     for start, first, says in (
         (Trial(0.0, 1.0, 0.0), 1.0, "slope at the start must be finite and < 0"),
-        (Trial(0.0, 1.0, 1.0), 1.0, "does not lead down"),
+        (Trial(0.0, 1.0, 1.0), 1.0, "no descent direction"),
         (Trial(0.0, 1.0, nan), 1.0, "got nan"),
         (Trial(0.0, 1.0, -inf), 1.0, "got -inf"),
         (Trial(0.0, nan, -1.0), 1.0, "finite value"),

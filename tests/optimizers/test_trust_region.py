@@ -8,8 +8,9 @@ import pytest
 import nnx
 from nnx.backend import device_of, namespace, to_numpy
 from nnx.errors import OptionError
-from nnx.optimizers import SR1, FunctionProblem, NewtonCG, trust_region
-from nnx.optimizers.trust_region import steihaug
+from nnx.optimizers import SR1, FunctionProblem, NewtonCG
+from nnx.optimizers.descent import trust_region
+from nnx.optimizers.descent.trust_region import steihaug
 
 
 def symmetric(seed, eigenvalues):

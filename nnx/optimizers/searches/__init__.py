@@ -1,7 +1,7 @@
-"""Searches along a line: how far to go in a direction that leads down.
+"""Searches along a line: how far to go in a descent direction.
 
-A search sees a function φ(α) of one number (:class:`Line`), starts at α = 0 where φ' < 0, and answers with
-the point to go to (:class:`Found`). It computes with Python's numbers only.
+A search evaluates a function φ(α) of the step length (:class:`Line`), starts at α = 0 where φ' < 0, and
+returns the point to go to (:class:`Found`). It computes with Python floats only.
 """
 
 from __future__ import annotations

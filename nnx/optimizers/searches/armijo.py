@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nnx.optimizers.searches.base import Search, Steps, Trial, back_to_finite, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, registry
 from nnx.options import number
 
 
@@ -38,7 +38,7 @@ class Armijo(Search):
         drowned = -trial.alpha * start.slope <= rounding
         return trial.value <= start.value + (rounding if drowned else self.c1 * trial.alpha * start.slope)
 
-    def steps(self, start: Trial, first: float) -> Steps:
+    def steps(self, start: Trial, first: float) -> Algorithm:
         trial, _ = yield from back_to_finite(0.0, first)
         last: Trial | None = None
         while True:

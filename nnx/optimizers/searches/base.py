@@ -1,4 +1,4 @@
-"""What a search along a line is asked and what it answers: numbers of Python, nothing of arrays."""
+"""The interface of a search along a line: it takes and returns Python floats, no arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnx.registry import Registry
 
 registry = Registry("search")
 
-#: no step is longer, so that a product of two of them stays a number
+#: no step is longer, so that a product of two of them does not overflow
 LARGEST = math.sqrt(sys.float_info.max)
 
 
@@ -27,7 +27,7 @@ class Trial(NamedTuple):
 
 
 class Line(Protocol):
-    """The function φ(α) of one number α ≥ 0, the cost along a direction."""
+    """The function φ(α) of a step length α ≥ 0, the cost along a direction."""
 
     def value(self, alpha: float) -> Trial:
         """φ(α) alone; the slope of the trial is nan."""
@@ -72,7 +72,7 @@ class Found(NamedTuple):
 
 
 #: An algorithm: yields the next step, is sent its trial; returns at its end whether it succeeded, and why.
-Steps = Generator[float, Trial, tuple[bool, str]]
+Algorithm = Generator[float, Trial, tuple[bool, str]]
 
 
 class Search(Options):
@@ -80,7 +80,7 @@ class Search(Options):
 
     A subclass says in :meth:`accepts` which conditions end it, and in :meth:`steps` what to try next. All of
     them keep this: at most ``max_trials`` points are asked for. What is not finite (φ, or φ' where it is
-    asked for) counts as +∞. Multiplying φ by a number > 0 changes nothing.
+    asked for) counts as +∞. Multiplying φ by a constant > 0 changes nothing.
     """
 
     kind: ClassVar[str] = "search"
@@ -123,7 +123,7 @@ class Search(Options):
         """Whether ``trial`` keeps the conditions of this search."""
         return False
 
-    def steps(self, start: Trial, first: float) -> Steps:
+    def steps(self, start: Trial, first: float) -> Algorithm:
         """The algorithm. It may ask for trials without end: the search stops it."""
         raise NotImplementedError(f"{type(self).__name__} must say what to try.")
 
@@ -164,7 +164,7 @@ def _check(name: str, start: Trial, first: float) -> None:
     if not -math.inf < start.slope < 0.0:
         raise OptionError(
             f"{name}: the slope at the start must be finite and < 0, got {start.slope!r}. "
-            "The direction does not lead down; take another one, such as minus the gradient."
+            "It is no descent direction; take another one, such as minus the gradient."
         )
     if not 0.0 < first < math.inf:
         raise OptionError(f"{name}: the first step must be a finite number > 0, got {first!r}.")

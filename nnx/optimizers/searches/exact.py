@@ -7,7 +7,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from nnx.optimizers.searches.armijo import shorter
-from nnx.optimizers.searches.base import Search, Steps, Trial, back_to_finite, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, registry
 from nnx.optimizers.searches.interpolation import NARROW
 from nnx.options import number
 
@@ -31,7 +31,7 @@ class Exact(Search):
     xtol: float = number(2.0**-26, above=0.0, below=1.0)
     max_trials: int = number(100, least=1, whole=True)
 
-    def steps(self, start: Trial, first: float) -> Steps:
+    def steps(self, start: Trial, first: float) -> Algorithm:
         bracket = yield from _bracket(start, first)
         if bracket is None:
             return False, _NOTHING_TO_GAIN
@@ -123,7 +123,7 @@ def _parabola(x: Trial, second: Trial, third: Trial) -> float:
 
 
 def _bracket(start: Trial, first: float) -> Generator[float, Trial, tuple[Trial, Trial, Trial] | None]:
-    """Three points of which the one between is the lowest; None where rounding hides every fall."""
+    """Three points, the middle one the lowest; None where rounding hides every fall."""
     trial, limit = yield from back_to_finite(0.0, first)
     while _drowned(start, trial) and 10.0 * trial.alpha < limit:
         trial = yield 10.0 * trial.alpha
@@ -143,5 +143,5 @@ def _bracket(start: Trial, first: float) -> Generator[float, Trial, tuple[Trial,
 
 
 def _drowned(start: Trial, trial: Trial) -> bool:
-    """Whether no fall is seen, nor could be: the slope promises less than an ulp of φ(0)."""
+    """Whether φ did not fall, and could not visibly: the slope predicts less than an ulp of φ(0)."""
     return trial.value >= start.value and -trial.alpha * start.slope <= ULP * abs(start.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nnx.optimizers.searches.base import Search, Steps, Trial, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, registry
 from nnx.options import number
 
 
@@ -29,6 +29,6 @@ class Fixed(Search):
     def accepts(self, start: Trial, trial: Trial) -> bool:
         return trial.value <= start.value
 
-    def steps(self, start: Trial, first: float) -> Steps:
+    def steps(self, start: Trial, first: float) -> Algorithm:
         yield first if self.step is None else self.step
         return False, "the cost rises, or is not finite"

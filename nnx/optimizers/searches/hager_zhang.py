@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nnx.errors import OptionError
-from nnx.optimizers.searches.base import Search, Steps, Trial, back_to_finite, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, registry
 from nnx.optimizers.searches.interpolation import NARROW, middle, secant
 from nnx.options import number
 
@@ -66,7 +66,7 @@ class HagerZhang(Search):
     def _ceiling(self, start: Trial) -> float:
         return start.value + self.epsilon * abs(start.value)
 
-    def steps(self, start: Trial, first: float) -> Steps:
+    def steps(self, start: Trial, first: float) -> Algorithm:
         ceiling = self._ceiling(start)
         a, b = yield from self._bracket(start, first, ceiling)
         while b.alpha - a.alpha > NARROW * b.alpha:
@@ -112,7 +112,7 @@ class HagerZhang(Search):
         return (yield from self._cut(a, c, ceiling))
 
     def _cut(self, a: Trial, b: Trial, ceiling: float) -> Interval:
-        """An interval inside [a, b], of which b lies too high, whose upper end has a slope ≥ 0 (U3)."""
+        """An interval inside [a, b], where φ(b) is too high, whose upper end has a slope ≥ 0 (U3)."""
         while True:
             d, limit = yield from back_to_finite(a.alpha, a.alpha + self.theta * (b.alpha - a.alpha))
             if d.slope >= 0.0:

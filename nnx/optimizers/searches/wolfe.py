@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nnx.errors import OptionError
-from nnx.optimizers.searches.base import Search, Steps, Trial, back_to_finite, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, registry
 from nnx.optimizers.searches.interpolation import NARROW, cubic, middle, quadratic, secant
 from nnx.options import number
 
@@ -27,7 +27,7 @@ class StrongWolfe(Search):
     enough decrease and φ' ≥ 0 is met, the interval belongs to ψ(α) = φ(α) − φ(0) − c₁·α·φ'(0).
     Each trial asks for value and slope.
 
-    Rounding: differences up to ``epsilon``·|φ(0)| are not seen. Between such values the slopes decide; and
+    Rounding: differences up to ``epsilon``·|φ(0)| are ignored. Between such values the slopes decide; and
     where the decrease that is asked for, c₁·α·|φ'(0)|, is no larger, slopes may judge it as well:
     φ'(α) ≤ (2c₁ − 1)·φ'(0) and φ(α) ≤ φ(0) + ``epsilon``·|φ(0)|, Hager and Zhang's approximate Wolfe
     condition (the same as the first one where φ is quadratic). For costs in single precision use about 1e-6.
@@ -66,7 +66,7 @@ class StrongWolfe(Search):
         by_slope = -asked <= rounding and trial.slope <= (2.0 * self.c1 - 1.0) * start.slope
         return by_slope and trial.value <= start.value + rounding
 
-    def steps(self, start: Trial, first: float) -> Steps:
+    def steps(self, start: Trial, first: float) -> Algorithm:
         lower, upper, alpha = start, _NO_END, first
         width_before = width = math.inf
         first_stage, rounding = True, self.epsilon * abs(start.value)
@@ -107,7 +107,7 @@ def _opposite(a: Trial, b: Trial) -> bool:
 
 
 def _next_step(l: Trial, t: Trial, u: Trial, rises: bool, flat: bool, at_start: bool) -> float:  # noqa: E741
-    """The four cases of the paper, section 4: lower end, trial and upper end; nan if none gives a number.
+    """The four cases of the paper, section 4: lower end, trial and upper end; NaN if none applies.
 
     ``flat``: the values differ by rounding alone, so only slopes are used.
     """

@@ -1,0 +1,1 @@
+"""Deterministic methods for any function: a direction and a line search, or a trust region."""

@@ -1,0 +1,93 @@
+"""Points whose scalars have come to the host: where a deterministic method stands, and what it tries."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any, Self
+
+from nnx.backend import namespace
+from nnx.optimizers.descent.box import Box
+from nnx.optimizers.problem import Problem, read
+
+Array = Any
+
+
+class Iterate:
+    """Base class: a point of a problem, with its cost as a float. It owns its arrays.
+
+    A subclass says where the gradient comes from.
+    """
+
+    def __init__(self, w: Array, point: Any, version: int) -> None:
+        self.w, self.point, self.version = w, point, version
+        self._cost_is_known = False
+
+    @property
+    def gradient(self) -> Array:
+        """The gradient of what the method minimises."""
+        raise NotImplementedError
+
+    @property
+    def projected_gradient(self) -> Array:
+        """The gradient, with 0 for each variable that an active bound holds."""
+        raise NotImplementedError
+
+    @property
+    def norm(self) -> float:
+        """The max-norm of the gradient; NaN if an entry is."""
+        raise NotImplementedError
+
+    @cached_property
+    def cost(self) -> float:
+        """The value."""
+        self._cost_is_known = True
+        return read(self.point.value)[0]
+
+    def slope(self, p: Array) -> float:
+        """The derivative of the cost along ``p``; the cost comes with it in one transfer."""
+        slope = namespace(p).vecdot(self.gradient, p)
+        if self._cost_is_known:
+            return read(slope)[0]
+        self.cost, found = read(self.point.value, slope)
+        self._cost_is_known = True
+        return found
+
+    def compute(self) -> Self:
+        """This point, with gradient and cost computed, in this order: most gradients bring the cost along."""
+        _ = self.norm, self.cost
+        return self
+
+    @property
+    def finite(self) -> bool:
+        """Whether cost and gradient are finite, so that a method can go on from here."""
+        return math.isfinite(self.norm) and math.isfinite(self.cost)
+
+
+class Evaluation(Iterate):
+    """The point ``w`` with the gradient that the problem gives; within ``box``, the nearest point of it."""
+
+    def __init__(self, problem: Problem, w: Array, box: Box | None = None) -> None:
+        w = w if box is None else box.project(w)
+        super().__init__(w, problem.at(w), getattr(problem, "version", 0))
+        self.box = box
+
+    @cached_property
+    def gradient(self) -> Array:
+        """The gradient: a copy, since a problem may use one buffer for all of its points."""
+        return namespace(self.w).asarray(self.point.gradient, copy=True)
+
+    @property
+    def projected_gradient(self) -> Array:
+        return self.gradient if self.box is None else self.box.free(self.w, self.gradient) * self.gradient
+
+    @cached_property
+    def norm(self) -> float:
+        """The max-norm of the projected gradient; NaN if an entry is."""
+        return max_norm(self.projected_gradient)
+
+
+def max_norm(g: Array) -> float:
+    """The largest magnitude of an entry; NaN if an entry is, 0 without entries."""
+    xp = namespace(g)
+    return read(xp.max(xp.abs(g)))[0] if g.shape[0] else 0.0

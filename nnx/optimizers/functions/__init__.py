@@ -1,0 +1,1 @@
+"""The methods for plain functions, in the form of SciPy: ``minimize``, ``least_squares``, ``curve_fit``."""

@@ -1,0 +1,284 @@
+"""``nnx.curve_fit``: the parameters of a model that fit data, with their uncertainties."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+from nnx.backend import adapter_of, asarray, device_of, namespace
+from nnx.errors import DataError, FitError, OptionError, ShapeError
+from nnx.optimizers.functions.bounds import as_box
+from nnx.optimizers.functions.least_squares import least_squares
+from nnx.optimizers.functions.run import start_at
+from nnx.optimizers.functions.student import student_quantile
+from nnx.optimizers.problem import read, read_vector
+from nnx.optimizers.result import OptimizeResult
+from nnx.options import Number
+
+Array = Any
+Whiten = Callable[[Array], Array]
+
+
+class Interval(NamedTuple):
+    """Lower and upper ends, an array each."""
+
+    low: Array
+    high: Array
+
+
+class CurveFit(tuple[Array, Array]):
+    """The answer of :func:`nnx.curve_fit`: ``popt, pcov`` for those who unpack it, as SciPy's, and more.
+
+    ``popt`` are the parameters, ``pcov`` is their covariance, ``perr`` the square roots of its diagonal
+    (their standard deviations). ``confidence_interval`` has ``low`` and ``high``: popt ∓ t·perr, where t is
+    Student's with m − n degrees of freedom for the confidence asked for (the normal quantile where the
+    deviations of the data were given as absolute ones). ``result`` is that of :func:`nnx.least_squares`.
+    """
+
+    def __new__(cls, popt: Array, pcov: Array, result: OptimizeResult, quantile: float) -> CurveFit:
+        fit = super().__new__(cls, (popt, pcov))
+        fit.result, fit.quantile = result, quantile
+        return fit
+
+    result: OptimizeResult
+    quantile: float
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return (*self, self.result, self.quantile)
+
+    @property
+    def popt(self) -> Array:
+        return self[0]
+
+    @property
+    def pcov(self) -> Array:
+        return self[1]
+
+    @cached_property
+    def perr(self) -> Array:
+        xp = namespace(self.pcov)
+        return xp.sqrt(xp.linalg.diagonal(self.pcov))
+
+    @cached_property
+    def confidence_interval(self) -> Interval:
+        wide = self.quantile * self.perr
+        return Interval(self.popt - wide, self.popt + wide)
+
+
+def curve_fit(
+    f: Callable[..., Any],
+    xdata: Any,
+    ydata: Any,
+    p0: Any = None,
+    sigma: Any = None,
+    absolute_sigma: bool = False,
+    check_finite: bool = True,
+    bounds: Any = None,
+    method: Any = "lm",
+    jac: Any = None,
+    *,
+    full_output: bool = False,
+    confidence: float = 0.95,
+    callback: Any = None,
+    options: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Any:
+    """The parameters p with which ``f(xdata, *p)`` fits ``ydata`` best, and their covariance, as in SciPy.
+
+    Minimises ½ Σ ((f(xᵢ, p) − yᵢ)/σᵢ)². ``f`` is written in array API or plain NumPy calls and gets each
+    parameter as a number (an array of shape ()); its derivatives come from automatic differentiation, or
+    from ``jac(xdata, *p)``, (m, n). Lists become arrays of the current backend; arrays stay where they are.
+
+    - ``p0``: where to start. Default: ones, as many as ``f`` has parameters after the first, or, with
+      ``bounds``, between them.
+    - ``sigma``: standard deviations of ``ydata`` (one, or m), or their covariance (m, m).
+    - ``absolute_sigma``: whether ``sigma`` is meant as it is. Otherwise (default) only its relative size
+      counts, and pcov is scaled by s² = Σ r²/(m − n), r the residuals: pcov = s²·(JᵀJ)⁻¹.
+    - ``confidence``: of the intervals ``confidence_interval``, in (0, 1).
+    - ``bounds``, ``method``, ``callback``, ``options`` and any further option (``ftol``, ``max_nfev``, ...):
+      as in :func:`nnx.least_squares`.
+
+    Returns a :class:`nnx.optimizers.CurveFit`; with ``full_output`` SciPy's five (popt, pcov, infodict, mesg,
+    ier). Where the data do not determine all parameters, or m ≤ n leaves no s², pcov is infinite, with a
+    warning. Raises :class:`nnx.errors.FitError` (a RuntimeError; its ``result`` has the best point) where the
+    run ended without success, :class:`nnx.errors.DataError` for data with NaN or infinities unless
+    ``check_finite`` is False.
+
+    >>> t = np.linspace(0.0, 4.0, 50)
+    >>> y = 2.5 * np.exp(-1.3 * t) + 0.5 + 0.01 * np.cos(40.0 * t)
+    >>> fit = nnx.curve_fit(lambda t, a, b, c: a * np.exp(-b * t) + c, t, y)
+    >>> popt, pcov = fit
+    >>> popt.round(2), fit.confidence_interval.low.round(2), fit.confidence_interval.high.round(2)
+    (array([2.5, 1.3, 0.5]), array([2.49, 1.29, 0.5 ]), array([2.51, 1.31, 0.5 ]))
+    """
+    if not Number(above=0.0, below=1.0).allows(confidence):
+        raise OptionError(f"curve_fit: confidence must be a number in (0, 1), got {confidence!r}.")
+    y = asarray(ydata)
+    p = _start(f, p0, bounds, y)
+    xp, n = namespace(p), int(p.shape[0])
+    y = xp.astype(y, p.dtype, copy=False)
+    x = _floats(asarray(xdata) if isinstance(xdata, list | tuple) else xdata, p)
+    if check_finite:
+        _check_finite(x, "xdata")
+        _check_finite(y, "ydata")
+    whiten = _whitening(sigma, y)
+
+    def residual(p: Array) -> Array:
+        values = f(x, *(p[i] for i in range(n)))
+        shape = tuple(getattr(values, "shape", ()))
+        if shape not in ((), tuple(y.shape)):
+            raise ShapeError(
+                f"curve_fit: f must return an array of ydata's shape {tuple(y.shape)}, got {shape}."
+            )
+        errors = values - y
+        return whiten(namespace(errors).reshape(errors, (-1,)))
+
+    def jacobian(p: Array) -> Array:
+        found = xp.asarray(jac(x, *(p[i] for i in range(n))), dtype=p.dtype, device=device_of(p))
+        return whiten(xp.reshape(found, (-1, found.shape[-1])))
+
+    options = dict(options or {}) | more
+    if "max_nfev" in options:
+        options["maxfev"] = options.pop("max_nfev")
+    given = jacobian if callable(jac) else jac
+    result = least_squares(residual, p, given, bounds, method, callback=callback, options=options)
+    if not result.success:
+        raise FitError(f"curve_fit found no best parameters: {result.message}", result)
+    freedom = int(result.fun.shape[0]) - n
+    pcov = _covariance(result, freedom, absolute_sigma)
+    if full_output:
+        about = {name: result[name] for name in ("nfev", "njev")} | {"fvec": result.fun}
+        return result.x, pcov, about, result.message, min(result.status, 4)  # 1 to 4 is SciPy's success
+    normal = absolute_sigma and sigma is not None
+    quantile = math.inf if freedom < 1 else student_quantile(confidence, freedom)
+    return CurveFit(result.x, pcov, result, _normal_quantile(confidence) if normal else quantile)
+
+
+def _normal_quantile(confidence: float) -> float:
+    return NormalDist().inv_cdf(0.5 + 0.5 * confidence)
+
+
+def _start(f: Callable[..., Any], p0: Any, bounds: Any, y: Array) -> Array:
+    """The first parameters, a floating-point vector on the device of ``y``."""
+    adapter, xp = adapter_of(y), namespace(y)
+    if p0 is None:
+        p = [1.0] * _count(f)
+        if bounds is not None:
+            box = as_box(bounds, start_at(_vector_like(p, y), "curve_fit"), sides=True)
+            p = [_between(*ends) for ends in zip(*map(read_vector, box), strict=True)]
+        return _vector_like(p, y)
+    p = asarray(p0)
+    if adapter_of(p) is not adapter or isinstance(p0, list | tuple | int | float):
+        p = adapter.asarray(p, device=device_of(y))
+    if not xp.isdtype(p.dtype, "real floating"):
+        p = _floats(p, xp.zeros((), dtype=xp.float64, device=device_of(y)))
+    p = xp.reshape(p, (-1,))
+    if not p.shape[0]:
+        raise OptionError("curve_fit: p0 has no parameters in it.")
+    return p
+
+
+def _vector_like(entries: list[float], y: Array) -> Array:
+    return adapter_of(y).asarray(entries, dtype=namespace(y).float64, device=device_of(y))
+
+
+def _between(low: float, high: float) -> float:
+    """Where SciPy starts within bounds."""
+    if math.isfinite(low) and math.isfinite(high):
+        return 0.5 * (low + high)
+    return low + 1.0 if math.isfinite(low) else high - 1.0 if math.isfinite(high) else 1.0
+
+
+def _count(f: Callable[..., Any]) -> int:
+    """How many parameters ``f`` has after the first one."""
+    try:
+        own = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        own = []
+    plain = [p for p in own if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if any(p.kind is p.VAR_POSITIONAL for p in own) or len(plain) < 2:
+        raise OptionError(
+            "curve_fit cannot tell from f how many parameters there are: give p0, or write f as "
+            "f(x, a, b, ...)."
+        )
+    return len(plain) - 1
+
+
+def _floats(x: Any, like: Array) -> Any:
+    """An array of real numbers in the type of ``like``; anything else as it is."""
+    if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+        return x
+    xp = namespace(x)
+    real = xp.isdtype(x.dtype, ("integral", "bool", "real floating"))
+    return xp.astype(x, like.dtype, copy=False) if real else x
+
+
+def _check_finite(x: Any, name: str) -> None:
+    if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+        return
+    xp = namespace(x)
+    if not read(xp.astype(xp.all(xp.isfinite(x)), xp.float64))[0]:
+        raise DataError(
+            f"curve_fit: {name} must be finite, and has NaN or infinite values. Take those points out; "
+            "check_finite=False leaves this check out."
+        )
+
+
+def _whitening(sigma: Any, y: Array) -> Whiten:
+    """What divides residuals, or the rows of a Jacobian, by the deviations ``sigma``."""
+    if sigma is None:
+        return lambda r: r
+    xp, adapter, m = namespace(y), adapter_of(y), math.prod(y.shape)
+    sigma = adapter.asarray(asarray(sigma), dtype=y.dtype, device=device_of(y))
+    if m > 1 and tuple(sigma.shape) == (m, m):
+        factor = adapter.cholesky(sigma)
+        if factor is None:
+            raise OptionError("curve_fit: sigma, as a covariance, must be symmetric and positive definite.")
+        inverse = xp.linalg.inv(factor)
+        return lambda r: inverse @ r
+    if sigma.shape != () and tuple(sigma.shape) not in ((1,), tuple(y.shape)):
+        raise ShapeError(
+            f"curve_fit: sigma must be one number, or have the shape of ydata, {tuple(y.shape)}, or be a "
+            f"covariance, ({m}, {m}); got {tuple(sigma.shape)}."
+        )
+    if not read(xp.astype(xp.all(xp.isfinite(sigma) & (sigma != 0.0)), y.dtype))[0]:
+        raise OptionError("curve_fit: sigma must be finite and nowhere 0: it divides the residuals.")
+    each = xp.reshape(sigma + xp.zeros_like(y), (-1,))
+    return lambda r: r / (each if len(r.shape) == 1 else each[:, None])
+
+
+def _covariance(result: OptimizeResult, freedom: int, absolute: bool) -> Array:
+    """(JᵀJ)⁻¹, times s² unless ``absolute``; infinite, with a warning, where the data do not determine it."""
+    inverse = _inverse_of_square(result.jac)
+    if inverse is None:
+        why = "the Jacobian does not have full rank: the data do not determine all parameters"
+    elif freedom < 1 and not absolute:
+        why = f"{result.fun.shape[0]} data are too few for the variance of their errors"
+    else:
+        return inverse if absolute else inverse * (2.0 * result.cost / freedom)
+    warnings.warn(f"curve_fit: the covariance is infinite, since {why}.", stacklevel=3)
+    xp, x = namespace(result.x), result.x
+    return xp.full((x.shape[0], x.shape[0]), math.inf, dtype=x.dtype, device=device_of(x))
+
+
+def _inverse_of_square(j: Array) -> Array | None:
+    """(JᵀJ)⁻¹ from the singular values of J with columns of length 1; None where their rank is not full.
+
+    Without the scaling, parameters of very different sizes would look like a singular J.
+    """
+    xp, (m, n) = namespace(j), j.shape
+    lengths = xp.sqrt(xp.sum(j * j, axis=0))
+    shortest, longest = read(xp.min(lengths), xp.max(lengths))
+    if m < n or not (shortest > 0.0 and math.isfinite(longest)):
+        return None
+    _, s, vh = xp.linalg.svd(j / lengths, full_matrices=False)
+    smallest, largest = read(xp.min(s), xp.max(s))
+    if not smallest > m * float(xp.finfo(j.dtype).eps) * largest:
+        return None
+    half = vh / s[:, None] / lengths[None, :]
+    return half.T @ half

@@ -1,0 +1,112 @@
+"""``nnx.least_squares``: the parameters that minimise a sum of squared residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nnx.backend import namespace
+from nnx.errors import OptionError
+from nnx.optimizers.functions.bounds import bounded
+from nnx.optimizers.functions.residuals import ResidualProblem
+from nnx.optimizers.functions.run import Run, chosen, not_a_keyword, start_at
+from nnx.optimizers.problem import read
+from nnx.optimizers.result import OptimizeResult
+from nnx.optimizers.squares.gauss_newton import SumOfSquares
+from nnx.optimizers.squares.levenberg_marquardt import LevenbergMarquardt
+
+#: what SciPy calls its methods, and what does the same here
+_SCIPYS = {"trf": "lm", "dogbox": "dogleg"}
+#: SciPy's names of approximate Jacobians: here they are exact
+_DIFFERENCES = ("2-point", "3-point", "cs")
+
+
+def least_squares(
+    fun: Callable[..., Any],
+    x0: Any,
+    jac: Any = None,
+    bounds: Any = None,
+    method: Any = "lm",
+    ftol: float | None = None,
+    xtol: float | None = None,
+    gtol: float | None = None,
+    max_nfev: int | None = None,
+    args: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    callback: Any = None,
+    options: Mapping[str, Any] | None = None,
+    **unknown: Any,
+) -> OptimizeResult:
+    """The x near ``x0`` that minimises ½ Σ fun(x)ᵢ², in the form of SciPy's ``least_squares``.
+
+    ``fun(x, *args, **kwargs)`` returns an array of residuals (or a container of arrays) and is written in
+    array API or plain NumPy calls; its Jacobian comes from automatic differentiation, or from ``jac`` (a
+    function that returns it as an (m, n) array, or in the form that :func:`nnx.jacobian` gives it: for each
+    array of residuals, one of shape (*residuals, *x) for each array of x). ``x0`` as in :func:`nnx.minimize`.
+
+    - ``method``: ``"lm"`` (default: :class:`nnx.optimizers.LevenbergMarquardt` with QR; it knows
+      ``bounds``), ``"gauss_newton"``, ``"dogleg"``, ``"bayesian_regularization"``, or an object such as
+      ``nnx.optimizers.LevenbergMarquardt(geodesic=True)``.
+    - ``ftol``, ``xtol``: relative changes of the cost and of x that end the run (default: the precision of
+      x); ``gtol``: the cosine between residuals and columns of the Jacobian (default 1e-12).
+    - ``bounds``: a pair (lower, upper) of numbers or arrays, an object with ``lb`` and ``ub``, or pairs
+      (low, high) for each of more than two variables.
+    - ``options``: those of the method, and ``maxiter``, ``maxfev``, ``maxtime`` (seconds), ``goal`` (of the
+      cost ½ Σ r²).
+
+    The result has SciPy's fields: ``x``, ``cost`` (½ Σ r²), ``fun`` (the residuals), ``jac`` (m × n),
+    ``grad``, ``optimality`` (max-norm of the projected gradient: a component that points out of the box at an
+    active bound does not count), ``nit``, ``nfev``, ``njev``, ``status``, ``message``, ``success``. Raises
+    :class:`nnx.errors.OptionError` for unknown methods, options and keywords: what SciPy has and nnx has not
+    is named with what to do instead.
+
+    >>> t = np.linspace(0.0, 2.0, 30)
+    >>> y = 2.0 * np.exp(-1.5 * t)
+    >>> result = nnx.least_squares(lambda b: b[0] * np.exp(-b[1] * t) - y, [1.0, 1.0])
+    >>> result.x.round(6)
+    array([2. , 1.5])
+    """
+    start = start_at(x0, "least_squares")
+    jac = None if isinstance(jac, str) and jac in _DIFFERENCES else jac
+    if not start.w.shape[0]:
+        raise OptionError("least_squares: x0 has no entries: there is nothing to vary.")
+    options = dict(options or {})
+    for name, value in (("ftol", ftol), ("xtol", xtol), ("gtol", gtol), ("maxfev", max_nfev)):
+        if value is not None:
+            options[name] = value
+    if isinstance(method, str):
+        method = _SCIPYS.get(method, method)
+        if method in ("lm", "levenberg_marquardt"):
+            method = LevenbergMarquardt
+            options = {"solver": "qr", "mu_max": 1e30} | options
+    for name in unknown:
+        raise not_a_keyword(least_squares, name, method)
+    optimizer, limits = chosen(method, options)
+    if not isinstance(optimizer, SumOfSquares):
+        raise OptionError(
+            f"{type(optimizer).__name__} is not made for sums of squares: use 'lm', 'gauss_newton' or "
+            "'dogleg', or nnx.minimize with the sum itself."
+        )
+    args, kwargs = args if isinstance(args, tuple) else (args,), dict(kwargs or {})
+    problem = ResidualProblem(
+        lambda x: fun(x, *args, **kwargs),
+        start.layout,
+        start.build,
+        jacobian=jac if jac is None else lambda x: jac(x, *args, **kwargs),
+    )
+    if bounds is not None:
+        optimizer, start = bounded(optimizer, bounds, start, sides=True)
+    run = Run(problem, optimizer, start, limits, callback)
+    stop = run()
+    best: Any = run.best
+    # The method may have minimised more than the cost (a penalty of its own): these are the cost's.
+    jacobian, gradient, xp = best.point.jacobian, best.point.gradient, namespace(best.w)
+    projected = gradient if best.free is None else best.free * gradient
+    return run.result(
+        stop,
+        cost=best.cost,
+        fun=best.point.residual,
+        jac=jacobian,
+        grad=start.form(gradient),
+        optimality=read(xp.max(xp.abs(projected)))[0],
+    )

@@ -1,0 +1,97 @@
+"""When a method for sums of squares stops: rules that have no units of cost or variables."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nnx.backend import namespace
+from nnx.optimizers.descent.stopping import not_finite, out_of_range
+from nnx.optimizers.problem import Stop, read
+from nnx.optimizers.squares.linearized import Linearized
+from nnx.optimizers.state import State
+
+Array = Any
+
+
+class Orthogonal:
+    """The rules that compare the cosine between the residuals and the columns of J with ``gtol``."""
+
+    def at_rest(self, method: Any, here: Linearized, state: State) -> Stop | None:
+        if not state.step and (stop := _no_squares(here)) is not None:
+            return stop
+        if not here.finite:
+            return not_finite(here)
+        if here.cost == 0.0:
+            return Stop(1, "The squares of all residuals are zero.", True)
+        return orthogonal(method, here) if method.may_end(here, state) else None
+
+    def settled(self, method: Any, here: Linearized, there: Linearized, state: State) -> Stop | None:
+        if there.cost == 0.0 or not method.may_end(there, state):
+            return None
+        return orthogonal(method, there)
+
+
+def orthogonal(method: Any, here: Linearized) -> Stop | None:
+    """The stop where the residuals are orthogonal to the columns of J, or J is zero."""
+    if here.norm == 0.0:
+        # without a matrix the columns of J are not known
+        if here.system.has_matrix and read(namespace(here.w).max(here.system.diagonal))[0] == 0.0:
+            return Stop(1, "The Jacobian is zero: no variable has influence here. Start elsewhere.", False)
+        return Stop(1, "The gradient is zero.", True)
+    if here.cosine <= method.gtol:
+        return Stop(
+            1,
+            "The gradient is small: the cosine between the residuals and every column of the Jacobian is "
+            f"at most {here.cosine:.1e}.",
+            True,
+        )
+    return None
+
+
+def _no_squares(here: Linearized) -> Stop | None:
+    """The stop at a start where the squares of residuals or of their derivatives over- or underflow."""
+    xp = namespace(here.w)
+    least = float(xp.finfo(here.w.dtype).smallest_normal)
+    largest, total, columns = read(
+        xp.max(xp.abs(here.point.residual)), here.point.value, xp.max(here.system.diagonal)
+    )
+    if not 0.0 < largest < math.inf:
+        return None
+    if not least <= total < math.inf:
+        remedy = "Multiply them by about {}, or start elsewhere."
+        return out_of_range(f"the cost is {total:g}: the residuals", largest, here.w, remedy)
+    if 0.0 < here.norm < math.inf and not least <= columns < math.inf:
+        remedy = "Measure the variables in units that are about {} times as large."
+        return out_of_range("the derivatives of the residuals", here.norm / largest, here.w, remedy)
+    return None
+
+
+def least_damped(here: Linearized) -> Array | None:
+    """The step −(JᵀJ + d)⁻¹Jᵀr with the least damping d that makes it a descent; None where none does."""
+    xp, diagonal = namespace(here.w), here.system.diagonal
+    eps = float(xp.finfo(here.w.dtype).eps)
+    scale = xp.where(diagonal > 0.0, diagonal, xp.max(diagonal))
+    for damping in (0.0, eps, 1e2 * eps, 1e4 * eps, 1e6 * eps):
+        p = here.system.solve(damping * scale, here.free)
+        if p is not None and -math.inf < here.slope(p) < 0.0:
+            return p
+    return None
+
+
+def no_lower(here: Linearized) -> Stop:
+    """The stop where no lower cost was found: a success where this is a minimum as far as can be told.
+
+    That is, if the gradient is small; or, where the residuals are rounding error and the gradient says
+    nothing, if the Gauss–Newton step is negligible.
+    """
+    # The best step along one column lowers the cost by cosine²/2 of itself: 10 units of rounding hide that.
+    small = math.sqrt(20.0 * float(namespace(here.w).finfo(here.w.dtype).eps))
+    found = "No lower cost could be found along the step; "
+    if here.cosine > small:
+        p, norm = least_damped(here), namespace(here.w).linalg.vector_norm
+        length, size = (math.inf, 1.0) if p is None else read(norm(p), norm(here.w))
+        if length <= small * size:
+            return Stop(5, f"{found}the linear model asks for one of {length:.1e} of {size:.6g}.", True)
+    words = "the cosine between the residuals and the columns of the Jacobian is"
+    return Stop(5, f"{found}{words} {here.cosine:.1e}.", here.cosine <= small)

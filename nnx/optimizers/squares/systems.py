@@ -1,0 +1,215 @@
+"""The damped linear system of Gauss–Newton and Levenberg–Marquardt: min ‖Jp + r‖² + Σ dᵢpᵢ².
+
+The Jacobian comes in blocks of rows and is reduced at once to an n × n matrix, so it is never stored as a
+whole. Each system has ``gradient`` = Jᵀr, ``diagonal`` = diag(JᵀJ), and ``image(p)`` = JᵀJp; those with
+a matrix (``has_matrix``) have its eigenvalues as well, ``spectrum``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from nnx.backend import adapter_of, device_of, namespace
+from nnx.optimizers.problem import read
+
+Array = Any
+Blocks = Iterable[tuple[Array, Array]]
+
+
+class NormalEquations:
+    """G = JᵀJ, solved by Cholesky factors of G + diag(d): quick; the condition of J is squared."""
+
+    has_matrix = True
+
+    def __init__(self, blocks: Blocks, ridge: Array | None, w: Array) -> None:
+        xp = namespace(w)
+        g: Any = None
+        matrix: Any = None
+        for jacobian, residual in blocks:
+            own, part = jacobian.T @ jacobian, residual @ jacobian
+            matrix, g = (own, part) if matrix is None else (matrix + own, g + part)
+        if ridge is not None:
+            matrix, g = matrix + _diagonal(ridge), g + ridge * w
+        self.matrix, self.gradient = matrix, g
+        self.diagonal = xp.linalg.diagonal(matrix)
+
+    @cached_property
+    def spectrum(self) -> Array:
+        """The eigenvalues of G, none below 0."""
+        xp = namespace(self.matrix)
+        return xp.maximum(xp.linalg.eigvalsh(self.matrix), xp.zeros_like(self.diagonal))
+
+    def image(self, p: Array) -> Array:
+        """G·p, a vector."""
+        return self.matrix @ p
+
+    def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
+        """The p with (G + diag(d)) p = −g (or = −``right``); None where that matrix is not positive definite.
+
+        ``free`` is 1 for variables that may move and 0 for others, whose p is 0.
+        """
+        xp = namespace(damping)
+        matrix, g = self.matrix, self.gradient if right is None else right
+        d = self.diagonal + damping
+        # Both sides are scaled so that the diagonal is 1: the factors lose fewer digits.
+        scale = 1.0 / xp.sqrt(xp.where(d > 0.0, d, 1.0))
+        if free is not None:
+            scale = scale * free
+        rows = scale[:, None] * matrix * scale[None, :]
+        extra = damping * scale * scale if free is None else damping * scale * scale + (1.0 - free)
+        p = adapter_of(damping).solve_positive(rows + _diagonal(extra), -(scale * g))
+        return None if p is None else scale * p
+
+
+class OrthogonalFactors:
+    """J = QR, and the damped system by QR of [R; √d] as well: the condition of J is not squared."""
+
+    has_matrix = True
+
+    def __init__(self, blocks: Blocks, ridge: Array | None, w: Array) -> None:
+        xp = namespace(w)
+        n = w.shape[0]
+        factor: Any = None
+        for jacobian, residual in blocks:
+            rows = xp.concat([jacobian, residual[:, None]], axis=1)
+            factor = _triangle(rows if factor is None else xp.concat([factor, rows]))
+        if ridge is not None:
+            root = xp.sqrt(ridge)
+            factor = _triangle(xp.concat([factor, _rows(root, root * w)]))
+        self.factor, self.right = factor[:, :n], factor[:, n]
+        self.gradient = self.factor.T @ self.right
+        self.diagonal = xp.sum(self.factor * self.factor, axis=0)
+
+    @cached_property
+    def spectrum(self) -> Array:
+        """The eigenvalues of JᵀJ, by the singular values of R."""
+        return namespace(self.factor).linalg.svdvals(self.factor) ** 2
+
+    def image(self, p: Array) -> Array:
+        """JᵀJ·p, a vector."""
+        return self.factor.T @ (self.factor @ p)
+
+    def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
+        """The p that minimises ‖Jp + r‖² + Σ dᵢpᵢ² (``right``: (JᵀJ + diag(d)) p = −``right``)."""
+        xp = namespace(damping)
+        n = damping.shape[0]
+        factor = self.factor
+        root = xp.sqrt(damping)
+        if free is not None:
+            factor, root = factor * free, xp.where(free > 0.0, root, 1.0)
+        # Each column gets the length 1, so that variables of very different scale do no harm.
+        length = xp.sqrt(xp.sum(factor * factor, axis=0) + root * root)
+        scale = 1.0 / xp.where(length > 0.0, length, 1.0)
+        mask = 1.0 if free is None else free
+        top = xp.concat([factor * scale, self.right[:, None]], axis=1)
+        whole = _triangle(xp.concat([top, _rows(root * scale, xp.zeros_like(root))]))
+        triangle, below = whole[:n, :n], whole[:n, n]
+        smallest, finite = read(
+            xp.min(xp.abs(xp.linalg.diagonal(triangle))), xp.astype(xp.all(xp.isfinite(whole)), root.dtype)
+        )
+        if not finite or smallest == 0.0:
+            return None
+        if right is None:
+            return -scale * xp.linalg.solve(triangle, below)
+        return -scale * xp.linalg.solve(triangle, xp.linalg.solve(triangle.T, scale * mask * right))
+
+
+class MatrixFree:
+    """No matrix at all: products J·v and Jᵀ·u, and conjugate gradients on the normal equations.
+
+    The diagonal is unknown: it is replaced by the Rayleigh quotient of JᵀJ along the gradient.
+    """
+
+    has_matrix = False
+    #: conjugate gradients end at this fraction of the first residual, or after so many steps
+    tolerance, most = 1e-3, 200
+
+    def __init__(self, point: Any, ridge: Array | None, w: Array) -> None:
+        self.point, self.ridge = point, ridge
+        self.gradient = point.gradient
+
+    @cached_property
+    def diagonal(self) -> Array:
+        """The Rayleigh quotient, n times."""
+        xp = namespace(self.gradient)
+        _, g = _in_units(self.gradient)
+        length = xp.vecdot(g, g)
+        return xp.zeros_like(g) + xp.vecdot(g, self.image(g)) / xp.where(length > 0.0, length, 1.0)
+
+    def image(self, p: Array) -> Array:
+        """JᵀJ·p with the ridge, a vector."""
+        image = self.point.vjp(self.point.jvp(p))
+        return image if self.ridge is None else image + self.ridge * p
+
+    def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
+        """The p with (JᵀJ + diag(d)) p ≈ −g."""
+        xp = namespace(damping)
+        unit, g = _in_units(self.gradient if right is None else right)
+        mask = 1.0 if free is None else free
+        p, residual = xp.zeros_like(g), -g * mask
+        direction = residual
+        square = first = read(xp.vecdot(residual, residual))[0]
+        for _ in range(self.most):
+            if not math.isfinite(square):
+                return None
+            if square <= self.tolerance**2 * first:
+                break
+            image = (self.image(direction) + damping * direction) * mask
+            bend = read(xp.vecdot(direction, image))[0]
+            if not bend > 0.0:
+                break
+            p = p + (square / bend) * direction
+            residual = residual - (square / bend) * image
+            after = read(xp.vecdot(residual, residual))[0]
+            direction, square = residual + (after / square) * direction, after
+        return unit * p
+
+
+class Ridged:
+    """The linear system ``plain`` of residuals plus a penalty ½·``ratio``·‖w‖²."""
+
+    has_matrix = True
+
+    def __init__(self, plain: NormalEquations | OrthogonalFactors, ratio: float, w: Array) -> None:
+        self.plain, self.ratio = plain, ratio
+        self.gradient = plain.gradient + ratio * w
+        self.diagonal = plain.diagonal + ratio
+
+    def image(self, p: Array) -> Array:
+        """(JᵀJ + ratio·I)·p, a vector."""
+        return self.plain.image(p) + self.ratio * p
+
+    def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
+        """The p with (JᵀJ + ratio·I + diag(d)) p = −g (or = −``right``)."""
+        return self.plain.solve(damping + self.ratio, free, self.gradient if right is None else right)
+
+
+def _in_units(g: Array) -> tuple[Array, Array]:
+    """The max-norm of ``g``, and ``g`` divided by it, whose squares neither over- nor underflow."""
+    xp = namespace(g)
+    largest = xp.max(xp.abs(g))
+    unit = xp.where(largest > 0.0, largest, 1.0)
+    return unit, g / unit
+
+
+def _triangle(rows: Array) -> Array:
+    """R of the QR factors of a matrix; where it has fewer rows than columns, rows of zeros are added."""
+    xp = namespace(rows)
+    m, n = rows.shape
+    if m < n:
+        zeros = xp.zeros((n - m, n), dtype=rows.dtype, device=device_of(rows))
+        rows = xp.concat([rows, zeros])
+    return xp.linalg.qr(rows, mode="reduced")[1]
+
+
+def _diagonal(d: Array) -> Array:
+    xp = namespace(d)
+    return xp.eye(d.shape[0], dtype=d.dtype, device=device_of(d)) * d[:, None]
+
+
+def _rows(d: Array, right: Array) -> Array:
+    """diag(d) with one more column, ``right``."""
+    return namespace(d).concat([_diagonal(d), right[:, None]], axis=1)
