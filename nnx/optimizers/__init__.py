@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.optimizers import schedules, searches
+from nnx.errors import UnknownName
+from nnx.optimizers import refused, schedules, searches
+from nnx.optimizers.adafactor import Adafactor
 from nnx.optimizers.adam import Adam, Adamax, AdamW, AMSGrad, Nadam
 from nnx.optimizers.adaptive_gradient import Adadelta, Adagrad, RMSprop
 from nnx.optimizers.adaptive_rate import AdaptiveLearningRate
@@ -15,21 +17,27 @@ from nnx.optimizers.descent import Descent, SteepestDescent
 from nnx.optimizers.deterministic import REASONS, Deterministic
 from nnx.optimizers.dogleg import Dogleg
 from nnx.optimizers.first_order import FirstOrder
+from nnx.optimizers.ftrl import Ftrl
 from nnx.optimizers.functions import FunctionProblem
 from nnx.optimizers.gauss_newton import GaussNewton, SumOfSquares
 from nnx.optimizers.gradient_descent import SGD
+from nnx.optimizers.lamb import Lamb
 from nnx.optimizers.lbfgs import LBFGS
 from nnx.optimizers.least_squares import least_squares
 from nnx.optimizers.levenberg_marquardt import LevenbergMarquardt
+from nnx.optimizers.lion import Lion
 from nnx.optimizers.minimize import minimize
+from nnx.optimizers.muon import Muon
 from nnx.optimizers.newton import Newton
 from nnx.optimizers.newton_cg import NewtonCG
 from nnx.optimizers.one_step_secant import OneStepSecant
+from nnx.optimizers.per_array import PerArray
 from nnx.optimizers.problem import Info, Optimizer, Point, Problem, Stop, registry
 from nnx.optimizers.quasi_newton import BFGS, DFP
 from nnx.optimizers.residuals import ResidualProblem
 from nnx.optimizers.result import OptimizeResult
 from nnx.optimizers.scaled_conjugate_gradient import ScaledConjugateGradient
+from nnx.optimizers.schedule_free import ScheduleFreeAdamW
 from nnx.optimizers.sign import IRpropMinus, IRpropPlus, Rprop
 from nnx.optimizers.sr1 import SR1
 from nnx.optimizers.state import State
@@ -44,6 +52,7 @@ __all__ = [
     "SR1",
     "AMSGrad",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
@@ -57,18 +66,23 @@ __all__ = [
     "Dogleg",
     "FirstOrder",
     "FletcherReeves",
+    "Ftrl",
     "FunctionProblem",
     "GaussNewton",
     "IRpropMinus",
     "IRpropPlus",
     "Info",
+    "Lamb",
     "LevenbergMarquardt",
+    "Lion",
+    "Muon",
     "Nadam",
     "Newton",
     "NewtonCG",
     "OneStepSecant",
     "OptimizeResult",
     "Optimizer",
+    "PerArray",
     "Point",
     "PolakRibiere",
     "Problem",
@@ -76,6 +90,7 @@ __all__ = [
     "ResidualProblem",
     "Rprop",
     "ScaledConjugateGradient",
+    "ScheduleFreeAdamW",
     "State",
     "SteepestDescent",
     "Stop",
@@ -91,8 +106,14 @@ __all__ = [
     "searches",
 ]
 
-get = registry.get
 register = registry.register
+
+
+def get(spec: Any) -> Any:
+    """The optimizer that a user wrote as a name, class, instance or configuration."""
+    if isinstance(spec, str) and (reason := refused.why(spec, refused.OPTIMIZERS, "nnx.optimizers")):
+        raise UnknownName(reason)
+    return registry.get(spec)
 
 
 def __getattr__(name: str) -> Any:
@@ -100,7 +121,8 @@ def __getattr__(name: str) -> Any:
     for entry in registry:
         if entry.class_name == name:
             return entry.target
-    raise AttributeError(f"There is no optimizer called '{name}'.")
+    reason = refused.why(name, refused.OPTIMIZERS, "nnx.optimizers")
+    raise AttributeError(reason or f"There is no optimizer called '{name}'.")
 
 
 def __dir__() -> list[str]:

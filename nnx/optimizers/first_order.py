@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
-from nnx.backend import adapter_of, namespace
+from nnx.backend import namespace
 from nnx.errors import DtypeError, FileFormatError, OptionError, ShapeError
 from nnx.optimizers.options import LearningRate, Options, as_rate, learning_rate, patterns
 from nnx.optimizers.problem import Info, Point, Problem
@@ -104,7 +104,7 @@ class FirstOrder(Options):
         xp = namespace(w)
         self._check_weights(problem, w)
         slots = {name: xp.full_like(w, fill) for name, fill in self.slots().items()}
-        plan = make_plan(self, self.rule, len(slots) + self.watches, problem, w)
+        plan = make_plan(self, problem, w).around(self.rule, len(slots) + self.watches)
         memory = {"ema": xp.asarray(w, copy=True)} if self.use_ema else {}
         return State(plan, slots, memory)
 
@@ -135,7 +135,7 @@ class FirstOrder(Options):
                 f"it lacks {missing or 'nothing'}, and {foreign or 'nothing'} in it has no place."
             )
         for name, mine in own.items():
-            dtype = mine.dtype if mine.shape == w.shape else None
+            dtype = mine.dtype if name in state.slots or mine.shape == w.shape else None
             saved = restored(name, vectors[name], mine, dtype)
             (state.slots if name in state.slots else state.memory)[name] = saved
         state.take_numbers(numbers)
@@ -185,15 +185,13 @@ class FirstOrder(Options):
         read = (*slots, *self.watched(w, point, state)) if self.watches else slots
         scalars = self.scalars(rate, state)
         if plan.plain:
-            adapter_of(w).map_inplace(plan.function, (w, g, *read), (w, *slots), scalars)
+            plan.run((w, g, *read), (w, *slots), rate, state.step, scalars)
             state.step += 1
             return
         average = state.memory.get("ema")
         vectors = (w, plan.clipped(g), *plan.vectors(average), *read)
         targets = (w, *slots) if average is None else (w, *slots, average)
-        adapter_of(w).map_inplace(
-            plan.function, vectors, targets, (*plan.scalars(rate, state.step), *scalars)
-        )
+        plan.run(vectors, targets, rate, state.step, scalars)
         state.step += 1
         if (
             average is not None
