@@ -70,10 +70,14 @@ class Ftrl(FirstOrder):
     The learning rate must be above 0. Further options: :class:`nnx.optimizers.FirstOrder`.
     Source: H. B. McMahan et al., "Ad click prediction: a view from the trenches", KDD 2013, algorithm 1.
 
-    >>> x, y = np.eye(3), np.asarray([1.0, 0.05, -1.0])
-    >>> method = nnx.optimizers.Ftrl(0.5, l1_regularization_strength=0.1)
-    >>> nnx.minimize(lambda w: 0.5 * np.sum((x @ w - y) ** 2), np.zeros(3), method=method).x.round(2)
-    array([ 0.9,  0. , -0.9])
+    >>> target = np.asarray([1.0, 0.02, -1.0])
+    >>> problem = nnx.optimizers.FunctionProblem(lambda w: np.sum((w - target) ** 2))
+    >>> method, w = nnx.optimizers.Ftrl(0.1, l1_regularization_strength=5.0), np.zeros(3)
+    >>> state = method.init(problem, w)
+    >>> for _ in range(100):
+    ...     w, state, info = method.step(problem, w, state)
+    >>> w.round(2)
+    array([ 0.93,  0.  , -0.93])
     """
 
     learning_rate: LearningRate = 0.001

@@ -44,11 +44,11 @@ class Lamb(PerArray):
     Source: Y. You et al., "Large batch optimization for deep learning: training BERT in 76 minutes",
     ICLR 2020, arXiv:1904.00962, algorithm 2 with φ(z) = z.
 
-    >>> start = {"kernel": np.full((2, 2), 10.0), "bias": np.full(2, 0.1)}
-    >>> f = lambda w: np.sum(w["kernel"] ** 2) + np.sum(w["bias"] ** 2)
-    >>> found = nnx.minimize(f, start, method=nnx.optimizers.Lamb(0.01), options={"maxiter": 1})
-    >>> found.x["kernel"][0, 0].round(4), found.x["bias"][0].round(4)  # each 1 % of its size
-    (9.9, 0.099)
+    >>> start, method = {"large": np.full(2, 10.0), "small": np.full(2, 0.1)}, nnx.optimizers.Lamb(0.01)
+    >>> f = lambda w: np.sum(w["large"] ** 2) + np.sum(w["small"] ** 2)
+    >>> found = nnx.minimize(f, start, method=method, options={"maxiter": 1})
+    >>> found.x["large"].round(4), found.x["small"].round(4)  # each moved by 1 % of its size
+    (array([9.9, 9.9]), array([0.099, 0.099]))
     """
 
     learning_rate: LearningRate = 0.001

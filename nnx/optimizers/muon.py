@@ -24,7 +24,7 @@ class NewtonSchulz:
     """An approximation of UVᵀ, where USVᵀ is the singular value decomposition of a matrix X.
 
     X ← aX + (bA + cA²)X with A = XXᵀ, so many ``steps`` from X/‖X‖: each singular value s becomes
-    as + bs³ + cs⁵. With Jordan's coefficients those above 0.01 are between 0.68 and 1.13 after five steps.
+    as + bs³ + cs⁵. In five steps with Jordan's coefficients those from ‖X‖/100 on end between 0.68 and 1.14.
     """
 
     a: float

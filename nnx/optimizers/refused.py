@@ -9,8 +9,8 @@ from nnx.registry import snake_case
 
 _FILES = "model.save and nnx.load_model write and read optimizers, nnx.registry.to_config describes one"
 _GROUPS = (
-    "one optimizer moves all weights. For weights that shall not move there are mask= and trainable=False of a "
-    "layer, for those without decay exclude_from_weight_decay=; Muon leaves to AdamW what exclude_layers= names"
+    "one optimizer moves all weights. For weights that shall not move there are mask= and trainable=False of "
+    "a layer, for those without decay exclude_from_weight_decay=; what Muon's exclude_layers name is AdamW's"
 )
 
 OPTIMIZERS = {
