@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from nnx.backend import device_of, namespace
+from nnx.backend.reference import apart
 from nnx.optimizers.first_order import FirstOrder, Rule
 from nnx.optimizers.problem import Problem
 from nnx.optimizers.state import State
@@ -46,9 +47,9 @@ def store(
     """Evaluates ``function(xp, *read, *scalars)`` of whole arrays, and stores its results as vectors."""
     xp = namespace(*read)
     # All results are there before the first is stored: ``read`` may be views of the same buffers.
-    results = [xp.reshape(result, (-1,)) for result in function(xp, *read, *scalars)]
+    results = apart(xp, function(xp, *read, *scalars), read)
     for target, result in zip(write, results, strict=True):
-        target[...] = result
+        target[...] = xp.reshape(result, (-1,))
 
 
 class Place(NamedTuple):
@@ -86,8 +87,8 @@ class PerArray(FirstOrder):
 
     As in :class:`nnx.optimizers.FirstOrder` a subclass says ``slots``, ``scalars`` and its rule, a pure
     function ``(xp, w, g, *slots, *scalars)`` → ``(w, *slots)``. Here it is called once for each weight array
-    and not for blocks of a vector, so it may use all of the standard: sums, means, matrix products. It must
-    give new arrays (a slot as it was given is allowed). Without a layout the weights are one array, a vector.
+    and not for blocks of a vector, so it may use all of the standard: sums, means, matrix products. It gives
+    new arrays, or some as they were given, but no views of these. Without a layout the weights are one array.
 
     Where arrays of other names or shapes need other rules, the subclass says so in :meth:`rule_of`; where a
     slot has another shape than its array, in :meth:`slot_shape`; and :meth:`decay_of` is the weight decay.

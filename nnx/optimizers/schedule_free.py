@@ -30,7 +30,9 @@ def schedule_free(
 
 
 @registry.register(
-    formula="z ← z − ηg/(√ŝ + ε);  x ← x + (z − x)/t;  w ← (1−β₁)z + β₁x", source="Defazio et al. 2024"
+    "schedule_free_adamw",
+    formula="z ← z − ηg/(√ŝ + ε);  x ← x + (z − x)/t;  w ← (1−β₁)z + β₁x",
+    source="Defazio et al. 2024",
 )
 @dataclass(frozen=True)
 class ScheduleFreeAdamW(FirstOrder):

@@ -77,6 +77,29 @@ def test_a_rule_of_ones_own_is_one_class(backend):
     np.testing.assert_array_equal(to_numpy(state.slots["rows"]), np.full(3 + 2 + 3 + 4 + 1, 3.0))
 
 
+@dataclass(frozen=True)
+class Remembering(PerArray):
+    """Gradient descent that keeps the last weights and gradient, as they were given to it."""
+
+    @property
+    def rule(self):
+        return lambda xp, w, g, last, slope, eta: (w - eta * g, w, g)
+
+    def slots(self):
+        return {"last": 0.0, "slope": 0.0}
+
+
+def test_what_a_rule_was_given_may_be_what_it_keeps(backend):
+    w = backend.xp.asarray(backend.asarray(START), copy=True)
+    optimizer, problem = Remembering(0.01), bowl()
+    state = optimizer.init(problem, w)
+    optimizer.step(problem, w, state)
+    g = 4.0 * (START - 2.0) ** 3
+    np.testing.assert_allclose(to_numpy(w), START - 0.01 * g, rtol=1e-6)
+    np.testing.assert_allclose(to_numpy(state.slots["last"]), START, rtol=1e-6)
+    np.testing.assert_allclose(to_numpy(state.slots["slope"]), g, rtol=1e-6)
+
+
 @each_optimizer
 def test_each_array_moves_as_if_it_were_alone(kind):
     together, _ = steps(kind(0.1), bowl(), START)
