@@ -46,7 +46,8 @@ class ScheduleFreeAdamW(FirstOrder):
     training and after it, where the paper judges and keeps x = z + (w − z)/β₁; ``state.slots["momentum"]`` is
     z. All z count the same in the mean, where the paper weights them by η² (a warm-up, a schedule make a
     difference). ``weight_decay`` shrinks w before the step, and so x alone; in the paper −ηλw is a part of
-    the step of z. Further options: :class:`nnx.optimizers.FirstOrder`.
+    the step of z. Keras on PyTorch is left aside: it writes z in place, and takes the new one for the old
+    one; the numbers here are those of its NumPy backend. Further options: :class:`nnx.optimizers.FirstOrder`.
     Source: A. Defazio et al., "The road less scheduled", NeurIPS 2024, arXiv:2405.15682, algorithm 1.
 
     >>> method, steps = nnx.optimizers.ScheduleFreeAdamW(0.1), {"maxiter": 200}
