@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.optimizers import schedules, searches
+from nnx.errors import UnknownName
+from nnx.optimizers import refused, schedules, searches
 from nnx.optimizers.descent.conjugate_gradient import ConjugateGradient, FletcherReeves, PolakRibiere
 from nnx.optimizers.descent.descent import Descent, SteepestDescent
 from nnx.optimizers.descent.deterministic import Deterministic
@@ -17,11 +18,18 @@ from nnx.optimizers.descent.scaled_conjugate_gradient import ScaledConjugateGrad
 from nnx.optimizers.descent.sr1 import SR1
 from nnx.optimizers.descent.stopping import REASONS
 from nnx.optimizers.descent.trust_region import TrustRegion
+from nnx.optimizers.first_order.adafactor import Adafactor
 from nnx.optimizers.first_order.adam import Adam, Adamax, AdamW, AMSGrad, Nadam
 from nnx.optimizers.first_order.adaptive_gradient import Adadelta, Adagrad, RMSprop
 from nnx.optimizers.first_order.adaptive_rate import AdaptiveLearningRate
 from nnx.optimizers.first_order.base import FirstOrder
+from nnx.optimizers.first_order.ftrl import Ftrl
 from nnx.optimizers.first_order.gradient_descent import SGD
+from nnx.optimizers.first_order.lamb import Lamb
+from nnx.optimizers.first_order.lion import Lion
+from nnx.optimizers.first_order.muon import Muon
+from nnx.optimizers.first_order.per_array import PerArray
+from nnx.optimizers.first_order.schedule_free import ScheduleFreeAdamW
 from nnx.optimizers.first_order.sign import IRpropMinus, IRpropPlus, Rprop
 from nnx.optimizers.functions.curve_fit import CurveFit, curve_fit
 from nnx.optimizers.functions.functions import FunctionProblem
@@ -45,6 +53,7 @@ __all__ = [
     "SR1",
     "AMSGrad",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
@@ -58,18 +67,23 @@ __all__ = [
     "Dogleg",
     "FirstOrder",
     "FletcherReeves",
+    "Ftrl",
     "FunctionProblem",
     "GaussNewton",
     "IRpropMinus",
     "IRpropPlus",
     "Info",
+    "Lamb",
     "LevenbergMarquardt",
+    "Lion",
+    "Muon",
     "Nadam",
     "Newton",
     "NewtonCG",
     "OneStepSecant",
     "OptimizeResult",
     "Optimizer",
+    "PerArray",
     "Point",
     "PolakRibiere",
     "Problem",
@@ -77,6 +91,7 @@ __all__ = [
     "ResidualProblem",
     "Rprop",
     "ScaledConjugateGradient",
+    "ScheduleFreeAdamW",
     "State",
     "SteepestDescent",
     "Stop",
@@ -92,7 +107,12 @@ __all__ = [
     "searches",
 ]
 
-get = registry.get
+
+def get(spec: Any) -> Any:
+    """The optimizer that a user wrote as a name, class, instance or configuration."""
+    if isinstance(spec, str) and (reason := refused.why(spec, refused.OPTIMIZERS, "nnx.optimizers")):
+        raise UnknownName(reason)
+    return registry.get(spec)
 
 
 def __getattr__(name: str) -> Any:
@@ -100,7 +120,8 @@ def __getattr__(name: str) -> Any:
     for entry in registry:
         if entry.class_name == name:
             return entry.target
-    raise AttributeError(f"There is no optimizer called '{name}'.")
+    reason = refused.why(name, refused.OPTIMIZERS, "nnx.optimizers")
+    raise AttributeError(reason or f"There is no optimizer called '{name}'.")
 
 
 def __dir__() -> list[str]:

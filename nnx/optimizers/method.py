@@ -47,7 +47,8 @@ class Method(Options):
                 "place."
             )
         for name, mine in own.items():
-            dtype = mine.dtype if len(mine.shape) else None  # a cost keeps the type that it was saved in
+            # a cost keeps the type that it was saved in
+            dtype = mine.dtype if name in state.slots or len(mine.shape) else None
             saved = restored(name, vectors[name], mine, dtype)
             (state.slots if name in state.slots else state.memory)[name] = saved
         state.take_numbers(numbers)

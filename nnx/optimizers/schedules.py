@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from nnx.backend import to_numpy
 from nnx.errors import OptionError
 from nnx.optimizers.options import Options, as_rate, learning_rate
+from nnx.optimizers.refused import SCHEDULES, why
 from nnx.options import Number, Several, flag, number, option
 from nnx.registry import Registry
 
@@ -279,3 +280,8 @@ def _power(base: float, exponent: float) -> float:
 
 def _cosine(done: float, top: float, alpha: float) -> float:
     return (1.0 - alpha) * 0.5 * top * (1.0 + math.cos(math.pi * done)) + alpha
+
+
+def __getattr__(name: str) -> Any:
+    """The reason why Keras' schedule of that name is none here."""
+    raise AttributeError(why(name, SCHEDULES, __name__) or f"module '{__name__}' has no attribute '{name}'.")

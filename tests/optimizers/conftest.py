@@ -17,6 +17,7 @@ class HandWritten:
     the size of the gradient step to and fro, and every rounding error grows from step to step.
     """
 
+    steps = 100  # of a compared run
     layout = Layout(("dense/kernel", "dense/bias", "out/kernel"), ((3, 4), (4,), (4, 1)))
     start = np.sin(np.arange(1.0, 21.0))
     scale = 0.5 + np.arange(20) % 5

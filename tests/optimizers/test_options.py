@@ -125,8 +125,8 @@ def test_an_optimizer_can_be_changed_copied_and_pickled():
 def test_a_name_that_does_not_exist_is_refused_with_those_that_are_near():
     with pytest.raises(UnknownName, match="'adam'"):
         optimizers.get("adamm")
-    with pytest.raises(AttributeError, match="Lion"):
-        operator.attrgetter("Lion")(optimizers)
+    with pytest.raises(AttributeError, match="Tiger"):
+        operator.attrgetter("Tiger")(optimizers)
 
 
 def test_what_is_not_registered_cannot_be_written_to_a_file():

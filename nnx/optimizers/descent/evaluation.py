@@ -21,7 +21,7 @@ class Iterate:
 
     def __init__(self, w: Array, point: Any, version: int) -> None:
         self.w, self.point, self.version = w, point, version
-        self._cost_is_known = False
+        self.cost_is_known = False
 
     @property
     def gradient(self) -> Array:
@@ -41,16 +41,16 @@ class Iterate:
     @cached_property
     def cost(self) -> float:
         """The value."""
-        self._cost_is_known = True
+        self.cost_is_known = True
         return read(self.point.value)[0]
 
     def slope(self, p: Array) -> float:
         """The derivative of the cost along ``p``; the cost comes with it in one transfer."""
         slope = namespace(p).vecdot(self.gradient, p)
-        if self._cost_is_known:
+        if self.cost_is_known:
             return read(slope)[0]
         self.cost, found = read(self.point.value, slope)
-        self._cost_is_known = True
+        self.cost_is_known = True
         return found
 
     def compute(self) -> Self:

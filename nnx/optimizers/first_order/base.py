@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
-from nnx.backend import adapter_of, namespace
+from nnx.backend import namespace
 from nnx.errors import OptionError
 from nnx.optimizers.first_order.update import make_plan
 from nnx.optimizers.method import Method
@@ -105,7 +105,7 @@ class FirstOrder(Method):
         xp = namespace(w)
         self.check_weights(problem, w)
         slots = {name: xp.full_like(w, fill) for name, fill in self.slots().items()}
-        plan = make_plan(self, self.rule, len(slots) + self.watches, problem, w)
+        plan = make_plan(self, problem, w).around(self.rule, len(slots) + self.watches)
         memory = {"ema": xp.asarray(w, copy=True)} if self.use_ema else {}
         return State(plan, slots, memory)
 
@@ -166,15 +166,13 @@ class FirstOrder(Method):
         read = (*slots, *self.watched(w, point, state)) if self.watches else slots
         scalars = self.scalars(rate, state)
         if plan.plain:
-            adapter_of(w).map_inplace(plan.function, (w, g, *read), (w, *slots), scalars)
+            plan.run((w, g, *read), (w, *slots), rate, state.step, scalars)
             state.step += 1
             return
         average = state.memory.get("ema")
         vectors = (w, plan.clipped(g), *plan.vectors(average), *read)
         targets = (w, *slots) if average is None else (w, *slots, average)
-        adapter_of(w).map_inplace(
-            plan.function, vectors, targets, (*plan.scalars(rate, state.step), *scalars)
-        )
+        plan.run(vectors, targets, rate, state.step, scalars)
         state.step += 1
         if (
             average is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nnx.backend import adapter_of, device_of, namespace
@@ -66,7 +66,7 @@ class Update:
 class Plan:
     """The options of an optimizer, made ready for one vector of weights."""
 
-    function: Callable[..., Any]
+    function: Any = None
     plain: bool = True
     moves: Array = None
     decays: Array = None
@@ -75,6 +75,32 @@ class Plan:
     bound: float | None = None
     decay: float | None = None
     ema_momentum: float | None = None
+
+    def around(self, rule: Callable[..., Any], rule_vectors: int) -> Plan:
+        """This plan with the function of a whole step: the rule, and around it what was asked for."""
+        bare = Update(rule, rule_vectors)
+        update = replace(
+            bare,
+            masked=self.moves is not None,
+            excluded=self.decays is not None,
+            averaged=self.ema_momentum is not None,
+            bounded=self.bound is not None,
+            decayed=self.decay is not None,
+        )
+        plain = update == bare
+        return replace(self, function=rule if plain else update, plain=plain and self.norm is None)
+
+    def run(
+        self,
+        read: tuple[Array, ...],
+        write: tuple[Array, ...],
+        rate: float,
+        step: int,
+        scalars: tuple[float, ...],
+    ) -> None:
+        """Evaluates the function of ``read`` and the rule's ``scalars``, into the vectors ``write``."""
+        own = () if self.plain else self.scalars(rate, step)
+        adapter_of(write[0]).map_inplace(self.function, read, write, (*own, *scalars))
 
     def vectors(self, average: Array) -> tuple[Array, ...]:
         """The own vectors of :class:`Update`."""
@@ -103,8 +129,8 @@ class Plan:
         return scaled[0] if len(scaled) == 1 else xp.concat(scaled)
 
 
-def make_plan(optimizer: Any, rule: Callable[..., Any], rule_vectors: int, problem: Any, w: Array) -> Plan:
-    """The plan of a :class:`nnx.optimizers.FirstOrder` for the weights ``w`` of ``problem``."""
+def make_plan(optimizer: Any, problem: Any, w: Array) -> Plan:
+    """The plan of a :class:`nnx.optimizers.FirstOrder` for the weights ``w``, still without a rule."""
     name = type(optimizer).__name__
     layout: Layout | None = problem.layout
     whole = slice(0, w.shape[0])
@@ -113,47 +139,38 @@ def make_plan(optimizer: Any, rule: Callable[..., Any], rule_vectors: int, probl
     if excluded:
         option = f"{name}: exclude_from_weight_decay"
         decays = namespace(w).logical_not(mask_of_names(option, excluded, layout, w))
-    moves = _moving(name, optimizer.mask, problem, w)
-    norm = optimizer.clipnorm if optimizer.clipnorm is not None else optimizer.global_clipnorm
-    update = Update(
-        rule,
-        rule_vectors,
-        masked=moves is not None,
-        excluded=decays is not None,
-        averaged=optimizer.use_ema,
-        bounded=optimizer.clipvalue is not None,
-        decayed=optimizer.weight_decay is not None,
-    )
-    plain = update == Update(rule, rule_vectors) and norm is None
     return Plan(
-        function=update if update != Update(rule, rule_vectors) else rule,
-        plain=plain,
-        moves=moves,
+        moves=_moving(name, optimizer.mask, problem, w),
         decays=decays,
         pieces=layout.slices if layout is not None and optimizer.clipnorm is not None else (whole,),
-        norm=norm,
+        norm=optimizer.clipnorm if optimizer.clipnorm is not None else optimizer.global_clipnorm,
         bound=optimizer.clipvalue,
         decay=optimizer.weight_decay,
         ema_momentum=optimizer.ema_momentum if optimizer.use_ema else None,
     )
 
 
-def mask_of_names(option: str, patterns: Sequence[str], layout: Layout | None, w: Array) -> Array:
-    """A vector of bools like ``w``: True in the pieces whose name contains one of the patterns."""
+def matching(option: str, patterns: Sequence[str], layout: Layout | None) -> tuple[bool, ...]:
+    """Which pieces have a name that contains one of the patterns: one at least."""
     if layout is None:
         raise OptionError(
             f"{option}={patterns} names weights, but the weights of this problem have no names."
         )
-    xp, wanted = namespace(w), re.compile("|".join(patterns))
-    if not any(map(wanted.search, layout.names)):
+    wanted = re.compile("|".join(patterns))
+    found = tuple(wanted.search(name) is not None for name in layout.names)
+    if not any(found):
         raise OptionError(f"{option}={patterns} matches none of the weights: {', '.join(layout.names)}.")
+    return found
+
+
+def mask_of_names(option: str, patterns: Sequence[str], layout: Layout | None, w: Array) -> Array:
+    """A vector of bools like ``w``: True in the pieces whose name contains one of the patterns."""
+    found, xp = matching(option, patterns, layout), namespace(w)
     pieces = [
-        (xp.ones if wanted.search(name) else xp.zeros)(
-            part.stop - part.start, dtype=xp.bool, device=device_of(w)
-        )
-        for name, part in zip(layout.names, layout.slices, strict=True)
+        xp.full((part.stop - part.start,), match, dtype=xp.bool, device=device_of(w))
+        for match, part in zip(found, layout.slices if layout else (), strict=True)
     ]
-    return xp.concat(pieces) if pieces else xp.zeros(0, dtype=xp.bool, device=device_of(w))
+    return xp.concat(pieces)
 
 
 def _moving(name: str, mask: Any, problem: Any, w: Array) -> Array:

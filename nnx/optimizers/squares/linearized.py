@@ -148,8 +148,8 @@ class Penalized(Linearized):
     def with_ratio(self, ratio: float) -> Penalized:
         """The same point with another penalty."""
         other = Penalized(self.plain, ratio)
-        if self._cost_is_known:  # else it comes with the residuals
-            other.cost, other._cost_is_known = self.cost, True
+        if self.cost_is_known:  # else it comes with the residuals
+            other.cost, other.cost_is_known = self.cost, True
         return other
 
     @cached_property
