@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from nnx.autodiff import fused
 from nnx.backend import namespace
-from nnx.registry import Check, Registry
+from nnx.options import Number
+from nnx.registry import Registry, Traits
 
 Array = Any
 
 #: Declared with each: ``formula`` (LaTeX) and ``use``, in one line.
-registry = Registry("regularizer", makers=True)
+registry = Registry("regularizer", Traits, makers=True)
 
-
-_FACTOR = Check("a finite number ≥ 0", lambda v: 0.0 <= v < math.inf)
-
-
-def _factor(name: str, value: float) -> float:
-    _FACTOR("A regularizer", name, value)
-    return value
+_FACTOR = Number(least=0.0, arrays=True)
 
 
 def _absolute_back(xp: Any, g: Array, needs: Any, y: Array, w: Array) -> tuple[Array]:
@@ -51,7 +45,7 @@ def l1(w: Array, *, l1: float = 0.01) -> Array:
     >>> float(nnx.regularizers.L1(0.1)(np.asarray([1.0, -2.0])).round(12))
     0.3
     """
-    return _factor("l1", l1) * _sum_of_absolutes(w)
+    return l1 * _sum_of_absolutes(w)
 
 
 @registry.register(
@@ -63,7 +57,7 @@ def l2(w: Array, *, l2: float = 0.01) -> Array:
     >>> float(nnx.regularizers.L2(0.1)(np.asarray([1.0, -2.0])))
     0.5
     """
-    return _factor("l2", l2) * _sum_of_squares(w)
+    return l2 * _sum_of_squares(w)
 
 
 @registry.register(
@@ -79,12 +73,12 @@ def l1_l2(w: Array, *, l1: float = 0.0, l2: float = 0.0) -> Array:
     >>> float(nnx.regularizers.L1L2(l1=0.5, l2=0.25)(np.asarray([1.0, -2.0])))
     2.75
     """
-    return _factor("l1", l1) * _sum_of_absolutes(w) + _factor("l2", l2) * _sum_of_squares(w)
+    return l1 * _sum_of_absolutes(w) + l2 * _sum_of_squares(w)
 
 
 get = registry.get
-__getattr__ = registry.factory
+__getattr__ = registry.attribute
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *registry.class_names()})
+    return sorted({*globals(), *registry.attributes()})

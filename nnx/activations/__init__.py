@@ -61,11 +61,8 @@ def get(spec: Any) -> Any:
     return registry.get("linear" if spec is None else spec)
 
 
-def __getattr__(name: str) -> Any:
-    """``LeakyReLU`` → the maker of ``leaky_relu`` with options; also what was registered later."""
-    own = [entry.target for entry in registry if entry.name == name]
-    return own[0] if own else registry.factory(name)
+__getattr__ = registry.attribute
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *registry.class_names()})
+    return sorted({*__all__, *registry.attributes()})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from nnx.activations.base import registry
 from nnx.autodiff import fused
 from nnx.backend import namespace
-from nnx.registry import Check
+from nnx.options import Number
 
 Array = Any
 
@@ -30,8 +29,8 @@ def linear(x: Array) -> Array:
     return x
 
 
-_NUMBER = Check("a finite number", math.isfinite)
-_MAX_VALUE = Check("a number ≥ 0, or None", lambda v: v >= 0.0, optional=True)
+_NUMBER = Number(arrays=True)
+_MAX_VALUE = Number(least=0.0, optional=True, finite=False, arrays=True)
 
 
 def _relu_slope(

@@ -7,8 +7,6 @@ whatever ``random`` is. Initial weights are drawn on the host, so they are the s
 
 from __future__ import annotations
 
-from typing import Any
-
 from nnx.initializers.base import registry
 from nnx.initializers.constants import constant, identity, ones, zeros
 from nnx.initializers.directions import nguyen_widrow, orthogonal
@@ -49,11 +47,8 @@ __all__ = [
 get = registry.get
 
 
-def __getattr__(name: str) -> Any:
-    """``HeNormal`` → the maker of ``he_normal`` with options; also what was registered later."""
-    own = [entry.target for entry in registry if entry.name == name]
-    return own[0] if own else registry.factory(name)
+__getattr__ = registry.attribute
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *registry.class_names()})
+    return sorted({*__all__, *registry.attributes()})

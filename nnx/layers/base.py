@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Self
 from nnx.backend import Stream, as_seed
 from nnx.errors import OptionError, ShapeError
 from nnx.layers.per_sample import Back, by_directions
-from nnx.registry import Registry
+from nnx.registry import Registry, Traits
 
-registry = Registry("layer")
+registry = Registry("layer", Traits)
 register = registry.register
 Shape = tuple[int, ...]
 #: What other libraries, and older versions of Keras, call these arguments.

@@ -12,7 +12,6 @@ from nnx.autodiff.array import raw
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.backend.philox import DROPOUT, NOISE
 from nnx.errors import OptionError, ShapeError
-from nnx.initializers.base import finite
 from nnx.layers.base import (
     Context,
     Layer,
@@ -26,6 +25,7 @@ from nnx.layers.base import (
     whole_numbers,
 )
 from nnx.layers.dense import normalise
+from nnx.options import Number
 
 
 @registry.register()
@@ -67,7 +67,7 @@ class Activation(Layer):
         return x
 
     def spec(self, input_shape: Shape) -> Spec:
-        shape = self.activation.facts.get("shape") if self.activation is not None else None
+        shape = self.activation.traits.shape if self.activation is not None else None
         return Spec(shape(input_shape) if shape else input_shape)
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
@@ -127,7 +127,7 @@ class GaussianNoise(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._set("stddev", finite(self.stddev, "stddev of GaussianNoise", least=0.0))
+        self._set("stddev", Number(least=0.0)("GaussianNoise", "stddev", self.stddev))
         self._set("seed", own_seed(self.seed, "seed of GaussianNoise"))
 
     def forward(self, p: Mapping[str, Any], x: Any, context: Context) -> Any:  # type: ignore[override]
@@ -264,8 +264,8 @@ class Rescaling(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._set("scale", finite(self.scale, "scale of Rescaling"))
-        self._set("offset", finite(self.offset, "offset of Rescaling"))
+        self._set("scale", Number()("Rescaling", "scale", self.scale))
+        self._set("offset", Number()("Rescaling", "offset", self.offset))
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
         return x * self.scale + self.offset

@@ -10,12 +10,12 @@ from nnx.backend import device_of, namespace
 from nnx.losses.base import EPSILON, registry
 from nnx.losses.reduction import mean
 from nnx.losses.shapes import AXIS, class_numbers, matched, need_axis
-from nnx.registry import Check
+from nnx.options import Number
 
 Array = Any
 
 
-_SMOOTHING = Check("a number between 0 and 1", lambda v: 0.0 <= v <= 1.0)
+_SMOOTHING = Number(least=0.0, most=1.0, arrays=True)
 
 
 def _smoothed(y_true: Array, label_smoothing: float, share: float) -> Array:
@@ -97,7 +97,7 @@ def _sigmoid_loss(t: Array, z: Array) -> Array:
     formula=r"-\sum_i y_i \ln \hat y_i",
     task="categorical",
     targets="same",
-    link="softmax",
+    canonical_activation="softmax",
     use="Classes that exclude each other, as one-hot rows; the output is a softmax.",
 )
 def categorical_crossentropy(
@@ -137,7 +137,7 @@ def categorical_crossentropy(
     formula=r"-\ln \hat y_c",
     task="sparse",
     targets="indices",
-    link="softmax",
+    canonical_activation="softmax",
     use="Classes that exclude each other, as class numbers; the output is a softmax.",
 )
 def sparse_categorical_crossentropy(
@@ -164,7 +164,7 @@ def sparse_categorical_crossentropy(
     formula=r"-\frac{1}{n} \sum_i (y_i \ln \hat y_i + (1 - y_i) \ln(1 - \hat y_i))",
     task="binary",
     targets="same",
-    link="sigmoid",
+    canonical_activation="sigmoid",
     use="Two classes, or several labels that may hold together; the output is a sigmoid.",
 )
 def binary_crossentropy(

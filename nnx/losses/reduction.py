@@ -33,18 +33,51 @@ def _count(values: Array, axis: int | None) -> int:
     return max(math.prod(values.shape) if axis is None else values.shape[axis], 1)
 
 
-def reduce(values: Array, sample_weight: Array | None = None) -> Array:
+#: what may become of the values of samples
+REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
+
+
+def reduce(
+    values: Array, sample_weight: Array | None = None, reduction: str | None = "sum_over_batch_size"
+) -> Array:
     """Σ w·values / (number of values), a 0-d array: Keras' ``sum_over_batch_size``.
 
-    ``values`` has one number per example, shape (n,), or more, (n, ...); ``sample_weight`` has the same
+    ``values`` has one number per sample, shape (n,), or more, (n, ...); ``sample_weight`` has the same
     shape or only its first axes. The divisor is not the sum of the weights, so the weights' scale matters.
+    Values in one number, shape (), count for each of the samples, so weights multiply them by their mean.
+
+    ``reduction`` "mean" is another name of that; "sum" does not divide; "mean_with_sample_weight" divides by
+    the sum of the weights (0 if that is 0); "none" and None leave the weighted values as they are.
 
     >>> float(nnx.losses.reduce(np.asarray([1.0, 3.0]), np.asarray([1.0, 0.5])))
     1.25
+    >>> float(nnx.losses.reduce(np.asarray([1.0, 3.0]), np.asarray([1.0, 3.0]), "mean_with_sample_weight"))
+    2.5
     """
     if sample_weight is not None:
-        values = values * weights_like(namespace(values, sample_weight), sample_weight, values)
-    return mean(values)
+        xp = namespace(values, sample_weight)
+        if values.ndim == 0:
+            values = values * xp.astype(sample_weight, values.dtype, copy=False)
+        else:
+            values = values * weights_like(xp, sample_weight, values)
+    if reduction in ("sum_over_batch_size", "mean"):
+        return mean(values)
+    if reduction in ("none", None) or values.ndim == 0:
+        return values
+    total = namespace(values).sum(values)
+    return total if reduction == "sum" else total / divisor(tuple(values.shape), sample_weight, reduction)
+
+
+def divisor(shape: tuple[int, ...], sample_weight: Array | None, reduction: str | None) -> Any:
+    """What the sum of values of that shape is divided by: a float, or an array if weights say it."""
+    if reduction == "sum":
+        return 1.0
+    if reduction != "mean_with_sample_weight" or sample_weight is None:
+        return float(max(math.prod(shape), 1))
+    xp = namespace(sample_weight)
+    total = xp.sum(sample_weight)
+    # Infinity where all weights are 0: the mean is 0 then.
+    return xp.where(total == 0.0, math.inf, total)
 
 
 def weights_like(xp: Any, sample_weight: Array, values: Array) -> Array:

@@ -10,7 +10,7 @@ from nnx.backend import namespace
 from nnx.losses.base import EPSILON, registry
 from nnx.losses.reduction import mean, weights_like
 from nnx.losses.shapes import AXIS, matched, need_axis
-from nnx.registry import Check
+from nnx.options import Number
 
 Array = Any
 
@@ -121,7 +121,7 @@ def mean_squared_logarithmic_error(y_true: Array, y_pred: Array) -> Array:
     return _mean_square(_log_error(xp, y_true, y_pred))
 
 
-_DELTA = Check("a number > 0", lambda v: v > 0.0)
+_DELTA = Number(above=0.0, finite=False, arrays=True)
 
 
 @registry.register(

@@ -14,9 +14,11 @@ Array = Any
 
 @registry.register(
     "acc",
+    class_name="AccuracyByShape",
     task="labels",
     direction="up",
     ranks_only=True,
+    class_numbers=True,
     use="The share of right answers; what right means, the shapes tell.",
 )
 def accuracy(y_true: Array, y_pred: Array) -> Array:
@@ -38,7 +40,29 @@ def accuracy(y_true: Array, y_pred: Array) -> Array:
 
 
 @registry.register(
+    class_name="Accuracy",
+    label="accuracy",
+    task="regression",
+    direction="up",
+    use="The share of predictions that are the labels: class numbers beside class numbers.",
+)
+def equality(y_true: Array, y_pred: Array) -> Array:
+    """1.0 where ``y_pred`` is ``y_true``, else 0.0, entry by entry: what Keras calls the class ``Accuracy``.
+
+    Outputs that are probabilities equal no label: ask for ``"accuracy"`` by name then (:func:`accuracy`).
+
+    >>> nnx.metrics.Accuracy()([0, 1, 2, 3], [0, 2, 2, 3])
+    0.75
+    """
+    xp, y_true, y_pred = matched(y_true, y_pred)
+    return xp.astype(
+        y_true == y_pred, y_pred.dtype if xp.isdtype(y_pred.dtype, "real floating") else xp.float32
+    )
+
+
+@registry.register(
     "ce",
+    class_name="CrossentropyByShape",
     task="labels",
     direction="down",
     use="The cross-entropy; which one, the shapes tell, as with accuracy.",

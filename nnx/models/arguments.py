@@ -13,14 +13,13 @@ from nnx.backend import namespace, to_numpy
 from nnx.callbacks import EarlyStopping
 from nnx.errors import DataError, OptionError
 from nnx.models.data import Examples, examples
-from nnx.options import no_argument
-from nnx.registry import Check, snake_case, unique_name
-from nnx.utils.arguments import whole_number
+from nnx.options import Number, no_argument
+from nnx.registry import snake_case, unique_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_SHARE = Check("a number in [0, 1)", lambda s: 0.0 <= s < 1.0, arrays=False)
+_SHARE = Number(least=0.0, below=1.0)
 _NOTHING = "nothing in its place"
 #: what Keras has beyond nnx, and older versions had
 _ELSEWHERE = {
@@ -63,9 +62,14 @@ def goals(loss: Any, plain: Any, weighted: Any) -> dict[str, Any]:
     """What ``compile`` was told to minimise and to report: the loss, and metrics with names that differ."""
     if loss is None:
         raise OptionError("compile needs a loss, for example loss='mse' or loss='categorical_crossentropy'.")
-    chosen, taken = losses.get(loss), {"loss"}
-    if not callable(chosen):
+    chosen, taken = losses.as_loss(loss), {"loss"}
+    if not isinstance(chosen, losses.Loss):
         raise OptionError(f"loss must be a name, a loss of nnx.losses or a function, got {loss!r}.")
+    if chosen.reduction in ("none", None):
+        raise OptionError(
+            f"compile minimises one number, and {chosen!r} gives one for each sample. Take another "
+            "reduction: 'sum_over_batch_size', 'sum' or 'mean_with_sample_weight'."
+        )
     return {
         "loss": chosen,
         "metrics": _named(plain, "metrics", "", taken),
@@ -130,14 +134,16 @@ def weighted(data: Examples, class_weight: Mapping[int, float] | None) -> Exampl
 
 def batch_length(where: str, name: str, given: Any, usual: int, samples: int) -> int:
     """The samples in a batch: as given, else the usual number, but not more than there are."""
-    return min(whole_number(where, name, usual if given is None else given, 1), samples)
+    return min(Number(least=1, whole=True)(where, name, usual if given is None else given), samples)
 
 
 def training_batch(optimizer: Any, given: Any, samples: int) -> int:
     """The samples in a batch of ``fit``: all of them for methods that compare steps."""
     name = type(optimizer).__name__
-    facts = optimizers.registry.entry(name).facts if name in optimizers.registry else {}
-    needs_all = facts.get("full_batch") or isinstance(optimizer, optimizers.Deterministic)
+    entry = optimizers.registry.find(type(optimizer))
+    needs_all = isinstance(optimizer, optimizers.Deterministic) or (
+        entry is not None and entry.traits.full_batch
+    )
     size = batch_length("fit", "batch_size", given, samples if needs_all else 32, samples)
     if needs_all and size < samples:
         raise OptionError(

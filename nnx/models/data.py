@@ -19,10 +19,10 @@ from nnx.backend import (
     to_numpy,
 )
 from nnx.errors import DataError, DtypeError, ShapeError
+from nnx.losses import Loss
 from nnx.models.network import Network
 from nnx.models.objective import Batch
 from nnx.models.targets import extremes, fit_targets
-from nnx.registry import Choice
 
 #: Data up to this many bytes move to another library's device at once; larger ones batch by batch.
 RESIDENT_BYTES = 1 << 30
@@ -119,7 +119,7 @@ def as_array(x: Any, what: str) -> Any:
     return x
 
 
-def fit_shapes(data: Examples, network: Network, loss: Choice | None = None) -> Examples:
+def fit_shapes(data: Examples, network: Network, loss: Loss | None = None) -> Examples:
     """The data in the shapes that the network and the loss take: single numbers become rows of one."""
     x, y = data.x, data.y
     if x.ndim == 1 and network.input_shape == (1,):

@@ -8,8 +8,8 @@ from typing import Any
 from nnx.errors import FileFormatError, NnxError
 from nnx.models.saving import put_weights, read
 from nnx.models.sequential import Sequential
+from nnx.options import Number
 from nnx.registry import from_config
-from nnx.utils.arguments import whole_number
 
 
 def load_model(path: Any, backend: Any = None, device: Any = None) -> Sequential:
@@ -41,7 +41,7 @@ def load_model(path: Any, backend: Any = None, device: Any = None) -> Sequential
             seed=header["seed"],
         )
         model.build(header["input_shape"])
-        model._epochs_seen = whole_number("load_model", "epochs_seen", header["epochs_seen"], 0)
+        model._epochs_seen = Number(least=0, whole=True)("load_model", "epochs_seen", header["epochs_seen"])
         put_weights(model, tensors, path)
         if header.get("compiled") is not None:
             _compile(model, header["compiled"])

@@ -31,7 +31,7 @@ from nnx.models.holder import Holder
 from nnx.models.network import Network
 from nnx.models.objective import Batch, BatchProblem, Objective
 from nnx.models.whole import WholeProblem
-from nnx.utils.arguments import whole_number
+from nnx.options import Number
 
 _EVALUATION_BATCH = 256
 
@@ -161,8 +161,8 @@ class Model(Holder):
         loss (6, as in MATLAB), which puts the best weights back. ``history.reason`` says which rule did.
         """
         loss = self._must_be_compiled()["loss"]
-        whole_number("fit", "epochs", epochs, 0)
-        whole_number("fit", "initial_epoch", initial_epoch, 0)
+        Number(least=0, whole=True)("fit", "epochs", epochs)
+        Number(least=0, whole=True)("fit", "initial_epoch", initial_epoch)
         level = verbosity(verbose)
         if shuffle not in (True, False):
             raise OptionError(f"fit: shuffle must be True or False, got {shuffle!r}.")
@@ -335,7 +335,7 @@ class Model(Holder):
         return fit_shapes(data, network, loss), network
 
     def _batches(self, data: Examples, size: int) -> Batches:
-        labels = self._compiled is not None and self._compiled["loss"].facts.get("targets") == "indices"
+        labels = self._compiled is not None and self._compiled["loss"].traits.targets == "indices"
         return Batches(data, self.backend, size, labels)
 
     def _answer(self, result: dict[str, float], return_dict: bool) -> Any:

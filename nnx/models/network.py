@@ -213,7 +213,7 @@ class Network:
         return (*table, False)
 
     @property
-    def head(self) -> Choice | None:
+    def head(self) -> Choice[Any] | None:
         """The last layer's activation, if it has one that can be taken off."""
         last = self.layers[-1] if self.layers else None
         return getattr(last, "activation", None) if hasattr(last, "preactivation") else None

@@ -37,14 +37,14 @@ class Objective:
     """The loss and the metrics of a compiled model."""
 
     network: Network
-    loss: Choice
+    loss: losses.Loss
     metrics: tuple[Any, ...] = ()
     weighted_metrics: tuple[Any, ...] = ()
 
     @cached_property
     def linear(self) -> bool:
         """Whether the loss takes pre-activations instead: the same value, faster and without underflow."""
-        link, head, options = self.loss.facts.get("link"), self.network.head, self.loss.options
+        link, head, options = self.loss.traits.canonical_activation, self.network.head, self.loss.options
         if link is None or not isinstance(head, Choice) or head.options or options.get("from_logits", False):
             return False
         # Softmax is along the last axis; the sigmoid has no axis.
@@ -57,7 +57,7 @@ class Objective:
         several = self.network.output_shape[-1:] not in ((), (1,))
         ranked = (
             several
-            and self.loss.facts.get("link") == "softmax"
+            and self.loss.traits.canonical_activation == "softmax"
             and all(m.ranks_only for m in (*self.metrics, *self.weighted_metrics))
         )
         return self.linear and not ranked
@@ -72,7 +72,7 @@ class Objective:
     def losses(self, output: Any, batch: Batch) -> Any:
         """Numbers for each sample, or one for all, from the network's (perhaps linear) output."""
         extra = {"from_logits": True} if self.linear else {}
-        values = self.loss(batch.y, output, **extra)
+        values = self.loss.call(batch.y, output, **extra)
         shape = getattr(values, "shape", None)
         if shape is None or (shape and shape[0] != batch.x.shape[0]):
             got = f"a {type(values).__name__}" if shape is None else f"one of shape {tuple(shape)}"
@@ -84,7 +84,7 @@ class Objective:
 
     def total(self, values: Any, batch: Batch, trained: Sequence[Any]) -> Any:
         """The weighted mean of the samples' losses plus the penalties on the weights."""
-        total = losses.reduce(values, batch.weight)
+        total = self.loss.reduce(values, batch.weight)
         for i, regularizer in self.penalties:
             total = total + regularizer(trained[i])
         return total

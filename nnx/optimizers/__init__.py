@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nnx.optimizers import schedules, searches
 from nnx.optimizers.adam import Adam, Adamax, AdamW, AMSGrad, Nadam
 from nnx.optimizers.adaptive_gradient import Adadelta, Adagrad, RMSprop
@@ -95,13 +93,8 @@ get = registry.get
 register = registry.register
 
 
-def __getattr__(name: str) -> Any:
-    """Optimizers that were registered later, by the name of their class."""
-    for entry in registry:
-        if entry.class_name == name:
-            return entry.target
-    raise AttributeError(f"There is no optimizer called '{name}'.")
+__getattr__ = registry.attribute
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *registry.class_names()})
+    return sorted({*__all__, *registry.attributes()})

@@ -16,9 +16,9 @@ from nnx.backend import to_numpy
 from nnx.errors import OptionError
 from nnx.optimizers.options import Options, as_rate, learning_rate
 from nnx.options import Number, flag, number
-from nnx.registry import Registry
+from nnx.registry import Registry, Traits
 
-registry = Registry("schedule")
+registry = Registry("schedule", Traits, module="nnx.optimizers.schedules")
 
 _RENAMED = {"lr": "initial_learning_rate", "learning_rate": "initial_learning_rate"}
 

@@ -15,7 +15,7 @@ from nnx.backend import device_of, namespace, to_numpy
 from nnx.errors import OptionError, ShapeError, UnknownName
 
 ENTRIES = list(activations.registry)
-SCALAR = [e for e in ENTRIES if "limits" in e.facts]
+SCALAR = [e for e in ENTRIES if e.traits.limits is not None]
 FUSED = [e.target for e in ENTRIES if isinstance(e.target, FusedFunction)] + [activations.erf]
 
 
@@ -26,7 +26,7 @@ def by_name(things):
 def points(entry, n=48):
     """Numbers of both signs, at a distance from the kinks that finite differences do not cross."""
     x = np.random.default_rng(0).uniform(-4.0, 4.0, n)
-    for kink in entry.facts.get("kinks", ()):
+    for kink in entry.traits.kinks:
         x = np.where(np.abs(x - kink) < 0.05, kink + 0.3, x)
     return x.reshape(4, n // 4)
 
@@ -36,8 +36,13 @@ def points(entry, n=48):
 
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
 def test_says_what_it_is(entry):
-    assert {"formula", "derivative", "range", "use"} <= set(entry.facts)
-    assert {"limits", "slopes"} <= set(entry.facts) or entry.name in ("softmax", "log_softmax", "glu")
+    traits = entry.traits
+    assert all([traits.formula, traits.derivative, traits.range, traits.use])
+    assert (traits.limits is not None and traits.slopes is not None) or entry.name in (
+        "softmax",
+        "log_softmax",
+        "glu",
+    )
     assert entry.target.__doc__ and ">>>" in entry.target.__doc__
     assert getattr(activations, entry.name) is entry.target
     assert activations.get(entry.class_name) == activations.get(entry.name) == activations.get(entry.target)
@@ -92,7 +97,7 @@ def interval(text):
 
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
 def test_stays_in_its_range(entry):
-    low, high = interval(entry.facts["range"])
+    low, high = interval(entry.traits.range)
     x = np.concatenate([np.linspace(-30, 30, 4001), [-1e4, 1e4]])
     with np.errstate(over="ignore"):
         y = entry.target(x[:, None] * [1.0, 0.5])
@@ -117,18 +122,16 @@ def test_far_out_it_reaches_its_limits_and_slopes_in_silence(entry, dtype, backe
     near = 2e-4 if entry.name == "softsign" else 1e-6
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_array_equal(to_numpy(entry.target(ends)), np.asarray(entry.facts["limits"], dtype))
-        np.testing.assert_allclose(slopes(entry, ends), entry.facts["slopes"], rtol=1e-6)
+        np.testing.assert_array_equal(to_numpy(entry.target(ends)), np.asarray(entry.traits.limits, dtype))
+        np.testing.assert_allclose(slopes(entry, ends), entry.traits.slopes, rtol=1e-6)
         values, derivatives = to_numpy(entry.target(far)), slopes(entry, far)
-    finite = np.isfinite(entry.facts["limits"])
-    np.testing.assert_allclose(
-        values[finite], np.asarray(entry.facts["limits"])[finite], rtol=near, atol=near
-    )
+    finite = np.isfinite(entry.traits.limits)
+    np.testing.assert_allclose(values[finite], np.asarray(entry.traits.limits)[finite], rtol=near, atol=near)
     if entry.name != "exponential":
         # Where it goes to infinity, it does so along a straight line.
-        line = np.asarray(entry.facts["slopes"]) * [-1e4, 1e4]
+        line = np.asarray(entry.traits.slopes) * [-1e4, 1e4]
         np.testing.assert_allclose(values[~finite], line[~finite], rtol=2e-4)
-        np.testing.assert_allclose(derivatives, entry.facts["slopes"], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(derivatives, entry.traits.slopes, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
@@ -340,7 +343,7 @@ def test_erf_is_differentiable_on_every_backend(backend):
 def test_glu_needs_an_even_axis_and_says_the_shape_it_gives():
     with pytest.raises(ShapeError, match="even"):
         activations.glu(np.zeros((2, 3)))
-    shape = activations.registry.entry("glu").facts["shape"]
+    shape = activations.registry.entry("glu").traits.shape
     for x, axis in ((np.zeros((2, 6)), -1), (np.zeros((4, 6)), 0)):
         assert activations.glu(x, axis=axis).shape == shape(x.shape, axis=axis)
 

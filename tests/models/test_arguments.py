@@ -98,8 +98,8 @@ class Unnamed(metrics.Metric):
     def statistics(self, y_true, y_pred, sample_weight=None):
         return namespace(y_pred).sum(y_pred)[None]
 
-    def result(self, statistics):
-        return float(statistics[0])
+    def value(self, sums):
+        return float(sums[0])
 
 
 def loss(y_true, y_pred):
@@ -130,7 +130,7 @@ def test_every_metric_is_reported_under_a_name_of_its_own(plain, weighted, names
     for thing, name, weights in zip(
         things, names, [None] * len(plain) + [np.linspace(0, 2, 24)] * 2, strict=False
     ):
-        expected = thing.result(to_numpy(thing.statistics(HOT, m.predict(X), weights)))
+        expected = thing.value(to_numpy(thing.statistics(HOT, m.predict(X), weights)))
         assert found[name] == pytest.approx(expected, rel=1e-5)
 
 
@@ -247,7 +247,7 @@ def test_a_share_may_be_any_real_number():
         m.fit(X, LABELS, validation_split=share, verbose=0)
         assert Dropout(share).rate == 0.25
     for wrong in ("a", float("nan"), True, np.asarray(0.25)):
-        with pytest.raises(OptionError, match=r"validation_split must be a number in \[0, 1\), got"):
+        with pytest.raises(OptionError, match=r"validation_split must be a finite number >= 0 and < 1, got"):
             model().fit(X, LABELS, validation_split=wrong, verbose=0)
 
 

@@ -1,0 +1,52 @@
+"""Classes made of functions: Keras has ``MeanSquaredError`` beside ``mean_squared_error``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnx.errors import OptionError
+from nnx.options import made_with, need_known
+from nnx.registry.entries import Entry
+
+
+def function_class(entry: Entry[Any], base: Any, module: str, own: Sequence[str]) -> type:
+    """A class derived from ``base`` whose instances hold the function of ``entry`` with options.
+
+    They are made with the function's options and the fields ``own`` of ``base``; of those, strings need no
+    name (no function has options that are strings). ``module`` is where pickle finds the class.
+    """
+
+    def __init__(self: Any, *args: Any, **options: Any) -> None:  # noqa: N807
+        label = type(self).__name__
+        texts = [value for value in args if isinstance(value, str)]
+        if len(texts) > len(own):
+            raise OptionError(f"{label} takes {len(own)} strings ({', '.join(own)}), got {texts}.")
+        for name, value in zip(own, texts, strict=False):
+            if name in options:
+                raise OptionError(f"{label} was given its argument '{name}' twice.")
+            options[name] = value
+        need_known(label, [*entry.options, *own], options, base.hints())
+        fields = {name: options.pop(name) for name in own if name in options}
+        if fields.get("name") is None:
+            fields["name"] = getattr(entry.traits, "label", "") or entry.name
+        function = entry.create(*(value for value in args if not isinstance(value, str)), **options)
+        missing = [name for name in entry.required if name not in function.options]
+        if missing:
+            raise OptionError(f"{label} needs {', '.join(f'{name}=...' for name in missing)}.")
+        base.__init__(self, function, **fields)
+        kept = {**function.options, **{name: getattr(self, name) for name in own}}
+        object.__setattr__(self, "_made_with", kept)
+
+    members: dict[str, Any] = {
+        "__init__": __init__,
+        "__repr__": _shown,
+        "__doc__": f"The class of :func:`{entry.name}`, with its options:\n\n    {entry.target.__doc__}",
+        "__module__": module,
+    }
+    return type(entry.class_name, (base,), members)
+
+
+def _shown(self: Any) -> str:
+    options = ", ".join(f"{name}={value!r}" for name, value in made_with(self).items())
+    return f"{type(self).__name__}({options})"
