@@ -6,11 +6,29 @@ from typing import Any
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.options import Number, Numbers
+from nnx.options import Number, Numbers, Options
 from nnx.registry import Registry, Traits
 
 Array = Any
 Axis = int | tuple[int, ...]
+
+
+class Constraint(Options):
+    """Base class of constraints of your own, as in Keras: ``__call__(w)`` returns allowed weights.
+
+    Any function or object that can be called will do. ``@nnx.constraints.registry.register()`` above a
+    class makes models with it savable.
+
+    >>> class Rounded(nnx.constraints.Constraint):
+    ...     def __call__(self, w):
+    ...         return np.round(w)
+    >>> nnx.constraints.get(Rounded)(np.asarray([0.2, 0.9]))
+    array([0., 1.])
+    """
+
+    def __call__(self, w: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(self, w).")
+
 
 #: Declared with each: ``formula`` (LaTeX) and ``use``, in one line.
 registry = Registry("constraint", Traits, makers=True)

@@ -7,7 +7,7 @@ whatever ``random`` is. Initial weights are drawn on the host, so they are the s
 
 from __future__ import annotations
 
-from nnx.initializers.base import registry
+from nnx.initializers.base import Initializer, registry
 from nnx.initializers.constants import constant, identity, ones, zeros
 from nnx.initializers.directions import nguyen_widrow, orthogonal
 from nnx.initializers.distributions import random_normal, random_uniform, truncated_normal
@@ -23,6 +23,7 @@ from nnx.initializers.scaling import (
 )
 
 __all__ = [
+    "Initializer",
     "constant",
     "fans",
     "get",

@@ -20,8 +20,15 @@ from nnx.losses.crossentropies import (
     kl_divergence,
     sparse_categorical_crossentropy,
 )
+from nnx.losses.embeddings import circle
+from nnx.losses.focal import (
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
+)
 from nnx.losses.hinges import categorical_hinge, hinge, squared_hinge
 from nnx.losses.objects import Loss, LossFunctionWrapper, as_loss
+from nnx.losses.overlaps import dice, tversky
 from nnx.losses.reduction import class_weights, reduce
 from nnx.losses.regression import (
     cosine_similarity,
@@ -33,16 +40,23 @@ from nnx.losses.regression import (
     mean_squared_logarithmic_error,
     poisson,
 )
+from nnx.losses.sequences import ctc
 
 __all__ = [
     "Loss",
     "LossFunctionWrapper",
     "as_loss",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
     "categorical_hinge",
+    "circle",
     "class_weights",
     "cosine_similarity",
+    "ctc",
+    "dice",
     "get",
     "hinge",
     "huber",
@@ -57,6 +71,7 @@ __all__ = [
     "registry",
     "sparse_categorical_crossentropy",
     "squared_hinge",
+    "tversky",
 ]
 
 get = registry.get

@@ -15,14 +15,14 @@ from nnx.options import Number
 Array = Any
 
 
-_SMOOTHING = Number(least=0.0, most=1.0, arrays=True)
+SMOOTHING = Number(least=0.0, most=1.0, arrays=True)
 
 
-def _smoothed(y_true: Array, label_smoothing: float, share: float) -> Array:
+def smoothed(y_true: Array, label_smoothing: float, share: float) -> Array:
     """Targets moved towards equal shares: (1 − s)·y + s·share."""
     if not label_smoothing:
         return y_true
-    _SMOOTHING("A cross-entropy", "label_smoothing", label_smoothing)
+    SMOOTHING("A cross-entropy", "label_smoothing", label_smoothing)
     return (1.0 - label_smoothing) * y_true + label_smoothing * share
 
 
@@ -66,11 +66,12 @@ def _is_chosen(xp: Any, labels: Array, values: Array, axis: int) -> Array:
 def _chosen_back(
     xp: Any, g: Array, needs: Any, y: Array, labels: Array, values: Array, axis: int = -1
 ) -> tuple[None, Array]:
-    return None, -_along(xp, g, axis) * xp.astype(_is_chosen(xp, labels, values, axis), g.dtype)
+    # Not a product: where g is infinite, the others' share of it is 0 all the same.
+    return None, xp.where(_is_chosen(xp, labels, values, axis), -_along(xp, g, axis), 0.0)
 
 
 @fused(reverse=_chosen_back)
-def _minus_chosen(labels: Array, values: Array, *, axis: int = -1) -> Array:
+def minus_chosen(labels: Array, values: Array, *, axis: int = -1) -> Array:
     """−values[label] along ``axis``; the other values do not matter, be they infinite."""
     xp = namespace(values)
     return -xp.sum(xp.where(_is_chosen(xp, labels, values, axis), values, 0.0), axis=axis)
@@ -93,7 +94,7 @@ def _sigmoid_loss(t: Array, z: Array) -> Array:
 
 
 @registry.register(
-    checks={"label_smoothing": _SMOOTHING, "axis": AXIS},
+    checks={"label_smoothing": SMOOTHING, "axis": AXIS},
     formula=r"-\sum_i y_i \ln \hat y_i",
     task="categorical",
     targets="same",
@@ -127,7 +128,7 @@ def categorical_crossentropy(
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
     need_axis(y_pred, axis)
-    y_true = _smoothed(y_true, label_smoothing, 1.0 / max(y_true.shape[axis], 1))
+    y_true = smoothed(y_true, label_smoothing, 1.0 / max(y_true.shape[axis], 1))
     log_p = log_softmax(y_pred, axis=axis) if from_logits else _log_shares(xp, y_pred, axis)
     return _minus_expected(y_true, log_p, axis=axis)
 
@@ -154,13 +155,13 @@ def sparse_categorical_crossentropy(
     """
     xp, labels = class_numbers(y_true, y_pred, axis)
     log_p = log_softmax(y_pred, axis=axis) if from_logits else _log_shares(xp, y_pred, axis)
-    return _minus_chosen(labels, log_p, axis=axis)
+    return minus_chosen(labels, log_p, axis=axis)
 
 
 @registry.register(
     "bce",
     "BCE",
-    checks={"label_smoothing": _SMOOTHING, "axis": AXIS},
+    checks={"label_smoothing": SMOOTHING, "axis": AXIS},
     formula=r"-\frac{1}{n} \sum_i (y_i \ln \hat y_i + (1 - y_i) \ln(1 - \hat y_i))",
     task="binary",
     targets="same",
@@ -190,7 +191,7 @@ def binary_crossentropy(
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
     need_axis(y_pred, axis)
-    y_true = _smoothed(y_true, label_smoothing, 0.5)
+    y_true = smoothed(y_true, label_smoothing, 0.5)
     if from_logits:
         values = _sigmoid_loss(y_true, y_pred)
     else:

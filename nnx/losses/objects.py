@@ -40,7 +40,8 @@ class Loss(Options):
 
     kind: ClassVar[str] = "loss"
     renamed: ClassVar[Mapping[str, str]] = {
-        "dtype": "nothing in its place (a loss is computed in the type of y_pred)"
+        "dtype": "nothing in its place (a loss is computed in the type of y_pred)",
+        "ignore_class": "sample_weight, with 0 where the class is to be left out",
     }
 
     name: str | None = None

@@ -56,10 +56,8 @@ def reduce(
     """
     if sample_weight is not None:
         xp = namespace(values, sample_weight)
-        if values.ndim == 0:
-            values = values * xp.astype(sample_weight, values.dtype, copy=False)
-        else:
-            values = values * weights_like(xp, sample_weight, values)
+        sample_weight = xp.astype(sample_weight, values.dtype, copy=False)
+        values = values * (weights_like(xp, sample_weight, values) if values.ndim else sample_weight)
     if reduction in ("sum_over_batch_size", "mean"):
         return mean(values)
     if reduction in ("none", None) or values.ndim == 0:

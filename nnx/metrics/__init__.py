@@ -93,10 +93,12 @@ __all__ = [
 
 def _adopt(entry: Entry[Any]) -> None:
     """Makes a loss, which is a function, a metric too: less is better."""
-    keras = {"log_cosh": ("LogCoshError", "logcosh")}  # Keras has other names for the metric
-    class_name, label = keras.get(entry.name, (entry.class_name, ""))
+    # Keras has other names for the metric: that of its class, and those made of it.
+    keras = {"log_cosh": ("LogCoshError", "logcosh", "log_cosh_error")}
+    class_name, label, *more = keras.get(entry.name, (entry.class_name, ""))
     registry.register(
         *entry.aliases,
+        *more,
         class_name=class_name,
         checks=entry.checks,
         formula=entry.traits.formula,
@@ -125,7 +127,9 @@ def get(spec: Any) -> Any:
     name = spec if isinstance(spec, str) else None
     if isinstance(spec, Mapping):
         spec = registry.get(spec)
-    elif losses.registry.find(spec) is not None or (name in losses.registry and name not in registry):
+    elif losses.registry.find(spec) is not None or (
+        name and name not in registry and name in losses.registry
+    ):
         spec = losses.get(spec)
     if isinstance(spec, losses.Loss):
         name, spec = spec.name, _function_of(spec)

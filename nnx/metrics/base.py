@@ -62,7 +62,8 @@ class Metric(Options):
 
     kind: ClassVar[str] = "metric"
     renamed: ClassVar[Mapping[str, str]] = {
-        "dtype": "nothing in its place (a metric is computed in the type of y_pred)"
+        "dtype": "nothing in its place (a metric is computed in the type of y_pred)",
+        "ignore_class": "sample_weight, with 0 where the class is to be left out",
     }
 
     #: What logs and history call it.
@@ -95,7 +96,7 @@ class Metric(Options):
         """Sums over the batch, as an array whose shape does not depend on the batch's length."""
         raise NotImplementedError(
             f"{type(self).__name__} must define statistics(self, y_true, y_pred, sample_weight=None), the "
-            "sums of a batch, and value(self, sums): batches are added up for it, so update_state stays as it is."
+            "sums of a batch, and value(self, sums); update_state stays as it is."
         )
 
     def value(self, sums: Array) -> Any:

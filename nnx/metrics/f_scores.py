@@ -51,7 +51,10 @@ class _FScore(Metric):
 
 
 @registry.register(
-    task="labels", direction="up", use="Precision and recall, of which one counts more, in one number."
+    "f_beta_score",
+    task="labels",
+    direction="up",
+    use="Precision and recall, of which one counts more, in one number.",
 )
 @dataclass(frozen=True)
 class FBetaScore(_FScore):

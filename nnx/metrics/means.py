@@ -20,7 +20,7 @@ from nnx.registry.classes import function_class
 Array = Any
 
 
-@registry.register("MeanOf", task="", use="The mean of a function of one's own.")
+@registry.register(use="The mean of a function of one's own.")
 @dataclass(frozen=True)
 class MeanMetricWrapper(Metric):
     """The weighted mean of ``fn(y_true, y_pred, **options)`` over all samples: Σ w·value / Σ w.

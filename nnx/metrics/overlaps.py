@@ -37,7 +37,7 @@ class _Overlap(Metric):
         if actual.shape != found.shape:
             raise ShapeError(
                 f"{self.name}: targets of shape {tuple(y_true.shape)} and outputs of shape "
-                f"{tuple(y_pred.shape)} are not class numbers beside class numbers. With an output for each class: "
+                f"{tuple(y_pred.shape)} are not one class number each. With an output for each class: "
                 "sparse_y_pred=False; with one-hot targets: sparse_y_true=False."
             )
         weight = xp.ones_like(actual, dtype=adapter_of(y_pred).dtype(dtype))

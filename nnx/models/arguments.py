@@ -88,6 +88,11 @@ def _named(specs: Sequence[Any] | None, what: str, prefix: str, taken: set[str])
         thing = metrics.get(spec)
         if not isinstance(thing, metrics.Metric):
             raise OptionError(f"{what} takes names, metrics of nnx.metrics and functions, got {spec!r}.")
+        if isinstance(thing, metrics.OfValues):
+            raise OptionError(
+                f"{what}: {thing!r} is of values, not of targets and outputs. Call it in a loop of "
+                "your own, or give a function (y_true, y_pred)."
+            )
         name = thing.name or snake_case(type(thing).__name__)
         name = unique_name(prefix + name if name in taken else name, taken)
         taken.add(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnx.errors import OptionError
@@ -19,18 +19,12 @@ def function_class(entry: Entry[Any], base: Any, module: str, own: Sequence[str]
 
     def __init__(self: Any, *args: Any, **options: Any) -> None:  # noqa: N807
         label = type(self).__name__
-        texts = [value for value in args if isinstance(value, str)]
-        if len(texts) > len(own):
-            raise OptionError(f"{label} takes {len(own)} strings ({', '.join(own)}), got {texts}.")
-        for name, value in zip(own, texts, strict=False):
-            if name in options:
-                raise OptionError(f"{label} was given its argument '{name}' twice.")
-            options[name] = value
+        options = _by_name(label, args, options, entry.options, own)
         need_known(label, [*entry.options, *own], options, base.hints())
         fields = {name: options.pop(name) for name in own if name in options}
         if fields.get("name") is None:
             fields["name"] = getattr(entry.traits, "label", "") or entry.name
-        function = entry.create(*(value for value in args if not isinstance(value, str)), **options)
+        function = entry.create(**options)
         missing = [name for name in entry.required if name not in function.options]
         if missing:
             raise OptionError(f"{label} needs {', '.join(f'{name}=...' for name in missing)}.")
@@ -45,6 +39,24 @@ def function_class(entry: Entry[Any], base: Any, module: str, own: Sequence[str]
         "__module__": module,
     }
     return type(entry.class_name, (base,), members)
+
+
+def _by_name(
+    label: str, args: Sequence[Any], options: Mapping[str, Any], functions: Sequence[str], own: Sequence[str]
+) -> dict[str, Any]:
+    """All arguments by name, in the order of the function's options and then ``own``; strings are ``own``."""
+    found, left, rest = dict(options), list(functions), list(own)
+    for value in args:
+        names = rest if isinstance(value, str) or not left else left
+        if not names:
+            raise OptionError(
+                f"{label} takes {len(functions) + len(own)} arguments ({', '.join([*functions, *own])}), got "
+                f"{len(args)} without a name: {value!r} is too much."
+            )
+        if (name := names.pop(0)) in found:
+            raise OptionError(f"{label} was given its argument '{name}' twice.")
+        found[name] = value
+    return found
 
 
 def _shown(self: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic
 
 from nnx.errors import OptionError, UnknownName
 from nnx.options import Check, need_known, remembering
-from nnx.registry.configs import KINDS, from_config
+from nnx.registry.configs import KINDS, from_config, to_config
 from nnx.registry.entries import Choice, Entry, T, Traits
 from nnx.registry.frozen import explain_assignment
 from nnx.registry.naming import camel_case, snake_case
@@ -28,8 +28,9 @@ class Registry(Generic[T]):
 
     ``traits`` is the class of what is declared with each; ``module`` is where users find the registry. With
     ``makers``, calling a registered function with options only gives a configured copy, as in Keras:
-    ``l2(0.01)`` is ``L2(0.01)``. ``class_of`` makes the class that a function has under its class name (in
-    place of a :class:`Choice`) out of its entry.
+    ``l2(0.01)`` is ``L2(0.01)``. ``refused`` says why names that other libraries have do not exist.
+    ``class_of`` makes the class that a function has under its class name (in place of a :class:`Choice`) out
+    of its entry.
 
     >>> from nnx.registry import Registry
     >>> shapes = Registry("shape")
@@ -51,12 +52,14 @@ class Registry(Generic[T]):
         *,
         module: str = "",
         makers: bool = False,
+        refused: Mapping[str, str] | None = None,
         class_of: Callable[[Entry[T]], type] | None = None,
     ) -> None:
         self.kind = kind
         self.traits = traits
         self.module = module or f"nnx.{kind}s"
         self.makers = makers
+        self.refused = refused or {}
         self.class_of = class_of
         self._entries: dict[str, Entry[T]] = {}
         self._names: dict[str, str] = {}
@@ -145,6 +148,8 @@ class Registry(Generic[T]):
         """The row of a name, an alias or a class name; ``UnknownName`` lists the nearest ones."""
         if name not in self._names and (lower := str(name).lower()) in self._names:
             name = lower
+        if name in self.refused:
+            raise UnknownName(f"There is no {self.kind} '{name}': {self.refused[name]}.")
         if name not in self._names:
             spellings: dict[str, str] = {}
             for known in self._names:
@@ -217,7 +222,10 @@ class Registry(Generic[T]):
                 return self.constructor(name)
             if name in (entry.name, entry.class_name, *entry.aliases):
                 return entry.target
-        raise AttributeError(f"There is no {self.kind} called '{name}'.")
+        if name in ("serialize", "deserialize"):  # Keras' names
+            return to_config if name == "serialize" else from_config
+        reason = f": {self.refused[name]}" if name in self.refused else ""
+        raise AttributeError(f"There is no {self.kind} called '{name}'{reason}.")
 
     def attributes(self) -> list[str]:
         """The names that :meth:`attribute` knows, for ``dir()`` of a module."""

@@ -15,7 +15,9 @@ from nnx.backend import device_of, namespace, to_numpy
 from nnx.errors import AxisError, DataError, DtypeError, OptionError, ShapeError, UnknownName
 from nnx.losses import crossentropies, reduction, regression
 
-ENTRIES = [e for e in losses.registry if not isinstance(e.target, type)]
+# Losses of a whole batch, or of targets of other shapes, are in test_losses_of_batches.py.
+OTHERS = ("dice", "tversky", "circle", "ctc")
+ENTRIES = [e for e in losses.registry if not isinstance(e.target, type) and e.name not in OTHERS]
 LINKED = [e for e in ENTRIES if e.traits.canonical_activation]
 WITH_RESIDUAL = [e for e in ENTRIES if e.traits.residual]
 
@@ -111,7 +113,8 @@ def test_logits_of_any_size_are_silent_and_exact(entry, dtype, backend):
         np.testing.assert_allclose(to_numpy(gradient), np.asarray([[0, 0, 0.5], [1, -1, 0.5]]) / 3, rtol=1e-6)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+# The generalised cross-entropy has an infinite derivative at probability 0.
+@pytest.mark.parametrize("entry", **by_name([e for e in ENTRIES if "generalized" not in e.name]))
 def test_outputs_and_targets_of_1e4_are_silent_and_finite_in_float32(entry, backend):
     far = np.asarray([[1e4, -1e4, 1e4], [-1e4, 1e4, 0.0]])
     y_true, _ = example(entry.traits.task, n=2)
@@ -201,7 +204,7 @@ def test_hand_written_pullback_is_that_of_the_body(name):
     function, random = CORES[name], np.random.default_rng(0)
     a, b = random.standard_normal((2, 4, 3))
     labels = random.integers(0, 3, 4)
-    args = {"_minus_expected": (a, b), "_minus_chosen": (labels, b), "_sigmoid_loss": (a, b)}.get(name, (b,))
+    args = {"_minus_expected": (a, b), "minus_chosen": (labels, b), "_sigmoid_loss": (a, b)}.get(name, (b,))
     argnums = [i for i, x in enumerate(args) if x.dtype.kind == "f"]
     weights = random.standard_normal(function(*args).shape)
     for argnum in argnums:
@@ -237,7 +240,12 @@ def agree(ours, theirs):
 
 
 OPTIONS = [
-    *[(entry.name, {}) for entry in ENTRIES],
+    *[(entry.name, {}) for entry in ENTRIES if "generalized" not in entry.name],
+    ("categorical_generalized_cross_entropy", {"q": 0.7}),
+    ("binary_focal_crossentropy", {"apply_class_balancing": True, "alpha": 0.3, "gamma": 1.5}),
+    ("binary_focal_crossentropy", {"label_smoothing": 0.2, "from_logits": True}),
+    ("categorical_focal_crossentropy", {"alpha": [0.1, 0.3, 0.6], "gamma": 1.5}),
+    ("categorical_focal_crossentropy", {"label_smoothing": 0.2, "from_logits": True}),
     *[(entry.name, {"from_logits": True}) for entry in LINKED],
     ("categorical_crossentropy", {"label_smoothing": 0.1}),
     ("categorical_crossentropy", {"label_smoothing": 0.1, "from_logits": True}),
@@ -315,7 +323,10 @@ def test_crossentropy_of_logits_equals_pytorch():
 
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
 def test_defaults_are_those_of_keras(entry, keras):
-    same_defaults(entry.target, getattr(keras.losses, entry.name))
+    function = getattr(keras.losses, entry.name)
+    if entry.name == "categorical_generalized_cross_entropy":  # whose function has no default
+        function = getattr(keras.losses, entry.class_name)
+    same_defaults(entry.target, function)
 
 
 # -- single losses -------------------------------------------------------------------------------------
@@ -345,6 +356,19 @@ def test_sparse_and_one_hot_agree_and_columns_of_labels_are_taken():
     expected = losses.categorical_crossentropy(np.eye(3)[labels], p)
     np.testing.assert_allclose(losses.sparse_categorical_crossentropy(labels, p), expected)
     np.testing.assert_allclose(losses.sparse_categorical_crossentropy(labels[:, None], p), expected)
+
+
+def test_the_generalised_crossentropy_at_probability_0_is_steep_for_that_class_alone():
+    y, p = np.asarray([0]), np.asarray([[0.0, 0.4, 0.6]])
+    with np.errstate(divide="ignore"):
+        g = nnx.grad(lambda p: losses.categorical_generalized_cross_entropy(y, p).sum())(p)
+    np.testing.assert_array_equal(g, [[-np.inf, 0.0, 0.0]])
+
+
+def test_the_generalised_crossentropy_lies_between_its_ends():
+    y, p = np.asarray([1]), np.asarray([[0.7, 0.3]])
+    small, large = (losses.CategoricalGeneralizedCrossEntropy(q)(y, p) for q in (1e-9, 1.0 - 1e-9))
+    np.testing.assert_allclose([small, large], [-np.log(0.3), 0.7], rtol=1e-6)
 
 
 def test_a_class_that_is_masked_by_minus_infinity_costs_nothing_in_the_sparse_loss(backend):

@@ -23,7 +23,7 @@ def by_name(entries):
 def strong(entry):
     """The regularizer with every option different from its default."""
     return getattr(regularizers, entry.class_name)(
-        **{name: 0.1 * (i + 1) for i, name in enumerate(entry.options)}
+        **{name: "columns" if name == "mode" else 0.1 * (i + 1) for i, name in enumerate(entry.options)}
     )
 
 
