@@ -66,7 +66,7 @@ def max_norm(w: Array, *, max_value: float = 2, axis: Axis = 0) -> Array:
 
 @registry.register(formula=r"\max(w, 0)", use="Weights that are amounts.")
 def non_neg(w: Array) -> Array:
-    """``w`` with 0 in place of negative numbers.
+    """``w`` with 0 in place of negative entries.
 
     >>> nnx.constraints.NonNeg()(np.asarray([-1.0, 2.0]))
     array([0., 2.])

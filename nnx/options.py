@@ -143,7 +143,7 @@ def _is_array(value: Any) -> bool:
 
 
 def option(check: Check, default: Any = MISSING, **settings: Any) -> Any:
-    """A dataclass field whose value ``check`` looks at; ``settings`` are those of ``dataclasses.field``."""
+    """A dataclass field with its ``check``; ``settings`` are those of ``dataclasses.field``."""
     return field(default=default, metadata={"check": check}, **settings)
 
 
@@ -221,7 +221,7 @@ class Options:
 
     @classmethod
     def arguments(cls) -> list[str]:
-        """The names of its arguments, those that may be given without a name first."""
+        """The names of its arguments, positional ones first."""
         own = [f for f in fields(cls) if f.init]  # type: ignore[arg-type]
         return [f.name for f in sorted(own, key=lambda f: bool(f.kw_only))]
 

@@ -34,6 +34,6 @@ registry = Registry("activation", ActivationTraits)
 #: So far out that every activation has reached its limit, but finite: 0·∞ would be nan, 0·FAR is 0.
 FAR = 1e30
 
-#: What an option must be where only such numbers have a meaning.
+#: the checks of options that several have
 POSITIVE = Number(above=0.0, arrays=True)
 NOT_NEGATIVE = Number(least=0.0, arrays=True)

@@ -70,7 +70,7 @@ def relu(
 
     With options: x for threshold < x < max_value, ``max_value`` above (None: no bound), and
     negative_slope·(x − threshold) below. The derivative at a kink is that of the piece to the left of 0
-    (relu′(0) = 0) and 0 at ``max_value``; where x is nan it is 0. With a threshold below 0 numbers between
+    (relu′(0) = 0) and 0 at ``max_value``; where x is nan it is 0. With a threshold below 0 inputs between
     it and 0 pass as they are, also with ``max_value`` (where Keras cuts them off at 0). Raises
     :class:`nnx.errors.OptionError` for a ``max_value`` below 0.
     Source: V. Nair, G. Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.

@@ -1,4 +1,4 @@
-"""Activations that pull numbers towards 0: what small inputs carry is taken for noise."""
+"""Activations that pull their input towards 0 (small inputs are taken for noise), and a threshold."""
 
 from __future__ import annotations
 

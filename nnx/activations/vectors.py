@@ -72,7 +72,7 @@ def _sparsemax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: int
     formula=r"\max(z_i - \tau, 0), \; \tau \text{ such that } \sum_i a_i = 1",
     derivative=r"\delta_{ij} - 1/k \text{ among the } k \text{ positive } a, \text{ else } 0",
     range="[0, 1]",
-    use="Probabilities of which many are exactly 0.",
+    use="Probabilities, many of them exactly 0.",
     source="A. Martins, R. Astudillo, From softmax to sparsemax, ICML 2016",
 )
 @fused(reverse=_sparsemax_back)

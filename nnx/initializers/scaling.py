@@ -18,7 +18,7 @@ Shape = Sequence[int]
 
 
 def fans(shape: Shape) -> tuple[float, float]:
-    """``(fan_in, fan_out)``: how many numbers go into an output, and out of an input, of a kernel.
+    """``(fan_in, fan_out)``: how many inputs an output of a kernel has, and how many outputs an input.
 
     A matrix is (in, out), a convolution's kernel (*window, in, out), as in Keras.
 

@@ -43,7 +43,7 @@ def _clipped(xp: Any, p: Array) -> Array:
     formula=r"-\frac{1}{n} \sum_i (1 - p_i)^\gamma \ln p_i, \; p = y \hat y + (1 - y)(1 - \hat y)",
     task="binary",
     targets="same",
-    use="Two classes of which one is rare: what is right already hardly counts.",
+    use="Two classes, one of them rare: samples that are right already hardly count.",
     source="T.-Y. Lin et al., Focal loss for dense object detection, ICCV 2017",
 )
 def binary_focal_crossentropy(
@@ -87,7 +87,7 @@ def binary_focal_crossentropy(
     formula=r"-\sum_i \alpha (1 - \hat y_i)^\gamma y_i \ln \hat y_i",
     task="categorical",
     targets="same",
-    use="Classes of which some are rare: what is right already hardly counts.",
+    use="Classes, some of them rare: samples that are right already hardly count.",
     source="T.-Y. Lin et al., Focal loss for dense object detection, ICCV 2017",
 )
 def categorical_focal_crossentropy(
@@ -126,7 +126,7 @@ def categorical_focal_crossentropy(
     formula=r"(1 - \hat y_c^q) / q",
     task="sparse",
     targets="indices",
-    use="Class numbers of which some are wrong: between cross-entropy (q → 0) and absolute error (q → 1).",
+    use="Labels with errors: between cross-entropy (q → 0) and absolute error (q → 1).",
     source="Z. Zhang, M. Sabuncu, Generalized cross entropy loss for noisy labels, NeurIPS 2018",
 )
 def categorical_generalized_cross_entropy(y_true: Array, y_pred: Array, *, q: float = 0.5) -> Array:

@@ -61,7 +61,7 @@ class Loss(Options):
 
     @property
     def traits(self) -> LossTraits:
-        """What is known of it; nothing of a class of one's own."""
+        """What was declared with its function; nothing, for a user's class."""
         return LossTraits()
 
     @property

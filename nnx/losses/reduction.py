@@ -1,4 +1,4 @@
-"""From one number per example to one number: the weighted mean, in one place."""
+"""From one value per sample to one number: the weighted mean and its relatives, in one place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _mean_back(
 
 @fused(reverse=_mean_back)
 def mean(values: Array, *, axis: int | None = None) -> Array:
-    """The mean of all numbers, or along one axis; 0 where there are none. One step on the tape."""
+    """The mean of all entries, or along one axis; 0 where there are none. One step on the tape."""
     return namespace(values).sum(values, axis=axis) / _count(values, axis)
 
 
@@ -42,7 +42,7 @@ def reduce(
 ) -> Array:
     """Σ w·values / (number of values), a 0-d array: Keras' ``sum_over_batch_size``.
 
-    ``values`` has one number per sample, shape (n,), or more, (n, ...); ``sample_weight`` has the same
+    ``values`` has one value per sample, shape (n,), or more, (n, ...); ``sample_weight`` has the same
     shape or only its first axes. The divisor is not the sum of the weights, so the weights' scale matters.
     Values in one number, shape (), count for each of the samples, so weights multiply them by their mean.
 
@@ -79,14 +79,14 @@ def divisor(shape: tuple[int, ...], sample_weight: Array | None, reduction: str 
 
 
 def weights_like(xp: Any, sample_weight: Array, values: Array) -> Array:
-    """The weights in the data type of ``values``, with axes of length 1 for those that they lack."""
+    """The weights in the data type of ``values``, with axes of length 1 appended until the ranks agree."""
     shape, given = tuple(values.shape), tuple(sample_weight.shape)
     if given != shape:
         while given[1:] and given[-1] == 1:
             given = given[:-1]
         if given != shape[: len(given)]:
             raise ShapeError(
-                f"sample_weight must have one number for each example: for examples of shape {shape} "
+                f"sample_weight must have one number for each sample: for values of shape {shape} "
                 f"it cannot have shape {tuple(sample_weight.shape)}."
             )
         sample_weight = xp.reshape(sample_weight, given + (1,) * (len(shape) - len(given)))
@@ -94,7 +94,7 @@ def weights_like(xp: Any, sample_weight: Array, values: Array) -> Array:
 
 
 def class_weights(y_true: Array, class_weight: Mapping[int, float], dtype: Any) -> Array:
-    """The weight of each example by its class, shape (n,): what ``fit(class_weight=...)`` stands for.
+    """The weight of each sample by its class, shape (n,): what ``fit(class_weight=...)`` stands for.
 
     ``y_true`` holds class numbers, (n,) or (n, 1), or one-hot rows, (n, classes). Classes that
     ``class_weight`` does not name have weight 1. Raises :class:`nnx.errors.OptionError` for classes that are
@@ -121,7 +121,7 @@ def class_weights(y_true: Array, class_weight: Mapping[int, float], dtype: Any) 
     xp = namespace(y_true)
     if y_true.ndim > 2:
         raise ShapeError(
-            f"class_weight needs one label per example, got targets of shape {tuple(y_true.shape)}."
+            f"class_weight needs one label per sample, got targets of shape {tuple(y_true.shape)}."
         )
     labels = xp.astype(y_true, xp.int64)
     meant, wrong = xp.astype(labels, y_true.dtype) == y_true, "numbers that are not whole"

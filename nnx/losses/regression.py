@@ -1,4 +1,4 @@
-"""Losses of numbers."""
+"""Losses of regression."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _log_errors(y_true: Array, y_pred: Array, sample_weight: Array | None = None
     use="Regression of positive numbers over several orders of magnitude.",
 )
 def mean_squared_logarithmic_error(y_true: Array, y_pred: Array) -> Array:
-    """The mean of (ln(1 + y_pred) − ln(1 + y_true))² over the last axis; numbers below 1e−7 count as 1e−7.
+    """The mean of (ln(1 + y_pred) − ln(1 + y_true))² over the last axis; values below 1e−7 count as 1e−7.
 
     >>> nnx.losses.mean_squared_logarithmic_error(np.asarray([[0.0]]), np.asarray([[np.e - 1.0]])).round(6)
     array([1.])

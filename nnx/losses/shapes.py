@@ -53,7 +53,7 @@ def array_like(home: Array, given: Array) -> Array:
 def matched(y_true: Array, y_pred: Array) -> tuple[Any, Array, Array]:
     """``(xp, y_true, y_pred)``: of one shape, ``y_true`` in the data type of ``y_pred``.
 
-    As in Keras, (n,) beside (n, 1) becomes (n, 1). Other shapes that differ raise ``ShapeError``: they
+    As in Keras, (n,) with (n, 1) becomes (n, 1). Other shapes that differ raise ``ShapeError``: they
     would broadcast, and the loss would silently compare everything with everything.
     """
     xp = namespace(y_pred, y_true)
@@ -85,8 +85,8 @@ def _same_shape(xp: Any, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
 def class_numbers(y_true: Array, y_pred: Array, axis: int = -1) -> tuple[Any, Array]:
     """``(xp, labels)``: class numbers as int64, in the shape of ``y_pred`` without ``axis``.
 
-    An axis of length 1 of ``y_true`` is dropped. Whether the numbers are whole and in range is not looked
-    at here (that would wait for the device): a model does it on the host, before the data move.
+    An axis of length 1 of ``y_true`` is dropped. Whether they are whole and in range is not checked here
+    (that would wait for the device): a model checks it on the host, before the data move.
     """
     xp = namespace(y_pred, y_true)
     shape = tuple(y_pred.shape)

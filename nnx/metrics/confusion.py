@@ -36,7 +36,7 @@ class _AtThresholds(Metric):
         return tuple(given) if isinstance(given, Iterable) else (given,)
 
     def chosen(self, y_true: Array, y_pred: Array) -> tuple[Any, Array, Array]:
-        """``(xp, y_true, y_pred)``, of which all entries count."""
+        """``(xp, y_true, y_pred)``, the entries that count: here all."""
         return indicators(y_true, y_pred)
 
     def counts(

@@ -54,7 +54,7 @@ class _FScore(Metric):
     "f_beta_score",
     task="labels",
     direction="up",
-    use="Precision and recall, of which one counts more, in one number.",
+    use="Precision and recall in one number, one of them weighted more.",
 )
 @dataclass(frozen=True)
 class FBetaScore(_FScore):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
 from nnx.backend import adapter_of, asarray, device_of, namespace
-from nnx.errors import DtypeError, OptionError, located
+from nnx.errors import DtypeError, OptionError
 from nnx.losses.reduction import weights_like
 from nnx.losses.shapes import array_like
 from nnx.metrics.base import Metric, MetricTraits, ratio, registry
@@ -20,7 +18,7 @@ from nnx.registry.classes import function_class
 Array = Any
 
 
-@registry.register(use="The mean of a function of one's own.")
+@registry.register(use="The mean of your own function.")
 @dataclass(frozen=True)
 class MeanMetricWrapper(Metric):
     """The weighted mean of ``fn(y_true, y_pred, **options)`` over all samples: Σ w·value / Σ w.
@@ -60,8 +58,15 @@ class MeanMetricWrapper(Metric):
         return MetricTraits(task=known.task, direction="down")  # a loss
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
-        with _explained(self.name, y_pred):
+        try:
             values = self.function(y_true, y_pred)
+        except Exception as error:
+            if (library := adapter_of(y_pred).name) != "numpy":
+                error.add_note(
+                    f"  in the metric '{self.name}', which got arrays of {library} on {device_of(y_pred)}; a "
+                    "function that needs NumPy's calls nnx.to_numpy on them."
+                )
+            raise
         values = _as_values(self.name, values, y_pred)
         return sums(namespace(values), values, sample_weight, y_pred.shape[0] if y_pred.ndim else 1)
 
@@ -69,25 +74,11 @@ class MeanMetricWrapper(Metric):
         return ratio(float(sums[0]), float(sums[1]))
 
 
-@contextmanager
-def _explained(name: str | None, y_pred: Array) -> Iterator[None]:
-    """Adds to an error of a user's function what arrays it was given, where they are not NumPy's."""
-    library = adapter_of(y_pred).name
-    if library == "numpy":
-        yield
-        return
-    with located(
-        lambda: (
-            f"in the metric '{name}', which was given arrays of {library} on {device_of(y_pred)}; a function "
-            "that needs NumPy's calls nnx.to_numpy on them."
-        )
-    ):
-        yield
-
-
 def _as_values(name: str | None, values: Any, y_pred: Array) -> Array:
-    """What a metric's function returned, as a floating-point array beside ``y_pred``."""
+    """What a metric's function returned, as a floating-point array of the library of ``y_pred``."""
     xp, adapter = namespace(y_pred), adapter_of(y_pred)
+    if type(values) is type(y_pred) and adapter.is_floating(values.dtype):
+        return values
     floating = y_pred.dtype if adapter.is_floating(y_pred.dtype) else xp.float32
     if isinstance(values, Real):
         return xp.full((), float(values), dtype=floating, device=device_of(y_pred))

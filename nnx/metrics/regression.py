@@ -1,4 +1,4 @@
-"""Metrics of numbers, beyond the losses (each of which is a metric too)."""
+"""Metrics of regression. (Every loss is a metric too.)"""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def cosine_similarity(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
 )
 @dataclass(frozen=True)
 class RootMeanSquaredError(Metric):
-    """√(Σ w·(y_pred − y_true)² / Σ w) over all examples and outputs.
+    """√(Σ w·(y_pred − y_true)² / Σ w) over all samples and outputs.
 
     >>> metric = nnx.metrics.RootMeanSquaredError()
     >>> metric([[0.0], [0.0]], [[1.0], [7.0]])

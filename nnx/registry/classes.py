@@ -1,4 +1,4 @@
-"""Classes made of functions: Keras has ``MeanSquaredError`` beside ``mean_squared_error``."""
+"""Classes made of functions: Keras has both ``MeanSquaredError`` and ``mean_squared_error``."""
 
 from __future__ import annotations
 

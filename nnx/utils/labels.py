@@ -42,7 +42,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Array:
 
 
 def _checked_labels(labels: np.ndarray, num_classes: int | None) -> int:
-    """The number of classes, after a look at every label, on the host: a GPU would wrap bad ones."""
+    """The number of classes, after every label was checked, on the host: a GPU would wrap bad ones."""
     if labels.dtype.kind not in "biuf":
         raise DtypeError(
             f"to_categorical: labels must be whole numbers, got dtype {labels.dtype}. Number the classes "

@@ -536,5 +536,5 @@ def test_class_weights_that_cannot_be_meant_are_refused():
         with pytest.raises(OptionError, match="class_weight"):
             losses.class_weights(y, wrong, np.float32)
     assert losses.class_weights(y, {}, np.float64).tolist() == [1.0, 1.0]
-    with pytest.raises(ShapeError, match="one label per example"):
+    with pytest.raises(ShapeError, match="one label per sample"):
         losses.class_weights(np.zeros((2, 3, 4)), {}, np.float64)
