@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 
 import pytest
 
@@ -39,15 +40,14 @@ def test_keras_strings_and_aliases_are_attributes_and_names(module, keras):
         assert name in ours.registry or hasattr(ours, name), (module, name, thing)
 
 
-@pytest.mark.parametrize("module", [*MODULES, "optimizers", "layers"])
+@pytest.mark.parametrize("module", [*MODULES, "optimizers", "optimizers.searches"])
 def test_every_alias_is_an_attribute(module):
-    room = getattr(nnx, module)
+    room = operator.attrgetter(module)(nnx)
     for entry in room.registry:
         for alias in (a for a in entry.aliases if a.isidentifier()):
             found = getattr(room, alias)
             # The optimizer "bayesian" has the name of the module that it stands in.
             assert found is entry.target or inspect.ismodule(found), alias
-            assert alias in dir(room)
 
 
 def test_some_aliases():

@@ -254,7 +254,7 @@ def test_a_function_that_fails_on_a_library_says_which_arrays_it_got(backend):
         return
     with pytest.raises(TypeError, match="NumPy") as caught:
         metric.statistics(y, y)
-    assert f"given arrays of {backend.name}" in caught.value.__notes__[0]
+    assert f"got arrays of {backend.name}" in caught.value.__notes__[0]
     assert "nnx.to_numpy" in caught.value.__notes__[0]
     on_the_host = metrics.get(lambda y, p: strict(to_numpy(y), to_numpy(p)))
     assert on_the_host(y, y) == 1.0
