@@ -1,4 +1,4 @@
-"""Metrics of regression. (Every loss is a metric too.)."""
+"""Metrics of regression; every loss is a metric too."""
 
 from __future__ import annotations
 
