@@ -112,7 +112,7 @@ def family(name: str) -> int:
     entry = registry.entry(METHODS[name][0])
     if not issubclass(entry.target, Deterministic):
         return 0
-    if entry.facts.get("least_squares"):
+    if entry.traits.least_squares:
         return 3
     return 2 if entry.target.needs else 1
 

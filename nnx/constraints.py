@@ -6,13 +6,35 @@ from typing import Any
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.registry import Registry
+from nnx.options import Number, Numbers, Options
+from nnx.registry import Registry, Traits
 
 Array = Any
 Axis = int | tuple[int, ...]
 
+
+class Constraint(Options):
+    """Base class of constraints of your own, as in Keras: ``__call__(w)`` returns allowed weights.
+
+    Any function or object that can be called will do. ``@nnx.constraints.registry.register()`` above a
+    class makes models with it savable.
+
+    >>> class Rounded(nnx.constraints.Constraint):
+    ...     def __call__(self, w):
+    ...         return np.round(w)
+    >>> nnx.constraints.get(Rounded)(np.asarray([0.2, 0.9]))
+    array([0., 1.])
+    """
+
+    def __call__(self, w: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(self, w).")
+
+
 #: Declared with each: ``formula`` (LaTeX) and ``use``, in one line.
-registry = Registry("constraint", makers=True)
+registry = Registry("constraint", Traits, makers=True)
+
+_AXIS = {"axis": Numbers("an axis or several, whole numbers")}
+_LENGTH = Number(least=0.0)
 
 _EPSILON = 1e-7  # Keras' epsilon(), in the denominator
 
@@ -20,12 +42,14 @@ _EPSILON = 1e-7  # Keras' epsilon(), in the denominator
 def _scaled(w: Array, axis: Axis, length: Any) -> Array:
     """``w`` with its vectors along ``axis`` given the lengths ``length(xp, norms)``."""
     xp = namespace(w)
-    norms = xp.sqrt(xp.sum(w * w, axis=axis if isinstance(axis, int) else tuple(axis), keepdims=True))
+    norms = xp.sqrt(xp.sum(w * w, axis=axis, keepdims=True))
     return w * (length(xp, norms) / (norms + _EPSILON))
 
 
 @registry.register(
-    formula=r"w \, \min(1, m / \lVert w \rVert)", use="With dropout: large weights are cut down."
+    checks={"max_value": Number(least=0.0, finite=False), **_AXIS},
+    formula=r"w \, \min(1, m / \lVert w \rVert)",
+    use="With dropout: large weights are cut down.",
 )
 def max_norm(w: Array, *, max_value: float = 2, axis: Axis = 0) -> Array:
     """``w`` with the vectors along ``axis`` (0: the weights into one neuron) no longer than ``max_value``.
@@ -37,14 +61,12 @@ def max_norm(w: Array, *, max_value: float = 2, axis: Axis = 0) -> Array:
     array([[3., 1.],
            [4., 1.]])
     """
-    if not max_value >= 0.0:
-        raise OptionError(f"max_norm needs max_value ≥ 0, got {max_value!r}.")
     return _scaled(w, axis, lambda xp, norms: xp.minimum(norms, float(max_value)))
 
 
 @registry.register(formula=r"\max(w, 0)", use="Weights that are amounts.")
 def non_neg(w: Array) -> Array:
-    """``w`` with 0 in place of negative numbers.
+    """``w`` with 0 in place of negative entries.
 
     >>> nnx.constraints.NonNeg()(np.asarray([-1.0, 2.0]))
     array([0., 2.])
@@ -52,7 +74,9 @@ def non_neg(w: Array) -> Array:
     return namespace(w).maximum(w, 0.0)
 
 
-@registry.register(formula=r"w / \lVert w \rVert", use="Directions: all neurons weigh the same.")
+@registry.register(
+    checks=_AXIS, formula=r"w / \lVert w \rVert", use="Directions: all neurons weigh the same."
+)
 def unit_norm(w: Array, *, axis: Axis = 0) -> Array:
     """``w`` with the vectors along ``axis`` of length 1 (a zero vector stays zero).
 
@@ -64,6 +88,7 @@ def unit_norm(w: Array, *, axis: Axis = 0) -> Array:
 
 
 @registry.register(
+    checks={"min_value": _LENGTH, "max_value": _LENGTH, "rate": Number(least=0.0, most=1.0), **_AXIS},
     formula=r"w \, (r \operatorname{clip}(\lVert w \rVert, m, M) / \lVert w \rVert + 1 - r)",
     use="Lengths kept between two bounds, strictly (r = 1) or little by little.",
 )
@@ -76,12 +101,10 @@ def min_max_norm(
     array([[1.2, 1. ],
            [1.6, 0. ]])
     """
-    if not 0.0 <= min_value <= max_value:
+    if min_value > max_value:
         raise OptionError(
-            f"min_max_norm needs 0 ≤ min_value ≤ max_value, got {min_value!r} and {max_value!r}."
+            f"min_max_norm: min_value must be at most max_value, got {min_value} and {max_value}."
         )
-    if not 0.0 <= rate <= 1.0:
-        raise OptionError(f"min_max_norm needs a rate from 0 to 1, got {rate!r}.")
 
     def length(xp: Any, norms: Array) -> Array:
         inside = xp.minimum(xp.maximum(norms, float(min_value)), float(max_value))
@@ -91,8 +114,8 @@ def min_max_norm(
 
 
 get = registry.get
-__getattr__ = registry.factory
+__getattr__ = registry.attribute
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *registry.class_names()})
+    return sorted({*globals(), *registry.attributes()})

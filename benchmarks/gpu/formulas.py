@@ -70,7 +70,7 @@ def loss(b: Any, entry: Any, dtype: str) -> Any:
     import nnx
     from nnx.backend import namespace
 
-    y_true, y_pred = _given(b, entry.facts["task"], dtype)
+    y_true, y_pred = _given(b, entry.traits.task, dtype)
 
     def total(p: Any) -> Any:
         return namespace(p).sum(entry.target(y_true, p))
@@ -82,7 +82,7 @@ def metric(b: Any, entry: Any) -> Any:
     from nnx import metrics
     from nnx.backend import to_numpy
 
-    task = entry.facts["task"]
+    task = entry.traits.task
     made = metrics.get(entry.target)
     result = made.result(
         to_numpy(made.statistics(*_given(b, "categorical" if task == "labels" else task, "float64")))

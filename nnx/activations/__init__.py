@@ -12,9 +12,9 @@ from nnx.activations.base import registry
 from nnx.activations.bounded import hard_sigmoid, hard_tanh, sigmoid, softsign, sparse_sigmoid, tanh
 from nnx.activations.exponentials import celu, elu, exponential, log_sigmoid, selu, softplus
 from nnx.activations.gates import erf, gelu, glu, hard_silu, mish, silu
-from nnx.activations.rectifiers import leaky_relu, linear, relu, relu6, sparse_plus
-from nnx.activations.shrinkage import hard_shrink, soft_shrink, tanh_shrink
-from nnx.activations.vectors import log_softmax, softmax
+from nnx.activations.rectifiers import leaky_relu, linear, relu, relu6, sparse_plus, squareplus
+from nnx.activations.shrinkage import hard_shrink, soft_shrink, tanh_shrink, threshold
+from nnx.activations.vectors import log_softmax, softmax, sparsemax
 
 __all__ = [
     "celu",
@@ -45,8 +45,11 @@ __all__ = [
     "softsign",
     "sparse_plus",
     "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
     "tanh",
     "tanh_shrink",
+    "threshold",
 ]
 
 
@@ -61,11 +64,8 @@ def get(spec: Any) -> Any:
     return registry.get("linear" if spec is None else spec)
 
 
-def __getattr__(name: str) -> Any:
-    """``LeakyReLU`` → the maker of ``leaky_relu`` with options; also what was registered later."""
-    own = [entry.target for entry in registry if entry.name == name]
-    return own[0] if own else registry.factory(name)
+__getattr__ = registry.attribute
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *registry.class_names()})
+    return sorted({*__all__, *registry.attributes()})

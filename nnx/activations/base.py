@@ -1,28 +1,39 @@
-"""The registry of activations, and what is declared with each.
-
-=============  =====================================================================================
-``formula``    LaTeX of the function of z
-``derivative`` LaTeX of its derivative
-``range``      the values it takes, as an interval
-``limits``     its values at z = −∞ and z = +∞
-``slopes``     its derivative there: 0 is saturation, where learning stops
-``kinks``      where its first or second derivative jumps (for the default options)
-``use``        what it is good for, in one line
-=============  =====================================================================================
-
-Functions of whole vectors (softmax) have no limits and slopes. ``shape=`` is the shape of the result as a
-function of the argument's, where the two differ.
-"""
+"""The registry of activations, and what is declared with each."""
 
 from __future__ import annotations
 
-from nnx.registry import Check, Registry
+from collections.abc import Callable
+from dataclasses import dataclass
 
-registry = Registry("activation")
+from nnx.options import Number
+from nnx.registry import Registry, Traits
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ActivationTraits(Traits):
+    """What is declared with an activation a = f(z); functions of whole vectors have no limits and slopes."""
+
+    #: LaTeX of its derivative
+    derivative: str = ""
+    #: the values it takes, as an interval
+    range: str = ""
+    #: its values at z = −∞ and z = +∞
+    limits: tuple[float, float] | None = None
+    #: its derivative there: 0 is saturation, where learning stops
+    slopes: tuple[float, float] | None = None
+    #: where its first or second derivative jumps (for the default options)
+    kinks: tuple[float, ...] = ()
+    #: the shape of the result as a function of the argument's, where the two differ
+    shape: Callable[[Shape], Shape] | None = None
+
+
+registry = Registry("activation", ActivationTraits)
 
 #: So far out that every activation has reached its limit, but finite: 0·∞ would be nan, 0·FAR is 0.
 FAR = 1e30
 
-#: What an option must be where only such numbers have a meaning.
-POSITIVE = Check("a number > 0", lambda v: v > 0.0)
-NOT_NEGATIVE = Check("a number ≥ 0", lambda v: v >= 0.0)
+#: the checks of options that several have
+POSITIVE = Number(above=0.0, arrays=True)
+NOT_NEGATIVE = Number(least=0.0, arrays=True)

@@ -125,7 +125,7 @@ def _selu_slope(xp: Any, x: Array, y: Array) -> Array:
 def selu(x: Array) -> Array:
     """λ·elu(x, α) with λ = 1.0507 and α = 1.6733: the scaled exponential linear unit.
 
-    The derivative at 0 is λα. Use it with ``lecun_normal`` initial weights and ``AlphaDropout``.
+    The derivative at 0 is λα. Use it with ``lecun_normal`` initial weights.
     Source: G. Klambauer et al., "Self-normalizing neural networks", NIPS 2017.
 
     >>> nnx.activations.selu(np.asarray([-1.0, 1.0]))

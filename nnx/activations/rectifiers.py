@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnx.activations.base import registry
+from nnx.activations.base import FAR, registry
 from nnx.autodiff import fused
 from nnx.backend import namespace
-from nnx.registry import Check
+from nnx.options import Number
 
 Array = Any
 
@@ -30,8 +30,8 @@ def linear(x: Array) -> Array:
     return x
 
 
-_NUMBER = Check("a finite number", math.isfinite)
-_MAX_VALUE = Check("a number ≥ 0, or None", lambda v: v >= 0.0, optional=True)
+_NUMBER = Number(arrays=True)
+_MAX_VALUE = Number(least=0.0, optional=True, finite=False, arrays=True)
 
 
 def _relu_slope(
@@ -70,7 +70,7 @@ def relu(
 
     With options: x for threshold < x < max_value, ``max_value`` above (None: no bound), and
     negative_slope·(x − threshold) below. The derivative at a kink is that of the piece to the left of 0
-    (relu′(0) = 0) and 0 at ``max_value``; where x is nan it is 0. With a threshold below 0 numbers between
+    (relu′(0) = 0) and 0 at ``max_value``; where x is nan it is 0. With a threshold below 0 inputs between
     it and 0 pass as they are, also with ``max_value`` (where Keras cuts them off at 0). Raises
     :class:`nnx.errors.OptionError` for a ``max_value`` below 0.
     Source: V. Nair, G. Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
@@ -169,3 +169,38 @@ def sparse_plus(x: Array) -> Array:
     xp = namespace(x)
     c = 0.5 * xp.minimum(xp.maximum(x, -1.0), 1.0) + 0.5
     return c * c + xp.maximum(x - 1.0, 0.0)
+
+
+def _length(xp: Any, x: Array, b: float) -> Array:
+    """√(x² + b), and 1 in place of 0."""
+    h = xp.hypot(x, xp.full_like(x, math.sqrt(b)))
+    return h if b else xp.where(h == 0.0, 1.0, h)
+
+
+def _squareplus_slope(xp: Any, x: Array, y: Array, b: float = 4.0) -> Array:
+    x = xp.minimum(xp.maximum(x, -FAR), FAR)
+    return 0.5 + 0.5 * (x / _length(xp, x, b))
+
+
+@registry.register(
+    checks={"b": Number(least=0.0)},
+    formula=r"(z + \sqrt{z^2 + b}) / 2",
+    derivative=r"(1 + z / \sqrt{z^2 + b}) / 2",
+    range="(0, ∞)",
+    limits=(0.0, float("inf")),
+    slopes=(0.0, 1.0),
+    use="A softplus without an exponential; it falls off like b/(4|z|) only.",
+    source="J. T. Barron, Squareplus, arXiv 2112.11687, 2021",
+)
+@fused(derivative=_squareplus_slope)
+def squareplus(x: Array, *, b: float = 4) -> Array:
+    """(x + √(x² + b)) / 2, without cancellation or overflow; ``b`` ≥ 0 rounds the corner (0: relu).
+
+    Source: J. T. Barron, "Squareplus: a softplus-like algebraic rectifier", arXiv 2112.11687, 2021.
+
+    >>> nnx.activations.squareplus(np.asarray([-1e9, 0.0, 1.5]))
+    array([1.e-09, 1.e+00, 2.e+00])
+    """
+    xp = namespace(x)
+    a = xp.abs(x)
+    return xp.maximum(x, 0.0) + (0.5 * b) / (a + _length(xp, a, b))

@@ -1,4 +1,4 @@
-"""Activations that pull numbers towards 0: what small inputs carry is taken for noise."""
+"""Activations that pull their input towards 0 (small inputs are taken for noise), and a threshold."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from nnx.activations.base import NOT_NEGATIVE, registry
 from nnx.autodiff import fused
 from nnx.backend import namespace
+from nnx.options import Number
 
 Array = Any
 
@@ -84,3 +85,35 @@ def hard_shrink(x: Array, *, threshold: float = 0.5) -> Array:
     NOT_NEGATIVE("hard_shrink", "threshold", threshold)
     xp = namespace(x)
     return xp.where(xp.abs(x) <= threshold, 0.0, x)
+
+
+def _above(
+    xp: Any,
+    x: Array,
+    y: Array,
+    threshold: float = 0.0,
+    default_value: float = 0.0,
+) -> Array:
+    return xp.astype(x > threshold, x.dtype)
+
+
+_NUMBER = Number(arrays=True)
+
+
+@registry.register(
+    checks={"threshold": _NUMBER, "default_value": _NUMBER},
+    formula=r"z \text{ for } z > t, \text{ else } c",
+    derivative=r"1 \text{ for } z > t, \text{ else } 0",
+    range="(-∞, ∞)",
+    use="Hidden layers whose neurons fire above a threshold only; not continuous.",
+)
+@fused(derivative=_above)
+def threshold(x: Array, *, threshold: float, default_value: float) -> Array:
+    """``x`` where it is above ``threshold``, else ``default_value``. Both options must be given.
+
+    The derivative at the jump is taken as 0.
+
+    >>> nnx.activations.threshold(np.asarray([-1.0, 0.5, 2.0]), threshold=1.0, default_value=0.0)
+    array([0., 0., 2.])
+    """
+    return namespace(x).where(x <= threshold, default_value, x)  # so that NaN stays NaN

@@ -1,4 +1,4 @@
-"""Activations of whole vectors: softmax and its logarithm."""
+"""Activations of whole vectors: softmax, its logarithm, and the projection that is its sparse relative."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from nnx.activations.base import registry
 from nnx.autodiff import fused
-from nnx.backend import namespace
+from nnx.backend import device_of, namespace
 
 Array = Any
 
@@ -60,3 +60,42 @@ def log_softmax(x: Array, *, axis: int = -1) -> Array:
     xp = namespace(x)
     u = x - xp.max(x, axis=axis, keepdims=True)
     return u - xp.log(xp.sum(xp.exp(u), axis=axis, keepdims=True))
+
+
+def _sparsemax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: int = -1) -> tuple[Array]:
+    inside = xp.astype(y > 0.0, g.dtype)
+    mean = xp.sum(g * inside, axis=axis, keepdims=True) / xp.sum(inside, axis=axis, keepdims=True)
+    return (inside * (g - mean),)
+
+
+@registry.register(
+    formula=r"\max(z_i - \tau, 0), \; \tau \text{ such that } \sum_i a_i = 1",
+    derivative=r"\delta_{ij} - 1/k \text{ among the } k \text{ positive } a, \text{ else } 0",
+    range="[0, 1]",
+    use="Probabilities, many of them exactly 0.",
+    source="A. Martins, R. Astudillo, From softmax to sparsemax, ICML 2016",
+)
+@fused(reverse=_sparsemax_back)
+def sparsemax(x: Array, *, axis: int = -1) -> Array:
+    """The point nearest to ``x`` among those with entries ≥ 0 and sum 1 along ``axis``: sparse probabilities.
+
+    Where an entry becomes 0 the derivative jumps: it is that of the side where the entry is 0. (Keras 3.15
+    adds up cumulative sums on the way, so its result has sum 1 only where one entry is positive.)
+
+    Source: A. Martins, R. Astudillo, "From softmax to sparsemax", ICML 2016, algorithm 1.
+
+    >>> nnx.activations.sparsemax(np.asarray([[0.0, 0.0], [2.0, 0.5], [0.5, 0.0]]))
+    array([[0.5 , 0.5 ],
+           [1.  , 0.  ],
+           [0.75, 0.25]])
+    """
+    xp = namespace(x)
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    count = xp.reshape(xp.arange(1, x.shape[axis] + 1, dtype=x.dtype, device=device_of(x)), tuple(shape))
+    x = x - xp.max(x, axis=axis, keepdims=True)
+    falling = xp.flip(xp.sort(x, axis=axis), axis=axis)
+    total = xp.cumulative_sum(falling, axis=axis)
+    # τ for k entries, and k is the largest for which all of them stay positive: the largest τ.
+    tau = xp.max((total - 1.0) / count, axis=axis, keepdims=True)
+    return xp.maximum(x - tau, 0.0)

@@ -90,7 +90,7 @@ def _direction(name: str) -> str | None:
         return "down"
     # Metrics first: as a metric, cosine similarity is good when it is high; as a loss it has the other sign.
     if (metrics := Registry.kinds.get("metric")) is not None and name in metrics:
-        return metrics.entry(name).facts.get("direction")
+        return metrics.entry(name).traits.direction
     return "down" if name in Registry.kinds.get("loss", ()) else None
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnx.backend import Stream, as_seed, philox
+from nnx.backend import Stream, philox
 from nnx.datasets.files import Split
 from nnx.errors import DownloadError, OptionError
-from nnx.registry import Check
+from nnx.options import Number, Seed
 
 __all__ = ["load_data"]
 
-_SHARE = Check("a number of at least 0 and less than 1", lambda s: 0 <= s < 1, arrays=False)
+_SHARE = Number(least=0.0, below=1.0)
 
 
 def load_data(test_split: float = 0.2, seed: int = 113) -> Split:
@@ -32,7 +32,8 @@ def load_data(test_split: float = 0.2, seed: int = 113) -> Split:
     Repository (1998), test part. CC BY 4.0.
     """
     _SHARE("digits.load_data", "test_split", test_split)
-    stream = Stream(as_seed("digits.load_data: seed", seed), philox.DATA)
+    seed = Seed(optional=False)("digits.load_data", "seed", seed) or 0
+    stream = Stream(seed, philox.DATA)
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

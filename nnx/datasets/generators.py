@@ -11,14 +11,14 @@ import math
 
 import numpy as np
 
-from nnx.backend import Stream, as_seed, next_seed, philox
-from nnx.errors import OptionError
-from nnx.registry import Check
-from nnx.utils.arguments import whole_number
+from nnx.backend import Stream, next_seed, philox
+from nnx.options import Number, OneOf, Seed
 
 Pair = tuple[np.ndarray, np.ndarray]
 
-_NOISE = Check("a finite number of at least 0", lambda s: 0 <= s < math.inf, arrays=False)
+_COUNT = Number(least=1, whole=True)
+_NOISE = Number(least=0.0)
+_DTYPE = OneOf(("float32", "float64"))
 
 
 def spiral(
@@ -45,7 +45,7 @@ def spiral(
     Connectionist Models Summer School; with noise on the angle as in Stanford's course CS231n.
     """
     draw = _Draw("spiral", n_samples, noise, seed, dtype)
-    n_classes = whole_number("spiral", "n_classes", n_classes, 1)
+    n_classes = _COUNT("spiral", "n_classes", n_classes)
     label = np.arange(draw.n) % n_classes
     along = (np.arange(draw.n) // n_classes + 1.0) / np.bincount(label, minlength=n_classes)[label]
     angle = 2 * math.pi * label / n_classes + 4.0 * along + draw.noise((draw.n,))
@@ -142,12 +142,10 @@ class _Draw:
     """The checked options of one call and its random numbers."""
 
     def __init__(self, name: str, n_samples: int, noise: float, seed: int | None, dtype: str) -> None:
-        self.n = whole_number(name, "n_samples", n_samples, 1)
-        _NOISE(name, "noise", noise)
-        if dtype not in ("float32", "float64"):
-            raise OptionError(f"{name}: dtype must be 'float32' or 'float64', got {dtype!r}.")
-        self._scale, self.dtype = noise, dtype
-        self._seed = next_seed() if seed is None else as_seed(f"{name}: seed", seed)
+        self.n = _COUNT(name, "n_samples", n_samples)
+        self._scale, self.dtype = _NOISE(name, "noise", noise), _DTYPE(name, "dtype", dtype)
+        given = Seed()(name, "seed", seed)
+        self._seed = next_seed() if given is None else given
 
     def uniform(self, shape: tuple[int, ...]) -> np.ndarray:
         return philox.uniform(self._stream(0), shape)

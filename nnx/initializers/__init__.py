@@ -7,9 +7,7 @@ whatever ``random`` is. Initial weights are drawn on the host, so they are the s
 
 from __future__ import annotations
 
-from typing import Any
-
-from nnx.initializers.base import registry
+from nnx.initializers.base import Initializer, registry
 from nnx.initializers.constants import constant, identity, ones, zeros
 from nnx.initializers.directions import nguyen_widrow, orthogonal
 from nnx.initializers.distributions import random_normal, random_uniform, truncated_normal
@@ -25,6 +23,7 @@ from nnx.initializers.scaling import (
 )
 
 __all__ = [
+    "Initializer",
     "constant",
     "fans",
     "get",
@@ -49,11 +48,8 @@ __all__ = [
 get = registry.get
 
 
-def __getattr__(name: str) -> Any:
-    """``HeNormal`` → the maker of ``he_normal`` with options; also what was registered later."""
-    own = [entry.target for entry in registry if entry.name == name]
-    return own[0] if own else registry.factory(name)
+__getattr__ = registry.attribute
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *registry.class_names()})
+    return sorted({*__all__, *registry.attributes()})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnx.errors import ShapeError
-from nnx.initializers.base import finite, host, registry
+from nnx.initializers.base import FINITE, host, registry
 
 Array = Any
 Shape = Sequence[int]
@@ -32,7 +32,11 @@ def ones(shape: Shape, random: Any = None) -> Array:
     return constant(shape, random, value=1.0)
 
 
-@registry.register(formula="c", use="Weights that are known. All weights of a layer equal: they stay equal.")
+@registry.register(
+    checks={"value": FINITE},
+    formula="c",
+    use="Weights that are known. All weights of a layer equal: they stay equal.",
+)
 def constant(shape: Shape, random: Any = None, *, value: float = 0.0) -> Array:
     """An array filled with ``value``.
 
@@ -40,10 +44,12 @@ def constant(shape: Shape, random: Any = None, *, value: float = 0.0) -> Array:
     array([0.5, 0.5])
     """
     xp = host()
-    return xp.full(tuple(shape), finite(value, "value of constant"), dtype=xp.float64)
+    return xp.full(tuple(shape), value, dtype=xp.float64)
 
 
-@registry.register("IdentityInitializer", formula=r"g \, \delta_{ij}", use="Recurrent weights.")
+@registry.register(
+    "IdentityInitializer", checks={"gain": FINITE}, formula=r"g \, \delta_{ij}", use="Recurrent weights."
+)
 def identity(shape: Shape, random: Any = None, *, gain: float = 1.0) -> Array:
     """The identity matrix times ``gain``; raises :class:`nnx.errors.ShapeError` for other than two axes.
 
@@ -54,4 +60,4 @@ def identity(shape: Shape, random: Any = None, *, gain: float = 1.0) -> Array:
     if len(shape) != 2:
         raise ShapeError(f"identity makes matrices, asked for shape {tuple(shape)}.")
     xp = host()
-    return finite(gain, "gain of identity") * xp.eye(*shape, dtype=xp.float64)
+    return gain * xp.eye(*shape, dtype=xp.float64)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 from nnx.errors import OptionError, ShapeError
-from nnx.initializers.base import finite, host, registry, source
+from nnx.initializers.base import FINITE, SEED, host, registry, source
+from nnx.options import Number
 
 Array = Any
 Shape = Sequence[int]
 
 
-@registry.register("OrthogonalInitializer", formula=r"W^T W = g^2 I", use="Recurrent and very deep networks.")
+@registry.register(
+    "OrthogonalInitializer",
+    checks={"gain": FINITE, **SEED},
+    formula=r"W^T W = g^2 I",
+    use="Recurrent and very deep networks.",
+)
 def orthogonal(shape: Shape, random: Any = None, *, gain: float = 1.0, seed: int | None = None) -> Array:
     """A random matrix whose columns (or rows, if it has fewer) are orthogonal and of length ``gain``.
 
@@ -33,11 +38,12 @@ def orthogonal(shape: Shape, random: Any = None, *, gain: float = 1.0, seed: int
     xp, rows, columns = host(), math.prod(shape[:-1]), shape[-1]
     tall = (max(rows, columns), min(rows, columns))
     q, r = xp.linalg.qr(source(random, seed).standard_normal(tall))
-    q = finite(gain, "gain of orthogonal") * q * xp.sign(xp.linalg.diagonal(r))
+    q = gain * q * xp.sign(xp.linalg.diagonal(r))
     return xp.reshape(q if rows >= columns else xp.matrix_transpose(q), tuple(shape))
 
 
 @registry.register(
+    checks={"inputs": Number(least=1, whole=True, optional=True), "active_range": FINITE, **SEED},
     formula=r"\lVert \theta_j \rVert = \lambda, \; \beta_j = \lambda \left(\frac{2j}{S-1} - 1\right), \;"
     r" \lambda = 0.7 \, r \, S^{1/R}",
     use="Regression by one layer of tanh neurons, with inputs in [−1, 1]: each starts on its own interval.",
@@ -70,9 +76,9 @@ def nguyen_widrow(
     >>> nnx.initializers.nguyen_widrow((1, 3))
     array([[4.2, 4.2, 4.2]])
     """
-    xp, active_range = host(), finite(active_range, "active_range of nguyen_widrow")
+    xp = host()
     if len(shape) < 2:
-        if not isinstance(inputs, Integral) or inputs < 1 or len(shape) != 1:
+        if inputs is None or len(shape) != 1:
             raise OptionError(
                 f"nguyen_widrow: for a bias (shape {tuple(shape)}) say how many inputs a neuron has: "
                 f"NguyenWidrow(inputs=...), a whole number ≥ 1, got {inputs!r}."

@@ -7,13 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnx.errors import OptionError
-from nnx.initializers.base import finite, host, registry, source
+from nnx.initializers.base import FINITE, NOT_NEGATIVE, SEED, host, registry, source
+from nnx.options import Check
 
 Array = Any
 Shape = Sequence[int]
 
 
-@registry.register("uniform", formula=r"U(a, b)", use="Weights of small networks.")
+@registry.register(
+    "uniform",
+    checks={"minval": FINITE, "maxval": FINITE, **SEED},
+    formula=r"U(a, b)",
+    use="Weights of small networks.",
+)
 def random_uniform(
     shape: Shape, random: Any = None, *, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
 ) -> Array:
@@ -23,13 +29,15 @@ def random_uniform(
     >>> bool(0 <= w.min() and w.max() < 2), round(float(w.mean()))
     (True, 1)
     """
-    minval, maxval = finite(minval, "minval of random_uniform"), finite(maxval, "maxval of random_uniform")
     if not 0.0 <= maxval - minval < math.inf:
         raise OptionError(f"random_uniform needs 0 ≤ maxval − minval < inf, got {minval!r} and {maxval!r}.")
     return source(random, seed).uniform(minval, maxval, tuple(shape))
 
 
-@registry.register("normal", formula=r"N(\mu, \sigma^2)", use="Weights of small networks.")
+_NORMAL: dict[str, Check] = {"mean": FINITE, "stddev": NOT_NEGATIVE, **SEED}
+
+
+@registry.register("normal", checks=_NORMAL, formula=r"N(\mu, \sigma^2)", use="Weights of small networks.")
 def random_normal(
     shape: Shape, random: Any = None, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
 ) -> Array:
@@ -38,12 +46,13 @@ def random_normal(
     >>> nnx.initializers.RandomNormal(stddev=0.1, seed=1)((1000,)).std().round(1)
     np.float64(0.1)
     """
-    mean, stddev = _normal("random_normal", mean, stddev)
     return source(random, seed).normal(mean, stddev, tuple(shape))
 
 
 @registry.register(
-    formula=r"N(\mu, \sigma^2) \text{ within } \mu \pm 2\sigma", use="As normal, without outliers."
+    checks=_NORMAL,
+    formula=r"N(\mu, \sigma^2) \text{ within } \mu \pm 2\sigma",
+    use="As normal, without outliers.",
 )
 def truncated_normal(
     shape: Shape, random: Any = None, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
@@ -56,13 +65,8 @@ def truncated_normal(
     >>> bool(abs(w).max() <= 2.0)
     True
     """
-    mean, stddev = _normal("truncated_normal", mean, stddev)
     draw, xp = source(random, seed), host()
     x = draw.standard_normal(tuple(shape))
     while count := int(xp.count_nonzero(outside := xp.abs(x) > 2.0)):
         x[outside] = draw.standard_normal(count)
     return mean + stddev * x
-
-
-def _normal(name: str, mean: float, stddev: float) -> tuple[float, float]:
-    return finite(mean, f"mean of {name}"), finite(stddev, f"stddev of {name}", least=0.0)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from nnx.errors import OptionError
-from nnx.initializers.base import finite, registry, source
+from nnx.initializers.base import SEED, registry, source
 from nnx.initializers.distributions import random_normal, random_uniform, truncated_normal
+from nnx.options import Number, OneOf
 
 # The standard deviation of a standard normal distribution that is cut off at ±2.
 _TRUNCATED = 0.87962566103423978
@@ -18,7 +18,7 @@ Shape = Sequence[int]
 
 
 def fans(shape: Shape) -> tuple[float, float]:
-    """``(fan_in, fan_out)``: how many numbers go into an output, and out of an input, of a kernel.
+    """``(fan_in, fan_out)``: how many inputs an output of a kernel has, and how many outputs an input.
 
     A matrix is (in, out), a convolution's kernel (*window, in, out), as in Keras.
 
@@ -32,7 +32,16 @@ def fans(shape: Shape) -> tuple[float, float]:
     return window * shape[-2], window * shape[-1]
 
 
-@registry.register(formula=r"\operatorname{var} = s / \text{fan}", use="What the six below are made of.")
+@registry.register(
+    checks={
+        "scale": Number(above=0.0),
+        "mode": OneOf(("fan_in", "fan_out", "fan_avg")),
+        "distribution": OneOf(("truncated_normal", "normal", "untruncated_normal", "uniform")),
+        **SEED,
+    },
+    formula=r"\operatorname{var} = s / \text{fan}",
+    use="What the six below are made of.",
+)
 def variance_scaling(
     shape: Shape,
     random: Any = None,
@@ -52,29 +61,21 @@ def variance_scaling(
     >>> bool(abs(w).max() <= 0.1)
     True
     """
-    scale = finite(scale, "scale of variance_scaling")
-    if not scale > 0.0:
-        raise OptionError(f"variance_scaling needs scale > 0, got {scale!r}.")
     fan_in, fan_out = fans(shape)
-    fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}.get(mode)
-    if fan is None:
-        raise OptionError(f"variance_scaling: mode is 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}.")
+    fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}[mode]
     variance, draw = scale / max(1.0, fan), source(random, seed)
     if distribution == "uniform":
         limit = math.sqrt(3.0 * variance)
         return random_uniform(shape, draw, minval=-limit, maxval=limit)
     if distribution in ("truncated_normal", "normal"):
         return truncated_normal(shape, draw, stddev=math.sqrt(variance) / _TRUNCATED)
-    if distribution == "untruncated_normal":
-        return random_normal(shape, draw, stddev=math.sqrt(variance))
-    raise OptionError(
-        "variance_scaling: distribution is 'truncated_normal', 'untruncated_normal' or 'uniform', "
-        f"got {distribution!r}."
-    )
+    return random_normal(shape, draw, stddev=math.sqrt(variance))
 
 
 @registry.register(
-    formula=r"U(-l, l), \; l = \sqrt{6 / (n_{in} + n_{out})}", use="tanh, sigmoid, softmax; the default."
+    checks=SEED,
+    formula=r"U(-l, l), \; l = \sqrt{6 / (n_{in} + n_{out})}",
+    use="tanh, sigmoid, softmax; the default.",
 )
 def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Uniform numbers with variance 2/(fan_in + fan_out).
@@ -89,7 +90,7 @@ def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None)
     return variance_scaling(shape, random, mode="fan_avg", distribution="uniform", seed=seed)
 
 
-@registry.register(formula=r"N(0, 2 / (n_{in} + n_{out}))", use="tanh, sigmoid, softmax.")
+@registry.register(checks=SEED, formula=r"N(0, 2 / (n_{in} + n_{out}))", use="tanh, sigmoid, softmax.")
 def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Truncated normal numbers with variance 2/(fan_in + fan_out); source as :func:`glorot_uniform`.
 
@@ -99,7 +100,7 @@ def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) 
     return variance_scaling(shape, random, mode="fan_avg", seed=seed)
 
 
-@registry.register(formula=r"U(-l, l), \; l = \sqrt{6 / n_{in}}", use="relu and its relatives.")
+@registry.register(checks=SEED, formula=r"U(-l, l), \; l = \sqrt{6 / n_{in}}", use="relu and its relatives.")
 def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Uniform numbers with variance 2/fan_in; source as :func:`he_normal`.
 
@@ -109,7 +110,7 @@ def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> 
     return variance_scaling(shape, random, scale=2.0, distribution="uniform", seed=seed)
 
 
-@registry.register(formula=r"N(0, 2 / n_{in})", use="relu and its relatives.")
+@registry.register(checks=SEED, formula=r"N(0, 2 / n_{in})", use="relu and its relatives.")
 def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Truncated normal numbers with variance 2/fan_in.
 
@@ -121,7 +122,7 @@ def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> A
     return variance_scaling(shape, random, scale=2.0, seed=seed)
 
 
-@registry.register(formula=r"U(-l, l), \; l = \sqrt{3 / n_{in}}", use="selu.")
+@registry.register(checks=SEED, formula=r"U(-l, l), \; l = \sqrt{3 / n_{in}}", use="selu.")
 def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Uniform numbers with variance 1/fan_in; source as :func:`lecun_normal`.
 
@@ -131,7 +132,7 @@ def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) 
     return variance_scaling(shape, random, distribution="uniform", seed=seed)
 
 
-@registry.register(formula=r"N(0, 1 / n_{in})", use="selu.")
+@registry.register(checks=SEED, formula=r"N(0, 1 / n_{in})", use="selu.")
 def lecun_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Truncated normal numbers with variance 1/fan_in.
 

@@ -17,7 +17,7 @@ from nnx.options import Numbers, number, option
 
 def activated(activation: Any, shape: Shape) -> Shape:
     """The shape that an activation function makes of a sample's."""
-    change = activation.facts.get("shape") if activation is not None else None
+    change = activation.traits.shape if activation is not None else None
     return change(shape) if change else shape
 
 

@@ -13,9 +13,9 @@ from nnx.layers.per_sample import Back, by_directions
 from nnx.layers.placed import Name, Placed
 from nnx.layers.symbols import SHAPE, Shape, Symbol
 from nnx.options import Check, flag, option
-from nnx.registry import Registry
+from nnx.registry import Registry, Traits
 
-registry = Registry("layer")
+registry = Registry("layer", Traits)
 register = registry.register
 #: What other libraries, and older versions of Keras, call these arguments.
 _ELSEWHERE = {
@@ -83,7 +83,7 @@ class Context:
         return Stream(self.seed if seed is None else seed, purpose, self.index, self.step)
 
 
-def found(things: Registry) -> Check:
+def found(things: Registry[Any]) -> Check:
     """The check that turns a name, a function or a configuration into one of the things of a registry."""
 
     def check(where: str, name: str, value: Any) -> Any:
@@ -97,7 +97,7 @@ def found(things: Registry) -> Check:
     return check
 
 
-def chosen(things: Registry, default: Any = None) -> Any:
+def chosen(things: Registry[Any], default: Any = None) -> Any:
     """A dataclass field for one of the things of a registry: an activation, an initializer, ..."""
     return option(found(things), default)
 

@@ -10,19 +10,19 @@ from nnx.backend import device_of, namespace
 from nnx.losses.base import EPSILON, registry
 from nnx.losses.reduction import mean
 from nnx.losses.shapes import AXIS, class_numbers, matched, need_axis
-from nnx.registry import Check
+from nnx.options import Number
 
 Array = Any
 
 
-_SMOOTHING = Check("a number between 0 and 1", lambda v: 0.0 <= v <= 1.0)
+SMOOTHING = Number(least=0.0, most=1.0, arrays=True)
 
 
-def _smoothed(y_true: Array, label_smoothing: float, share: float) -> Array:
+def smoothed(y_true: Array, label_smoothing: float, share: float) -> Array:
     """Targets moved towards equal shares: (1 − s)·y + s·share."""
     if not label_smoothing:
         return y_true
-    _SMOOTHING("A cross-entropy", "label_smoothing", label_smoothing)
+    SMOOTHING("A cross-entropy", "label_smoothing", label_smoothing)
     return (1.0 - label_smoothing) * y_true + label_smoothing * share
 
 
@@ -66,11 +66,12 @@ def _is_chosen(xp: Any, labels: Array, values: Array, axis: int) -> Array:
 def _chosen_back(
     xp: Any, g: Array, needs: Any, y: Array, labels: Array, values: Array, axis: int = -1
 ) -> tuple[None, Array]:
-    return None, -_along(xp, g, axis) * xp.astype(_is_chosen(xp, labels, values, axis), g.dtype)
+    # Not a product: where g is infinite, the others' share of it is 0 all the same.
+    return None, xp.where(_is_chosen(xp, labels, values, axis), -_along(xp, g, axis), 0.0)
 
 
 @fused(reverse=_chosen_back)
-def _minus_chosen(labels: Array, values: Array, *, axis: int = -1) -> Array:
+def minus_chosen(labels: Array, values: Array, *, axis: int = -1) -> Array:
     """−values[label] along ``axis``; the other values do not matter, be they infinite."""
     xp = namespace(values)
     return -xp.sum(xp.where(_is_chosen(xp, labels, values, axis), values, 0.0), axis=axis)
@@ -93,11 +94,11 @@ def _sigmoid_loss(t: Array, z: Array) -> Array:
 
 
 @registry.register(
-    checks={"label_smoothing": _SMOOTHING, "axis": AXIS},
+    checks={"label_smoothing": SMOOTHING, "axis": AXIS},
     formula=r"-\sum_i y_i \ln \hat y_i",
     task="categorical",
     targets="same",
-    link="softmax",
+    canonical_activation="softmax",
     use="Classes that exclude each other, as one-hot rows; the output is a softmax.",
 )
 def categorical_crossentropy(
@@ -127,7 +128,7 @@ def categorical_crossentropy(
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
     need_axis(y_pred, axis)
-    y_true = _smoothed(y_true, label_smoothing, 1.0 / max(y_true.shape[axis], 1))
+    y_true = smoothed(y_true, label_smoothing, 1.0 / max(y_true.shape[axis], 1))
     log_p = log_softmax(y_pred, axis=axis) if from_logits else _log_shares(xp, y_pred, axis)
     return _minus_expected(y_true, log_p, axis=axis)
 
@@ -137,7 +138,7 @@ def categorical_crossentropy(
     formula=r"-\ln \hat y_c",
     task="sparse",
     targets="indices",
-    link="softmax",
+    canonical_activation="softmax",
     use="Classes that exclude each other, as class numbers; the output is a softmax.",
 )
 def sparse_categorical_crossentropy(
@@ -154,17 +155,17 @@ def sparse_categorical_crossentropy(
     """
     xp, labels = class_numbers(y_true, y_pred, axis)
     log_p = log_softmax(y_pred, axis=axis) if from_logits else _log_shares(xp, y_pred, axis)
-    return _minus_chosen(labels, log_p, axis=axis)
+    return minus_chosen(labels, log_p, axis=axis)
 
 
 @registry.register(
     "bce",
     "BCE",
-    checks={"label_smoothing": _SMOOTHING, "axis": AXIS},
+    checks={"label_smoothing": SMOOTHING, "axis": AXIS},
     formula=r"-\frac{1}{n} \sum_i (y_i \ln \hat y_i + (1 - y_i) \ln(1 - \hat y_i))",
     task="binary",
     targets="same",
-    link="sigmoid",
+    canonical_activation="sigmoid",
     use="Two classes, or several labels that may hold together; the output is a sigmoid.",
 )
 def binary_crossentropy(
@@ -190,7 +191,7 @@ def binary_crossentropy(
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
     need_axis(y_pred, axis)
-    y_true = _smoothed(y_true, label_smoothing, 0.5)
+    y_true = smoothed(y_true, label_smoothing, 0.5)
     if from_logits:
         values = _sigmoid_loss(y_true, y_pred)
     else:

@@ -1,4 +1,4 @@
-"""From one number per example to one number: the weighted mean, in one place."""
+"""From one value per sample to one number: the weighted mean and its relatives, in one place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _mean_back(
 
 @fused(reverse=_mean_back)
 def mean(values: Array, *, axis: int | None = None) -> Array:
-    """The mean of all numbers, or along one axis; 0 where there are none. One step on the tape."""
+    """The mean of all entries, or along one axis; 0 where there are none. One step on the tape."""
     return namespace(values).sum(values, axis=axis) / _count(values, axis)
 
 
@@ -33,29 +33,60 @@ def _count(values: Array, axis: int | None) -> int:
     return max(math.prod(values.shape) if axis is None else values.shape[axis], 1)
 
 
-def reduce(values: Array, sample_weight: Array | None = None) -> Array:
+#: what may become of the values of samples
+REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
+
+
+def reduce(
+    values: Array, sample_weight: Array | None = None, reduction: str | None = "sum_over_batch_size"
+) -> Array:
     """Σ w·values / (number of values), a 0-d array: Keras' ``sum_over_batch_size``.
 
-    ``values`` has one number per example, shape (n,), or more, (n, ...); ``sample_weight`` has the same
+    ``values`` has one value per sample, shape (n,), or more, (n, ...); ``sample_weight`` has the same
     shape or only its first axes. The divisor is not the sum of the weights, so the weights' scale matters.
+    Values in one number, shape (), count for each of the samples, so weights multiply them by their mean.
+
+    ``reduction`` "mean" is another name of that; "sum" does not divide; "mean_with_sample_weight" divides by
+    the sum of the weights (0 if that is 0); "none" and None leave the weighted values as they are.
 
     >>> float(nnx.losses.reduce(np.asarray([1.0, 3.0]), np.asarray([1.0, 0.5])))
     1.25
+    >>> float(nnx.losses.reduce(np.asarray([1.0, 3.0]), np.asarray([1.0, 3.0]), "mean_with_sample_weight"))
+    2.5
     """
     if sample_weight is not None:
-        values = values * weights_like(namespace(values, sample_weight), sample_weight, values)
-    return mean(values)
+        xp = namespace(values, sample_weight)
+        sample_weight = xp.astype(sample_weight, values.dtype, copy=False)
+        values = values * (weights_like(xp, sample_weight, values) if values.ndim else sample_weight)
+    if reduction in ("sum_over_batch_size", "mean"):
+        return mean(values)
+    if reduction in ("none", None) or values.ndim == 0:
+        return values
+    total = namespace(values).sum(values)
+    return total if reduction == "sum" else total / divisor(tuple(values.shape), sample_weight, reduction)
+
+
+def divisor(shape: tuple[int, ...], sample_weight: Array | None, reduction: str | None) -> Any:
+    """What the sum of values of that shape is divided by: a float, or an array if weights say it."""
+    if reduction == "sum":
+        return 1.0
+    if reduction != "mean_with_sample_weight" or sample_weight is None:
+        return float(max(math.prod(shape), 1))
+    xp = namespace(sample_weight)
+    total = xp.sum(sample_weight)
+    # Infinity where all weights are 0: the mean is 0 then.
+    return xp.where(total == 0.0, math.inf, total)
 
 
 def weights_like(xp: Any, sample_weight: Array, values: Array) -> Array:
-    """The weights in the data type of ``values``, with axes of length 1 for those that they lack."""
+    """The weights in the data type of ``values``, with axes of length 1 appended until the ranks agree."""
     shape, given = tuple(values.shape), tuple(sample_weight.shape)
     if given != shape:
         while given[1:] and given[-1] == 1:
             given = given[:-1]
         if given != shape[: len(given)]:
             raise ShapeError(
-                f"sample_weight must have one number for each example: for examples of shape {shape} "
+                f"sample_weight must have one number for each sample: for values of shape {shape} "
                 f"it cannot have shape {tuple(sample_weight.shape)}."
             )
         sample_weight = xp.reshape(sample_weight, given + (1,) * (len(shape) - len(given)))
@@ -63,7 +94,7 @@ def weights_like(xp: Any, sample_weight: Array, values: Array) -> Array:
 
 
 def class_weights(y_true: Array, class_weight: Mapping[int, float], dtype: Any) -> Array:
-    """The weight of each example by its class, shape (n,): what ``fit(class_weight=...)`` stands for.
+    """The weight of each sample by its class, shape (n,): what ``fit(class_weight=...)`` stands for.
 
     ``y_true`` holds class numbers, (n,) or (n, 1), or one-hot rows, (n, classes). Classes that
     ``class_weight`` does not name have weight 1. Raises :class:`nnx.errors.OptionError` for classes that are
@@ -90,7 +121,7 @@ def class_weights(y_true: Array, class_weight: Mapping[int, float], dtype: Any) 
     xp = namespace(y_true)
     if y_true.ndim > 2:
         raise ShapeError(
-            f"class_weight needs one label per example, got targets of shape {tuple(y_true.shape)}."
+            f"class_weight needs one label per sample, got targets of shape {tuple(y_true.shape)}."
         )
     labels = xp.astype(y_true, xp.int64)
     meant, wrong = xp.astype(labels, y_true.dtype) == y_true, "numbers that are not whole"

@@ -1,4 +1,4 @@
-"""Losses of numbers."""
+"""Losses of regression."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nnx.backend import namespace
 from nnx.losses.base import EPSILON, registry
 from nnx.losses.reduction import mean, weights_like
 from nnx.losses.shapes import AXIS, matched, need_axis
-from nnx.registry import Check
+from nnx.options import Number
 
 Array = Any
 
@@ -112,7 +112,7 @@ def _log_errors(y_true: Array, y_pred: Array, sample_weight: Array | None = None
     use="Regression of positive numbers over several orders of magnitude.",
 )
 def mean_squared_logarithmic_error(y_true: Array, y_pred: Array) -> Array:
-    """The mean of (ln(1 + y_pred) − ln(1 + y_true))² over the last axis; numbers below 1e−7 count as 1e−7.
+    """The mean of (ln(1 + y_pred) − ln(1 + y_true))² over the last axis; values below 1e−7 count as 1e−7.
 
     >>> nnx.losses.mean_squared_logarithmic_error(np.asarray([[0.0]]), np.asarray([[np.e - 1.0]])).round(6)
     array([1.])
@@ -121,7 +121,7 @@ def mean_squared_logarithmic_error(y_true: Array, y_pred: Array) -> Array:
     return _mean_square(_log_error(xp, y_true, y_pred))
 
 
-_DELTA = Check("a number > 0", lambda v: v > 0.0)
+_DELTA = Number(above=0.0, finite=False, arrays=True)
 
 
 @registry.register(

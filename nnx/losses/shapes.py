@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.backend import namespace
+from nnx.backend import adapter_of, asarray, device_of, get_backend, namespace, to_numpy
 from nnx.errors import AxisError, DtypeError, ShapeError
-from nnx.registry import Check
+from nnx.options import Number
 
 Array = Any
 
-AXIS = Check("a whole number", lambda v: True, whole=True)
+AXIS = Number(whole=True)
 
 
 def need_axis(y_pred: Array, axis: int) -> None:
@@ -22,10 +22,38 @@ def need_axis(y_pred: Array, axis: int) -> None:
         )
 
 
+def as_arrays(
+    y_true: Any, y_pred: Any, sample_weight: Any = None, floating: bool = True
+) -> tuple[Array, Array, Array | None]:
+    """Targets, outputs and weights as arrays of one library, outputs of floating-point numbers.
+
+    Lists become arrays of the library, and on the device, of what is an array already (else of the current
+    backend); outputs that were lists or whole numbers have the current backend's floating-point type (with
+    ``floating`` False they stay what they are).
+    """
+    home = next((a for a in (y_pred, y_true) if hasattr(a, "dtype")), None)
+
+    def placed(given: Any) -> Array:
+        if hasattr(given, "dtype"):
+            return given
+        return asarray(given) if home is None else array_like(home, asarray(given))
+
+    was_list, y_pred = not hasattr(y_pred, "dtype"), placed(y_pred)
+    if floating and (was_list or not adapter_of(y_pred).is_floating(y_pred.dtype)):
+        y_pred = namespace(y_pred).astype(y_pred, adapter_of(y_pred).dtype(get_backend().dtype))
+    return placed(y_true), y_pred, None if sample_weight is None else placed(sample_weight)
+
+
+def array_like(home: Array, given: Array) -> Array:
+    """``given`` as an array of the library, and on the device, of ``home``."""
+    own, adapter = adapter_of(given), adapter_of(home)
+    return adapter.asarray(given if own is adapter else to_numpy(given), device=device_of(home))
+
+
 def matched(y_true: Array, y_pred: Array) -> tuple[Any, Array, Array]:
     """``(xp, y_true, y_pred)``: of one shape, ``y_true`` in the data type of ``y_pred``.
 
-    As in Keras, (n,) beside (n, 1) becomes (n, 1). Other shapes that differ raise ``ShapeError``: they
+    As in Keras, (n,) with (n, 1) becomes (n, 1). Other shapes that differ raise ``ShapeError``: they
     would broadcast, and the loss would silently compare everything with everything.
     """
     xp = namespace(y_pred, y_true)
@@ -57,8 +85,8 @@ def _same_shape(xp: Any, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
 def class_numbers(y_true: Array, y_pred: Array, axis: int = -1) -> tuple[Any, Array]:
     """``(xp, labels)``: class numbers as int64, in the shape of ``y_pred`` without ``axis``.
 
-    An axis of length 1 of ``y_true`` is dropped. Whether the numbers are whole and in range is not looked
-    at here (that would wait for the device): a model does it on the host, before the data move.
+    An axis of length 1 of ``y_true`` is dropped. Whether they are whole and in range is not checked here
+    (that would wait for the device): a model checks it on the host, before the data move.
     """
     xp = namespace(y_pred, y_true)
     shape = tuple(y_pred.shape)

@@ -14,9 +14,11 @@ Array = Any
 
 @registry.register(
     "acc",
+    class_name="AccuracyByShape",
     task="labels",
     direction="up",
     ranks_only=True,
+    class_numbers=True,
     use="The share of right answers; what right means, the shapes tell.",
 )
 def accuracy(y_true: Array, y_pred: Array) -> Array:
@@ -38,7 +40,29 @@ def accuracy(y_true: Array, y_pred: Array) -> Array:
 
 
 @registry.register(
+    class_name="Accuracy",
+    label="accuracy",
+    task="regression",
+    direction="up",
+    use="The share of predicted class numbers that equal the labels.",
+)
+def equality(y_true: Array, y_pred: Array) -> Array:
+    """1.0 where ``y_pred`` is ``y_true``, else 0.0, entry by entry: what Keras calls the class ``Accuracy``.
+
+    Outputs that are probabilities equal no label: ask for ``"accuracy"`` by name then (:func:`accuracy`).
+
+    >>> nnx.metrics.Accuracy()([0, 1, 2, 3], [0, 2, 2, 3])
+    0.75
+    """
+    xp, y_true, y_pred = matched(y_true, y_pred)
+    return xp.astype(
+        y_true == y_pred, y_pred.dtype if xp.isdtype(y_pred.dtype, "real floating") else xp.float32
+    )
+
+
+@registry.register(
     "ce",
+    class_name="CrossentropyByShape",
     task="labels",
     direction="down",
     use="The cross-entropy; which one, the shapes tell, as with accuracy.",
@@ -71,7 +95,7 @@ def _by_shape(y_true: Array, y_pred: Array, binary: Any, sparse: Any, categorica
     use="The share of labels on the right side of the threshold.",
 )
 def binary_accuracy(y_true: Array, y_pred: Array, *, threshold: float = 0.5) -> Array:
-    """The share of outputs of an example that are on the right side of ``threshold``: (n,) from (n, labels).
+    """The share of outputs of a sample that are on the right side of ``threshold``: (n,) from (n, labels).
 
     >>> nnx.metrics.binary_accuracy(np.asarray([[1.0], [0.0]]), np.asarray([[0.7], [0.6]]))
     array([1., 0.])
@@ -88,7 +112,7 @@ def binary_accuracy(y_true: Array, y_pred: Array, *, threshold: float = 0.5) -> 
     task="categorical",
     direction="up",
     ranks_only=True,
-    use="The share of examples whose class has the best score.",
+    use="The share of samples whose class has the best score.",
 )
 def categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
     """1.0 where the best output is at the place of the largest target, else 0.0: (n,) from (n, classes).
@@ -122,7 +146,7 @@ def sparse_categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
     task="categorical",
     direction="up",
     ranks_only=True,
-    use="The share of examples whose class is among the k best; k = 1 is categorical_accuracy.",
+    use="The share of samples whose class is among the k best; k = 1 is categorical_accuracy.",
 )
 def top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> Array:
     """1.0 where the class of the largest target is among the ``k`` best outputs, else 0.0.

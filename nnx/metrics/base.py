@@ -7,116 +7,125 @@ result does not depend on how the data were cut into batches (the mean of batch 
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal
 
-from nnx.backend import device_of, namespace
-from nnx.losses.reduction import weights_like
-from nnx.losses.shapes import class_numbers, matched
-from nnx.registry import Check, Choice, Registry, need_known
+from nnx.backend import device_of, namespace, to_numpy
+from nnx.losses.shapes import as_arrays, class_numbers, matched
+from nnx.options import Number, Options
+from nnx.registry import Registry, Traits, snake_case
 
 Array = Any
 
-#: The metrics by name: classes, and functions of ``(y_true, y_pred)`` whose weighted mean is the metric.
-#: Declared with each: ``use``; ``task`` as of losses, or "labels" (one-hot rows or class numbers);
-#: ``direction``, "up" where more is better, "down" where less is; ``ranks_only`` where only the order of a
-#: sample's outputs counts.
-registry = Registry("metric")
 
-THRESHOLD = Check("a number between 0 and 1", lambda v: 0.0 <= v <= 1.0)
-AT_LEAST_ONE = Check("a whole number ≥ 1", lambda v: v >= 1, whole=True)
+@dataclass(frozen=True)
+class MetricTraits(Traits):
+    """What is declared with a metric."""
+
+    #: as of losses, or "labels" (one-hot rows or class numbers) or "values" (no targets)
+    task: str = ""
+    #: "up" where more is better, "down" where less is, None where that is not known
+    direction: Literal["up", "down"] | None = None
+    #: whether only the order of a sample's outputs counts
+    ranks_only: bool = False
+    #: whether outputs that are whole numbers are class numbers, and stay what they are
+    class_numbers: bool = False
+    #: the name in logs where it is not the function's
+    label: str = ""
+
+
+#: The metrics by name: classes, and functions of ``(y_true, y_pred)`` whose weighted mean is the metric.
+registry = Registry("metric", MetricTraits, module="nnx.metrics")
+
+THRESHOLD = Number(least=0.0, most=1.0)
+AT_LEAST_ONE = Number(least=1, whole=True)
 
 
 @dataclass(frozen=True)
-class Metric:
-    """Base of all metrics. A metric of one's own derives from it, or is a function (see :class:`MeanOf`)."""
+class Metric(Options):
+    """Base class of metrics. Yours derives from it, or is a function (see :class:`MeanMetricWrapper`).
+
+    A metric is two pure functions, which are what you write: ``statistics(y_true, y_pred,
+    sample_weight=None)``, sums over a batch, and ``value(sums)``, what they mean. A model that is compiled
+    with it uses these alone. On its own it keeps a sum, as in Keras: ``update_state(y_true, y_pred,
+    sample_weight=None)`` adds a batch, ``result()`` is the value now, ``reset_state()`` begins anew, and a
+    call adds and returns the value. Lists are taken as arrays of the current backend.
+
+    >>> metric = nnx.metrics.MeanSquaredError()
+    >>> metric.update_state([[0.0], [0.0]], [[1.0], [3.0]])
+    >>> metric.result()
+    5.0
+    >>> metric([[0.0], [0.0]], [[1.0], [1.0]])
+    3.0
+    """
 
     kind: ClassVar[str] = "metric"
+    renamed: ClassVar[Mapping[str, str]] = {
+        "dtype": "nothing in its place (a metric is computed in the type of y_pred)",
+        "ignore_class": "sample_weight, with 0 where the class is to be left out",
+    }
 
     #: What logs and history call it.
-    name: str = field(default="", kw_only=True)
+    name: str | None = field(default=None, kw_only=True)
 
-    def __new__(cls, *args: Any, **options: Any) -> Self:
-        # A dataclass answers an unknown keyword with a bare TypeError from __init__; this runs before it.
-        own = list(inspect.signature(cls.__init__).parameters.values())[1:]
-        if not any(p.kind is p.VAR_KEYWORD for p in own):
-            need_known(cls.__name__, [p.name for p in own], options)
-        return super().__new__(cls)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.name:
+            object.__setattr__(self, "name", snake_case(type(self).__name__))
+
+    @property
+    def traits(self) -> MetricTraits:
+        """What was declared with it; nothing of a class that is not registered."""
+        entry = registry.find(type(self))
+        return MetricTraits() if entry is None else entry.traits
 
     @property
     def direction(self) -> str | None:
         """``"up"`` where more is better, ``"down"`` where less is, None where that is not known."""
-        facts: Mapping[str, Any] = next((e.facts for e in registry if e.target is type(self)), {})
-        return facts.get("direction")
+        return self.traits.direction
 
     @property
     def ranks_only(self) -> bool:
         """Whether only the order of a sample's outputs counts: what comes before a softmax serves as well."""
-        return False
+        return self.traits.ranks_only
+
+    # -- pure ------------------------------------------------------------------------------------------
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         """Sums over the batch, as an array whose shape does not depend on the batch's length."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} must define statistics(self, y_true, y_pred, sample_weight=None), the "
+            "sums of a batch, and value(self, sums); update_state stays as it is."
+        )
 
-    def result(self, statistics: Array) -> Any:
-        """The metric from the sum of all batches' statistics, as a NumPy array: a float, or an array."""
-        raise NotImplementedError
+    def value(self, sums: Array) -> Any:
+        """The metric from the sum of all batches' statistics, a NumPy array: a float, or an array."""
+        raise NotImplementedError(f"{type(self).__name__} must define value(self, sums).")
 
+    # -- with a sum of its own, as in Keras ------------------------------------------------------------
 
-@registry.register(use="The mean of a function of one's own.")
-@dataclass(frozen=True)
-class MeanOf(Metric):
-    """The weighted mean of ``function(y_true, y_pred)`` over all examples: Σ w·value / Σ w.
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch to what has been seen."""
+        given = as_arrays(y_true, y_pred, sample_weight, floating=not self.traits.class_numbers)
+        self._add(self.statistics(*given))
 
-    The function returns one value per example (bool counts as 0 and 1), or per position in it, or one number
-    for the batch, which counts as often as the batch has examples. The statistics are [Σ w·value, Σ w].
+    def result(self) -> Any:
+        """The value over all batches since the start, or the last ``reset_state``; 0.0 before the first."""
+        sums = vars(self).get("_sums")
+        return 0.0 if sums is None else self.value(to_numpy(sums))
 
-    >>> metric = nnx.metrics.get("mean_squared_error")
-    >>> batch = metric.statistics(np.asarray([[0.0], [0.0]]), np.asarray([[1.0], [3.0]]))
-    >>> batch, metric.result(batch)
-    (array([10.,  2.]), 5.0)
-    """
+    def reset_state(self) -> None:
+        """Forgets what has been seen."""
+        object.__setattr__(self, "_sums", None)
 
-    function: Choice
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.update_state(*args, **options)
+        return self.result()
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.function, Choice):
-            object.__setattr__(self, "function", registry.get(self.function))
-        object.__setattr__(self, "name", self.name or self.function.name)
-
-    @property
-    def direction(self) -> str | None:
-        return "down" if self.function.kind == "loss" else self.function.facts.get("direction")
-
-    @property
-    def ranks_only(self) -> bool:
-        return bool(self.function.facts.get("ranks_only"))
-
-    def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
-        values = self.function(y_true, y_pred)
-        xp = namespace(values, y_pred)
-        if values.dtype != y_pred.dtype and not xp.isdtype(values.dtype, "real floating"):
-            floating = xp.isdtype(y_pred.dtype, "real floating")
-            values = xp.astype(values, y_pred.dtype if floating else xp.float32)
-        return sums(xp, values, sample_weight, y_pred.shape[0] if y_pred.ndim else 1)
-
-    def result(self, statistics: Array) -> Any:
-        return ratio(float(statistics[0]), float(statistics[1]))
-
-
-def sums(xp: Any, values: Array, sample_weight: Array | None, examples: int) -> Array:
-    """[Σ w·value, Σ w], an array of two numbers."""
-    if values.ndim == 0:  # one number for the batch
-        values = xp.broadcast_to(values, (examples,))
-    if sample_weight is None:
-        both = xp.full((2,), float(math.prod(values.shape)), dtype=values.dtype, device=device_of(values))
-        both[0] = xp.sum(values)
-        return both
-    weight = xp.broadcast_to(weights_like(xp, sample_weight, values), values.shape)
-    return xp.concat([xp.sum(values * weight)[None], xp.sum(weight)[None]])
+    def _add(self, statistics: Array) -> None:
+        sums = vars(self).get("_sums")
+        object.__setattr__(self, "_sums", statistics if sums is None else sums + statistics)
 
 
 def ratio(part: Any, whole: Any) -> Any:

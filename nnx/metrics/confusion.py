@@ -3,185 +3,198 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from nnx.errors import OptionError, ShapeError
 from nnx.losses.reduction import weights_like
-from nnx.metrics.base import AT_LEAST_ONE, THRESHOLD, Metric, indicators, is_class, ratio, registry
-from nnx.registry import Check
+from nnx.metrics.base import THRESHOLD, Metric, indicators, is_class, ratio, registry
+from nnx.options import Number, number, option
 
 Array = Any
 
 
-_TOP_K = replace(AT_LEAST_ONE, words="a whole number ≥ 1, or None", optional=True)
-_CLASS = Check("a whole number ≥ 0, or None", lambda v: v >= 0, whole=True, optional=True)
-_CUT = Check("a number in (0, 1], or None", lambda v: 0.0 < v <= 1.0, optional=True)
+def _limits(where: str, name: str, value: Any) -> Any:
+    """The check of thresholds: None, a number between 0 and 1, or several."""
+    if value is None or not isinstance(value, Iterable):
+        return Number(least=0.0, most=1.0, optional=True)(where, name, value)
+    if isinstance(value, str) or not list(value):
+        raise OptionError(f"{where}: {name} must be one number or several, got {value!r}.")
+    return tuple(THRESHOLD(where, name, limit) for limit in value)
 
 
 @dataclass(frozen=True)
 class _AtThresholds(Metric):
-    """True positives and their like at one or several thresholds, over all outputs together."""
+    """Counts at one or several thresholds, over all outputs together."""
 
-    thresholds: float | Sequence[float] | None = None
-    top_k: int | None = None
-    class_id: int | None = None
+    thresholds: float | Sequence[float] | None = option(_limits, None)
 
-    def __post_init__(self) -> None:
-        label = type(self).__name__
-        if self.thresholds is not None:
-            if isinstance(self.thresholds, str) or not self._limits():
-                raise OptionError(
-                    f"{label}: thresholds must be one number or several, got {self.thresholds!r}."
-                )
-            for limit in self._limits():
-                THRESHOLD(label, "thresholds", limit)
-        _TOP_K(label, "top_k", self.top_k)
-        _CLASS(label, "class_id", self.class_id)
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The thresholds, one or more."""
+        given = 0.5 if self.thresholds is None else self.thresholds
+        return tuple(given) if isinstance(given, Iterable) else (given,)
 
-    def _limits(self) -> tuple[float, ...]:
-        if self.thresholds is None:
-            return (0.5,) if self.top_k is None else (-float("inf"),)
-        return tuple(self.thresholds) if isinstance(self.thresholds, Iterable) else (self.thresholds,)
+    def chosen(self, y_true: Array, y_pred: Array) -> tuple[Any, Array, Array]:
+        """``(xp, y_true, y_pred)``, the entries that count: here all."""
+        return indicators(y_true, y_pred)
 
-    def _chosen(self, y_true: Array, y_pred: Array) -> tuple[Any, Array, Array]:
-        """Targets as 0 and 1, and outputs, of the class asked for; those not among the top k are −∞."""
+    def counts(
+        self, y_true: Array, y_pred: Array, sample_weight: Array | None
+    ) -> tuple[Any, Array, Array, Array, Array]:
+        """``(xp, true positives, called positive, positive, all)``, one of each for every threshold."""
+        xp, y_true, y_pred = self.chosen(y_true, y_pred)
+        positive = xp.astype(y_true != 0.0, y_pred.dtype)
+        weight = xp.ones_like(y_pred)
+        if sample_weight is not None:
+            weight = weight * weights_like(xp, sample_weight, y_pred)
+        called = [weight * xp.astype(y_pred > t, y_pred.dtype) for t in self.limits]
+        right = xp.stack([xp.sum(c * positive) for c in called])
+        of_each = (xp.broadcast_to(xp.sum(a), right.shape) for a in (weight * positive, weight))
+        return xp, right, xp.stack([xp.sum(c) for c in called]), *of_each
+
+    def scores(self, found: Array) -> Any:
+        """A number, or with several thresholds an array."""
+        return float(found[0]) if len(self.limits) == 1 else found
+
+    def value(self, sums: Array) -> Any:
+        return self.scores(ratio(sums[0], sums[1]))
+
+
+@dataclass(frozen=True)
+class _Count(_AtThresholds):
+    def value(self, sums: Array) -> Any:
+        return self.scores(sums)
+
+
+@registry.register(task="binary", direction="up", use="How many positives were found.")
+@dataclass(frozen=True)
+class TruePositives(_Count):
+    """The (weighted) number of positives with an output above the threshold.
+
+    ``thresholds`` is 0.5, or another number, or several, which give an array. Targets are 0 and 1.
+
+    >>> nnx.metrics.TruePositives()([0, 1, 1, 1], [1, 0, 1, 1])
+    2.0
+    """
+
+    def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
+        return self.counts(y_true, y_pred, sample_weight)[1]
+
+
+@registry.register(task="binary", direction="down", use="How many negatives were taken for positives.")
+@dataclass(frozen=True)
+class FalsePositives(_Count):
+    """The (weighted) number of negatives with an output above the threshold; see :class:`TruePositives`.
+
+    >>> nnx.metrics.FalsePositives()([0, 1, 0, 0], [0, 0, 1, 1])
+    2.0
+    """
+
+    def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
+        _, right, called, _, _ = self.counts(y_true, y_pred, sample_weight)
+        return called - right
+
+
+@registry.register(task="binary", direction="up", use="How many negatives were taken for negatives.")
+@dataclass(frozen=True)
+class TrueNegatives(_Count):
+    """The (weighted) number of negatives with an output up to the threshold; see :class:`TruePositives`.
+
+    >>> nnx.metrics.TrueNegatives()([0, 1, 0, 0], [1, 1, 0, 0])
+    2.0
+    """
+
+    def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
+        _, right, called, positive, total = self.counts(y_true, y_pred, sample_weight)
+        return (total - positive) - (called - right)
+
+
+@registry.register(task="binary", direction="down", use="How many positives were missed.")
+@dataclass(frozen=True)
+class FalseNegatives(_Count):
+    """The (weighted) number of positives with an output up to the threshold; see :class:`TruePositives`.
+
+    >>> nnx.metrics.FalseNegatives()([0, 1, 1, 1], [0, 1, 0, 0])
+    2.0
+    """
+
+    def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
+        _, right, _, positive, _ = self.counts(y_true, y_pred, sample_weight)
+        return positive - right
+
+
+@dataclass(frozen=True)
+class _OfSome(_AtThresholds):
+    """Counts among the top k outputs of each sample, or of one class."""
+
+    top_k: int | None = number(None, least=1, whole=True, optional=True)
+    class_id: int | None = number(None, least=0, whole=True, optional=True)
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        return (-float("inf"),) if self.thresholds is None and self.top_k is not None else super().limits
+
+    def chosen(self, y_true: Array, y_pred: Array) -> tuple[Any, Array, Array]:
         xp, y_true, y_pred = indicators(y_true, y_pred)
         if self.top_k is not None:
             least = xp.sort(y_pred, axis=-1)[..., -min(self.top_k, y_pred.shape[-1])]
             y_pred = xp.where(y_pred >= least[..., None], y_pred, -float("inf"))
-        if self.class_id is not None:
-            if y_pred.ndim < 2 or not 0 <= self.class_id < y_pred.shape[-1]:
-                shape = tuple(y_pred.shape)
-                raise ShapeError(
-                    f"{self.name}: there is no class {self.class_id} in outputs of shape {shape}."
-                )
-            y_true, y_pred = y_true[..., self.class_id], y_pred[..., self.class_id]
-        return xp, xp.astype(y_true != 0.0, y_pred.dtype), y_pred
-
-    def _counts(
-        self, y_true: Array, y_pred: Array, sample_weight: Array | None
-    ) -> tuple[Any, Array, Array, Array]:
-        """``(xp, true positives, called positive, positive)``, the first two for each threshold."""
-        xp, positive, y_pred = self._chosen(y_true, y_pred)
-        weight = 1.0 if sample_weight is None else weights_like(xp, sample_weight, y_pred)
-        called = [weight * xp.astype(y_pred > t, y_pred.dtype) for t in self._limits()]
-        right = xp.stack([xp.sum(c * positive) for c in called])
-        return xp, right, xp.stack([xp.sum(c) for c in called]), xp.sum(weight * positive)
-
-    def result(self, statistics: Array) -> Any:
-        found = ratio(statistics[0], statistics[1])
-        return float(found[0]) if len(self._limits()) == 1 else found
+        return xp, *of_class(self.class_id, str(self.name), y_true, y_pred)
 
 
-@registry.register(task="binary", direction="up", use="Of what was called positive, the share that is.")
+def of_class(class_id: int | None, name: str, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+    """Targets and outputs of one class; None: of all."""
+    if class_id is None:
+        return y_true, y_pred
+    if y_pred.ndim < 2 or not 0 <= class_id < y_pred.shape[-1]:
+        raise ShapeError(f"{name}: there is no class {class_id} in outputs of shape {tuple(y_pred.shape)}.")
+    return y_true[..., class_id], y_pred[..., class_id]
+
+
+@registry.register(task="binary", direction="up", use="The share that is true of what was called positive.")
 @dataclass(frozen=True)
-class Precision(_AtThresholds):
+class Precision(_OfSome):
     """True positives / called positive: TP / (TP + FP), and 0 if nothing was called positive.
 
     An output above a threshold is called positive (``thresholds``: 0.5, or several, which give an array).
-    ``top_k`` calls the k best of each example positive instead, and all that tie with the k-th; ``class_id``
-    looks at one class only. Targets are 0 and 1 in the shape of the outputs, or class numbers.
+    ``top_k`` calls the k best of each sample positive instead, and all that tie with the k-th; ``class_id``
+    counts one class only. Targets are 0 and 1 in the shape of the outputs, or class numbers.
 
-    >>> metric = nnx.metrics.Precision()
-    >>> batch = metric.statistics(np.asarray([0.0, 1.0, 1.0]), np.asarray([0.9, 0.8, 0.1]))
-    >>> metric.result(batch)
+    >>> nnx.metrics.Precision()([0, 1, 1], [0.9, 0.8, 0.1])
     0.5
     """
 
-    name: str = field(default="precision", kw_only=True)
-
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
-        xp, right, called, _ = self._counts(y_true, y_pred, sample_weight)
+        xp, right, called, _, _ = self.counts(y_true, y_pred, sample_weight)
         return xp.stack([right, called])
 
 
-@registry.register(task="binary", direction="up", use="Of what is positive, the share that was found.")
+@registry.register(task="binary", direction="up", use="The share of the positives that was found.")
 @dataclass(frozen=True)
-class Recall(_AtThresholds):
+class Recall(_OfSome):
     """True positives / positive: TP / (TP + FN), and 0 if nothing is. Options: see :class:`Precision`.
 
-    >>> metric = nnx.metrics.Recall()
-    >>> batch = metric.statistics(np.asarray([1.0, 1.0, 1.0]), np.asarray([0.9, 0.8, 0.1]))
-    >>> round(metric.result(batch), 4)
+    >>> round(nnx.metrics.Recall()([1, 1, 1], [0.9, 0.8, 0.1]), 4)
     0.6667
     """
 
-    name: str = field(default="recall", kw_only=True)
-
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
-        xp, right, _, positive = self._counts(y_true, y_pred, sample_weight)
-        return xp.stack([right, xp.broadcast_to(positive, right.shape)])
-
-
-@registry.register("f1_score", task="labels", direction="up", use="Precision and recall in one number.")
-@dataclass(frozen=True)
-class F1Score(Metric):
-    """The harmonic mean of precision and recall, 2·TP / (2·TP + FP + FN), for each class.
-
-    ``average`` None gives an array with one number per class; "macro" is their mean, "weighted" their mean
-    by the number of examples of each class, "micro" counts all classes together. An output above
-    ``threshold`` is called positive; None calls the best output of each example positive (with one output
-    alone: the threshold is 0.5). Raises :class:`nnx.errors.OptionError` for other options.
-
-    >>> metric = nnx.metrics.F1Score(average="macro")
-    >>> y_pred = np.asarray([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
-    >>> round(metric.result(metric.statistics(np.asarray([0, 1, 1]), y_pred)), 4)
-    0.6667
-    """
-
-    average: str | None = None
-    threshold: float | None = None
-    name: str = field(default="f1_score", kw_only=True)
-
-    def __post_init__(self) -> None:
-        if self.average not in (None, "micro", "macro", "weighted"):
-            raise OptionError(
-                f"F1Score: average is None, 'micro', 'macro' or 'weighted', got {self.average!r}."
-            )
-        _CUT("F1Score", "threshold", self.threshold)
-
-    def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
-        xp, y_true, y_pred = indicators(y_true, y_pred)
-        classes = y_pred.shape[-1] if y_pred.ndim > 1 else 1
-        weight = xp.ones_like(y_pred)
-        if sample_weight is not None:
-            weight = weight * weights_like(xp, sample_weight, y_pred)
-        weight, y_true, y_pred = (xp.reshape(a, (-1, classes)) for a in (weight, y_true, y_pred))
-        if self.threshold is None and classes > 1:
-            called = (y_pred >= xp.max(y_pred, axis=-1, keepdims=True)) & (xp.abs(y_pred) > 1e-9)
-        else:
-            called = y_pred > (self.threshold or 0.5)
-        called = weight * xp.astype(called, y_pred.dtype)
-        return xp.stack([xp.sum(a, axis=0) for a in (called * y_true, called, weight * y_true)])
-
-    def result(self, statistics: Array) -> Any:
-        if self.average == "micro":
-            statistics = statistics.sum(axis=1, keepdims=True)
-        right, called, positive = statistics
-        scores = ratio(2.0 * right, called + positive)
-        if self.average is None:
-            return scores
-        if self.average == "weighted":
-            return ratio(float((scores * positive).sum()), float(positive.sum()))
-        return float(scores.mean())
+        xp, right, _, positive, _ = self.counts(y_true, y_pred, sample_weight)
+        return xp.stack([right, positive])
 
 
 @registry.register(task="labels", use="How often each class is taken for each other one.")
 @dataclass(frozen=True)
 class ConfusionMatrix(Metric):
-    """The (weighted) number of examples of class i (row) that were taken for class j (column), as an array.
+    """The (weighted) number of samples of class i (row) that were taken for class j (column), as an array.
 
     With one output the classes are 0 and 1, parted at 0.5. Its trace over its sum is the accuracy.
 
-    >>> metric = nnx.metrics.ConfusionMatrix()
-    >>> y_pred = np.asarray([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
-    >>> metric.result(metric.statistics(np.asarray([0, 1, 1]), y_pred))
+    >>> nnx.metrics.ConfusionMatrix()([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     array([[1., 0.],
-           [1., 1.]])
+           [1., 1.]], dtype=float32)
     """
-
-    name: str = field(default="confusion_matrix", kw_only=True)
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         xp, y_true, y_pred = indicators(y_true, y_pred)
@@ -198,5 +211,5 @@ class ConfusionMatrix(Metric):
             actual = actual * xp.reshape(weights_like(xp, sample_weight, actual[:, 0]), (-1, 1))
         return xp.matmul(xp.matrix_transpose(actual), found)
 
-    def result(self, statistics: Array) -> Any:
-        return statistics
+    def value(self, sums: Array) -> Any:
+        return sums

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nnx.activations import sigmoid
 from nnx.backend import adapter_of, namespace
-from nnx.errors import OptionError
 from nnx.losses.reduction import weights_like
 from nnx.metrics.base import Metric, indicators, ratio, registry
-from nnx.registry import Check
+from nnx.options import flag, number, one_of
 
 Array = Any
 
 
-_THRESHOLDS = Check("a whole number ≥ 2", lambda v: v >= 2, whole=True)
+def buckets(xp: Any, y_true: Array, y_pred: Array, sample_weight: Array | None, num_thresholds: int) -> Array:
+    """How many positives and negatives have an output between two neighbouring thresholds, shape (n, 2).
+
+    In bucket b lies what is above the thresholds 0 … b of those evenly spaced from 0 to 1: Keras' rule. An
+    output NaN makes its counts NaN.
+    """
+    weight = xp.ones_like(y_pred)
+    if sample_weight is not None:
+        weight = weight * weights_like(xp, sample_weight, y_pred)
+    p = xp.minimum(xp.maximum(y_pred, 0.0), 1.0)
+    bucket = xp.maximum(xp.ceil(p * float(num_thresholds - 1)) - 1.0, 0.0)
+    bucket = xp.astype(xp.where(xp.isnan(bucket), 0.0, bucket), xp.int64)
+    weight = weight + 0.0 * p
+    positive = xp.astype(y_true != 0.0, y_pred.dtype)
+    values = xp.stack([xp.reshape(a, (-1,)) for a in (weight * positive, weight * (1.0 - positive))], axis=-1)
+    return adapter_of(y_pred).scatter_add(num_thresholds, xp.reshape(bucket, (-1,)), values)
+
+
+def above_each(xp: Any, buckets: Array) -> tuple[Array, Array]:
+    """The true and false positives at each threshold."""
+    above = xp.flip(xp.cumulative_sum(xp.flip(buckets, axis=0), axis=0), axis=0)
+    tp, fp = xp.unstack(above, axis=1)
+    return tp, fp
 
 
 @registry.register(task="binary", direction="up", use="How well positives are ranked above negatives.")
@@ -27,53 +48,27 @@ class AUC(Metric):
     are how many positives and negatives have an output between two neighbours. ``summation_method``
     "interpolation" is the trapezoidal rule (for PR, Davis and Goadrich's interpolation of the precision);
     "minoring" and "majoring" are the lower and upper sums. Outputs are probabilities (cut off at 0 and 1),
-    or logits with ``from_logits``. An output nan makes the result nan.
+    or logits with ``from_logits``. An output NaN makes the result NaN.
     Source: J. Davis, M. Goadrich, "The relationship between precision-recall and ROC curves", ICML 2006.
 
-    >>> metric = nnx.metrics.AUC()
-    >>> batch = metric.statistics(np.asarray([0.0, 0.0, 1.0, 1.0]), np.asarray([0.1, 0.4, 0.35, 0.8]))
-    >>> round(metric.result(batch), 6)
+    >>> round(nnx.metrics.AUC()([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 6)
     0.75
     """
 
-    num_thresholds: int = 200
-    curve: str = "ROC"
-    summation_method: str = "interpolation"
-    from_logits: bool = field(default=False, kw_only=True)
-    name: str = field(default="auc", kw_only=True)
-
-    def __post_init__(self) -> None:
-        _THRESHOLDS("AUC", "num_thresholds", self.num_thresholds)
-        if self.curve not in ("ROC", "PR"):
-            raise OptionError(f"AUC: curve is 'ROC' or 'PR', got {self.curve!r}.")
-        if self.summation_method not in ("interpolation", "minoring", "majoring"):
-            raise OptionError(
-                "AUC: summation_method is 'interpolation', 'minoring' or 'majoring', "
-                f"got {self.summation_method!r}."
-            )
+    num_thresholds: int = number(200, least=2, whole=True)
+    curve: str = one_of("ROC", "PR", default="ROC")
+    summation_method: str = one_of("interpolation", "minoring", "majoring", default="interpolation")
+    from_logits: bool = flag(False)
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         xp, y_true, y_pred = indicators(y_true, y_pred)
-        weight = xp.ones_like(y_pred)
-        if sample_weight is not None:
-            weight = weight * weights_like(xp, sample_weight, y_pred)
-        if self.from_logits:
-            y_pred = sigmoid(y_pred)
-        p = xp.minimum(xp.maximum(y_pred, 0.0), 1.0)
-        # In bucket b lies what is above the thresholds 0 … b: Keras' rule. A nan spoils its weight instead.
-        bucket = xp.maximum(xp.ceil(p * float(self.num_thresholds - 1)) - 1.0, 0.0)
-        bucket = xp.astype(xp.where(xp.isnan(bucket), 0.0, bucket), xp.int64)
-        weight = weight + 0.0 * p
-        positive = xp.astype(y_true != 0.0, y_pred.dtype)
-        values = xp.stack(
-            [xp.reshape(a, (-1,)) for a in (weight * positive, weight * (1.0 - positive))], axis=-1
-        )
-        return adapter_of(y_pred).scatter_add(self.num_thresholds, xp.reshape(bucket, (-1,)), values)
+        y_pred = sigmoid(y_pred) if self.from_logits else y_pred
+        return buckets(xp, y_true, y_pred, sample_weight, self.num_thresholds)
 
-    def result(self, statistics: Array) -> Any:
-        xp = namespace(statistics)
-        total = xp.sum(statistics, axis=0)
-        tp, fp = xp.unstack(xp.flip(xp.cumulative_sum(xp.flip(statistics, axis=0), axis=0), axis=0), axis=1)
+    def value(self, sums: Array) -> Any:
+        xp = namespace(sums)
+        total = xp.sum(sums, axis=0)
+        tp, fp = above_each(xp, sums)
         recall = ratio(tp, total[0] + 0.0 * tp)
         if self.curve == "ROC":
             return self._area(xp, ratio(fp, total[1] + 0.0 * fp), recall)

@@ -1,4 +1,4 @@
-"""Metrics of numbers, beyond the losses (each of which is a metric too)."""
+"""Metrics of regression; every loss is a metric too."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnx.backend import namespace
-from nnx.errors import OptionError
 from nnx.losses import mean_squared_error
 from nnx.losses.reduction import weights_like
 from nnx.losses.regression import cosine
 from nnx.losses.shapes import AXIS, matched
-from nnx.metrics.base import Metric, ratio, registry, sums
+from nnx.metrics.base import Metric, ratio, registry
+from nnx.metrics.means import sums
+from nnx.options import one_of
 
 Array = Any
 
@@ -35,22 +36,22 @@ def cosine_similarity(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
 )
 @dataclass(frozen=True)
 class RootMeanSquaredError(Metric):
-    """√(Σ w·(y_pred − y_true)² / Σ w) over all examples and outputs.
+    """√(Σ w·(y_pred − y_true)² / Σ w) over all samples and outputs.
 
     >>> metric = nnx.metrics.RootMeanSquaredError()
-    >>> metric.result(metric.statistics(np.asarray([[0.0], [0.0]]), np.asarray([[1.0], [7.0]])))
+    >>> metric([[0.0], [0.0]], [[1.0], [7.0]])
     5.0
     """
 
-    name: str = field(default="root_mean_squared_error", kw_only=True)
+    name: str | None = "root_mean_squared_error"
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         xp, y_true, y_pred = matched(y_true, y_pred)
         values = mean_squared_error(y_true, y_pred) if y_pred.ndim > 1 else (y_pred - y_true) ** 2
         return sums(xp, values, sample_weight, y_pred.shape[0] if y_pred.ndim else 1)
 
-    def result(self, statistics: Array) -> Any:
-        return math.sqrt(ratio(float(statistics[0]), float(statistics[1])))
+    def value(self, sums: Array) -> Any:
+        return math.sqrt(ratio(float(sums[0]), float(sums[1])))
 
 
 @registry.register(
@@ -71,19 +72,14 @@ class R2Score(Metric):
     constant.
 
     >>> metric = nnx.metrics.R2Score()
-    >>> metric.result(metric.statistics(np.asarray([1.0, 2.0, 3.0]), np.asarray([1.0, 2.0, 2.0])))
+    >>> metric([1.0, 2.0, 3.0], [1.0, 2.0, 2.0])
     0.5
     """
 
-    class_aggregation: str | None = "uniform_average"
-    name: str = field(default="r2_score", kw_only=True)
-
-    def __post_init__(self) -> None:
-        if self.class_aggregation not in (None, "uniform_average", "variance_weighted_average"):
-            raise OptionError(
-                "R2Score: class_aggregation is None, 'uniform_average' or 'variance_weighted_average', "
-                f"got {self.class_aggregation!r}."
-            )
+    class_aggregation: str | None = one_of(
+        "uniform_average", "variance_weighted_average", None, default="uniform_average"
+    )
+    name: str | None = field(default="r2_score", kw_only=True)
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         xp, y_true, y_pred = matched(y_true, y_pred)
@@ -96,9 +92,9 @@ class R2Score(Metric):
         terms = (w, large, w * low, large * high, large * low, w * low * low, rough, w * (y - p) ** 2)
         return xp.sum(xp.stack(terms), axis=1)
 
-    def result(self, statistics: Array) -> Any:
-        xp = namespace(statistics)
-        *about_targets, residual = statistics
+    def value(self, sums: Array) -> Any:
+        xp = namespace(sums)
+        *about_targets, residual = sums
         total = xp.asarray(
             [_variation(*one) for one in zip(*(a.tolist() for a in about_targets), strict=True)]
         )

@@ -62,9 +62,14 @@ def goals(loss: Any, plain: Any, weighted: Any) -> dict[str, Any]:
     """What ``compile`` was told to minimise and to report: the loss, and metrics with names that differ."""
     if loss is None:
         raise OptionError("compile needs a loss, for example loss='mse' or loss='categorical_crossentropy'.")
-    chosen, taken = losses.get(loss), {"loss"}
-    if not callable(chosen):
+    chosen, taken = losses.as_loss(loss), {"loss"}
+    if not isinstance(chosen, losses.Loss):
         raise OptionError(f"loss must be a name, a loss of nnx.losses or a function, got {loss!r}.")
+    if chosen.reduction in ("none", None):
+        raise OptionError(
+            f"compile minimises one number, and {chosen!r} gives one for each sample. Take another "
+            "reduction: 'sum_over_batch_size', 'sum' or 'mean_with_sample_weight'."
+        )
     return {
         "loss": chosen,
         "metrics": _named(plain, "metrics", "", taken),
@@ -83,6 +88,11 @@ def _named(specs: Sequence[Any] | None, what: str, prefix: str, taken: set[str])
         thing = metrics.get(spec)
         if not isinstance(thing, metrics.Metric):
             raise OptionError(f"{what} takes names, metrics of nnx.metrics and functions, got {spec!r}.")
+        if isinstance(thing, metrics.OfValues):
+            raise OptionError(
+                f"{what}: {thing!r} is of values, not of targets and outputs. Call it in a loop of "
+                "your own, or give a function (y_true, y_pred)."
+            )
         name = thing.name or snake_case(type(thing).__name__)
         name = unique_name(prefix + name if name in taken else name, taken)
         taken.add(name)
@@ -96,7 +106,7 @@ def example_of(metric: Any, y: Any, output_shape: tuple[int, ...]) -> Any:
     adapter = adapter_of(y)
     zeros = adapter.xp.zeros((y.shape[0], *output_shape), dtype=adapter.dtype("float32"), device=device_of(y))
     try:
-        return metric.result(to_numpy(metric.statistics(y, zeros)))
+        return metric.value(to_numpy(metric.statistics(y, zeros)))
     except Exception:  # a function of the user's own that does not like these two
         return 0.0
 
@@ -148,8 +158,10 @@ def batch_length(where: str, name: str, given: Any, usual: int, samples: int) ->
 def training_batch(optimizer: Any, given: Any, samples: int) -> int:
     """The samples in a batch of ``fit``: all of them for methods that compare steps."""
     name = type(optimizer).__name__
-    facts = optimizers.registry.entry(name).facts if name in optimizers.registry else {}
-    needs_all = facts.get("full_batch") or isinstance(optimizer, optimizers.Deterministic)
+    entry = optimizers.registry.find(type(optimizer))
+    needs_all = isinstance(optimizer, optimizers.Deterministic) or (
+        entry is not None and entry.traits.full_batch
+    )
     size = batch_length("fit", "batch_size", given, samples if needs_all else 32, samples)
     if needs_all and size < samples:
         raise OptionError(

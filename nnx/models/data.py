@@ -9,11 +9,11 @@ from typing import Any
 
 from nnx.backend import Adapter, Backend, adapter_of, device_of, namespace, to_numpy
 from nnx.errors import DataError, ShapeError
+from nnx.losses import Loss
 from nnx.models.entrance import as_array, check_finite, inputs_of, need_axes, same_length, unwrapped
 from nnx.models.network import Network
 from nnx.models.objective import Batch
 from nnx.models.targets import extremes, fit_targets
-from nnx.registry import Choice
 
 #: Data up to this many bytes move to another library's device at once; larger ones batch by batch.
 RESIDENT_BYTES = 1 << 30
@@ -95,7 +95,7 @@ def _weights(sample_weight: Any, n: int, inputs: str, what: str) -> Any:
     return weight
 
 
-def fit_shapes(data: Examples, network: Network, loss: Choice | None = None) -> Examples:
+def fit_shapes(data: Examples, network: Network, loss: Loss | None = None) -> Examples:
     """The data in the shapes that the network and the loss take: single numbers become rows of one."""
     triples = zip(data.xs, network.inputs, data.names, strict=False)
     xs = [_fit_input(x, shape, name, network.model) for x, shape, name in triples]

@@ -133,7 +133,7 @@ class Drawn(Structure):
 
         ``place`` are the options ``backend``, ``device``, ``dtype`` and ``seed``.
         """
-        layers = [from_config(layer) for layer in config["layers"]]
+        layers = [from_config(layer, custom_objects) for layer in config["layers"]]
         symbols = [
             Input(shape, name) for shape, name in zip(config["inputs"], config["input_names"], strict=True)
         ]

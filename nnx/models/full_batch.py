@@ -190,7 +190,7 @@ class FullBatchProblem(BatchProblem):
         """Raises :class:`nnx.errors.OptionError` where the objective is no sum of squares of the samples."""
         objective = self.objective
         if self._residual is None:
-            able = [e.name for e in losses if e.facts.get("residual")]
+            able = [e.name for e in losses if e.traits.residual]
             raise OptionError(
                 f"{method} needs a loss that is a sum of squares ({', '.join(able)}), got "
                 f"'{objective.loss.name}'. For other losses take optimizer='lbfgs': it needs gradients only."
@@ -230,7 +230,7 @@ class FullBatchProblem(BatchProblem):
 
     @property
     def _residual(self) -> Any:
-        return self.objective.loss.facts.get("residual")
+        return self.objective.loss.residual
 
     def residual(self, output: Array, batch: Batch | None) -> Array:
         """The r with ½‖r‖² the mean loss."""

@@ -86,6 +86,9 @@ def clone_model(model: Model) -> Model:
 
 
 def _compile(model: Model, compiled: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> None:
+    def made(config: Any) -> Any:
+        return from_config(config, custom_objects)
+
     kinds = ("metrics", "weighted_metrics")
-    metrics = {kind: [from_config(config) for _, config in compiled[kind]] for kind in kinds}
-    model.compile(from_config(compiled["optimizer"]), from_config(compiled["loss"]), **metrics)
+    metrics = {kind: [made(config) for _, config in compiled[kind]] for kind in kinds}
+    model.compile(made(compiled["optimizer"]), made(compiled["loss"]), **metrics)

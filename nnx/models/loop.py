@@ -49,7 +49,7 @@ class Totals(Mapping[str, float]):
         if name not in self._names:
             raise KeyError(name)
         i = self._names.index(name)
-        return _number(self._metrics[i].result(to_numpy(self._sums[i]))) if self._sums else math.nan
+        return _number(self._metrics[i].value(to_numpy(self._sums[i]))) if self._sums else math.nan
 
     def __iter__(self) -> Iterator[str]:
         return iter(("loss", *self._names))

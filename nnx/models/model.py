@@ -297,7 +297,7 @@ class Model(Compiled):
         return fit_shapes(data, network, loss), network
 
     def _batches(self, data: Examples, size: int) -> Batches:
-        labels = self._compiled is not None and self._compiled["loss"].facts.get("targets") == "indices"
+        labels = self._compiled is not None and self._compiled["loss"].traits.targets == "indices"
         return Batches(data, self.backend, size, labels)
 
     def _totals(self) -> Totals:

@@ -49,7 +49,7 @@ class Objective:
     """The loss and the metrics of a compiled model."""
 
     whole: Program
-    loss: Choice
+    loss: losses.Loss
     metrics: tuple[Any, ...] = ()
     weighted_metrics: tuple[Any, ...] = ()
 
@@ -61,7 +61,7 @@ class Objective:
     @cached_property
     def linear(self) -> bool:
         """Whether the loss takes pre-activations instead: the same value, faster and without underflow."""
-        link, head, options = self.loss.facts.get("link"), self.whole.head, self.loss.options
+        link, head, options = self.loss.traits.canonical_activation, self.whole.head, self.loss.options
         if link is None or not isinstance(head, Choice) or head.options or options.get("from_logits", False):
             return False
         # Softmax is along the last axis; the sigmoid has no axis.
@@ -79,7 +79,7 @@ class Objective:
         several = self.network.output_shape[-1:] not in ((), (1,))
         ranked = (
             several
-            and self.loss.facts.get("link") == "softmax"
+            and self.loss.traits.canonical_activation == "softmax"
             and all(m.ranks_only for m in (*self.metrics, *self.weighted_metrics))
         )
         return self.linear and not ranked
@@ -97,7 +97,7 @@ class Objective:
     def losses(self, output: Array, batch: Batch) -> Array:
         """Numbers for each sample, or one for all, from the program's output."""
         extra = {"from_logits": True} if self.linear else {}
-        values = self.loss(batch.y, output, **extra)
+        values = self.loss.call(batch.y, output, **extra)
         shape = getattr(values, "shape", None)
         if shape is None or (shape and shape[0] != batch.size):
             got = f"a {type(values).__name__}" if shape is None else f"one of shape {tuple(shape)}"
@@ -109,7 +109,7 @@ class Objective:
 
     def total(self, ran: Ran, batch: Batch, params: Params) -> Array:
         """The weighted mean of the samples' losses plus the penalties on weights and activities."""
-        total = losses.reduce(self.losses(ran.outputs[0], batch), batch.weight)
+        total = self.loss.reduce(self.losses(ran.outputs[0], batch), batch.weight)
         for layer, name, _, regularizer in self.penalties:
             total = total + regularizer(params[layer][name])
         for penalty in ran.penalties:

@@ -160,7 +160,7 @@ class Sequential(Model):
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, **place: Any
     ) -> Self:
         """A model with the layers that :meth:`get_config` gave, and new weights."""
-        own = [from_config(layer) for layer in config["layers"]]
+        own = [from_config(layer, custom_objects) for layer in config["layers"]]
         layers = [own[i] for i in config.get("order", range(len(own)))]
         model = cls(layers, name=config["name"], **place)
         if config.get("input_shape") is not None:

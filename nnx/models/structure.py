@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from nnx.backend import Backend, as_seed, make_backend, next_seed
+from nnx.backend import Backend, make_backend, next_seed
 from nnx.errors import NotBuilt, OptionError, ShapeError, UnknownName
 from nnx.layers import Context, Layer
 from nnx.layers.symbols import SHAPE
@@ -14,8 +14,10 @@ from nnx.models.network import Network
 from nnx.models.residents import Residents
 from nnx.models.summary import table
 from nnx.models.weights import Weights
+from nnx.options import Seed
 
 Shape = tuple[int, ...]
+_SEED: Any = Seed(optional=False)
 
 
 class Structure:
@@ -34,7 +36,7 @@ class Structure:
         if not isinstance(name, str | None):
             raise OptionError(f"{type(self).__name__}: name must be a string, got {name!r}.")
         self.name = name or type(self).__name__.lower()
-        self.seed = next_seed() if seed is None else as_seed(f"{type(self).__name__}: seed", seed)
+        self.seed = next_seed() if seed is None else _SEED(type(self).__name__, "seed", seed)
         self._start()
 
     def _start(self) -> None:

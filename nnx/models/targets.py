@@ -8,18 +8,18 @@ from typing import Any
 
 from nnx.backend import namespace, to_numpy
 from nnx.errors import DataError, ShapeError
+from nnx.losses import Loss
 from nnx.losses.base import RANGES
 from nnx.models.network import Network
-from nnx.registry import Choice
 
 #: How far beyond their range targets may lie that were computed, in float32, by a softmax for example.
 _ROUNDING = 1e-5
 
 
-def fit_targets(y: Any, network: Network, loss: Choice, what: str) -> Any:
+def fit_targets(y: Any, network: Network, loss: Loss, what: str) -> Any:
     """``y`` in the shape that the loss compares with the network's outputs; its values are checked."""
     out = network.output_shape
-    if loss.facts.get("targets") == "indices":
+    if loss.traits.targets == "indices":
         if y.ndim == len(out) + 1 and y.shape[-1] == 1:
             y = namespace(y).squeeze(y, axis=-1)
         if tuple(y.shape[1:]) != out[:-1]:
@@ -28,7 +28,7 @@ def fit_targets(y: Any, network: Network, loss: Choice, what: str) -> Any:
         return y
     if y.ndim == 1 and out == (1,):
         y = namespace(y).expand_dims(y, axis=1)
-    if "targets" in loss.facts and tuple(y.shape[1:]) != out:
+    if loss.traits.targets is not None and tuple(y.shape[1:]) != out:
         hint = ""
         if y.ndim == 1 and loss.name == "categorical_crossentropy":
             hint = " For class numbers use sparse_categorical_crossentropy or nnx.utils.to_categorical(y)."
@@ -40,7 +40,7 @@ def fit_targets(y: Any, network: Network, loss: Choice, what: str) -> Any:
     return y
 
 
-def _other_places(y: Any, network: Network, loss: Choice, what: str) -> ShapeError:
+def _other_places(y: Any, network: Network, loss: Loss, what: str) -> ShapeError:
     """The error for class numbers whose places are not those of the network's outputs."""
     out = network.output_shape
     if y.ndim == 1:
@@ -56,7 +56,7 @@ def _other_places(y: Any, network: Network, loss: Choice, what: str) -> ShapeErr
     )
 
 
-def warn_of_one_output(network: Network, head: Any, loss: Choice) -> None:
+def warn_of_one_output(network: Network, head: Any, loss: Loss) -> None:
     """Warns where a network can learn nothing: softmax or categorical cross-entropy of a single output."""
     if network.output_shape[-1:] != (1,):
         return
@@ -82,7 +82,7 @@ def extremes(a: Any) -> tuple[float, float]:
     return float(to_numpy(xp.min(a))), float(to_numpy(xp.max(a)))
 
 
-def _check_labels(y: Any, classes: int, loss: Choice, what: str) -> None:
+def _check_labels(y: Any, classes: int, loss: Loss, what: str) -> None:
     # On the host: a GPU library would wrap a label that is out of range, and train on a wrong class.
     labels = to_numpy(y)
     wrong = (labels < 0) | (labels >= classes) | (labels != labels.astype("int64"))
@@ -97,8 +97,8 @@ def _check_labels(y: Any, classes: int, loss: Choice, what: str) -> None:
         )
 
 
-def _check_range(y: Any, loss: Choice, what: str) -> None:
-    least, most = RANGES.get(loss.facts.get("task", ""), (-math.inf, math.inf))
+def _check_range(y: Any, loss: Loss, what: str) -> None:
+    least, most = RANGES.get(loss.traits.task, (-math.inf, math.inf))
     if (least, most) == (-math.inf, math.inf):
         return
     low, high = extremes(y)

@@ -116,13 +116,11 @@ def get(spec: Any) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    """Optimizers that were registered later, by the name of their class."""
-    for entry in registry:
-        if entry.class_name == name:
-            return entry.target
-    reason = refused.why(name, refused.OPTIMIZERS, "nnx.optimizers")
-    raise AttributeError(reason or f"There is no optimizer called '{name}'.")
+    """Optimizers that were registered later, and aliases; what is refused says why."""
+    if reason := refused.why(name, refused.OPTIMIZERS, "nnx.optimizers"):
+        raise AttributeError(reason)
+    return registry.attribute(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *registry.class_names()})
+    return sorted({*__all__, *registry.attributes()})

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from nnx.backend import adapter_of, device_of, namespace, to_numpy
 from nnx.parameters import Layout
-from nnx.registry import Registry
+from nnx.registry import Registry, Traits
 
 Array = Any
 
-registry = Registry("optimizer")
+
+@dataclass(frozen=True)
+class OptimizerTraits(Traits):
+    """What is declared with an optimizer."""
+
+    #: whether it compares steps, and so needs all samples in each
+    full_batch: bool = False
+    #: whether it takes residuals instead of a cost
+    least_squares: bool = False
+    #: whether it waits for the cost's value in every step
+    reads_the_cost: bool = False
+
+
+registry = Registry("optimizer", OptimizerTraits)
 
 
 def register(*aliases: str, **facts: Any) -> Callable[[Any], Any]:

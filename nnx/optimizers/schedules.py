@@ -17,9 +17,9 @@ from nnx.errors import OptionError
 from nnx.optimizers.options import Options, as_rate, learning_rate
 from nnx.optimizers.refused import SCHEDULES, why
 from nnx.options import Number, Several, flag, number, option
-from nnx.registry import Registry
+from nnx.registry import Registry, Traits
 
-registry = Registry("schedule")
+registry = Registry("schedule", Traits, module="nnx.optimizers.schedules")
 
 _RENAMED = {"lr": "initial_learning_rate", "learning_rate": "initial_learning_rate"}
 

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
 from nnx.backend import adapter_of, asarray, get_backend, namespace
-from nnx.errors import DtypeError, OptionError, ShapeError
+from nnx.errors import DtypeError, ShapeError
 
 Array = Any
-
-
-def whole_number(where: str, name: str, value: Any, least: int, below: float = float("inf")) -> int:
-    """The option ``name`` as an int with least ≤ value < below; :class:`nnx.errors.OptionError` otherwise."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or not least <= number < below:
-        top = "" if below == float("inf") else f" and less than {below:.0f}"
-        raise OptionError(f"{where}: {name} must be a whole number of at least {least}{top}, got {value!r}.")
-    return number
 
 
 def as_array(x: Any) -> Array:

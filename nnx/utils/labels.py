@@ -9,7 +9,8 @@ import numpy as np
 
 from nnx.backend import device_of, namespace, to_numpy
 from nnx.errors import DataError, DtypeError
-from nnx.utils.arguments import as_array, float_dtype, whole_number
+from nnx.options import Number
+from nnx.utils.arguments import as_array, float_dtype
 
 Array = Any
 
@@ -41,7 +42,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Array:
 
 
 def _checked_labels(labels: np.ndarray, num_classes: int | None) -> int:
-    """The number of classes, after a look at every label, on the host: a GPU would wrap bad ones."""
+    """The number of classes, after every label was checked, on the host: a GPU would wrap bad ones."""
     if labels.dtype.kind not in "biuf":
         raise DtypeError(
             f"to_categorical: labels must be whole numbers, got dtype {labels.dtype}. Number the classes "
@@ -52,7 +53,7 @@ def _checked_labels(labels: np.ndarray, num_classes: int | None) -> int:
             raise DataError("to_categorical: there are no labels to count classes by: give num_classes.")
         limit: float = math.inf
     else:
-        limit = whole_number("to_categorical", "num_classes", num_classes, 1)
+        limit = Number(least=1, whole=True)("to_categorical", "num_classes", num_classes)
     bad = ~((labels >= 0) & (labels < limit))
     if labels.dtype.kind == "f":
         bad |= labels != np.floor(labels)

@@ -10,12 +10,12 @@ import numpy as np
 
 from nnx.backend import adapter_of, device_of, namespace, to_numpy
 from nnx.errors import AxisError, DataError, NotBuilt, ShapeError
-from nnx.registry import Check
+from nnx.options import Number
 from nnx.utils.arguments import as_array, as_floating, need_real, row_count
 
 Array = Any
 
-_ORDER = Check("a number of at least 1, or infinity", lambda p: p >= 1, arrays=False)
+_ORDER = Number(least=1.0, finite=False)
 
 
 def normalize(x: Any, axis: int | tuple[int, ...] | None = -1, order: float = 2) -> Array:

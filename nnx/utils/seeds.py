@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 from nnx.backend import set_seed
-from nnx.utils.arguments import whole_number
+from nnx.options import Number
 
 
 def set_random_seed(seed: int) -> None:
@@ -20,7 +20,7 @@ def set_random_seed(seed: int) -> None:
 
     >>> nnx.utils.set_random_seed(42)
     """
-    number = whole_number("set_random_seed", "the seed", seed, 0, below=2**32)
+    number = Number(least=0, most=2**32 - 1, whole=True)("set_random_seed", "seed", seed)
     set_seed(number)
     random.seed(number)
     np.random.seed(number)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend import Stream, adapter_of, as_seed, device_of, next_seed, philox, to_numpy
+from nnx.backend import Stream, adapter_of, device_of, next_seed, philox, to_numpy
 from nnx.errors import DataError, OptionError, ShapeError
+from nnx.options import Seed, truth
 from nnx.utils.arguments import as_array, row_count
 
 
@@ -41,8 +42,7 @@ def train_test_split(
         raise OptionError("train_test_split: give at least one array.")
     if seed is not None and random_state is not None:
         raise OptionError("train_test_split: seed and random_state are two names of one thing: give one.")
-    if shuffle not in (True, False):
-        raise OptionError(f"train_test_split: shuffle must be True or False, got {shuffle!r}.")
+    shuffle = truth("train_test_split", "shuffle", shuffle)
     lengths = [row_count(array) for array in arrays]
     if len(set(lengths)) > 1:
         raise ShapeError(f"train_test_split: arrays must have equally many rows, got {lengths}.")
@@ -53,8 +53,8 @@ def train_test_split(
         order = np.arange(n_train + n_test)
         train, test = order[:n_train], order[n_train:]
     else:
-        given = seed if seed is not None else random_state
-        chosen = next_seed() if given is None else as_seed("train_test_split: seed", given)
+        given = Seed()("train_test_split", "seed", seed if seed is not None else random_state)
+        chosen = next_seed() if given is None else given
         # The order of raw Philox numbers: it does not depend on NumPy's version.
         keys = philox.uniform(Stream(chosen, philox.SHUFFLE), (lengths[0],))
         if stratify is None:

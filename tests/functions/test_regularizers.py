@@ -23,13 +23,13 @@ def by_name(entries):
 def strong(entry):
     """The regularizer with every option different from its default."""
     return getattr(regularizers, entry.class_name)(
-        **{name: 0.1 * (i + 1) for i, name in enumerate(entry.options)}
+        **{name: "columns" if name == "mode" else 0.1 * (i + 1) for i, name in enumerate(entry.options)}
     )
 
 
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
 def test_contract(entry, backend):
-    assert {"formula", "use"} <= set(entry.facts) and ">>>" in entry.target.__doc__
+    assert entry.traits.formula and entry.traits.use and ">>>" in entry.target.__doc__
     penalty = strong(entry)
     assert from_config(to_config(penalty)) == penalty == regularizers.get(penalty)
     assert regularizers.get(entry.name) == regularizers.get(entry.class_name)
@@ -85,5 +85,5 @@ def test_factors_out_of_range_are_refused(wrong):
         regularizers.L1L2(l2=wrong)
     with pytest.raises(OptionError, match="l1"):
         regularizers.l1(W, l1=wrong)
-    with pytest.raises(OptionError, match="Its options: l2"):
+    with pytest.raises(OptionError, match="Its arguments: l2"):
         regularizers.L2(l1=0.1)

@@ -221,13 +221,13 @@ def test_lower_case_names_make_and_compute_as_in_keras(module):
         function, maker = getattr(module, entry.name), getattr(module, entry.class_name)
         assert function() == maker() == module.get(function) == module.get(maker) == module.get(entry.name)
         if entry.options:
-            options = {entry.options[0]: 0.25}
-            assert function(0.25) == function(np.float32(0.25)) == function(**options) == maker(0.25)
+            options = {entry.options[0]: 1}
+            assert function(1) == function(np.int64(1)) == function(**options) == maker(1)
         if module is not nnx.initializers:
             w = np.asarray([[3.0, -4.0]])
             np.testing.assert_array_equal(function(w), maker()(w))
             np.testing.assert_array_equal(function(w=w), maker()(w))
-    with pytest.raises(nnx.errors.OptionError, match="no option 'size'"):
+    with pytest.raises(nnx.errors.OptionError, match="no argument 'size'"):
         nnx.constraints.max_norm(size=3)
     np.testing.assert_array_equal(
         nnx.initializers.constant((2,), value=0.5), nnx.initializers.constant(0.5)((2,))

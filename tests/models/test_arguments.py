@@ -98,8 +98,8 @@ class Unnamed(metrics.Metric):
     def statistics(self, y_true, y_pred, sample_weight=None):
         return namespace(y_pred).sum(y_pred)[None]
 
-    def result(self, statistics):
-        return float(statistics[0])
+    def value(self, sums):
+        return float(sums[0])
 
 
 def loss(y_true, y_pred):
@@ -130,7 +130,7 @@ def test_every_metric_is_reported_under_a_name_of_its_own(plain, weighted, names
     for thing, name, weights in zip(
         things, names, [None] * len(plain) + [np.linspace(0, 2, 24)] * 2, strict=False
     ):
-        expected = thing.result(to_numpy(thing.statistics(HOT, m.predict(X), weights)))
+        expected = thing.value(to_numpy(thing.statistics(HOT, m.predict(X), weights)))
         assert found[name] == pytest.approx(expected, rel=1e-5)
 
 

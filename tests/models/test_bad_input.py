@@ -225,7 +225,7 @@ def test_seeds_are_whole_numbers(seed):
         nnx.Sequential(seed=seed)
     with pytest.raises(OptionError, match="Dropout: seed must be a whole number"):
         Dropout(0.5, seed=seed)
-    with pytest.raises(OptionError, match="seed of an initializer must be a whole number"):
+    with pytest.raises(OptionError, match="seed must be a whole number"):
         nnx.initializers.HeNormal(seed=seed)((2, 3))
     with pytest.raises(OptionError, match="train_test_split: seed must be a whole number"):
         nnx.utils.train_test_split(np.ones(4), seed=seed)

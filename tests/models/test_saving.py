@@ -28,7 +28,7 @@ from nnx.layers import (
 def trained(backend=None, optimizer="adam", epochs=2):
     x, y = nnx.datasets.four_pixel_camera(96, seed=1)
     x, y = x.reshape(-1, 4), nnx.utils.to_categorical(y, 4)
-    squares = nnx.optimizers.registry.entry(optimizer).facts.get("least_squares")  # needs a sum of them
+    squares = nnx.optimizers.registry.entry(optimizer).traits.least_squares  # needs a sum of them
     penalty = nnx.regularizers.L1L2(0.0 if squares else 1e-3, 1e-3)
     if optimizer == "bayesian_regularization":  # finds the penalty itself
         penalty = None

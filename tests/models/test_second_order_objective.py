@@ -15,8 +15,8 @@ from nnx.layers import Dense, Layer, Spec, Weight
 from nnx.optimizers import Deterministic, registry
 
 ENTRIES = [e for e in registry if issubclass(e.target, Deterministic)]
-SQUARES = [e for e in ENTRIES if e.facts.get("least_squares")]
-OTHERS = [e for e in ENTRIES if not e.facts.get("least_squares")]
+SQUARES = [e for e in ENTRIES if e.traits.least_squares]
+OTHERS = [e for e in ENTRIES if not e.traits.least_squares]
 BAYESIAN = "bayesian_regularization"
 
 

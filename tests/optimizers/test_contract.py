@@ -62,7 +62,7 @@ def test_the_cost_of_a_convex_quadratic_falls_on_every_backend_without_waiting_f
     problem, w = quadratic(backend)
     optimizer = entry.create()
     state, before = optimizer.init(problem, w), float(to_numpy(problem.f(w)))
-    quiet = backend.name == "array_api_strict" and not entry.facts.get("reads_the_cost")
+    quiet = backend.name == "array_api_strict" and not entry.traits.reads_the_cost
     with tripwire.no_reads() if quiet else nullcontext():
         same, state, info = steps(optimizer, problem, w, state, 20)
     assert same is w
@@ -211,8 +211,8 @@ def test_it_is_known_by_its_names(entry):
 
 @each_optimizer
 def test_it_says_its_equation_and_its_source(entry):
-    assert "w ←" in entry.facts["formula"] or "same as" in entry.facts["formula"]
-    assert entry.facts["source"]
+    assert "w ←" in entry.traits.formula or "same as" in entry.traits.formula
+    assert entry.traits.source
     assert "Source" in entry.target.__doc__ or "same as" in entry.target.__doc__
 
 

@@ -23,7 +23,7 @@ each_method = pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: e.class_na
 
 
 def least_squares(entry):
-    return bool(entry.facts.get("least_squares"))
+    return bool(entry.traits.least_squares)
 
 
 def owned(backend, x, dtype="float64"):
@@ -236,8 +236,8 @@ def test_it_is_known_by_its_names(entry):
 
 @each_method
 def test_it_says_its_equation_and_its_source(entry):
-    assert entry.facts["formula"]
-    assert entry.facts["source"]
-    assert entry.facts["full_batch"]
+    assert entry.traits.formula
+    assert entry.traits.source
+    assert entry.traits.full_batch
     assert "Source" in entry.target.__doc__
     assert ">>>" in entry.target.__doc__

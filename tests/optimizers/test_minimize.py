@@ -14,7 +14,7 @@ from nnx.errors import DerivativeError, DtypeError, OptionError, ShapeError
 from nnx.optimizers import registry
 
 START = [-1.2, 1.0]
-PLAIN = [e for e in registry if not e.facts.get("least_squares")]
+PLAIN = [e for e in registry if not e.traits.least_squares]
 
 
 def rosenbrock(x):

@@ -180,7 +180,7 @@ def test_it_has_a_name_and_what_a_file_says_makes_the_same(search):
     entry = next(e for e in ENTRIES if e.target is type(search))
     assert searches.get(entry.name) == searches.get(entry.class_name) == search
     assert from_config(to_config(search)) == search
-    assert entry.facts["formula"]
+    assert entry.traits.formula
     assert hash(search) == hash(entry.create())
 
 

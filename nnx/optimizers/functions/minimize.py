@@ -67,7 +67,7 @@ def minimize(
     start = start_at(x0, "minimize")
     if method is None:
         method = "lbfgs" if bounds is not None or start.w.shape[0] > _MATRIX_UP_TO else "bfgs"
-    if isinstance(method, str) and registry.entry(method).facts.get("least_squares"):
+    if isinstance(method, str) and registry.entry(method).traits.least_squares:
         raise OptionError(f"'{method}' needs residuals instead of one number: call nnx.least_squares.")
     for name in unknown:
         raise not_a_keyword(minimize, name, method)

@@ -32,3 +32,4 @@ __all__ = [
 
 get = registry.get
 register = registry.register
+__getattr__ = registry.attribute

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from nnx.errors import OptionError
 from nnx.optimizers.options import Options
-from nnx.registry import Registry
+from nnx.registry import Registry, Traits
 
-registry = Registry("search")
+registry = Registry("search", Traits, module="nnx.optimizers.searches")
 
 #: no step is longer, so that a product of two of them does not overflow
 LARGEST = math.sqrt(sys.float_info.max)

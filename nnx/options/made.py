@@ -1,0 +1,100 @@
+"""What a thing was made with: the arguments that make another one like it, and who wrote its class."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from nnx.errors import OptionError
+
+
+def hand_written(cls: type) -> bool:
+    """Whether instances are made by an ``__init__`` that somebody wrote, and not by one of a dataclass."""
+    init = next(vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
+    return hasattr(init, "written") or not is_dataclass(cls)
+
+
+def remembering(init: Callable[..., None]) -> Callable[..., None]:
+    """``init``, which also notes the arguments that it was called with: see :func:`made_with`."""
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **options: Any) -> None:  # noqa: N807
+        if "_made_with" in vars(self):  # called by the __init__ of a derived class, which noted its own
+            init(self, *args, **options)
+            return
+        object.__setattr__(self, "_made_with", _by_name(type(self), signature, (self, *args), options))
+        init(self, *args, **options)
+        object.__setattr__(self, "_made_as", _fields(self))
+
+    __init__.written = True  # type: ignore[attr-defined]
+    return __init__
+
+
+def _by_name(
+    cls: type, signature: inspect.Signature, args: Sequence[Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments of a call by name; for *args, which have none, an error when they are asked for."""
+    bound = signature.bind(*args, **options)
+    found: dict[str, Any] = {}
+    for name, value in list(bound.arguments.items())[1:]:
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            return {f"*{name}": value}
+        found |= value if kind is inspect.Parameter.VAR_KEYWORD else {name: value}
+    return found
+
+
+def _fields(thing: Any) -> dict[str, Any]:
+    own: Sequence[Any] = fields(thing) if is_dataclass(thing) else ()
+    held = vars(thing)  # an attribute may tell more than it was given: the name of a layer in a model
+    return {f.name: held.get(f.name, getattr(thing, f.name, None)) for f in own if f.init}
+
+
+def made_with(thing: Any) -> dict[str, Any]:
+    """The arguments that make another one like ``thing``: the fields of a dataclass as they are now.
+
+    Of a class with an ``__init__`` that somebody wrote they are the arguments of the call;
+    :func:`changed_fields` are the rest. Raises :class:`nnx.errors.OptionError` where it was called with
+    *args.
+
+    >>> from nnx.options import made_with
+    >>> made_with(nnx.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5))["decay_steps"]
+    10.0
+    """
+    if not hand_written(type(thing)):
+        return _fields(thing)
+    found: dict[str, Any] = vars(thing).get("_made_with", {})
+    for name in found:
+        if name.startswith("*"):
+            raise OptionError(
+                f"{type(thing).__name__} takes {name}, which cannot be kept: name its arguments."
+            )
+    return dict(found)
+
+
+def changed_fields(thing: Any) -> dict[str, Any]:
+    """The fields of a dataclass that an ``__init__`` made, and that have another value now, by name.
+
+    >>> from nnx.options import changed_fields
+    >>> changed_fields(nnx.optimizers.Adam())
+    {}
+    """
+    before: dict[str, Any] = vars(thing).get("_made_as", {}) if hand_written(type(thing)) else {}
+    now = _fields(thing)
+    return {name: now[name] for name, old in before.items() if now[name] is not old and now[name] != old}
+
+
+def built_in(thing: Any) -> bool:
+    """Whether nnx itself defines the thing (or its class): of a user's own nothing is known.
+
+    >>> from nnx.options import built_in
+    >>> built_in(nnx.optimizers.Adam()), built_in(np.tanh)
+    (True, False)
+    """
+    made = getattr(thing, "function", thing)
+    made = made if hasattr(made, "__qualname__") else type(made)
+    return str(getattr(made, "__module__", "")).startswith("nnx.")

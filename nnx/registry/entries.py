@@ -1,0 +1,92 @@
+"""What a registry holds: an entry for each thing, and functions together with their options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from nnx.errors import OptionError
+from nnx.options import Check, need_known
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is declared with a registered thing; kinds of things add their own, as losses a residual."""
+
+    #: LaTeX, or plain text
+    formula: str = ""
+    #: what it is good for, in one line
+    use: str = ""
+    #: paper or book
+    source: str = ""
+
+
+T = TypeVar("T", bound=Traits)
+NOTHING: Any = Traits()
+
+
+@dataclass(frozen=True)
+class Choice(Generic[T]):
+    """A function together with its options: ``leaky_relu`` with ``negative_slope=0.1``.
+
+    ``traits`` are what was declared when it was registered; of a user's function nothing is known.
+    """
+
+    kind: str
+    name: str
+    function: Callable[..., Any] = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    traits: T = field(default=NOTHING, compare=False, repr=False)
+
+    def __call__(self, *args: Any, **extra: Any) -> Any:
+        if not extra and not self.options:
+            return self.function(*args)
+        return self.function(*args, **{**self.options, **extra})
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.name))
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """One row of a registry."""
+
+    kind: str
+    name: str
+    target: Callable[..., Any]
+    class_name: str
+    aliases: tuple[str, ...]
+    traits: T
+    checks: Mapping[str, Check] = field(default_factory=dict)
+
+    def create(self, *args: Any, **options: Any) -> Any:
+        """An instance of a registered class, or a :class:`Choice` of a registered function."""
+        if inspect.isclass(self.target):
+            return self.target(*args, **options)
+        allowed = self.options
+        if len(args) > len(allowed):
+            raise OptionError(
+                f"{self.class_name} takes {len(allowed)} options {allowed}, got {len(args)} values."
+            )
+        need_known(self.class_name, allowed, options)
+        for name in allowed[: len(args)]:
+            if name in options:
+                raise OptionError(f"{self.class_name} was given its option '{name}' twice.")
+        options = dict(zip(allowed, args, strict=False)) | options
+        for name in self.checks.keys() & options.keys():
+            options[name] = self.checks[name](self.class_name, name, options[name])
+        return Choice(self.kind, self.name, self.target, options, self.traits)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the keyword-only parameters, in order: these are the options."""
+        parameters = inspect.signature(self.target).parameters.values()
+        return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The options without a default."""
+        parameters = inspect.signature(self.target).parameters.values()
+        return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty)
