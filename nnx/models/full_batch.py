@@ -11,153 +11,20 @@ from nnx.autodiff import grad, jvp, vjp
 from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
 from nnx.losses import registry as losses
-from nnx.models.objective import Batch, BatchPoint, BatchProblem
+from nnx.models.objective import Batch, BatchProblem
 from nnx.models.program import Params, Ran
+from nnx.optimizers import Point
 from nnx.optimizers.problem import read
 from nnx.options import built_in
 
 Array = Any
 
 
-class FullBatchPoint(BatchPoint):
-    """The objective at one vector of weights, with residuals and products with derivatives."""
-
-    problem: FullBatchProblem
-
-    def __init__(self, problem: FullBatchProblem, w: Array) -> None:
-        super().__init__(problem, problem.layout.views(w))
-        self.w = w
-        self.params = problem.params(self.pieces)
-        self._ran: Ran | None = None
-
-    @property
-    def ran(self) -> Ran:
-        """What the network answers."""
-        if self._ran is None:
-            self.problem.counts["value"] += 1
-            self._ran = self.problem.run(self.params)
-        return self._ran
-
-    @property
-    def output(self) -> Array:
-        """The network's output."""
-        return self.ran.outputs[0]
-
-    @property
-    def value(self) -> Array:
-        problem, batch = self.problem, self.problem.batch
-        if self._value is None and batch is not None:
-            self._value = problem.objective.total(self.ran, batch, self.params)
-            self.learn(self.ran)
-        return self._value
-
-    @property
-    def gradient(self) -> Array:
-        if self._gradient is None:
-            self.problem.counts["gradient"] += 1
-            self.problem.counts["value"] += self._value is None
-        return super().gradient
-
-    def hvp(self, v: Array) -> Array:
-        """The product H·v of the Hessian with a vector."""
-        problem = self.problem
-        problem.counts["hvp"] += 1
-        slope = grad(lambda pieces: problem.cost(pieces)[0])
-        return problem.layout.pack(jvp(slope, (self.pieces,), (problem.layout.views(v),))[1])
-
-    @cached_property
-    def hessian(self) -> Array:
-        """The Hessian, n × n and symmetric."""
-        xp, n = namespace(self.w), self.w.shape[0]
-        eye = xp.eye(n, dtype=self.w.dtype, device=self.problem.device)
-        h = xp.stack([self.hvp(eye[i, :]) for i in range(n)])
-        self.problem.counts["hvp"] -= n
-        self.problem.counts["hessian"] += 1
-        return 0.5 * (h + h.T)
-
-    # -- sums of squares --------------------------------------------------------------------------
-
-    @cached_property
-    def residual(self) -> Array:
-        """r(w) with ½‖r‖² the loss, without the penalties on weights."""
-        problem = self.problem
-        problem.counts["value"] += 1
-        # Keep the pullbacks: most points evaluated here become the next iterate.
-        self._pullbacks = problem.pullbacks(self.params)
-        outputs = [output for output, _ in self._pullbacks]
-        output = outputs[0] if len(outputs) == 1 else problem.adapter.xp.concat(outputs)
-        self._ran = Ran([output], {}, [])
-        residual, self._by_output = vjp(lambda out: problem.residual(out, problem.batch), output)
-        return residual
-
-    @property
-    def residual_scale(self) -> float:
-        """What the errors are multiplied by in the residuals: the loss is the mean of their squares."""
-        return math.sqrt(2.0 / self.residual.shape[0])
-
-    @property
-    def ridge(self) -> Array | None:
-        """Penalties as a vector d: ½ Σ dᵢwᵢ² is added to the cost; None where there are none."""
-        return self.problem.ridge
-
-    def blocks(self, memory_limit: float) -> Iterator[tuple[Array, Array]]:
-        """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold.
-
-        All blocks lie in one buffer: each is there until the next one is asked for.
-        """
-        self.problem.counts["jacobian"] += 1
-        self.problem.check_rows(self)
-        residual = namespace(self.w).reshape(self.residual, (self.output.shape[0], -1))
-        for k in range(residual.shape[1]):
-            for part, rows in self.column(k, memory_limit):
-                yield rows, residual[part, k]
-
-    def column(self, k: int, memory_limit: float = math.inf) -> Iterator[tuple[slice, Array]]:
-        """The rows of the Jacobian for the k-th number of each sample's residuals, some samples at a time."""
-        xp, n, size = namespace(self.w), self.output.shape[0], self.problem.rows_at_once(memory_limit)
-        picked = xp.ones_like(xp.reshape(self.residual, (n, -1)))
-        if picked.shape[1] > 1:
-            index = xp.arange(picked.shape[1], device=self.problem.device)
-            picked = xp.where(index == k, picked, 0.0)
-        yield from self._rows(picked, size)
-
-    def _rows(self, u: Array, size: int) -> Iterator[tuple[slice, Array]]:
-        """Each sample's gradient of Σ u·r by the weights as a row, for so many samples at a time."""
-        (by_output,) = self._by_output(namespace(u).reshape(u, (-1,)))
-        end = 0
-        for output, back in self._pullbacks:
-            first, end = end, end + output.shape[0]
-            gradients = back(by_output[first:end, ...])
-            for start in range(first, end, size):
-                stop = min(start + size, end)
-                rows = self.problem.rows(gradients(slice(start - first, stop - first)))
-                yield slice(start, stop), rows
-
-    def jvp(self, v: Array) -> Array:
-        """The product J·v."""
-        self.problem.counts["product"] += 1
-        return jvp(self._residuals, (self.pieces,), (self.problem.layout.views(v),))[1]
-
-    def vjp(self, u: Array) -> Array:
-        """The product Jᵀ·u."""
-        self.problem.counts["product"] += 1
-        residual = self.residual  # which keeps the pullbacks
-        assert u.shape == residual.shape
-        xp, total = namespace(u), namespace(u).zeros_like(self.w)
-        for _, rows in self._rows(u, self.problem.rows_at_once()):
-            total = total + xp.sum(rows, axis=0)
-        return total
-
-    def _residuals(self, pieces: Sequence[Any]) -> Array:
-        problem = self.problem
-        return problem.residual(problem.run(problem.params(pieces)).outputs[0], problem.batch)
-
-
 class FullBatchProblem(BatchProblem):
     """A model's objective for methods that compare costs from step to step.
 
     ``version`` counts how often it became another function: by other data, or by other random numbers of
-    layers that have them (these stay the same within a step). ``counts`` are the figures of merit: values,
+    layers that have them (these stay the same within a step). ``counts`` are the evaluation counts: values,
     gradients, Jacobians, products.
     """
 
@@ -169,7 +36,7 @@ class FullBatchProblem(BatchProblem):
         self.version = 0
         self._checked = False
         self.device = device_of(self._owned)
-        self._rows: Array = None
+        self._buffer: Array = None
         layers = self.objective.network.layers
         self._random = any(layer.random or layer.stateful for layer in layers)
         self._own_layers = [
@@ -181,8 +48,81 @@ class FullBatchProblem(BatchProblem):
         self.version += batch is not self.batch or self._random
         super().show(batch, step)
 
-    def at(self, w: Array) -> FullBatchPoint:
-        return FullBatchPoint(self, w)
+    # -- what a point asks for --------------------------------------------------------------------
+
+    def hvp(self, point: Point, v: Array) -> Array:
+        """The product H·v of the Hessian with a vector."""
+        slope = grad(lambda pieces: self.cost(pieces)[0])
+        return self.layout.pack(jvp(slope, (point.x,), (self.layout.views(v),))[1])
+
+    def residual(self, point: Point) -> Array:
+        """r(w) with ½‖r‖² the loss, without the penalties on weights."""
+        # Keep the pullbacks: most points evaluated here become the next iterate.
+        point.aux["pullbacks"] = pullbacks = self.pullbacks(self.params(point.x))
+        outputs = [output for output, _ in pullbacks]
+        output = outputs[0] if len(outputs) == 1 else self.adapter.xp.concat(outputs)
+        point.aux["ran"] = Ran([output], {}, [])
+        residual, point.aux["by_output"] = vjp(lambda out: self.residuals(out), output)
+        return residual
+
+    def residual_scale(self, point: Point) -> float:
+        """What the errors are multiplied by in the residuals: the loss is the mean of their squares."""
+        return math.sqrt(2.0 / point.residual.shape[0])
+
+    def blocks(self, point: Point, memory_limit: float) -> Iterator[tuple[Array, Array]]:
+        """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold.
+
+        All blocks lie in one buffer: each is there until the next one is asked for.
+        """
+        self.check_rows(point)
+        residual = namespace(point.w).reshape(point.residual, (self.batch_size, -1))
+        for k in range(residual.shape[1]):
+            for part, rows in self.column(point, k, memory_limit):
+                yield rows, residual[part, k]
+
+    def jvp(self, point: Point, v: Array) -> Array:
+        """The product J·v."""
+
+        def residuals(pieces: Sequence[Any]) -> Array:
+            return self.residuals(self.run(self.params(pieces)).outputs[0])
+
+        return jvp(residuals, (point.x,), (self.layout.views(v),))[1]
+
+    def vjp(self, point: Point, u: Array) -> Array:
+        """The product Jᵀ·u."""
+        xp, total = namespace(u), namespace(u).zeros_like(point.w)
+        for _, rows in self._rows(point, u, self.rows_at_once()):
+            total = total + xp.sum(rows, axis=0)
+        return total
+
+    # -- rows of the Jacobian -----------------------------------------------------------------------
+
+    def column(self, point: Point, k: int, memory_limit: float = math.inf) -> Iterator[tuple[slice, Array]]:
+        """The rows of the Jacobian for the k-th entry of each sample's residuals, some samples at a time."""
+        xp = namespace(point.w)
+        picked = xp.ones_like(xp.reshape(point.residual, (self.batch_size, -1)))
+        if picked.shape[1] > 1:
+            index = xp.arange(picked.shape[1], device=self.device)
+            picked = xp.where(index == k, picked, 0.0)
+        yield from self._rows(point, picked, self.rows_at_once(memory_limit))
+
+    def _rows(self, point: Point, u: Array, size: int) -> Iterator[tuple[slice, Array]]:
+        """Each sample's gradient of Σ u·r by the weights as a row, for so many samples at a time."""
+        _ = point.residual  # which keeps the pullbacks
+        (by_output,) = point.aux["by_output"](namespace(u).reshape(u, (-1,)))
+        end = 0
+        for output, back in point.aux["pullbacks"]:
+            first, end = end, end + output.shape[0]
+            gradients = back(by_output[first:end, ...])
+            for start in range(first, end, size):
+                stop = min(start + size, end)
+                yield slice(start, stop), self.rows(gradients(slice(start - first, stop - first)))
+
+    @property
+    def batch_size(self) -> int:
+        """The number of samples."""
+        assert self.batch is not None
+        return self.batch.size
 
     # -- sums of squares --------------------------------------------------------------------------
 
@@ -210,17 +150,17 @@ class FullBatchProblem(BatchProblem):
                 )
         _ = self.ridge
 
-    def check_rows(self, point: FullBatchPoint) -> None:
+    def check_rows(self, point: Point) -> None:
         """Once, where layers are a user's own: are rows made sample by sample those of the Jacobian?"""
         if self._checked or not self._own_layers:
             return
         self._checked = True
         xp = self.adapter.xp
         v = xp.cos(xp.arange(self.layout.size, dtype=self._owned.dtype, device=self.device))
-        count = point.residual.shape[0] // point.output.shape[0]
-        columns = [xp.concat([rows @ v for _, rows in point.column(k)]) for k in range(count)]
+        count = point.residual.shape[0] // self.batch_size
+        columns = [xp.concat([rows @ v for _, rows in self.column(point, k)]) for k in range(count)]
         seen, norm = xp.reshape(xp.stack(columns, axis=1), (-1,)), xp.linalg.vector_norm
-        difference, size = read(norm(seen - point.jvp(v)), norm(seen))
+        difference, size = read(norm(seen - self.jvp(point, v)), norm(seen))
         if difference > math.sqrt(xp.finfo(v.dtype).eps) * size:
             place = self.objective.network.place(self._own_layers[0]).removeprefix("in ")
             raise OptionError(
@@ -232,10 +172,10 @@ class FullBatchProblem(BatchProblem):
     def _residual(self) -> Any:
         return self.objective.loss.residual
 
-    def residual(self, output: Array, batch: Batch | None) -> Array:
-        """The r with ½‖r‖² the mean loss."""
-        assert batch is not None
-        return math.sqrt(2.0) * self._residual(batch.y, output, batch.weight)
+    def residuals(self, output: Array) -> Array:
+        """The r with ½‖r‖² the mean loss, for outputs of the network."""
+        assert self.batch is not None
+        return math.sqrt(2.0) * self._residual(self.batch.y, output, self.batch.weight)
 
     @cached_property
     def ridge(self) -> Array | None:
@@ -277,9 +217,9 @@ class FullBatchProblem(BatchProblem):
     def rows(self, by_weight: list[Array]) -> Array:
         """Each sample's gradient as a row, in the problem's buffer."""
         xp, n = self.adapter.xp, by_weight[0].shape[0]
-        if self._rows is None or self._rows.shape[0] < n:
-            self._rows = xp.empty((n, self.layout.size), dtype=self._owned.dtype, device=self.device)
-        rows = self._rows[:n, :]
+        if self._buffer is None or self._buffer.shape[0] < n:
+            self._buffer = xp.empty((n, self.layout.size), dtype=self._owned.dtype, device=self.device)
+        rows = self._buffer[:n, :]
         for place, g in zip(self.layout.slices, by_weight, strict=True):
             rows[:, place] = xp.reshape(g, (n, -1))
         return rows

@@ -9,8 +9,8 @@ from typing import Any
 
 from nnx.backend import to_numpy
 from nnx.errors import NonFiniteError
-from nnx.models.objective import BatchPoint
 from nnx.models.trainer import Trainer
+from nnx.optimizers import Point
 from nnx.optimizers.problem import read
 from nnx.options import built_in
 
@@ -55,7 +55,7 @@ class Guard:
             self._trainer.go_back(*self._copy)
             error.add_note("  the last good weights are back, and the optimizer's state starts anew")
 
-    def judge(self, point: BatchPoint) -> None:
+    def judge(self, point: Point) -> None:
         """Before a step of first order: NonFiniteError for a point that would spoil the weights.
 
         Where reading is free; elsewhere :meth:`check` finds it later. Copies the weights before a long step.

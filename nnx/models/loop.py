@@ -136,7 +136,7 @@ class Run:
                 for n, batch in enumerate(self._batches()):
                     callbacks.on_train_batch_begin(n)
                     info = trainer.step(batch, guard.judge)
-                    totals.add(info.point.value, batch.size, info.point.statistics)
+                    totals.add(info.point.value, batch.size, trainer.problem.statistics(info.point))
                     guard.check(totals)
                     callbacks.on_train_batch_end(n, totals)
                     if pressed:

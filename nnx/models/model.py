@@ -185,7 +185,7 @@ class Model(Compiled):
             with Guard(trainer) as guard:
                 point = trainer.step(batch, guard.judge).point
                 totals = self._totals()
-                totals.add(point.value, batch.size, point.statistics)
+                totals.add(point.value, batch.size, trainer.problem.statistics(point))
                 guard.check(totals, now=True)
         return self._answer(dict(totals), return_dict)
 

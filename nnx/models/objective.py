@@ -17,6 +17,7 @@ from nnx.layers import Context
 from nnx.models.network import Network
 from nnx.models.program import Params, Program, Ran
 from nnx.models.weights import Weights
+from nnx.optimizers import Point
 from nnx.registry import Choice
 
 Array = Any
@@ -130,44 +131,6 @@ class Objective:
         return self.total(ran, batch, params), self.statistics(ran.outputs[0], batch)
 
 
-class BatchPoint:
-    """The objective at one vector of weights: what is asked for is computed, once.
-
-    The gradient lies in the problem's own buffer: it is valid until the next point's is asked for.
-    """
-
-    def __init__(self, problem: BatchProblem, pieces: Sequence[Array]) -> None:
-        self.problem = problem
-        self.pieces = pieces
-        self._value: Array = None
-        self._gradient: Array = None
-        self.statistics: list[Array] = []
-        #: what stateful layers would change, by the number of the layer, if the step is accepted
-        self.changes: Mapping[int, Mapping[str, Array]] = {}
-
-    @property
-    def value(self) -> Array:
-        if self._value is None:
-            self._value = raw(self.problem.cost(self.pieces)[0])
-        return self._value
-
-    @property
-    def gradient(self) -> Array:
-        if self._gradient is None:
-            self._value, self._gradient, ran = self.problem.value_and_gradient(self.pieces)
-            self.learn(ran)
-        return self._gradient
-
-    def learn(self, ran: Ran) -> None:
-        """Keeps what a run told besides the cost: the metrics' sums and the changes of stateful layers."""
-        objective, batch = self.problem.objective, self.problem.batch
-        if batch is not None:
-            self.statistics = objective.statistics(raw(ran.outputs[0]), batch)
-        self.changes = {
-            i: {name: raw(value) for name, value in new.items()} for i, new in ran.changes.items()
-        }
-
-
 class BatchProblem:
     """The objective on the current batch as a function of the flat vector of trained weights."""
 
@@ -193,20 +156,72 @@ class BatchProblem:
         self._leaf_params = self.params(self._leaves)
         one = self.adapter.xp.ones_like(owned[:1]) if self.layout.size else None
         self._one = None if one is None else self.adapter.xp.reshape(one, ())
-        self._known: BatchPoint | None = None
+        self._known: Point | None = None
 
     def show(self, batch: Batch, step: int) -> None:
         """From now on it is about ``batch``, with the random numbers of that step."""
         self.batch, self.step, self._known = batch, step, None
 
-    def at(self, w: Array) -> BatchPoint:
-        """The point at ``w``."""
+    def at(self, w: Array) -> Point:
+        """The point at ``w``. Its gradient lies in the problem's buffer: valid until the next one's."""
         point, self._known = self._known, None
-        return point or BatchPoint(self, self._views if w is self._owned else self.layout.views(w))
+        return point or Point(self, w)
 
-    def knows(self, point: BatchPoint) -> None:
+    def knows(self, point: Point) -> None:
         """The next :meth:`at` gives this point, which has been evaluated already."""
         self._known = point
+
+    # -- what a point asks for --------------------------------------------------------------------
+
+    def argument(self, w: Array) -> list[Array]:
+        """The pieces of ``w``."""
+        return self._views if w is self._owned else self.layout.views(w)
+
+    def value(self, point: Point) -> Array:
+        """The cost of the batch in training."""
+        assert self.batch is not None
+        params = self.params(point.x)
+        ran = self.ran(point, params)
+        _ = self.statistics(point)  # a metric that fails does so before a step is made
+        return self.objective.total(ran, self.batch, params)
+
+    def value_and_gradient(self, point: Point) -> tuple[Array, Array]:
+        """Cost and gradient, by one pass forward and one back."""
+        leaves = self._leaves if point.x is self._views else self._traced(point.x)
+        total, ran = self.cost(leaves)
+        value = raw(total)
+        point.aux["ran"] = ran = _settled(ran)
+        found: list[Any] = [None] * len(leaves)
+        if value is not total:
+            seeds = iter([(total.mark, self._one)])
+            del total  # so that the way back frees what each operation kept for it
+            found = backward(seeds, [leaf.mark for leaf in leaves])
+        self._pack(found)
+        _ = self.statistics(point)
+        return value, self._gradient
+
+    # -- what a step tells besides ------------------------------------------------------------------
+
+    def ran(self, point: Point, params: Params | None = None) -> Ran:
+        """What the network gave at a point: run once."""
+        if "ran" not in point.aux:
+            point.aux["ran"] = self.run(self.params(point.x) if params is None else params)
+        found: Ran = point.aux["ran"]
+        return found
+
+    def statistics(self, point: Point) -> list[Array]:
+        """The metrics' sums over the batch at a point, still on the device."""
+        assert self.batch is not None
+        if "statistics" not in point.aux:
+            point.aux["statistics"] = self.objective.statistics(self.ran(point).outputs[0], self.batch)
+        found: list[Array] = point.aux["statistics"]
+        return found
+
+    def changes(self, point: Point) -> Mapping[int, Mapping[str, Array]]:
+        """What stateful layers would change, by the number of the layer, if the step is accepted."""
+        return self.ran(point).changes
+
+    # -- details ------------------------------------------------------------------------------------
 
     def params(self, pieces: Sequence[Array]) -> Params:
         """For each layer its weights by name, with ``pieces`` for the trained ones."""
@@ -229,20 +244,6 @@ class BatchProblem:
         ran = self.run(params)
         return self.objective.total(ran, self.batch, params), ran
 
-    def value_and_gradient(self, pieces: Sequence[Array]) -> tuple[Array, Array, Ran]:
-        """Cost, gradient and what else the run told, by one pass forward and one back."""
-        leaves = self._leaves if pieces is self._views else self._traced(pieces)
-        total, ran = self.cost(leaves)
-        value = raw(total)
-        ran = Ran([raw(ran.outputs[0])], ran.changes, [])
-        found: list[Any] = [None] * len(leaves)
-        if value is not total:
-            seeds = iter([(total.mark, self._one)])
-            del total  # so that the way back frees what each operation kept for it
-            found = backward(seeds, [leaf.mark for leaf in leaves])
-        self._pack(found)
-        return value, self._gradient, ran
-
     def _traced(self, pieces: Sequence[Array]) -> list[Array]:
         pairs = zip(pieces, self._places, strict=True)
         return [self._tape.leaf(piece, self._space, place) for piece, place in pairs]
@@ -252,3 +253,11 @@ class BatchProblem:
         for g, place, part in zip(found, self._places, self.layout.slices, strict=True):
             if g is not place:  # else it was computed right there
                 self._gradient[part] = 0.0 if g is None else xp.reshape(g, (-1,))
+
+
+def _settled(ran: Ran) -> Ran:
+    """A run without the tape: plain arrays."""
+    changes: dict[int, Mapping[str, Array]] = {
+        i: {name: raw(value) for name, value in new.items()} for i, new in ran.changes.items()
+    }
+    return Ran([raw(output) for output in ran.outputs], changes, [])

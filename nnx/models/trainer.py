@@ -8,8 +8,9 @@ from typing import Any
 from nnx import optimizers
 from nnx.errors import OptionError
 from nnx.models.full_batch import FullBatchProblem
-from nnx.models.objective import Batch, BatchPoint, BatchProblem, Objective
+from nnx.models.objective import Batch, BatchProblem, Objective
 from nnx.models.weights import Weights
+from nnx.optimizers import Point
 
 Array = Any
 
@@ -33,7 +34,7 @@ class Trainer:
         #: why no more steps can be made: the model was changed
         self.retired: str | None = None
 
-    def step(self, batch: Batch, judge: Callable[[BatchPoint], None] | None = None) -> optimizers.Info:
+    def step(self, batch: Batch, judge: Callable[[Point], None] | None = None) -> optimizers.Info:
         """One step of the optimizer on a batch."""
         if self.retired is not None:
             raise OptionError(self.retired)
@@ -49,7 +50,7 @@ class Trainer:
         # Methods that compare costs know it at the point where they ended, however they computed it.
         self.gradient = (getattr(self.state, "point", None) or info.point).gradient
         if info.accepted:
-            self.weights.commit(info.point.changes)
+            self.weights.commit(problem.changes(info.point))
             self.weights.constrain()
         return info
 

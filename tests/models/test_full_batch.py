@@ -35,7 +35,7 @@ def problem(backend, layers, loss="mse", weighted=False, optimizer="levenberg_ma
 
 def residuals(whole):
     """The residuals as a function of the vector of weights, by the network's ordinary forward pass."""
-    return lambda w: whole.residual(whole.run(whole.params(whole.layout.views(w))).outputs[0], whole.batch)
+    return lambda w: whole.residuals(whole.run(whole.params(whole.layout.views(w))).outputs[0])
 
 
 def assembled(point, limit, columns):
@@ -82,7 +82,8 @@ def test_ways_in_parts_equal_the_whole(monkeypatch):
     assert (wanted[2], found[2]) == (1, 3)
     for part, one in zip(found[:2], wanted[:2], strict=True):
         np.testing.assert_allclose(part, one, rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(point.output, whole.run(point.params).outputs[0], rtol=1e-14)
+    output = whole.run(whole.params(point.x)).outputs[0]
+    np.testing.assert_allclose(whole.ran(point).outputs[0], output, rtol=1e-14)
 
 
 def test_products_are_those_of_the_jacobian(backend):
@@ -132,7 +133,7 @@ def test_figures_of_merit_are_counted():
     whole, w = problem(nnx.backend.make_backend("numpy"), NETWORKS["dense"]())
     point = whole.at(w)
     assert whole.counts == {}  # nothing was asked for yet
-    _ = point.residual, point.value, point.output
+    _ = point.residual, point.value, whole.ran(point)
     assert dict(whole.counts) == {"value": 1}
     list(point.blocks(1e9))
     list(point.blocks(100.0))
