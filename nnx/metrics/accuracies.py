@@ -33,7 +33,8 @@ def accuracy(y_true: Array, y_pred: Array) -> Array:
     array([1., 0.])
     """
     xp = namespace(y_pred, y_true)
-    if xp.isdtype(y_pred.dtype, ("integral", "bool")) and (y_pred.ndim < 2 or y_pred.shape[-1] == 1):
+    one = y_pred.ndim < 2 or y_pred.shape[-1] == 1
+    if one and xp.isdtype(y_pred.dtype, ("integral", "bool")):
         matched(y_true, y_pred)
         return xp.astype(y_true == y_pred, xp.float32)
     return _by_shape(y_true, y_pred, binary_accuracy, sparse_categorical_accuracy, categorical_accuracy)

@@ -79,6 +79,8 @@ class Weights:
 
     def commit(self, changes: Mapping[int, Mapping[str, Array]]) -> None:
         """Writes what stateful layers returned, by the number of the layer, into the state vector."""
+        if not changes:
+            return
         xp, layout = self.backend.xp, self.network.state_layout
         for i, new in changes.items():
             slots = {slot.name: slot for slot in self.network.slots[i]}
@@ -94,8 +96,8 @@ class Weights:
 
     def constrain(self) -> None:
         """Applies the constraints of the layers to the trained weights."""
-        xp = self.backend.xp
         for part, weight in self.network.constrained:
+            xp = self.backend.xp
             piece = weight.constraint(xp.reshape(self.trained[part], weight.shape))
             self.trained[part] = xp.reshape(piece, (-1,))
 
