@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nnx import regularizers
 from nnx.backend import Stream, adapter_of, device_of, get_backend, namespace, next_seed, philox, to_numpy
-from nnx.errors import DataError, OptionError, ShapeError
+from nnx.errors import DataError, OptionError, ShapeError, located
 from nnx.layers.per_sample import Back, by_directions
 from nnx.layers.placed import Name, Placed
 from nnx.layers.symbols import SHAPE, Shape, Symbol
@@ -74,9 +74,9 @@ class Context:
     step: int = 0
     index: int = 0
 
-    def at(self, index: int) -> Context:
-        """The same step as the call number ``index`` of a network sees it."""
-        return Context(self.training, self.seed, self.step, index)
+    def at(self, index: int, fixed: bool | None = None) -> Context:
+        """The same step as the call number ``index`` of a network sees it, drawn with ``training=fixed``."""
+        return Context(self.training if fixed is None else fixed, self.seed, self.step, index)
 
     def stream(self, purpose: int, seed: int | None = None) -> Stream:
         """The address of this step's random numbers for this layer, with a seed of its own if it has one."""
@@ -207,29 +207,65 @@ class Layer(Placed):
     # -- calling ----------------------------------------------------------------------------------
 
     def __call__(self, *xs: Any, training: bool | None = None) -> Any:
-        """The symbol of the output for symbols, the output for arrays."""
+        """The symbol of the output for symbols, the output for arrays.
+
+        ``training=False`` on symbols holds whatever the model does: dropout is off, and running statistics
+        are used and stay as they are.
+        """
         if len(xs) == 1 and isinstance(xs[0], list | tuple):
             xs = tuple(xs[0])
-        self._check_arity(len(xs))
-        if any(isinstance(x, Symbol) for x in xs):
-            if not all(isinstance(x, Symbol) for x in xs):
+        if not xs or self.arity not in (None, len(xs)):
+            takes = "at least one input" if self.arity is None else f"{self.arity} input"
+            raise ShapeError(f"{self.label} takes {takes}, got {len(xs)}.")
+        drawn = [isinstance(x, Symbol) for x in xs]
+        if any(drawn):
+            if not all(drawn):
                 raise OptionError(f"{self.label} was called on symbols and arrays together.")
-            return Symbol(self.spec(*(x.shape for x in xs)).output_shape, self, xs)
+            return self._symbol(xs, training)
         return self._run_on(xs, bool(training))
 
-    def _check_arity(self, n: int) -> None:
-        if not n or self.arity not in (None, n):
-            takes = "at least one input" if self.arity is None else f"{self.arity} input"
-            raise ShapeError(f"{self.label} takes {takes}, got {n}.")
+    def _symbol(self, xs: Sequence[Symbol], training: bool | None) -> Symbol:
+        if training is True and (self.random or self.stateful):
+            raise OptionError(
+                f"{self.label}: training=True cannot be fixed for a symbol. fit trains every layer, and "
+                "model(x, training=True) computes the outputs as in training."
+            )
+        with located(lambda: f"in {self.described}"):
+            shape = self.spec_for([x.shape for x in xs]).output_shape
+        return Symbol(shape, self, tuple(xs), training=False if training is False else None)
+
+    def spec_for(self, shapes: Sequence[Shape]) -> Spec:
+        """What it becomes for inputs of these shapes; ShapeError where it was declared for others."""
+        if self.input_shape is not None and tuple(self.input_shape) != shapes[0]:
+            raise ShapeError(
+                f"{self.label} was declared with input_shape={self.input_shape}, but it receives samples of "
+                f"shape {shapes[0]}."
+            )
+        return self.spec(*shapes)
 
     def _run_on(self, xs: Sequence[Any], training: bool) -> Any:
-        namespace(*xs)  # an error for what is no array
+        for x in xs:
+            if not getattr(x, "shape", None):
+                raise ShapeError(
+                    f"{self.label} takes arrays with samples along the first axis, or symbols, got {x!r}."
+                )
+        xp = namespace(*xs)
+        if not all(xp.isdtype(x.dtype, "real floating") for x in xs):
+            xs = [xp.astype(x, adapter_of(x).dtype(get_backend().dtype)) for x in xs]
+        with located(lambda: f"in {self.described}"):
+            weights = self.spec_for([tuple(x.shape[1:]) for x in xs]).weights
         if not self.built:
-            self._make_weights([tuple(x.shape[1:]) for x in xs])
-        adapter, like = adapter_of(xs[0]), xs[0]
+            self._make_weights(weights)
+        arrays, like = self.get_weights(), xs[0]
+        if (own := [a.shape for a in arrays]) != [w.shape for w in weights]:
+            raise ShapeError(
+                f"{self.described} has weights of shapes {own}, which do not fit samples of shape "
+                f"{tuple(like.shape[1:])}."
+            )
+        adapter = adapter_of(like)
         p = {
-            name: adapter.asarray(array, dtype=like.dtype, device=device_of(like))
-            for name, array in zip(self.weight_names, self.get_weights(), strict=True)
+            w.name: adapter.asarray(array, dtype=like.dtype, device=device_of(like))
+            for w, array in zip(weights, arrays, strict=True)
         }
         if not (self.random or self.stateful):
             return self.forward(p, *xs)
@@ -237,10 +273,9 @@ class Layer(Placed):
         y = self.forward(p, *xs, context)
         return y[0] if self.stateful else y
 
-    def _make_weights(self, shapes: Sequence[Shape]) -> None:
+    def _make_weights(self, weights: Sequence[Weight]) -> None:
         """First values for the weights of a layer in no model, in the current backend's data type."""
-        weights, dtype = self.spec(*shapes).weights, get_backend().dtype
-        seed = next_seed()
+        seed, dtype = next_seed(), get_backend().dtype
         arrays = [to_numpy(w.first(seed, n)).astype(dtype) for n, w in enumerate(weights)]
         self.brings(arrays, [w.name for w in weights])
 
@@ -258,6 +293,11 @@ class Layer(Placed):
     def label(self) -> str:
         """The name of the layer's class, for messages."""
         return type(self).__name__
+
+    @property
+    def described(self) -> str:
+        """The class and the layer's name, if it has one, for messages."""
+        return self.label if self.name is None else f"{self.label} '{self.name}'"
 
     def _set(self, name: str, value: Any) -> None:
         """Normalises a field of the frozen dataclass; for ``__post_init__`` only."""

@@ -31,9 +31,15 @@ class _Drawing:
 
 
 def drawn(
-    inputs: Sequence[Symbol], outputs: Sequence[Symbol], admit: Callable[[Layer], Layer], model: str
+    inputs: Sequence[Symbol],
+    outputs: Sequence[Symbol],
+    admit: Callable[[Layer], Layer],
+    model: str,
+    names: Sequence[str] | None = None,
 ) -> Network:
     """The network that makes ``outputs`` of ``inputs``; ``admit`` says which object stands for a layer.
+
+    ``names`` are those of the inputs, where a dict says them.
 
     Raises :class:`nnx.errors.OptionError` where an output needs an input that is not among ``inputs``.
     """
@@ -41,7 +47,8 @@ def drawn(
     for i, symbol in enumerate(inputs):
         if not isinstance(symbol, Symbol) or symbol.layer is not None:
             raise OptionError(
-                f"The inputs of a model are symbols that nnx.Input(shape) gave, got {symbol!r} as input {i}."
+                f"The inputs of a model are symbols that nnx.Input(shape) gave, got {_said(symbol)} as input "
+                f"{i}."
             )
         if id(symbol) in drawing.numbers:
             raise OptionError(f"Input {i} of the model is there twice.")
@@ -55,13 +62,14 @@ def drawn(
                 f"The output needs an input{name} of shape {symbol.shape} that is not among the model's."
             )
         reads = tuple(drawing.numbers[id(x)] for x in symbol.inputs)
-        drawing.calls.append(Call(drawing.place(symbol.layer), reads))
+        drawing.calls.append(Call(drawing.place(symbol.layer), reads, symbol.training))
         drawing.numbers[id(symbol)] = len(inputs) + len(drawing.calls) - 1
     if not drawing.calls:
         raise OptionError("The output of the model is one of its inputs: there is no layer in between.")
     ends = tuple(drawing.numbers[id(symbol)] for symbol in outputs)
     shapes = tuple(symbol.shape for symbol in inputs)
-    return Network(tuple(drawing.layers), shapes, tuple(drawing.calls), ends, model, names_of(inputs))
+    keys = names_of(inputs) if names is None else tuple(names)
+    return Network(tuple(drawing.layers), shapes, tuple(drawing.calls), ends, model, keys).checked()
 
 
 def names_of(inputs: Sequence[Symbol]) -> tuple[str, ...]:
@@ -85,7 +93,7 @@ def _in_order(outputs: Sequence[Any]) -> list[Symbol]:
             continue
         if not isinstance(symbol, Symbol):
             raise OptionError(
-                f"The output of a model is a symbol, what a layer gives for one; got {symbol!r}."
+                f"The output of a model is a symbol, what a layer gives for one; got {_said(symbol)}."
             )
         if ready:
             done.add(id(symbol))
@@ -96,9 +104,16 @@ def _in_order(outputs: Sequence[Any]) -> list[Symbol]:
     return order
 
 
-def inlined(network: Network, xs: Sequence[Symbol]) -> Symbol:
+def _said(thing: Any) -> str:
+    """What was given in place of a symbol, in short: an array would fill the screen."""
+    kind = f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"
+    return repr(thing) if isinstance(thing, Symbol) else kind
+
+
+def inlined(network: Network, xs: Sequence[Symbol], training: bool | None = None) -> Symbol:
     """The symbol of a network's output on other symbols: its layers are called on them."""
     values = list(xs)
-    for i, reads in network.calls:
-        values.append(network.layers[i](*(values[r] for r in reads)))
+    for i, reads, fixed in network.calls:
+        how = training if fixed is None else fixed
+        values.append(network.layers[i](*(values[r] for r in reads), training=how))
     return values[network.outputs[0]]

@@ -27,6 +27,8 @@ class Step(NamedTuple):
     dead: tuple[int, ...] = ()
     #: the penalty on what it gives
     penalty: Any = None
+    #: False where it computes as in prediction always
+    training: bool | None = None
 
     @property
     def kind(self) -> int:
@@ -55,7 +57,9 @@ class Program:
     outputs: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        table = tuple((s.part, s.owner, s.call, s.reads, s.dead, s.penalty, s.kind) for s in self.steps)
+        table = tuple(
+            (s.part, s.owner, s.call, s.reads, s.dead, s.penalty, s.training, s.kind) for s in self.steps
+        )
         object.__setattr__(self, "_table", table)
 
     def run(self, params: Params, inputs: Sequence[Array], context: Context) -> Ran:
@@ -63,16 +67,16 @@ class Program:
         values, changes, penalties = list(inputs), {}, []
         call = 0
         try:
-            for part, owner, call, reads, dead, penalty, kind in self._table:  # type: ignore[attr-defined]
+            for part, owner, call, reads, dead, penalty, fixed, kind in self._table:  # type: ignore[attr-defined]
                 xs = [values[i] for i in reads]
                 for i in dead:
                     values[i] = None
                 if kind == _PLAIN:
                     y = part.forward(params[owner], *xs)
                 elif kind == _WITH_CONTEXT:
-                    y = part.forward(params[owner], *xs, context.at(call))
+                    y = part.forward(params[owner], *xs, context.at(call, fixed))
                 else:
-                    y, changes[owner] = part.forward(params[owner], *xs, context.at(call))
+                    y, changes[owner] = part.forward(params[owner], *xs, context.at(call, fixed))
                 if penalty is not None:
                     penalties.append(penalty(y) * (1.0 / y.shape[0]))
                 values.append(y)
@@ -105,7 +109,7 @@ class Program:
         for step in self.steps:
             own = [n for n in names[step.owner] if n in step.part.takes or step.part is self._layer(step)]
             xs = [values[i] for i in step.reads]
-            y, back = step.part.per_sample(params[step.owner], own, xs, context.at(step.call))
+            y, back = step.part.per_sample(params[step.owner], own, xs, context.at(step.call, step.training))
             values.append(y)
             backs.append((own, back))
 
@@ -171,11 +175,11 @@ def _parts(network: Network) -> tuple[list[Step], tuple[int, ...]]:
     n = len(network.inputs)
     steps: list[Step] = []
     where = list(range(n))  # of each value of the network: its number in the program
-    for k, (i, reads) in enumerate(network.calls):
+    for k, (i, reads, training) in enumerate(network.calls):
         layer = network.layers[i]
         inputs = tuple(where[r] for r in reads)
         for part in parts_of(layer):
-            steps.append(Step(part, i, k, inputs))
+            steps.append(Step(part, i, k, inputs, training=training))
             inputs = (n + len(steps) - 1,)
         steps[-1] = steps[-1]._replace(penalty=layer.activity_regularizer)
         where.append(inputs[0])

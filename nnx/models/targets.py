@@ -46,8 +46,8 @@ def _other_places(y: Any, network: Network, loss: Choice, what: str) -> ShapeErr
     if y.ndim == 1:
         return ShapeError(
             f"{network.model} gives outputs of shape {out} for each sample, so {loss.name} would need "
-            f"{what} of shape (n, {', '.join(map(str, out[:-1]))}); got {what} of shape {tuple(y.shape)}, one "
-            "class number for each sample. Is a Flatten() missing before the last layers?"
+            f"{what} of shape (n, {', '.join(map(str, out[:-1]))}); got {what} of shape {tuple(y.shape)}, "
+            "one class number for each sample. Is a Flatten() missing before the last layers?"
         )
     return ShapeError(
         f"{loss.name} needs one class number for each output of a sample ({what} of shape "

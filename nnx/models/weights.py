@@ -109,6 +109,10 @@ class Weights:
         """Where the weights of a layer lie."""
         return self.network.slots[self._index[id(layer)]]
 
+    def output_shape_of(self, layer: Layer) -> tuple[int, ...]:
+        """The shape of one sample's output of a layer."""
+        return self.network.specs[self._index[id(layer)]].output_shape
+
     def arrays_of(self, layer: Layer) -> list[Array]:
         """Copies of the layer's weights as NumPy arrays."""
         return [
