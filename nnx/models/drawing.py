@@ -93,7 +93,7 @@ class Drawn(Weighted):
                 raise ShapeError(
                     f"{self.label} was made for samples of {list(self._graph.inputs)}, got {list(shapes)}."
                 )
-            return replace(self._graph)  # what followed from the layers is found anew
+            return replace(self._graph).checked()  # what followed from the layers is found anew
         names = self._keys if len(self._keys) == len(shapes) else [f"input_{i}" for i in range(len(shapes))]
         symbols = [Input(shape, name) for shape, name in zip(shapes, names, strict=True)]
         taken: Any = symbols[0]

@@ -86,7 +86,8 @@ class FullBatchPoint(BatchPoint):
         self._pullbacks = problem.pullbacks(self.params)
         outputs = [output for output, _ in self._pullbacks]
         output = outputs[0] if len(outputs) == 1 else problem.adapter.xp.concat(outputs)
-        self._ran = Ran([output], {}, [])
+        changes = problem.run(self.params).changes if problem.stateful else {}
+        self._ran = Ran([output], changes, [])
         residual, self._by_output = vjp(lambda out: problem.residual(out, problem.batch), output)
         return residual
 
@@ -171,7 +172,9 @@ class FullBatchProblem(BatchProblem):
         self.device = device_of(self._owned)
         self._rows: Array = None
         layers = self.objective.network.layers
-        self._random = any(layer.random or layer.stateful for layer in layers)
+        #: whether layers return changes, which no pullback tells
+        self.stateful = any(layer.stateful for layer in layers)
+        self._random = self.stateful or any(layer.random for layer in layers)
         self._own_layers = [
             k for k, call in enumerate(self.objective.network.calls) if not built_in(layers[call.layer])
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnx.errors import OptionError
@@ -69,7 +69,8 @@ def drawn(
     ends = tuple(drawing.numbers[id(symbol)] for symbol in outputs)
     shapes = tuple(symbol.shape for symbol in inputs)
     keys = names_of(inputs) if names is None else tuple(names)
-    return Network(tuple(drawing.layers), shapes, tuple(drawing.calls), ends, model, keys).checked()
+    network = Network(tuple(drawing.layers), shapes, tuple(drawing.calls), ends, model, keys)
+    return _as_in_keras(network).checked()
 
 
 def names_of(inputs: Sequence[Symbol]) -> tuple[str, ...]:
@@ -102,6 +103,36 @@ def _in_order(outputs: Sequence[Any]) -> list[Symbol]:
         stack.append((symbol, True))
         stack.extend((x, False) for x in reversed(symbol.inputs))
     return order
+
+
+def _as_in_keras(network: Network) -> Network:
+    """The network with its layers in the order in which Keras lists them, and so their weights.
+
+    That is by the longest way from a layer to the output, longest first; among equals in the order in which
+    one meets them on the way back from the output.
+    """
+    n, depths, of_layers = len(network.inputs), [0] * len(network.calls), dict[int, int]()
+    for k in reversed(range(len(network.calls))):
+        i, reads, _ = network.calls[k]
+        depths[k] = of_layers[i] = max(depths[k], of_layers.get(i, 0))
+        for r in reads:
+            if r >= n:
+                depths[r - n] = max(depths[r - n], depths[k] + 1)
+    met: dict[int, int] = {}
+    seen: set[int] = set()
+    stack = list(reversed(network.outputs))
+    while stack:
+        value = stack.pop()
+        if value < n or value in seen:
+            continue
+        seen.add(value)
+        i, reads, _ = network.calls[value - n]
+        met.setdefault(i, len(met))
+        stack.extend(reversed(reads))
+    order = sorted(range(len(network.layers)), key=lambda i: (-of_layers[i], met[i]))
+    new = {i: place for place, i in enumerate(order)}
+    calls = tuple(call._replace(layer=new[call.layer]) for call in network.calls)
+    return replace(network, layers=tuple(network.layers[i] for i in order), calls=calls)
 
 
 def _said(thing: Any) -> str:

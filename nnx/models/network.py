@@ -66,6 +66,11 @@ class Network:
         calls = tuple(Call(places[id(layer)], (i,)) for i, layer in enumerate(layers))
         return cls(tuple(own), (shape,), calls, (len(calls),), model)
 
+    @property
+    def is_chain(self) -> bool:
+        """Whether each call reads the last one and nothing else."""
+        return len(self.inputs) == 1 and all(call.reads == (k,) for k, call in enumerate(self.calls))
+
     # -- shapes -----------------------------------------------------------------------------------
 
     @cached_property

@@ -163,9 +163,10 @@ class BatchPoint:
         objective, batch = self.problem.objective, self.problem.batch
         if batch is not None:
             self.statistics = objective.statistics(raw(ran.outputs[0]), batch)
-        self.changes = {
-            i: {name: raw(value) for name, value in new.items()} for i, new in ran.changes.items()
-        }
+        if ran.changes:
+            changes = {i: {name: raw(v) for name, v in new.items()} for i, new in ran.changes.items()}
+            self.problem.check_changes(changes)
+            self.changes = changes
 
 
 class BatchProblem:
@@ -181,6 +182,7 @@ class BatchProblem:
         self.counts: Counter[str] = Counter()
         self.batch: Batch | None = None
         self._weights = weights
+        self.check_changes = weights.check_changes
         self._owned = owned = weights.trained
         self._views = self.layout.views(owned)
         self._state = objective.network.state_layout.views(weights.state)

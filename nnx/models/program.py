@@ -64,7 +64,8 @@ class Program:
 
     def run(self, params: Params, inputs: Sequence[Array], context: Context) -> Ran:
         """The outputs for a batch of ``inputs``, with what stateful layers would change."""
-        values, changes, penalties = list(inputs), {}, []
+        values, penalties = list(inputs), []
+        changes: dict[int, Mapping[str, Array]] = {}
         call = 0
         try:
             for part, owner, call, reads, dead, penalty, fixed, kind in self._table:  # type: ignore[attr-defined]
@@ -76,7 +77,10 @@ class Program:
                 elif kind == _WITH_CONTEXT:
                     y = part.forward(params[owner], *xs, context.at(call, fixed))
                 else:
-                    y, changes[owner] = part.forward(params[owner], *xs, context.at(call, fixed))
+                    # called a second time, it goes on from what its first call changed
+                    p = params[owner] if owner not in changes else {**params[owner], **changes[owner]}
+                    y, new = part.with_changes(part.forward(p, *xs, context.at(call, fixed)))
+                    changes[owner] = {**changes.get(owner, {}), **new}
                 if penalty is not None:
                     penalties.append(penalty(y) * (1.0 / y.shape[0]))
                 values.append(y)
