@@ -1,12 +1,13 @@
 """Room 3: layers. Each is a frozen description and a pure function."""
 
 from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
-from nnx.layers.base import Context, Layer, Spec, Weight, parts_of, register, registry
+from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.dense import Dense, Maxout, affine
 from nnx.layers.dropout import Dropout, GaussianNoise, relu_dropout
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from nnx.layers.normalization import BatchNormalization
 from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
+from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Input, Symbol
 
 get = registry.get

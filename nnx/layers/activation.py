@@ -9,8 +9,9 @@ from typing import Any
 from nnx import activations, constraints, initializers, regularizers
 from nnx.backend import namespace
 from nnx.errors import ShapeError
-from nnx.layers.base import Context, Layer, Spec, Weight, chosen, registry
+from nnx.layers.base import Layer, chosen, registry
 from nnx.layers.per_sample import Back, elementwise_back
+from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Shape
 from nnx.options import Numbers, number, option
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nnx import regularizers
-from nnx.backend import Stream, adapter_of, device_of, get_backend, namespace, next_seed, philox, to_numpy
-from nnx.errors import DataError, OptionError, ShapeError
+from nnx.backend import adapter_of, device_of, get_backend, namespace, next_seed, to_numpy
+from nnx.errors import OptionError, ShapeError, located
 from nnx.layers.per_sample import Back, by_directions
 from nnx.layers.placed import Name, Placed
+from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import SHAPE, Shape, Symbol
 from nnx.options import Check, flag, option
 from nnx.registry import Registry, Traits
@@ -32,55 +33,6 @@ _ELSEWHERE = {
     "sigma": "stddev",
     "weights": "model.layers[i].set_weights",
 }
-
-
-@dataclass(frozen=True)
-class Weight:
-    """One array of numbers that a layer needs: its name, shape, and where its numbers come from."""
-
-    name: str
-    shape: Shape
-    initializer: Any
-    regularizer: Any = None
-    constraint: Any = None
-    trainable: bool = True
-
-    def first(self, seed: int, number: int) -> Any:
-        """What it starts from, a float64 array on the host: the ``number``-th random draw of the seed.
-
-        Raises :class:`nnx.errors.DataError` for an initializer that gives NaN or infinite entries.
-        """
-        entries = self.initializer(self.shape, philox.generator(Stream(seed, philox.WEIGHTS, number)))
-        xp = namespace(entries)
-        if not xp.all(xp.isfinite(entries)):
-            raise DataError(f"The initializer of '{self.name}' gave NaN or infinite entries.")
-        return entries
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What a layer becomes for inputs of a known shape; shapes are those of one sample."""
-
-    output_shape: Shape
-    weights: tuple[Weight, ...] = ()
-
-
-@dataclass(frozen=True)
-class Context:
-    """What random and stateful layers see of a step: whether it trains, and where its random numbers lie."""
-
-    training: bool = False
-    seed: int = 0
-    step: int = 0
-    index: int = 0
-
-    def at(self, index: int) -> Context:
-        """The same step as the call number ``index`` of a network sees it."""
-        return Context(self.training, self.seed, self.step, index)
-
-    def stream(self, purpose: int, seed: int | None = None) -> Stream:
-        """The address of this step's random numbers for this layer, with a seed of its own if it has one."""
-        return Stream(self.seed if seed is None else seed, purpose, self.index, self.step)
 
 
 def found(things: Registry[Any]) -> Check:
@@ -202,45 +154,100 @@ class Layer(Placed):
         if self.random or self.stateful:
             of_context = run
             run = lambda q, *xs: of_context(q, *xs, context)  # noqa: E731
-        return by_directions((lambda q, *xs: run(q, *xs)[0]) if self.stateful else run, p, names, xs)
+        if self.stateful:
+            of_state = run
+            run = lambda q, *xs: self.with_changes(of_state(q, *xs))[0]  # noqa: E731
+        return by_directions(run, p, names, xs)
+
+    def with_changes(self, answer: Any) -> tuple[Any, Mapping[str, Any]]:
+        """What a stateful layer's forward gave, ``(y, changes)``; OptionError where it is anything else."""
+        if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], Mapping)):
+            raise OptionError(
+                f"{self.label} is stateful, so its forward must return (y, {{name: new}}), or (y, {{}}) "
+                f"where nothing changes; it returned a {type(answer).__name__}."
+            )
+        return answer
 
     # -- calling ----------------------------------------------------------------------------------
 
     def __call__(self, *xs: Any, training: bool | None = None) -> Any:
-        """The symbol of the output for symbols, the output for arrays."""
+        """The symbol of the output for symbols, the output for arrays.
+
+        ``training=False`` on symbols holds whatever the model does: dropout is off, and running statistics
+        are used and stay as they are.
+        """
         if len(xs) == 1 and isinstance(xs[0], list | tuple):
             xs = tuple(xs[0])
-        self._check_arity(len(xs))
-        if any(isinstance(x, Symbol) for x in xs):
-            if not all(isinstance(x, Symbol) for x in xs):
+        if not xs or self.arity not in (None, len(xs)):
+            takes = "at least one input" if self.arity is None else f"{self.arity} input"
+            raise ShapeError(f"{self.label} takes {takes}, got {len(xs)}.")
+        drawn = [isinstance(x, Symbol) for x in xs]
+        if any(drawn):
+            if not all(drawn):
                 raise OptionError(f"{self.label} was called on symbols and arrays together.")
-            return Symbol(self.spec(*(x.shape for x in xs)).output_shape, self, xs)
+            return self._symbol(xs, training)
         return self._run_on(xs, bool(training))
 
-    def _check_arity(self, n: int) -> None:
-        if not n or self.arity not in (None, n):
-            takes = "at least one input" if self.arity is None else f"{self.arity} input"
-            raise ShapeError(f"{self.label} takes {takes}, got {n}.")
+    def _symbol(self, xs: Sequence[Symbol], training: bool | None) -> Symbol:
+        if training is True and (self.random or self.stateful):
+            raise OptionError(
+                f"{self.label}: training=True cannot be fixed for a symbol. fit trains every layer, and "
+                "model(x, training=True) computes the outputs as in training."
+            )
+        with located(lambda: f"in {self.described}"):
+            shape = self.spec_for([x.shape for x in xs]).output_shape
+        return Symbol(shape, self, tuple(xs), training=False if training is False else None)
+
+    def spec_for(self, shapes: Sequence[Shape]) -> Spec:
+        """What it becomes for inputs of these shapes; ShapeError where it was declared or made for others."""
+        if self.input_shape is not None and tuple(self.input_shape) != shapes[0]:
+            raise ShapeError(
+                f"{self.label} was declared with input_shape={self.input_shape}, but it receives samples of "
+                f"shape {shapes[0]}."
+            )
+        spec = self.spec(*shapes)
+        if self.brought is not None:
+            self._must_fit(spec, self.brought, shapes)
+        return spec
+
+    def _must_fit(self, spec: Spec, arrays: Sequence[Any], shapes: Sequence[Shape]) -> None:
+        own, needed = [tuple(a.shape) for a in arrays], [w.shape for w in spec.weights]
+        if own != needed:
+            raise ShapeError(
+                f"{self.label} has weights of shapes {own}: it was made for other inputs than samples of "
+                f"shape {', '.join(map(str, shapes))}, for which they would be {needed}."
+            )
 
     def _run_on(self, xs: Sequence[Any], training: bool) -> Any:
-        namespace(*xs)  # an error for what is no array
-        if not self.built:
-            self._make_weights([tuple(x.shape[1:]) for x in xs])
+        for x in xs:
+            if not getattr(x, "shape", None):
+                raise ShapeError(
+                    f"{self.label} takes arrays with samples along the first axis, or symbols, got {x!r}."
+                )
+        xp = namespace(*xs)
+        if not all(xp.isdtype(x.dtype, "real floating") for x in xs):
+            xs = [xp.astype(x, adapter_of(x).dtype(get_backend().dtype)) for x in xs]
+        shapes = [tuple(x.shape[1:]) for x in xs]
+        with located(lambda: f"in {self.described}"):
+            spec = self.spec_for(shapes)
+            if not self.built:
+                self._make_weights(spec.weights)
+            arrays = self.get_weights()
+            self._must_fit(spec, arrays, shapes)
         adapter, like = adapter_of(xs[0]), xs[0]
         p = {
-            name: adapter.asarray(array, dtype=like.dtype, device=device_of(like))
-            for name, array in zip(self.weight_names, self.get_weights(), strict=True)
+            w.name: adapter.asarray(array, dtype=like.dtype, device=device_of(like))
+            for w, array in zip(spec.weights, arrays, strict=True)
         }
         if not (self.random or self.stateful):
             return self.forward(p, *xs)
         context = Context(training, next_seed() if training else 0)
         y = self.forward(p, *xs, context)
-        return y[0] if self.stateful else y
+        return self.with_changes(y)[0] if self.stateful else y
 
-    def _make_weights(self, shapes: Sequence[Shape]) -> None:
+    def _make_weights(self, weights: Sequence[Weight]) -> None:
         """First values for the weights of a layer in no model, in the current backend's data type."""
-        weights, dtype = self.spec(*shapes).weights, get_backend().dtype
-        seed = next_seed()
+        seed, dtype = next_seed(), get_backend().dtype
         arrays = [to_numpy(w.first(seed, n)).astype(dtype) for n, w in enumerate(weights)]
         self.brings(arrays, [w.name for w in weights])
 
@@ -258,6 +265,11 @@ class Layer(Placed):
     def label(self) -> str:
         """The name of the layer's class, for messages."""
         return type(self).__name__
+
+    @property
+    def described(self) -> str:
+        """The class and the layer's name, if it has one, for messages."""
+        return self.label if self.name is None else f"{self.label} '{self.name}'"
 
     def _set(self, name: str, value: Any) -> None:
         """Normalises a field of the frozen dataclass; for ``__post_init__`` only."""

@@ -11,8 +11,9 @@ from nnx import activations, constraints, initializers, regularizers
 from nnx.autodiff import fused
 from nnx.backend import namespace
 from nnx.layers.activation import activated, activation_parts
-from nnx.layers.base import Context, Layer, Spec, Weight, chosen, need_features, registry
+from nnx.layers.base import Layer, chosen, need_features, registry
 from nnx.layers.per_sample import Back, Gradients
+from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Shape
 from nnx.options import flag, number
 

@@ -11,7 +11,8 @@ from nnx.autodiff.array import raw
 from nnx.backend import adapter_of, device_of
 from nnx.backend.philox import DROPOUT, NOISE
 from nnx.layers.activation import Activation
-from nnx.layers.base import Context, Layer, registry
+from nnx.layers.base import Layer, registry
+from nnx.layers.spec import Context
 from nnx.options import Seed, fraction, number, option
 
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.errors import OptionError, ShapeError
-from nnx.layers.base import Layer, Spec, registry
+from nnx.layers.base import Layer, registry
+from nnx.layers.spec import Spec
 from nnx.layers.symbols import Shape
 from nnx.options import number
 

@@ -10,7 +10,8 @@ from nnx import constraints, initializers, regularizers
 from nnx.autodiff import stop_gradient
 from nnx.backend import namespace
 from nnx.errors import ShapeError
-from nnx.layers.base import Context, Layer, Spec, Weight, chosen, registry
+from nnx.layers.base import Layer, chosen, registry
+from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Shape
 from nnx.options import flag, number
 
@@ -36,7 +37,6 @@ class BatchNormalization(Layer):
     """
 
     stateful: ClassVar[bool] = True
-    mixes_samples: ClassVar[bool] = True
 
     axis: int = number(-1, whole=True)
     momentum: float = number(0.99, least=0.0, most=1.0)
@@ -51,6 +51,11 @@ class BatchNormalization(Layer):
     gamma_regularizer: Any = chosen(regularizers.registry)
     beta_constraint: Any = chosen(constraints.registry)
     gamma_constraint: Any = chosen(constraints.registry)
+
+    @property
+    def mixes_samples(self) -> bool:  # type: ignore[override]
+        """Whether it is trained: with running statistics each sample is by itself."""
+        return self.trainable
 
     def spec(self, input_shape: Shape) -> Spec:  # type: ignore[override]
         shape = (input_shape[self._axis(len(input_shape) + 1) - 1],)

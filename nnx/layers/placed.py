@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol, Self
 
 from nnx.backend import asarray, to_numpy
 from nnx.errors import NotBuilt, ShapeError
-from nnx.options import Options, hand_written
+from nnx.options import Options, hand_written, made_with
 from nnx.registry import from_config, to_config
 
 Shape = tuple[int, ...]
@@ -173,8 +173,10 @@ class Placed(Options):
 
     def get_config(self) -> dict[str, Any]:
         """The options of the layer, as :meth:`from_config` takes them (no weights)."""
-        options: dict[str, Any] = to_config(self)["options"]
-        return options
+        options = made_with(self)
+        if "name" in options:
+            options["name"] = self.name  # in a model also one that nobody gave it
+        return {name: to_config(value) for name, value in options.items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

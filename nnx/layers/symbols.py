@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from nnx.backend import register_traced
 from nnx.errors import DerivativeError, OptionError
 from nnx.options import Numbers, need_known
 from nnx.registry import Registry
@@ -37,6 +41,8 @@ class Symbol:
     layer: Any = None
     inputs: tuple[Symbol, ...] = ()
     name: str | None = None
+    #: how the layer was called: False where it computes as in prediction always
+    training: bool | None = None
 
     def __add__(self, other: Any) -> Symbol:
         return self._joined("add", other, offset=other)
@@ -44,7 +50,7 @@ class Symbol:
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Symbol:
-        return self._joined("subtract", other, offset=_negative(other))
+        return self._joined("subtract", other, offset=_number(other, lambda n: -n))
 
     def __rsub__(self, other: Any) -> Symbol:
         return -self + other
@@ -57,25 +63,36 @@ class Symbol:
     def __truediv__(self, other: Any) -> Symbol:
         if isinstance(other, Symbol):
             self._refuse()
-        return self * (1.0 / other)
+        return self * _number(other, lambda n: 1.0 / n if n else math.inf)
 
     def __neg__(self) -> Symbol:
         return self * -1.0
 
+    def __pos__(self) -> Symbol:
+        return self
+
     def __repr__(self) -> str:
-        made = "an input" if self.layer is None else f"made by {self.layer!r}"
+        made = "an input" if self.layer is None else f"made by {self.layer.described}"
         return f"<Symbol of shape {(None, *self.shape)}, {made}>"
 
     def _joined(self, kind: str, other: Any, **numbers: Any) -> Symbol:
         layers = Registry.kinds["layer"]
         if isinstance(other, Symbol):
             return layers.entry(kind).create()(self, other)
-        if isinstance(other, bool) or not isinstance(other, int | float):
+        if isinstance(other, bool) or not isinstance(other, Real):
             raise OptionError(
                 f"A symbol can be joined with another symbol or with a number, got {type(other).__name__}. "
                 "Make arrays an input of the model."
             )
         return layers.entry("rescaling").create(**{"scale": 1.0, **numbers})(self)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Symbol:
+        # NumPy asks here first where a number (or an array) of its own stands on the left.
+        name = {"add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__"}.get(ufunc.__name__)
+        if name is None or method != "__call__" or len(inputs) != 2 or isinstance(inputs[0], Symbol):
+            self._refuse()
+        joined: Symbol = getattr(self, name)(inputs[0])
+        return joined
 
     def _refuse(self, *args: Any, **options: Any) -> NoReturn:
         raise DerivativeError(
@@ -83,12 +100,20 @@ class Symbol:
             "and +, -, * take it. Use a layer, such as nnx.layers.Activation('tanh'), or one of your own."
         )
 
-    __array_namespace__ = __array__ = __array_ufunc__ = __array_function__ = _refuse
-    __bool__ = __float__ = __int__ = __len__ = __iter__ = __getitem__ = __matmul__ = __pow__ = _refuse
+    #: an array's way to say where it belongs: functions of arrays find here that a symbol is none
+    space = value = property(_refuse)
+    __array_namespace__ = __array__ = __array_function__ = _refuse
+    __bool__ = __float__ = __int__ = __len__ = __iter__ = __getitem__ = _refuse
+    __matmul__ = __rmatmul__ = __pow__ = __rpow__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = _refuse
+    __mod__ = __rmod__ = __lt__ = __le__ = __gt__ = __ge__ = __abs__ = __round__ = _refuse
 
 
-def _negative(other: Any) -> Any:
-    return -other if isinstance(other, int | float) else other
+register_traced(Symbol)
+
+
+def _number(other: Any, change: Callable[[Any], Any]) -> Any:
+    """A number changed; whatever else as it is."""
+    return change(other) if isinstance(other, Real) and not isinstance(other, bool) else other
 
 
 _ELSEWHERE = {

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from nnx.errors import NotBuilt, OptionError, ShapeError
 from nnx.layers import Input, Layer, Symbol
 from nnx.models.entrance import several
 from nnx.models.graph import drawn
 from nnx.models.network import Network
-from nnx.models.structure import Structure
+from nnx.models.weighted import Weighted
 from nnx.registry import from_config, to_config
 
 Shape = tuple[int, ...]
 
 
-class Drawn(Structure):
+class Drawn(Weighted):
     """A structure whose network is drawn with symbols."""
+
+    _graph: Network | None = None
 
     def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         super().__init__(**options)
@@ -34,16 +36,15 @@ class Drawn(Structure):
             self._draw(inputs, outputs)
 
     def _draw(self, inputs: Any, outputs: Any) -> None:
-        if isinstance(inputs, Mapping):
-            inputs = [replace(symbol, name=name) for name, symbol in inputs.items()]
-        symbols = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-        ends = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        names = tuple(map(str, inputs)) if isinstance(inputs, Mapping) else None
+        symbols = list(inputs.values()) if isinstance(inputs, Mapping) else _several(inputs)
+        ends = _several(outputs)
         if len(ends) != 1:
             raise OptionError(
                 f"A model has one output here, got {len(ends)}. Join them, for example with "
                 "nnx.layers.Concatenate, or make a model for each: they may share layers by their weights."
             )
-        self._graph = drawn(symbols, ends, self._residents.admit, self.label)
+        self._graph = drawn(symbols, ends, self._residents.admit, self.label, names)
         self._keys = self._graph.input_names
 
     # -- what a structure says --------------------------------------------------------------------
@@ -52,8 +53,8 @@ class Drawn(Structure):
     def layers(self) -> list[Layer]:
         if self._graph is not None:
             return list(self._graph.layers)
-        own = (value for value in vars(self).values() if isinstance(value, Layer))
-        return [self._residents.admit(layer) for layer in own]
+        own = {id(layer): layer for value in vars(self).values() for layer in _held(value)}
+        return [self._residents.admit(layer) for layer in own.values()]
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -80,12 +81,11 @@ class Drawn(Structure):
     def _known_shapes(self) -> tuple[Shape, ...] | None:
         return None if self._graph is None else self._graph.inputs
 
-    def _fix_shapes(self, shapes: tuple[Shape, ...] | None) -> None:
-        if shapes is None:
+    def _adopt(self, network: Network | None) -> None:
+        if network is None:
             self._graph = None
         elif self._graph is None:
-            self._graph = self._network_for(shapes)
-            self._keys = self._graph.input_names
+            self._graph, self._keys = network, network.input_names
 
     def _network_for(self, shapes: tuple[Shape, ...]) -> Network:
         if self._graph is not None:
@@ -93,7 +93,7 @@ class Drawn(Structure):
                 raise ShapeError(
                     f"{self.label} was made for samples of {list(self._graph.inputs)}, got {list(shapes)}."
                 )
-            return replace(self._graph)  # what followed from the layers is found anew
+            return replace(self._graph).checked()  # what followed from the layers is found anew
         names = self._keys if len(self._keys) == len(shapes) else [f"input_{i}" for i in range(len(shapes))]
         symbols = [Input(shape, name) for shape, name in zip(shapes, names, strict=True)]
         taken: Any = symbols[0]
@@ -101,15 +101,33 @@ class Drawn(Structure):
             taken = dict(zip(names, symbols, strict=True))
         elif len(symbols) > 1:
             taken = symbols
-        # a model that is called on data passes training; here the program says it
-        extra = {"training": None} if "training" in inspect.signature(self.call).parameters else {}
-        output = self.call(taken, **extra)
+        output = self._call(taken)
         if not isinstance(output, Symbol):
             raise OptionError(
                 f"{type(self).__name__}.call must return what its layers give, got {type(output).__name__}: "
                 "it is called once, on symbols, to find out which layers read which."
             )
         return drawn(symbols, [output], self._residents.admit, self.label)
+
+    def _call(self, taken: Any) -> Any:
+        """What ``call`` makes of symbols."""
+        parameters = inspect.signature(self.call).parameters
+        extra = {"training": _Unknown()} if "training" in parameters else {}
+        required = [p.name for p in parameters.values() if p.default is p.empty and p.kind in _NAMED]
+        if len(set(required) - extra.keys()) > 1:
+            raise OptionError(
+                f"{type(self).__name__}.call takes {', '.join(required)}: give it one argument x (a list or "
+                "dict for several inputs), and training if it is needed."
+            )
+        return self.call(taken, **extra)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._graph is not None and name in vars(self) and next(_held(value), None) is not None:
+            raise OptionError(
+                f"'{name}' of {self.label} cannot be set: it is built, and its network was drawn with the "
+                "layers that it had. Make a new model."
+            )
+        super().__setattr__(name, value)
 
     # -- configuration ----------------------------------------------------------------------------
 
@@ -121,7 +139,7 @@ class Drawn(Structure):
             "layers": [to_config(layer) for layer in network.layers],
             "inputs": [list(shape) for shape in network.inputs],
             "input_names": list(self.input_names),
-            "calls": [[call.layer, list(call.reads)] for call in network.calls],
+            "calls": [[i, list(reads), *([] if how is None else [how])] for i, reads, how in network.calls],
             "outputs": list(network.outputs),
         }
 
@@ -131,14 +149,47 @@ class Drawn(Structure):
     ) -> Self:
         """A model with the layers and calls that :meth:`get_config` gave, and new weights.
 
-        ``place`` are the options ``backend``, ``device``, ``dtype`` and ``seed``.
+        Of a class of your own it is a plain Model. ``place`` are the options ``backend``, ``device``,
+        ``dtype`` and ``seed``.
         """
         layers = [from_config(layer, custom_objects) for layer in config["layers"]]
         symbols = [
             Input(shape, name) for shape, name in zip(config["inputs"], config["input_names"], strict=True)
         ]
         values = list(symbols)
-        for i, reads in config["calls"]:
-            values.append(layers[i](*(values[r] for r in reads)))
+        for i, reads, *how in config["calls"]:
+            values.append(layers[i](*(values[r] for r in reads), training=how[0] if how else None))
         ends = [values[i] for i in config["outputs"]]
-        return cls(symbols, ends, name=config["name"], **place)
+        return cls.plain()(symbols, ends, name=config["name"], **place)
+
+
+#: how a parameter that ``call`` needs is given
+_NAMED = {
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+}
+
+
+class _Unknown:
+    """``training`` while a network is drawn: layers take it, but nothing can be decided by it."""
+
+    def __bool__(self) -> NoReturn:
+        raise OptionError(
+            "call is run once, on symbols: whether the model trains is not known there, so no `if training`. "
+            "Give it to the layers, as in self.dropout(x, training=training): they do what is right."
+        )
+
+
+def _several(symbols: Any) -> list[Any]:
+    return list(symbols) if isinstance(symbols, list | tuple) else [symbols]
+
+
+def _held(value: Any) -> Iterator[Layer]:
+    """The layers that an attribute holds: itself, or in lists, tuples and dicts."""
+    if isinstance(value, Layer):
+        yield value
+    elif isinstance(value, list | tuple):
+        yield from (layer for part in value for layer in _held(part))
+    elif isinstance(value, dict):
+        yield from (layer for part in value.values() for layer in _held(part))

@@ -70,7 +70,8 @@ def as_array(x: Any, what: str) -> Any:
         raise DtypeError(
             f"{what} is a {type(x).__name__}. Call train_on_batch or partial_fit for each batch."
         )
-    if not hasattr(x, "dtype") and hasattr(x, "__getitem__") and not isinstance(x, list | tuple | Mapping):
+    iterable = hasattr(x, "__getitem__") or hasattr(x, "__iter__")
+    if iterable and not hasattr(x, "dtype") and not isinstance(x, list | tuple | Mapping):
         kind = type(x).__module__.partition(".")[0]
         if kind == "torch" or not hasattr(x, "__array__"):
             raise DtypeError(

@@ -38,7 +38,9 @@ class FullBatchProblem(BatchProblem):
         self.device = device_of(self._owned)
         self._buffer: Array = None
         layers = self.objective.network.layers
-        self._random = any(layer.random or layer.stateful for layer in layers)
+        #: whether layers return changes, which no pullback tells
+        self.stateful = any(layer.stateful for layer in layers)
+        self._random = self.stateful or any(layer.random for layer in layers)
         self._own_layers = [
             k for k, call in enumerate(self.objective.network.calls) if not built_in(layers[call.layer])
         ]
@@ -61,9 +63,13 @@ class FullBatchProblem(BatchProblem):
         point.aux["pullbacks"] = pullbacks = self.pullbacks(self.params(point.x))
         outputs = [output for output, _ in pullbacks]
         output = outputs[0] if len(outputs) == 1 else self.adapter.xp.concat(outputs)
-        point.aux["ran"] = Ran([output], {}, [])
+        point.aux["ran"] = self.checked(Ran([output], self._changes_of(point), []))
         residual, point.aux["by_output"] = vjp(lambda out: self.residuals(out), output)
         return residual
+
+    def _changes_of(self, point: Point) -> Any:
+        """What stateful layers return: no pullback tells it, so the program runs once more for it."""
+        return self.run(self.params(point.x)).changes if self.stateful else {}
 
     def residual_scale(self, point: Point) -> float:
         """What the errors are multiplied by in the residuals: the loss is the mean of their squares."""

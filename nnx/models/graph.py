@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnx.errors import OptionError
@@ -31,9 +31,15 @@ class _Drawing:
 
 
 def drawn(
-    inputs: Sequence[Symbol], outputs: Sequence[Symbol], admit: Callable[[Layer], Layer], model: str
+    inputs: Sequence[Symbol],
+    outputs: Sequence[Symbol],
+    admit: Callable[[Layer], Layer],
+    model: str,
+    names: Sequence[str] | None = None,
 ) -> Network:
     """The network that makes ``outputs`` of ``inputs``; ``admit`` says which object stands for a layer.
+
+    ``names`` are those of the inputs, where a dict says them.
 
     Raises :class:`nnx.errors.OptionError` where an output needs an input that is not among ``inputs``.
     """
@@ -41,7 +47,8 @@ def drawn(
     for i, symbol in enumerate(inputs):
         if not isinstance(symbol, Symbol) or symbol.layer is not None:
             raise OptionError(
-                f"The inputs of a model are symbols that nnx.Input(shape) gave, got {symbol!r} as input {i}."
+                f"The inputs of a model are symbols that nnx.Input(shape) gave, got {_said(symbol)} as input "
+                f"{i}."
             )
         if id(symbol) in drawing.numbers:
             raise OptionError(f"Input {i} of the model is there twice.")
@@ -55,13 +62,15 @@ def drawn(
                 f"The output needs an input{name} of shape {symbol.shape} that is not among the model's."
             )
         reads = tuple(drawing.numbers[id(x)] for x in symbol.inputs)
-        drawing.calls.append(Call(drawing.place(symbol.layer), reads))
+        drawing.calls.append(Call(drawing.place(symbol.layer), reads, symbol.training))
         drawing.numbers[id(symbol)] = len(inputs) + len(drawing.calls) - 1
     if not drawing.calls:
         raise OptionError("The output of the model is one of its inputs: there is no layer in between.")
     ends = tuple(drawing.numbers[id(symbol)] for symbol in outputs)
     shapes = tuple(symbol.shape for symbol in inputs)
-    return Network(tuple(drawing.layers), shapes, tuple(drawing.calls), ends, model, names_of(inputs))
+    keys = names_of(inputs) if names is None else tuple(names)
+    network = Network(tuple(drawing.layers), shapes, tuple(drawing.calls), ends, model, keys)
+    return _as_in_keras(network).checked()
 
 
 def names_of(inputs: Sequence[Symbol]) -> tuple[str, ...]:
@@ -85,7 +94,7 @@ def _in_order(outputs: Sequence[Any]) -> list[Symbol]:
             continue
         if not isinstance(symbol, Symbol):
             raise OptionError(
-                f"The output of a model is a symbol, what a layer gives for one; got {symbol!r}."
+                f"The output of a model is a symbol, what a layer gives for one; got {_said(symbol)}."
             )
         if ready:
             done.add(id(symbol))
@@ -96,9 +105,46 @@ def _in_order(outputs: Sequence[Any]) -> list[Symbol]:
     return order
 
 
-def inlined(network: Network, xs: Sequence[Symbol]) -> Symbol:
+def _as_in_keras(network: Network) -> Network:
+    """The network with its layers in the order in which Keras lists them, and so their weights.
+
+    That is by the longest way from a layer to the output, longest first; among equals in the order in which
+    one meets them on the way back from the output.
+    """
+    n, depths, of_layers = len(network.inputs), [0] * len(network.calls), dict[int, int]()
+    for k in reversed(range(len(network.calls))):
+        i, reads, _ = network.calls[k]
+        depths[k] = of_layers[i] = max(depths[k], of_layers.get(i, 0))
+        for r in reads:
+            if r >= n:
+                depths[r - n] = max(depths[r - n], depths[k] + 1)
+    met: dict[int, int] = {}
+    seen: set[int] = set()
+    stack = list(reversed(network.outputs))
+    while stack:
+        value = stack.pop()
+        if value < n or value in seen:
+            continue
+        seen.add(value)
+        i, reads, _ = network.calls[value - n]
+        met.setdefault(i, len(met))
+        stack.extend(reversed(reads))
+    order = sorted(range(len(network.layers)), key=lambda i: (-of_layers[i], met[i]))
+    new = {i: place for place, i in enumerate(order)}
+    calls = tuple(call._replace(layer=new[call.layer]) for call in network.calls)
+    return replace(network, layers=tuple(network.layers[i] for i in order), calls=calls)
+
+
+def _said(thing: Any) -> str:
+    """What was given in place of a symbol, in short: an array would fill the screen."""
+    kind = f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"
+    return repr(thing) if isinstance(thing, Symbol) else kind
+
+
+def inlined(network: Network, xs: Sequence[Symbol], training: bool | None = None) -> Symbol:
     """The symbol of a network's output on other symbols: its layers are called on them."""
     values = list(xs)
-    for i, reads in network.calls:
-        values.append(network.layers[i](*(values[r] for r in reads)))
+    for i, reads, fixed in network.calls:
+        how = training if fixed is None else fixed
+        values.append(network.layers[i](*(values[r] for r in reads), training=how))
     return values[network.outputs[0]]

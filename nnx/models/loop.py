@@ -1,65 +1,23 @@
-"""The training loop: steps, running means, and how a run ends early without harm."""
+"""The training loop: epochs of steps, and how a run ends early without harm."""
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from nnx.backend import Stream, philox, to_numpy
+from nnx.backend import Stream, philox
 from nnx.callbacks import CallbackList, TerminateOnNaN
 from nnx.errors import NonFiniteError
 from nnx.models.data import Batches
+from nnx.models.evaluation import Totals, evaluate
 from nnx.models.guard import Guard
-from nnx.models.objective import Batch, Objective
+from nnx.models.objective import Batch
 from nnx.models.trainer import Trainer
-from nnx.models.weights import Weights
-
-
-class Totals(Mapping[str, float]):
-    """The running means of an epoch, by name; numbers come back from the device when they are asked for."""
-
-    def __init__(self, objective: Objective, names: tuple[str, ...], reads_are_free: bool) -> None:
-        self._metrics = (*objective.metrics, *objective.weighted_metrics)
-        self._names = names
-        self._free = reads_are_free
-        self._cost: Any = 0.0
-        self._size = 0
-        self._sums: list[Any] = []
-        #: what the optimizer measured in the last step
-        self.measures: Mapping[str, float] = {}
-
-    def add(self, cost: Any, size: int, statistics: list[Any]) -> None:
-        """Takes in one batch."""
-        self._cost = self._cost + (float(cost) if self._free else cost) * size
-        self._size += size
-        self._sums = (
-            [a + b for a, b in zip(self._sums, statistics, strict=True)] if self._sums else statistics
-        )
-
-    def __getitem__(self, name: str) -> float:
-        if name == "loss":
-            cost = self._cost if isinstance(self._cost, float) else float(to_numpy(self._cost))
-            return cost / max(self._size, 1)
-        if name not in self._names:
-            raise KeyError(name)
-        i = self._names.index(name)
-        return _number(self._metrics[i].value(to_numpy(self._sums[i]))) if self._sums else math.nan
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("loss", *self._names))
-
-    def __len__(self) -> int:
-        return 1 + len(self._names)
-
-
-def _number(x: Any) -> Any:
-    return float(x) if getattr(x, "shape", ()) == () else x
 
 
 @dataclass
@@ -164,27 +122,6 @@ class Run:
         """The loss and the metrics over all batches, without training."""
         trainer = self.trainer
         return evaluate(trainer.objective, trainer.weights, batches, self.totals(), self.callbacks)
-
-
-def evaluate(
-    objective: Objective, weights: Weights, batches: Batches, totals: Totals, callbacks: CallbackList
-) -> dict[str, float]:
-    """The loss and the metrics over all batches, without training."""
-    params = weights.own_params()
-    n = -1
-    callbacks.on_test_begin()
-    try:
-        for n, batch in enumerate(batches.in_order()):
-            callbacks.on_test_batch_begin(n)
-            cost, statistics = objective.evaluate(params, batch)
-            totals.add(cost, batch.size, statistics)
-            callbacks.on_test_batch_end(n, totals)
-    except Exception as error:
-        error.add_note(f"  in batch {max(n, 0) + 1} of {len(batches)} of the evaluation")
-        raise
-    found = dict(totals)
-    callbacks.on_test_end(found)
-    return found
 
 
 @contextmanager

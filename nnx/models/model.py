@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from nnx import optimizers
-from nnx.backend import adapter_of, device_of, to_numpy
-from nnx.callbacks import CallbackList, History, ProgressBar
-from nnx.layers import Context, Symbol
+from nnx.callbacks import CallbackList, History
+from nnx.models.applied import Applied
 from nnx.models.arguments import (
     batch_length,
     example_of,
@@ -23,21 +22,17 @@ from nnx.models.arguments import (
     weighted,
     with_early_stopping,
 )
-from nnx.models.compiled import Compiled
-from nnx.models.data import Batches, Examples, examples, fit_shapes
-from nnx.models.graph import inlined
+from nnx.models.data import Batches, fit_shapes
 from nnx.models.guard import Guard
-from nnx.models.loop import Run, Totals, evaluate
-from nnx.models.network import Network
+from nnx.models.loop import Run
 from nnx.models.program import compiled
 from nnx.models.targets import warn_of_one_output
 from nnx.options import Number, truth
 
-_EVALUATION_BATCH = 256
 _EPOCHS = Number(least=0, whole=True)
 
 
-class Model(Compiled):
+class Model(Applied):
     """A network with its weights, loss and optimizer: what ``fit`` trains.
 
     ``Model(inputs, outputs)`` is the network between symbols: what :func:`nnx.Input` gives, and what layers
@@ -61,7 +56,6 @@ class Model(Compiled):
         super().__init__(inputs, outputs, name=name, **options)
         self.stop_training = False
         self.history: History | None = None
-        self._calls = 0
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -188,124 +182,3 @@ class Model(Compiled):
                 totals.add(point.value, batch.size, trainer.problem.statistics(point))
                 guard.check(totals, now=True)
         return self._answer(dict(totals), return_dict)
-
-    @explained
-    def evaluate(
-        self,
-        x: Any,
-        y: Any = None,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
-        sample_weight: Any = None,
-        callbacks: Sequence[Any] | None = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """``[loss, metric, ...]`` over the given data (a number if there are no metrics, or a dict)."""
-        loss = self._must_be_compiled()["loss"]
-        level, weights = verbosity(verbose), self._settled()
-        data = fit_shapes(self._examples(x, targets(y), sample_weight), weights.network, loss)
-        size = batch_length("evaluate", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
-        batches = self._batches(data, size)
-        told = CallbackList(callbacks, self, epochs=1, steps=len(batches))
-        with ProgressBar.over(len(batches), "evaluate", shown=level == 1) as bar:
-            told.count_batches("on_test_batch_end", bar.update)
-            result = evaluate(self._objective, weights, batches, self._totals(), told)
-        return self._answer(result, return_dict)
-
-    @explained
-    def test_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
-    ) -> Any:
-        """``[loss, metric, ...]`` of one batch, however large."""
-        return self.evaluate(
-            x, y, batch_size=2**62, verbose=0, sample_weight=sample_weight, return_dict=return_dict
-        )
-
-    @explained
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: Any = 0,
-        callbacks: Sequence[Any] | None = None,
-    ) -> Any:
-        """The outputs for ``x``, as an array of the library that ``x`` belongs to.
-
-        >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
-        >>> model.predict(np.zeros((4, 3))).shape
-        (4, 2)
-        """
-        data, network = self._fitted(self._examples(x))
-        size = batch_length("predict", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
-        shown, steps = verbosity(verbose) == 1, math.ceil(data.size / size)
-        given = data.xs[0]
-        home, out, start = adapter_of(given), None, 0
-        told = CallbackList(callbacks, self, epochs=1, steps=steps)
-        with self._building(network), ProgressBar.over(steps, "predict", shown) as bar:
-            weights = self._settled()
-            params = weights.own_params()
-            told.count_batches("on_predict_batch_end", bar.update)
-            told.on_predict_begin()
-            for n, batch in enumerate(self._batches(data, size).in_order()):
-                told.on_predict_batch_begin(n)
-                y = weights.program.predict(params, batch.xs)
-                y = y if home is self.backend.adapter else home.asarray(to_numpy(y), device=device_of(given))
-                if out is None:
-                    out = home.xp.empty((data.size, *y.shape[1:]), dtype=y.dtype, device=device_of(given))
-                out[start : start + batch.size, ...] = y
-                start += batch.size
-                told.on_predict_batch_end(n, y)
-            told.on_predict_end()
-        return out
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for one batch, however large."""
-        return self.predict(x, batch_size=2**62)
-
-    def __call__(self, x: Any, training: bool | None = None) -> Any:
-        """The outputs for a batch, as a differentiable function of ``x`` (no checks, no batches).
-
-        With ``training=True`` dropout and noise draw new random numbers in every call. On a symbol (or a
-        list of them) it gives a symbol: its layers become a part of the model that is drawn, with copies of
-        its weights.
-        """
-        xs = tuple(x) if isinstance(x, list | tuple) else (x,)
-        if isinstance(x, Mapping):
-            xs = tuple(x[name] for name in self.input_names)
-        if all(isinstance(one, Symbol) for one in xs):
-            if self._known_shapes() is None:
-                self.build(xs[0].shape if len(xs) == 1 else [one.shape for one in xs])
-            return inlined(self.network, xs)
-        weights = self._settled()
-        context = Context()
-        if training:
-            # Its own place in the stream: no step of training has it, and no other call.
-            self._calls += 1
-            context = Context(True, self.seed, -self._calls)
-        return weights.program.run(weights.own_params(), xs, context).outputs[0]
-
-    # -- parts of training ------------------------------------------------------------------------
-
-    def _examples(self, x: Any, y: Any = None, sample_weight: Any = None) -> Examples:
-        return examples(x, y, sample_weight, inputs=self._input_names_for(x))
-
-    def _fitted(self, data: Examples, loss: Any = None) -> tuple[Examples, Network]:
-        """The data in the shapes that network and loss take, and that network: the model's, or one to be."""
-        weights = self._present_weights()
-        shapes = tuple(tuple(x.shape[1:]) for x in data.xs)
-        network = self._network_for(shapes) if weights is None else weights.network
-        return fit_shapes(data, network, loss), network
-
-    def _batches(self, data: Examples, size: int) -> Batches:
-        labels = self._compiled is not None and self._compiled["loss"].traits.targets == "indices"
-        return Batches(data, self.backend, size, labels)
-
-    def _totals(self) -> Totals:
-        free = self.backend.adapter.reads_are_free
-        return Totals(self._objective, self._metric_names(), free)
-
-    def _answer(self, result: dict[str, float], return_dict: bool) -> Any:
-        if return_dict:
-            return result
-        values = list(result.values())
-        return values if len(values) > 1 else values[0]

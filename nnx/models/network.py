@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -34,6 +34,8 @@ class Call(NamedTuple):
 
     layer: int
     reads: tuple[int, ...]
+    #: False where it computes as in prediction, also while the model is trained
+    training: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +66,11 @@ class Network:
         calls = tuple(Call(places[id(layer)], (i,)) for i, layer in enumerate(layers))
         return cls(tuple(own), (shape,), calls, (len(calls),), model)
 
+    @property
+    def is_chain(self) -> bool:
+        """Whether each call reads the last one and nothing else."""
+        return len(self.inputs) == 1 and all(call.reads == (k,) for k, call in enumerate(self.calls))
+
     # -- shapes -----------------------------------------------------------------------------------
 
     @cached_property
@@ -76,9 +83,9 @@ class Network:
         """What the layer of each call becomes."""
         found: list[Spec] = []
         shapes = list(self.inputs)
-        for k, (i, reads) in enumerate(self.calls):
+        for k, (i, reads, _) in enumerate(self.calls):
             with located(lambda k=k: self.place(k)):  # type: ignore[misc]
-                found.append(spec_of(self.layers[i], [shapes[r] for r in reads]))
+                found.append(self.layers[i].spec_for([shapes[r] for r in reads]))
             shapes.append(found[-1].output_shape)
         return tuple(found)
 
@@ -86,7 +93,7 @@ class Network:
     def specs(self) -> tuple[Spec, ...]:
         """What each layer becomes; all calls of a shared layer need the same weights."""
         of_layers: dict[int, Spec] = {}
-        for k, (i, _) in enumerate(self.calls):
+        for k, (i, *_) in enumerate(self.calls):
             spec = self._specs[k]
             first = of_layers.setdefault(i, spec)
             if [w.shape for w in spec.weights] != [w.shape for w in first.weights]:
@@ -95,6 +102,11 @@ class Network:
                     f"which its weights would have other shapes, {self.place(k)}."
                 )
         return tuple(of_layers[i] for i in range(len(self.layers)))
+
+    def checked(self) -> Network:
+        """Itself, where every layer fits its inputs and no name is there twice; else an error."""
+        _ = self.names, self.specs
+        return self
 
     @property
     def output_shape(self) -> Shape:
@@ -177,17 +189,3 @@ class Network:
             if slot.trained is trained
         ]
         return Layout(tuple(name for name, _ in pairs), tuple(shape for _, shape in pairs))
-
-    def walk(self) -> Iterator[tuple[Layer, Spec]]:
-        """Each layer with what it becomes."""
-        return zip(self.layers, self.specs, strict=True)
-
-
-def spec_of(layer: Layer, shapes: Sequence[Shape]) -> Spec:
-    """What a layer becomes for inputs of these shapes; ShapeError where it was declared for others."""
-    if layer.input_shape is not None and tuple(layer.input_shape) != shapes[0]:
-        raise ShapeError(
-            f"{layer.label} was declared with input_shape={layer.input_shape}, but it receives samples of "
-            f"shape {shapes[0]}."
-        )
-    return layer.spec(*shapes)

@@ -144,6 +144,7 @@ class BatchProblem:
         self.counts: Counter[str] = Counter()
         self.batch: Batch | None = None
         self._weights = weights
+        self.check_changes = weights.check_changes
         self._owned = owned = weights.trained
         self._views = self.layout.views(owned)
         self._state = objective.network.state_layout.views(weights.state)
@@ -190,7 +191,7 @@ class BatchProblem:
         leaves = self._leaves if point.x is self._views else self._traced(point.x)
         total, ran = self.cost(leaves)
         value = raw(total)
-        point.aux["ran"] = ran = _settled(ran)
+        point.aux["ran"] = ran = self.checked(ran)
         found: list[Any] = [None] * len(leaves)
         if value is not total:
             seeds = iter([(total.mark, self._one)])
@@ -205,7 +206,8 @@ class BatchProblem:
     def ran(self, point: Point, params: Params | None = None) -> Ran:
         """What the network gave at a point: run once."""
         if "ran" not in point.aux:
-            point.aux["ran"] = self.run(self.params(point.x) if params is None else params)
+            ran = self.run(self.params(point.x) if params is None else params)
+            point.aux["ran"] = self.checked(ran)
         found: Ran = point.aux["ran"]
         return found
 
@@ -244,6 +246,15 @@ class BatchProblem:
         ran = self.run(params)
         return self.objective.total(ran, self.batch, params), ran
 
+    def checked(self, ran: Ran) -> Ran:
+        """A run without the tape, in plain arrays; its changes are those that layers may make."""
+        changes: dict[int, Mapping[str, Array]] = {
+            i: {name: raw(value) for name, value in new.items()} for i, new in ran.changes.items()
+        }
+        if changes:
+            self._weights.check_changes(changes)
+        return Ran([raw(output) for output in ran.outputs], changes, [])
+
     def _traced(self, pieces: Sequence[Array]) -> list[Array]:
         pairs = zip(pieces, self._places, strict=True)
         return [self._tape.leaf(piece, self._space, place) for piece, place in pairs]
@@ -253,11 +264,3 @@ class BatchProblem:
         for g, place, part in zip(found, self._places, self.layout.slices, strict=True):
             if g is not place:  # else it was computed right there
                 self._gradient[part] = 0.0 if g is None else xp.reshape(g, (-1,))
-
-
-def _settled(ran: Ran) -> Ran:
-    """A run without the tape: plain arrays."""
-    changes: dict[int, Mapping[str, Array]] = {
-        i: {name: raw(value) for name, value in new.items()} for i, new in ran.changes.items()
-    }
-    return Ran([raw(output) for output in ran.outputs], changes, [])

@@ -27,6 +27,8 @@ class Step(NamedTuple):
     dead: tuple[int, ...] = ()
     #: the penalty on what it gives
     penalty: Any = None
+    #: False where it computes as in prediction always
+    training: bool | None = None
 
     @property
     def kind(self) -> int:
@@ -55,24 +57,30 @@ class Program:
     outputs: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        table = tuple((s.part, s.owner, s.call, s.reads, s.dead, s.penalty, s.kind) for s in self.steps)
+        table = tuple(
+            (s.part, s.owner, s.call, s.reads, s.dead, s.penalty, s.training, s.kind) for s in self.steps
+        )
         object.__setattr__(self, "_table", table)
 
     def run(self, params: Params, inputs: Sequence[Array], context: Context) -> Ran:
         """The outputs for a batch of ``inputs``, with what stateful layers would change."""
-        values, changes, penalties = list(inputs), {}, []
+        values, penalties = list(inputs), []
+        changes: dict[int, Mapping[str, Array]] = {}
         call = 0
         try:
-            for part, owner, call, reads, dead, penalty, kind in self._table:  # type: ignore[attr-defined]
+            for part, owner, call, reads, dead, penalty, fixed, kind in self._table:  # type: ignore[attr-defined]
                 xs = [values[i] for i in reads]
                 for i in dead:
                     values[i] = None
                 if kind == _PLAIN:
                     y = part.forward(params[owner], *xs)
                 elif kind == _WITH_CONTEXT:
-                    y = part.forward(params[owner], *xs, context.at(call))
+                    y = part.forward(params[owner], *xs, context.at(call, fixed))
                 else:
-                    y, changes[owner] = part.forward(params[owner], *xs, context.at(call))
+                    # called a second time, it goes on from what its first call changed
+                    p = params[owner] if owner not in changes else {**params[owner], **changes[owner]}
+                    y, new = part.with_changes(part.forward(p, *xs, context.at(call, fixed)))
+                    changes[owner] = {**changes.get(owner, {}), **new}
                 if penalty is not None:
                     penalties.append(penalty(y) * (1.0 / y.shape[0]))
                 values.append(y)
@@ -105,7 +113,7 @@ class Program:
         for step in self.steps:
             own = [n for n in names[step.owner] if n in step.part.takes or step.part is self._layer(step)]
             xs = [values[i] for i in step.reads]
-            y, back = step.part.per_sample(params[step.owner], own, xs, context.at(step.call))
+            y, back = step.part.per_sample(params[step.owner], own, xs, context.at(step.call, step.training))
             values.append(y)
             backs.append((own, back))
 
@@ -171,11 +179,11 @@ def _parts(network: Network) -> tuple[list[Step], tuple[int, ...]]:
     n = len(network.inputs)
     steps: list[Step] = []
     where = list(range(n))  # of each value of the network: its number in the program
-    for k, (i, reads) in enumerate(network.calls):
+    for k, (i, reads, training) in enumerate(network.calls):
         layer = network.layers[i]
         inputs = tuple(where[r] for r in reads)
         for part in parts_of(layer):
-            steps.append(Step(part, i, k, inputs))
+            steps.append(Step(part, i, k, inputs, training=training))
             inputs = (n + len(steps) - 1,)
         steps[-1] = steps[-1]._replace(penalty=layer.activity_regularizer)
         where.append(inputs[0])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from nnx.layers import Layer, Weight
-from nnx.models.network import Network
 from nnx.models.weights import Weights
 
 Shape = tuple[int, ...]
@@ -62,19 +61,10 @@ class Residents:
 
     def output_shape_of(self, layer: Layer) -> Shape | None:
         weights = self._weights()
-        if weights is None:
-            return None
-        return next(spec.output_shape for own, spec in weights.network.walk() if own is layer)
+        return None if weights is None else weights.output_shape_of(layer)
 
     def name_of(self, layer: Layer) -> str | None:
         return self._names().get(id(layer))
 
     def exchange(self, layer: Layer, change: Callable[[], None], attribute: str) -> None:
         self._exchange(layer, change, attribute)
-
-
-def names_of(layers: Sequence[Layer]) -> dict[int, str]:
-    """The name of each layer in a chain, by the identity of the object."""
-    network = Network.chain(layers, ())
-    pairs: Iterator[tuple[Layer, str]] = zip(network.layers, network.names, strict=True)
-    return {id(layer): name for layer, name in pairs}

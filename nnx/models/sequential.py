@@ -8,7 +8,7 @@ from typing import Any, Self
 from nnx.errors import NotBuilt, OptionError, ShapeError, located
 from nnx.layers import Layer, Symbol
 from nnx.models.model import Model
-from nnx.models.network import Network, spec_of
+from nnx.models.network import Network
 from nnx.registry import from_config, to_config
 
 Shape = tuple[int, ...]
@@ -84,7 +84,7 @@ class Sequential(Model):
         end = self._shape or layer.input_shape if not self._layers else self._output_so_far()
         if end is not None:
             with located(lambda: f"in layer {len(self._layers) + 1} ({layer.label}) of {self.label}"):
-                spec = spec_of(layer, [end])
+                spec = layer.spec_for([end])
             self._end = spec.output_shape
         if not self._layers and self._shape is None:
             self._shape = layer.input_shape
@@ -117,7 +117,8 @@ class Sequential(Model):
 
     def _exchange(self, layer: Layer, change: Any, attribute: str) -> None:
         super()._exchange(layer, change, attribute)
-        self._given = {name for own in self._layers if (name := vars(own).get("name")) is not None}
+        if attribute == "name":
+            self._given = {name for own in self._layers if (name := vars(own).get("name")) is not None}
         self._end = None
 
     # -- the network ------------------------------------------------------------------------------
@@ -125,8 +126,8 @@ class Sequential(Model):
     def _known_shapes(self) -> tuple[Shape, ...] | None:
         return None if self._shape is None or not self._layers else (self._shape,)
 
-    def _fix_shapes(self, shapes: tuple[Shape, ...] | None) -> None:
-        self._shape, self._end = None if shapes is None else shapes[0], None
+    def _adopt(self, network: Network | None) -> None:
+        self._shape, self._end = None if network is None else network.inputs[0], None
 
     def _network_for(self, shapes: tuple[Shape, ...]) -> Network:
         if not self._layers:
@@ -137,9 +138,7 @@ class Sequential(Model):
             raise ShapeError(
                 f"Model '{self.name}' was declared for samples of {self._shape}, got {shapes[0]}."
             )
-        network = Network.chain(self._layers, shapes[0], self.label)
-        network.specs  # noqa: B018 (a layer that does not fit is found here, before anything is changed)
-        return network
+        return Network.chain(self._layers, shapes[0], self.label).checked()
 
     # -- configuration ----------------------------------------------------------------------------
 
@@ -159,10 +158,14 @@ class Sequential(Model):
     def from_config(
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, **place: Any
     ) -> Self:
-        """A model with the layers that :meth:`get_config` gave, and new weights."""
+        """A model with the layers that :meth:`get_config` gave, and new weights.
+
+        Of a class of your own it is a plain Sequential. ``place`` are the options ``backend``, ``device``,
+        ``dtype`` and ``seed``.
+        """
         own = [from_config(layer, custom_objects) for layer in config["layers"]]
         layers = [own[i] for i in config.get("order", range(len(own)))]
-        model = cls(layers, name=config["name"], **place)
+        model = cls.plain()(layers, name=config["name"], **place)
         if config.get("input_shape") is not None:
             model.build(tuple(config["input_shape"]))
         return model

@@ -1,20 +1,20 @@
-"""What every model is: layers, and weights for them, wherever they live."""
+"""What every model is: layers under names, and weights made for them where the input shape is known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from nnx.backend import Backend, make_backend, next_seed
 from nnx.errors import NotBuilt, OptionError, ShapeError, UnknownName
-from nnx.layers import Context, Layer
+from nnx.layers import Layer
 from nnx.layers.symbols import SHAPE
 from nnx.models.network import Network
 from nnx.models.residents import Residents
 from nnx.models.summary import table
 from nnx.models.weights import Weights
-from nnx.options import Seed
+from nnx.options import Seed, built_in
 
 Shape = tuple[int, ...]
 _SEED: Any = Seed(optional=False)
@@ -46,6 +46,18 @@ class Structure:
         self._names: dict[int, str] | None = None
         self._residents = Residents(self._present_weights, self._layer_names, self._exchange)
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") and not name.startswith("__") and "_residents" not in vars(self):
+            raise OptionError(
+                f"{type(self).__name__}.__init__ must call super().__init__() before the model is used."
+            )
+        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'.")
+
+    @classmethod
+    def plain(cls) -> type[Self]:
+        """The class of nnx's that it is or derives from: what a configuration makes."""
+        return next(base for base in cls.__mro__ if built_in(base))
+
     # -- what a subclass says ---------------------------------------------------------------------
 
     @property
@@ -66,8 +78,8 @@ class Structure:
         """The network for samples of these shapes, or an error that says why there is none."""
         raise NotImplementedError
 
-    def _fix_shapes(self, shapes: tuple[Shape, ...] | None) -> None:
-        """From now on the inputs have these shapes; None: they are not known."""
+    def _adopt(self, network: Network | None) -> None:
+        """From now on the inputs have the shapes of this network's; None: they are not known."""
         raise NotImplementedError
 
     def _forget_training(self) -> None:
@@ -102,16 +114,6 @@ class Structure:
         """The shape of a batch of outputs."""
         return (None, *self.network.output_shape)
 
-    def count_params(self) -> int:
-        """The number of entries of all weights, trained or not."""
-        return self.network.layout.size + self.network.state_layout.size
-
-    @property
-    def weights_vector(self) -> Any:
-        """All trained weights as one vector: the lectures' w (the model's own array, read it only)."""
-        weights = self._present_weights()
-        return None if weights is None else weights.trained
-
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name or number; :class:`nnx.errors.UnknownName` if there is none."""
         layers = self.layers
@@ -144,15 +146,14 @@ class Structure:
 
         For a model of several inputs it is a list of shapes.
         """
-        several = isinstance(input_shape, list) and input_shape and isinstance(input_shape[0], Sequence)
+        several = isinstance(input_shape, list) and input_shape and isinstance(input_shape[0], list | tuple)
         shapes = tuple(map(_sample, input_shape if several else [input_shape]))
         known = self._known_shapes()
         if known is not None and self.built and known != shapes:
             one = known[0] if len(known) == 1 else list(known)
             asked = shapes[0] if len(shapes) == 1 else list(shapes)
             raise ShapeError(f"Model '{self.name}' is built for {one}, not {asked}.")
-        self._network_for(shapes).specs  # noqa: B018 (what does not fit is found before anything is changed)
-        self._fix_shapes(shapes)
+        self._adopt(self._network_for(shapes))
         self._settled()
 
     def own_weights(self) -> Weights:
@@ -186,7 +187,7 @@ class Structure:
         """Builds the model, if it is not; what then fails before the first step leaves it as it was."""
         new = self._present_weights() is None
         if new:
-            self._fix_shapes(network.inputs)
+            self._adopt(network)
         try:
             yield
         except BaseException:
@@ -203,7 +204,7 @@ class Structure:
         for layer in weights.network.layers if weights is not None else ():
             if weights is not None and id(layer) in weights.brought:
                 layer.brings(weights.brought[id(layer)], [slot.name for slot in weights.slots_of(layer)])
-        self._fix_shapes(None)
+        self._adopt(None)
         self._forget_training()
 
     def _layer_names(self) -> dict[int, str]:
@@ -224,80 +225,13 @@ class Structure:
         shapes = self._known_shapes() if attribute not in ("trainable", "name") else None
         before = None if shapes is None else _weight_shapes(self._network_for(shapes))
         change()
-        self._names = None
         if attribute == "name":
+            self._names = None
             self._layer_names()
         if shapes is not None and _weight_shapes(self._network_for(shapes)) != before:
             raise OptionError(f"Layer '{layer.name}' would have other weights then: make a new model.")
-        self._changed()
-
-    # -- weights ----------------------------------------------------------------------------------
-
-    def get_weights(self) -> list[Any]:
-        """Copies of all weights as NumPy arrays, layer by layer."""
-        return self._settled().get()
-
-    @property
-    def weights(self) -> list[Any]:
-        """All weights, layer by layer: read-only copies as NumPy arrays."""
-        return [w for layer in self._own_layers() for w in layer.weights]
-
-    @property
-    def trainable_weights(self) -> list[Any]:
-        """The weights that training moves: read-only copies."""
-        return [w for layer in self._own_layers() for w in layer.trainable_weights]
-
-    @property
-    def non_trainable_weights(self) -> list[Any]:
-        """The weights that training does not move: read-only copies."""
-        return [w for layer in self._own_layers() for w in layer.non_trainable_weights]
-
-    def _own_layers(self) -> tuple[Layer, ...]:
-        return self.network.layers
-
-    def as_function(self) -> tuple[Callable[[Any, Any], Any], dict[str, Any]]:
-        """``(f, w)``: the pure function f(w, x) that this model is, and its trained weights by name.
-
-        ``f`` computes the output for a batch ``x`` (a list of arrays for several inputs) as in prediction
-        (without dropout and noise) from a dict like ``w``, or from one vector of all of them; both it and
-        ``w`` are independent of the model from then on. So :func:`nnx.minimize` and
-        :func:`nnx.least_squares` train what ``fit`` cannot say (a differential equation, a constraint, one
-        model for two sets of data), and ``set_weights`` takes what they found. Where the arrays of the dict
-        are n copies of the weights, (n, *shape), the i-th belongs to sample i, as
-        :func:`nnx.per_sample_jacobian` with ``stacked=True`` asks for; layers of your own must allow for that
-        in ``forward``.
-
-        >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(1,))], dtype="float64", seed=1)
-        >>> f, w = model.as_function()
-        >>> x = np.linspace(-1.0, 1.0, 5)[:, None]
-        >>> result = nnx.least_squares(lambda w: f(w, x) - (2.0 * x + 1.0), w)
-        >>> model.set_weights(result.x)
-        >>> model.predict(x)[:, 0].round(6)
-        array([-1.,  0.,  1.,  2.,  3.])
-        """
-        weights = self._settled()
-        trained, state = weights.copy_of()
-        layout, others = weights.network.layout, weights.network.state_layout.views(state)
-        program, slots = weights.program, weights.params
-
-        def f(w: Any, x: Any) -> Any:
-            pieces = layout.pick(w) if isinstance(w, Mapping) else layout.views(w)
-            xs = tuple(x) if isinstance(x, list | tuple) else (x,)
-            return program.run(slots(pieces, others), xs, Context()).outputs[0]
-
-        return f, dict(zip(layout.names, layout.views(trained), strict=True))
-
-    def set_weights(self, weights: Any) -> None:
-        """Puts the given arrays, in the order of :meth:`get_weights`, in place of the weights.
-
-        ``weights`` may also be a dict of the trained ones by name, as :meth:`as_function` gives.
-        Raises :class:`nnx.errors.ShapeError` if number, names or shapes do not fit; then nothing is changed.
-        """
-        own = self._settled()
-        if isinstance(weights, Mapping):
-            own.set_named(weights)
-        else:
-            own.set(weights)
+        self._stale = True
+        self._forget_training()
 
 
 def _sample(shape: Any) -> Shape:

@@ -5,24 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnx.layers import Layer
+from nnx.models.network import Network
 from nnx.models.weights import Weights
 
-_LEAST = (34, 22, 12)
+#: the columns: title, least width, side
+_COLUMNS = (
+    ("Layer (type)", 34, "<"),
+    ("Output Shape", 22, "<"),
+    ("Param #", 12, ">"),
+    ("  Connected to", 24, "<"),
+)
 
 
 def table(name: str, layers: Sequence[Layer], weights: Weights | None) -> str:
     """Name and type, output shape and number of weights of every layer, and the totals.
 
-    Before the input shape is known (no ``weights``), shapes and numbers are shown as "?".
+    In a graph also the inputs, and what each layer is connected to. Before the input shape is known (no
+    ``weights``), shapes and numbers are shown as "?".
     """
-    rows = [("Layer (type)", "Output Shape", "Param #")]
-    for layer in layers:
-        shape, count = (str(layer.output_shape), f"{layer.count_params():,}") if weights else ("?", "?")
-        rows.append((f"{layer.name} ({layer.label})", shape, count))
+    rows = [[f"{x.name} ({x.label})", *_figures(x, weights)] for x in layers]
+    if weights is not None and not weights.network.is_chain:
+        reads = _reads(weights.network)
+        rows = [[*row, f"  {reads[str(x.name)]}"] for row, x in zip(rows, layers, strict=True)]
+        inputs = zip(weights.network.input_names, weights.network.inputs, strict=True)
+        rows = [*([f"{own} (Input)", str((None, *shape)), "0", "  -"] for own, shape in inputs), *rows]
+    count = len(rows[0]) if rows else 3
+    rows = [[title for title, _, _ in _COLUMNS[:count]], *rows]
     # two blanks at least between the columns
-    widths = [max(least, *(len(row[i]) + 2 for row in rows)) for i, least in enumerate(_LEAST)]
+    widths = [max(_COLUMNS[i][1], *(len(row[i]) + 2 for row in rows)) for i in range(count)]
+    lines = ["".join(f"{row[i]:{_COLUMNS[i][2]}{widths[i]}}" for i in range(count)).rstrip() for row in rows]
     rule = "─" * sum(widths)
-    lines = [f"{a:<{widths[0]}}{b:<{widths[1]}}{c:>{widths[2]}}" for a, b, c in rows]
     lines = [f'Model: "{name}"', rule, lines[0], rule, *lines[1:], rule]
     if weights is None:
         return "\n".join([*lines, "Not built: the input shape is not known yet."])
@@ -33,6 +45,20 @@ def table(name: str, layers: Sequence[Layer], weights: Weights | None) -> str:
         f"Non-trainable params: {fixed:,}",
     ]
     return "\n".join(lines)
+
+
+def _figures(layer: Layer, weights: Weights | None) -> tuple[str, str]:
+    return (str(layer.output_shape), f"{layer.count_params():,}") if weights is not None else ("?", "?")
+
+
+def _reads(network: Network) -> dict[str, str]:
+    """By the name of each layer: the names of the inputs and layers whose outputs its calls read."""
+    values = (*network.input_names, *(network.names[call.layer] for call in network.calls))
+    found: dict[str, str] = {}
+    for call in network.calls:
+        name, names = network.names[call.layer], ", ".join(values[r] for r in call.reads)
+        found[name] = f"{found[name]}, {names}" if name in found else names
+    return found
 
 
 def _memory(numbers: int, dtype: str) -> str:

@@ -32,7 +32,7 @@ class Weights:
         pieces: dict[bool, list[Array]] = {True: [], False: []}
         number = 0
         for layer, row in zip(network.layers, network.slots, strict=True):
-            known = self._known(layer, row, before)
+            known = self._known(layer, before)
             for i, slot in enumerate(row):
                 entries = slot.weight.first(seed, number) if known is None else known[i]
                 pieces[slot.trained].append(entries)
@@ -40,16 +40,10 @@ class Weights:
         self.trained = self._vector(network.layout, pieces[True])
         self.state = self._vector(network.state_layout, pieces[False])
 
-    def _known(self, layer: Layer, row: Sequence[Slot], before: Weights | None) -> list[Array] | None:
-        arrays = layer.brought
-        if arrays is None and before is not None and before.has(layer):
-            arrays = before.arrays_of(layer)
-        if arrays is not None and [a.shape for a in arrays] != [slot.weight.shape for slot in row]:
-            raise ShapeError(
-                f"{layer.label} brings weights of shapes {[tuple(a.shape) for a in arrays]} along; here they "
-                f"would have the shapes {[slot.weight.shape for slot in row]}: it was built for other inputs."
-            )
-        return arrays
+    def _known(self, layer: Layer, before: Weights | None) -> list[Array] | None:
+        if layer.brought is None and before is not None and before.has(layer):
+            return before.arrays_of(layer)
+        return layer.brought
 
     def _vector(self, layout: Layout, pieces: list[Array]) -> Array:
         backend = self.backend
@@ -77,22 +71,34 @@ class Weights:
         xp = self.backend.xp
         return xp.asarray(self.trained, copy=True), xp.asarray(self.state, copy=True)
 
+    def check_changes(self, changes: Mapping[int, Mapping[str, Array]]) -> None:
+        """Raises OptionError for what a stateful layer may not return, by the number of the layer."""
+        for i, new in changes.items():
+            label, own = self.network.layers[i].label, self._state_slots(i)
+            for name, value in new.items():
+                if name not in own:
+                    raise OptionError(
+                        f"{label} returned a change of '{name}', but only weights that are not trained can "
+                        f"be changed so; it has {list(own) or 'none'}."
+                    )
+                if tuple(value.shape) != own[name].weight.shape:
+                    raise ShapeError(
+                        f"{label} returned a change of '{name}' of shape {tuple(value.shape)}; its shape is "
+                        f"{own[name].weight.shape}."
+                    )
+
     def commit(self, changes: Mapping[int, Mapping[str, Array]]) -> None:
         """Writes what stateful layers returned, by the number of the layer, into the state vector."""
         if not changes:
             return
         xp, layout = self.backend.xp, self.network.state_layout
         for i, new in changes.items():
-            slots = {slot.name: slot for slot in self.network.slots[i]}
+            own = self._state_slots(i)
             for name, value in new.items():
-                slot = slots.get(name)
-                if slot is None or slot.trained:
-                    kept = [s.name for s in slots.values() if not s.trained]
-                    raise OptionError(
-                        f"{self.network.layers[i].label} returned a change of '{name}', but only weights "
-                        f"that are not trained can be changed so; it has {kept or 'none'}."
-                    )
-                self.state[layout.slices[slot.number]] = xp.reshape(value, (-1,))
+                self.state[layout.slices[own[name].number]] = xp.reshape(value, (-1,))
+
+    def _state_slots(self, i: int) -> dict[str, Slot]:
+        return {slot.name: slot for slot in self.network.slots[i] if not slot.weight.trainable}
 
     def constrain(self) -> None:
         """Applies the constraints of the layers to the trained weights."""
@@ -110,6 +116,10 @@ class Weights:
     def slots_of(self, layer: Layer) -> tuple[Slot, ...]:
         """Where the weights of a layer lie."""
         return self.network.slots[self._index[id(layer)]]
+
+    def output_shape_of(self, layer: Layer) -> tuple[int, ...]:
+        """The shape of one sample's output of a layer."""
+        return self.network.specs[self._index[id(layer)]].output_shape
 
     def arrays_of(self, layer: Layer) -> list[Array]:
         """Copies of the layer's weights as NumPy arrays."""

@@ -1,0 +1,155 @@
+"""Models on data: outputs, loss and metrics, and calls on arrays and symbols."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nnx.callbacks import CallbackList, ProgressBar
+from nnx.errors import OptionError, ShapeError
+from nnx.layers import Context, Symbol
+from nnx.models.arguments import batch_length, explained, targets, verbosity
+from nnx.models.compiled import Compiled
+from nnx.models.data import Batches, Examples, examples, fit_shapes
+from nnx.models.evaluation import Totals, evaluate, predict
+from nnx.models.graph import inlined
+from nnx.models.network import Network
+
+_EVALUATION_BATCH = 256
+
+
+class Applied(Compiled):
+    """A compiled model that is applied to data."""
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
+        super().__init__(inputs, outputs, **options)
+        #: how often it was called with random numbers of its own
+        self._calls = 0
+
+    @explained
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        callbacks: Sequence[Any] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """``[loss, metric, ...]`` over the given data (a number if there are no metrics, or a dict)."""
+        loss = self._must_be_compiled()["loss"]
+        level, weights = verbosity(verbose), self._settled()
+        data = fit_shapes(self._examples(x, targets(y), sample_weight), weights.network, loss)
+        size = batch_length("evaluate", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
+        batches = self._batches(data, size)
+        told = CallbackList(callbacks, self, epochs=1, steps=len(batches))
+        with ProgressBar.over(len(batches), "evaluate", shown=level == 1) as bar:
+            told.count_batches("on_test_batch_end", bar.update)
+            result = evaluate(self._objective, weights, batches, self._totals(), told)
+        return self._answer(result, return_dict)
+
+    @explained
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """``[loss, metric, ...]`` of one batch, however large."""
+        return self.evaluate(
+            x, y, batch_size=2**62, verbose=0, sample_weight=sample_weight, return_dict=return_dict
+        )
+
+    @explained
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        callbacks: Sequence[Any] | None = None,
+    ) -> Any:
+        """The outputs for ``x``, as an array of the library that ``x`` belongs to.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
+        >>> model.predict(np.zeros((4, 3))).shape
+        (4, 2)
+        """
+        data, network = self._fitted(self._examples(x))
+        size = batch_length("predict", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
+        shown, steps = verbosity(verbose) == 1, math.ceil(data.size / size)
+        told = CallbackList(callbacks, self, epochs=1, steps=steps)
+        with self._building(network), ProgressBar.over(steps, "predict", shown) as bar:
+            told.count_batches("on_predict_batch_end", bar.update)
+            return predict(self._settled(), self._batches(data, size), data.xs[0], told)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, however large."""
+        return self.predict(x, batch_size=2**62)
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """The outputs for a batch, as a differentiable function of ``x`` (no checks, no batches).
+
+        With ``training=True`` dropout and noise draw new random numbers in every call. On a symbol (or a
+        list of them) it gives a symbol: copies of its layers, with copies of its weights, become a part of
+        the model that is drawn, so what this model learns afterwards, that one does not see. There
+        ``training=False`` keeps dropout off and running statistics as they are, whatever the new model does.
+        """
+        xs = self._called_on(x)
+        if any(isinstance(one, Symbol) for one in xs):
+            return inlined(self.network, xs, training)
+        weights = self._settled()
+        context = Context()
+        if training:
+            # Its own place in the stream: no step of training has it, and no other call.
+            self._calls += 1
+            context = Context(True, self.seed, -self._calls)
+        return weights.program.run(weights.own_params(), xs, context).outputs[0]
+
+    def _called_on(self, x: Any) -> tuple[Any, ...]:
+        """The arrays or symbols of a call, one for each input; the model is built for them if it is not."""
+        names = self._input_names_for(x)
+        if isinstance(x, Mapping):
+            if set(map(str, x)) != set(names):
+                raise ShapeError(f"{self.label} has the inputs {', '.join(names)}, got {', '.join(x)}.")
+            xs = tuple(x[name] for name in names)
+        else:
+            xs = tuple(x) if isinstance(x, list | tuple) else (x,)
+        if len(xs) != len(names):
+            raise ShapeError(f"{self.label} takes {len(names)} inputs ({', '.join(names)}), got {len(xs)}.")
+        drawn = [isinstance(one, Symbol) for one in xs]
+        if any(drawn) and not all(drawn):
+            raise OptionError(f"{self.label} was called on symbols and arrays together.")
+        for one in xs:
+            if not drawn[0] and not getattr(one, "shape", None):
+                raise ShapeError(
+                    f"{self.label} takes arrays with samples along the first axis, or symbols, got {one!r}."
+                )
+        shapes = [tuple(one.shape) if drawn[0] else tuple(one.shape[1:]) for one in xs]
+        if drawn[0] or self._known_shapes() is None:
+            self.build(shapes)
+        return xs
+
+    # -- parts of training ------------------------------------------------------------------------
+
+    def _examples(self, x: Any, y: Any = None, sample_weight: Any = None) -> Examples:
+        return examples(x, y, sample_weight, inputs=self._input_names_for(x))
+
+    def _fitted(self, data: Examples, loss: Any = None) -> tuple[Examples, Network]:
+        """The data in the shapes that network and loss take, and that network: the model's, or one to be."""
+        weights = self._present_weights()
+        shapes = tuple(tuple(x.shape[1:]) for x in data.xs)
+        network = self._network_for(shapes) if weights is None else weights.network
+        return fit_shapes(data, network, loss), network
+
+    def _batches(self, data: Examples, size: int) -> Batches:
+        labels = self._compiled is not None and self._compiled["loss"].traits.targets == "indices"
+        return Batches(data, self.backend, size, labels)
+
+    def _totals(self) -> Totals:
+        free = self.backend.adapter.reads_are_free
+        return Totals(self._objective, self._metric_names(), free)
+
+    def _answer(self, result: dict[str, float], return_dict: bool) -> Any:
+        if return_dict:
+            return result
+        values = list(result.values())
+        return values if len(values) > 1 else values[0]

@@ -1,0 +1,94 @@
+"""A pass over data without training: running means of loss and metrics, or the outputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nnx.backend import adapter_of, device_of, to_numpy
+from nnx.callbacks import CallbackList
+from nnx.models.data import Batches
+from nnx.models.objective import Objective
+from nnx.models.weights import Weights
+
+
+class Totals(Mapping[str, float]):
+    """The running means of an epoch, by name; numbers come back from the device when they are asked for."""
+
+    def __init__(self, objective: Objective, names: tuple[str, ...], reads_are_free: bool) -> None:
+        self._metrics = (*objective.metrics, *objective.weighted_metrics)
+        self._names = names
+        self._free = reads_are_free
+        self._cost: Any = 0.0
+        self._size = 0
+        self._sums: list[Any] = []
+        #: what the optimizer measured in the last step
+        self.measures: Mapping[str, float] = {}
+
+    def add(self, cost: Any, size: int, statistics: list[Any]) -> None:
+        """Takes in one batch."""
+        self._cost = self._cost + (float(cost) if self._free else cost) * size
+        self._size += size
+        self._sums = (
+            [a + b for a, b in zip(self._sums, statistics, strict=True)] if self._sums else statistics
+        )
+
+    def __getitem__(self, name: str) -> float:
+        if name == "loss":
+            cost = self._cost if isinstance(self._cost, float) else float(to_numpy(self._cost))
+            return cost / max(self._size, 1)
+        if name not in self._names:
+            raise KeyError(name)
+        i = self._names.index(name)
+        return _number(self._metrics[i].value(to_numpy(self._sums[i]))) if self._sums else math.nan
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("loss", *self._names))
+
+    def __len__(self) -> int:
+        return 1 + len(self._names)
+
+
+def _number(x: Any) -> Any:
+    return float(x) if getattr(x, "shape", ()) == () else x
+
+
+def evaluate(
+    objective: Objective, weights: Weights, batches: Batches, totals: Totals, callbacks: CallbackList
+) -> dict[str, float]:
+    """The loss and the metrics over all batches."""
+    params = weights.own_params()
+    n = -1
+    callbacks.on_test_begin()
+    try:
+        for n, batch in enumerate(batches.in_order()):
+            callbacks.on_test_batch_begin(n)
+            cost, statistics = objective.evaluate(params, batch)
+            totals.add(cost, batch.size, statistics)
+            callbacks.on_test_batch_end(n, totals)
+    except Exception as error:
+        error.add_note(f"  in batch {max(n, 0) + 1} of {len(batches)} of the evaluation")
+        raise
+    found = dict(totals)
+    callbacks.on_test_end(found)
+    return found
+
+
+def predict(weights: Weights, batches: Batches, given: Any, callbacks: CallbackList) -> Any:
+    """The outputs for all batches, as one array of the library and on the device of ``given``."""
+    params, home = weights.own_params(), adapter_of(given)
+    stays = home is weights.backend.adapter
+    out, start = None, 0
+    callbacks.on_predict_begin()
+    for n, batch in enumerate(batches.in_order()):
+        callbacks.on_predict_batch_begin(n)
+        y = weights.program.predict(params, batch.xs)
+        y = y if stays else home.asarray(to_numpy(y), device=device_of(given))
+        if out is None:
+            out = home.xp.empty((batches.size, *y.shape[1:]), dtype=y.dtype, device=device_of(given))
+        out[start : start + batch.size, ...] = y
+        start += batch.size
+        callbacks.on_predict_batch_end(n, y)
+    callbacks.on_predict_end()
+    return out
