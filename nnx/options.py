@@ -12,6 +12,7 @@ import difflib
 import functools
 import inspect
 import math
+import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from numbers import Integral, Real
@@ -119,6 +120,13 @@ def truth(where: str, name: str, value: Any) -> bool:
     if type(value).__name__ not in ("bool", "bool_"):
         raise OptionError(f"{where}: {name} must be True or False, got {value!r}.")
     return bool(value)
+
+
+def path(where: str, name: str, value: Any) -> str:
+    """The check that an option is a path, kept as a string."""
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise OptionError(f"{where}: {name} must be a path, got {value!r}.")
+    return os.fsdecode(value)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Self
 
 from nnx import optimizers
 from nnx.backend import adapter_of, device_of, to_numpy
-from nnx.callbacks import CallbackList, History, ProgressBar
+from nnx.callbacks import CallbackList, History
 from nnx.layers import Context, Symbol
 from nnx.models.arguments import (
     batch_length,
@@ -17,7 +18,7 @@ from nnx.models.arguments import (
     split,
     targets,
     training_batch,
-    validated_epochs,
+    validates,
     validation_examples,
     verbosity,
     weighted,
@@ -113,7 +114,7 @@ class Model(Compiled):
         data, network = self._fitted(weighted(data, class_weight), loss)
         warn_of_one_output(network, compiled(network).head, loss)
         size, held = training_batch(self._optimizer, batch_size, data.size), None
-        validates = validated_epochs(validation_freq, range(initial_epoch, epochs))
+        when, planned = validates(validation_freq), range(initial_epoch, epochs)
         if validation is not None:
             validation = fit_shapes(validation, network, loss)
             at_once = batch_length(
@@ -121,20 +122,19 @@ class Model(Compiled):
             )
             held = self._batches(validation, at_once)
             callbacks = with_early_stopping(callbacks, getattr(self._optimizer, "max_fail", None), level)
-        run = CallbackList(callbacks, self, epochs=epochs, steps=math.ceil(data.size / size), verbose=level)
+        steps = math.ceil(data.size / size)
+        run = CallbackList(callbacks, True, level > 0, self, epochs=epochs, steps=steps, verbose=level)
         more = not isinstance(self._optimizer, optimizers.FirstOrder)
         metrics = dict(self._named_metrics())
         run.check(
             self.metrics_names,
-            held is not None,
+            held is not None and any(map(when, planned)),
             more,
             lambda name: example_of(metrics[name], data.y, network.output_shape) if name in metrics else 0.0,
         )
         with self._building(network):
             self.history = run.history
-            self._run(self._batches(data, size), run, shuffle, held, validates).train(
-                range(initial_epoch, epochs)
-            )
+            self._run(self._batches(data, size), run, shuffle, held, when).train(planned)
         return run.history
 
     def _run(
@@ -143,12 +143,12 @@ class Model(Compiled):
         callbacks: CallbackList,
         shuffle: bool,
         validation: Batches | None = None,
-        validates: Any = None,
+        when: Callable[[int], bool] = lambda epoch: True,
         average: bool = True,
     ) -> Run:
         names = self._metric_names()
         trainer, epochs = self.trainer, self._epochs
-        return Run(trainer, names, batches, callbacks, epochs, shuffle, validation, validates, average)
+        return Run(trainer, names, batches, callbacks, epochs, shuffle, validation, when, average)
 
     @explained
     def partial_fit(self, x: Any, y: Any, sample_weight: Any = None, batch_size: int | None = None) -> Self:
@@ -160,7 +160,8 @@ class Model(Compiled):
         loss = self._must_be_compiled()["loss"]
         data, network = self._fitted(self._examples(x, targets(y), sample_weight), loss)
         size = training_batch(self._optimizer, batch_size, data.size)
-        callbacks = CallbackList(None, self, epochs=1, steps=math.ceil(data.size / size))
+        steps = math.ceil(data.size / size)
+        callbacks = CallbackList(None, True, model=self, epochs=1, steps=steps, verbose=0)
         with self._building(network):
             self.history = callbacks.history
             self._run(self._batches(data, size), callbacks, shuffle=False, average=False).train(range(1))
@@ -206,9 +207,9 @@ class Model(Compiled):
         data = fit_shapes(self._examples(x, targets(y), sample_weight), weights.network, loss)
         size = batch_length("evaluate", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
         batches = self._batches(data, size)
-        told = CallbackList(callbacks, self, epochs=1, steps=len(batches))
-        with ProgressBar.over(len(batches), "evaluate", shown=level == 1) as bar:
-            told.count_batches("on_test_batch_end", bar.update)
+        steps = len(batches)
+        told = CallbackList(callbacks, False, level > 0, self, epochs=1, steps=steps, verbose=level)
+        with closing(told):
             result = evaluate(self._objective, weights, batches, self._totals(), told)
         return self._answer(result, return_dict)
 
@@ -237,14 +238,13 @@ class Model(Compiled):
         """
         data, network = self._fitted(self._examples(x))
         size = batch_length("predict", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
-        shown, steps = verbosity(verbose) == 1, math.ceil(data.size / size)
+        level, steps = verbosity(verbose), math.ceil(data.size / size)
         given = data.xs[0]
         home, out, start = adapter_of(given), None, 0
-        told = CallbackList(callbacks, self, epochs=1, steps=steps)
-        with self._building(network), ProgressBar.over(steps, "predict", shown) as bar:
+        told = CallbackList(callbacks, False, level > 0, self, epochs=1, steps=steps, verbose=level)
+        with self._building(network), closing(told):
             weights = self._settled()
             params = weights.own_params()
-            told.count_batches("on_predict_batch_end", bar.update)
             told.on_predict_begin()
             for n, batch in enumerate(self._batches(data, size).in_order()):
                 told.on_predict_batch_begin(n)
@@ -254,7 +254,7 @@ class Model(Compiled):
                     out = home.xp.empty((data.size, *y.shape[1:]), dtype=y.dtype, device=device_of(given))
                 out[start : start + batch.size, ...] = y
                 start += batch.size
-                told.on_predict_batch_end(n, y)
+                told.on_predict_batch_end(n, {"outputs": y})
             told.on_predict_end()
         return out
 
@@ -301,8 +301,7 @@ class Model(Compiled):
         return Batches(data, self.backend, size, labels)
 
     def _totals(self) -> Totals:
-        free = self.backend.adapter.reads_are_free
-        return Totals(self._objective, self._metric_names(), free)
+        return Totals(self._objective, self._metric_names(), self.backend)
 
     def _answer(self, result: dict[str, float], return_dict: bool) -> Any:
         if return_dict:
