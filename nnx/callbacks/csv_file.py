@@ -102,4 +102,4 @@ class CSVFile:
         return f"CSVLogger: cannot append to {self.path}:"
 
 
-_ADVICE = "Or choose another file, or replace it: append=False."
+_ADVICE = "Choose another file, or replace it: append=False."
