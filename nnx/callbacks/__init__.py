@@ -1,16 +1,21 @@
-"""What happens beside training: records, stopping rules, learning rates, checkpoints, the progress bar.
+"""What happens along with training: records, stopping rules, learning rates, checkpoints, the progress bar.
 
-A callback is given to ``fit`` in a list. It has a method for each moment of training (a *hook*) and
-reaches the model as ``self.model``; see :class:`Callback` for how to write one.
+Callbacks are given to ``fit``, ``evaluate`` or ``predict`` in a list. A callback has a method for each moment
+(a *hook*) and reaches the model as ``self.model``; see :class:`Callback` for how to write one.
 """
 
+from typing import Any
+
+from nnx.callbacks.absent import ABSENT, refusal
+from nnx.callbacks.averaged import SwapEMAWeights
+from nnx.callbacks.backup import BackupAndRestore
 from nnx.callbacks.base import Callback, LambdaCallback
+from nnx.callbacks.callback_list import CallbackList
 from nnx.callbacks.checkpoint import ModelCheckpoint
 from nnx.callbacks.early_stopping import EarlyStopping
 from nnx.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from nnx.callbacks.progress import EpochLines, ProgressBar
 from nnx.callbacks.records import CSVLogger, History
-from nnx.callbacks.run import CallbackList
 from nnx.callbacks.stopping import (
     StopOnGoal,
     StopOnGradientNorm,
@@ -20,7 +25,11 @@ from nnx.callbacks.stopping import (
     TimeLimit,
 )
 
+#: Keras' name
+ProgbarLogger = ProgressBar
+
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",
@@ -30,12 +39,21 @@ __all__ = [
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
+    "ProgbarLogger",
     "ProgressBar",
     "ReduceLROnPlateau",
     "StopOnGoal",
     "StopOnGradientNorm",
     "StopOnStepNorm",
     "StoppingRule",
+    "SwapEMAWeights",
     "TerminateOnNaN",
     "TimeLimit",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Callbacks that Keras has beyond these: they can be imported, and to make one says what to use."""
+    if name in ABSENT:
+        return refusal(name)
+    raise AttributeError(f"There is no callback called '{name}'.")

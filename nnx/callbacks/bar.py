@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 import textwrap
@@ -72,22 +71,3 @@ def _make_bar(total: int) -> Any:
 
     # Without a delay tqdm would draw before there is something to see.
     return tqdm(total=total, leave=False, file=sys.stdout, nrows=20, bar_format=_FORMAT, delay=1e-9)
-
-
-class Steps:
-    """Counts steps, and draws how many there were."""
-
-    def __init__(self, total: int, description: str, shown: bool) -> None:
-        self.n = 0
-        self.bar = Bar()
-        self._total = total
-        self._description = description
-        self._started = time.perf_counter()
-        self._due = self._started + REFRESH if shown and can_be_redrawn() else math.inf
-
-    def update(self) -> None:
-        """One step more."""
-        self.n += 1
-        if time.perf_counter() >= self._due:
-            self.bar.draw(self._description, self.n, self._total, self._started)
-            self._due = time.perf_counter() + REFRESH

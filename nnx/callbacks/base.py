@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from nnx.errors import OptionError
 
@@ -15,19 +15,25 @@ class Callback:
     """Base class: override the hooks that you need.
 
     ``self.model`` is the model (``self.model.stop_training = True`` ends training after this batch or
-    epoch, ``self.model.learning_rate`` can be read and set), ``self.params`` a dict with the numbers of
-    ``epochs`` and of ``steps`` in each, and ``verbose``. Epochs and batches count from 0.
+    epoch, ``self.model.optimizer.learning_rate`` and ``.iterations`` are the present ones and can be set),
+    ``self.params`` a dict with the number of ``epochs``, of ``steps`` in each, and ``verbose``. Epochs and
+    batches count from 0.
 
-    ``logs`` maps names to numbers. At the end of an epoch it is a dict of the loss, the metrics and their
-    ``val_`` counterparts; what you add to it is recorded with the rest. At the end of a batch it holds the
-    running means of the epoch so far, which are read from the device only when you ask for one: look now
-    and then rather than always. A hook that no callback overrides costs nothing.
+    ``logs`` maps names to values. At the end of an epoch it is a dict of the loss, the metrics and, in epochs
+    that are validated, their ``val_`` counterparts; what you add to it is recorded with the rest. At the end
+    of a batch it holds the running means of the epoch so far, which are read from the device only when you
+    ask for one: do so now and then rather than after every batch. A hook that no callback overrides costs
+    nothing.
 
     >>> class Halve(nnx.callbacks.Callback):
     ...     def on_epoch_end(self, epoch, logs=None):
     ...         if logs["loss"] < 0.1:
-    ...             self.model.learning_rate /= 2
+    ...             self.model.optimizer.learning_rate /= 2
     """
+
+    #: the attributes that :class:`BackupAndRestore` keeps: what the callback must not forget in the course of
+    #: a training (numbers, text, None, arrays, and lists and dicts of them)
+    remembers: ClassVar[tuple[str, ...]] = ()
 
     model: Any = None
     params: Mapping[str, Any] | None = None
@@ -43,8 +49,20 @@ class Callback:
     def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
         """Called before anything is changed: raise here what would fail later anyway.
 
-        The arguments are logs as they will be at the end of a batch and of an epoch: every number is 0.
+        The arguments are logs as they will be at the end of a batch and of an epoch, with every value 0.
         """
+
+    def at_exit(self) -> None:
+        """Called when ``fit``, ``evaluate`` or ``predict`` ends, also by an error or Ctrl-C."""
+
+    def memory(self) -> dict[str, Any]:
+        """The attributes that it ``remembers``, by name."""
+        return {name: getattr(self, name) for name in self.remembers}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Takes back what :meth:`memory` gave, after :meth:`on_train_begin`; its arrays are NumPy's."""
+        for name in self.remembers:
+            setattr(self, name, memory[name])
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Called once before the first epoch: forget an earlier ``fit``, the callback may serve two."""
@@ -97,15 +115,16 @@ class Callback:
         """Keras' older name of :meth:`on_train_batch_end`."""
 
 
-#: every hook that training calls
+#: every hook that training, evaluation and prediction call
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 class LambdaCallback(Callback):
     """A callback made of functions: ``on_epoch_end=f`` calls ``f(epoch, logs)``, and so on.
 
-    Functions for batches get ``(batch, logs)``, those for the whole training ``(logs)``.
-    A name that is no hook raises :class:`nnx.errors.OptionError`.
+    Functions for batches get ``(batch, logs)``, those for a whole training, evaluation or prediction
+    (``on_train_begin``, ``on_test_end``, ...) get ``(logs)``. A name that is no hook raises
+    :class:`nnx.errors.OptionError`.
 
     >>> losses = []
     >>> keep = nnx.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))

@@ -9,29 +9,45 @@ from pathlib import Path
 from typing import Any
 
 from nnx.callbacks.base import Logs, say
-from nnx.callbacks.monitor import Monitor, checked
+from nnx.callbacks.monitor import Monitor
 from nnx.errors import OptionError
+from nnx.options import Number, path, truth
+
+_STEPS = Number(least=1, whole=True)
+_THRESHOLD = Number(optional=True)
+
+
+def save_frequency(where: str, name: str, value: Any) -> str | int:
+    """The check that an option is ``"epoch"`` or a number of batches."""
+    if isinstance(value, str) and value != "epoch":
+        raise OptionError(f"{where}: {name} must be 'epoch' or a whole number of batches, got {value!r}.")
+    frequency: str | int = value if value == "epoch" else _STEPS(where, name, value)
+    return frequency
 
 
 class ModelCheckpoint(Monitor):
-    """Saves the model after each epoch, after every so many steps, or each time it is the best so far.
+    """Saves the model after each epoch, after every so many batches, or each time it is the best so far.
 
     Args:
         filepath: where; may have ``{epoch}`` (from 1), ``{batch}`` and names of the logs in it, as in
             ``"runs/{epoch:02d}-{val_loss:.3f}.safetensors"``. Missing folders are made.
-        monitor: name of the number that decides what is best.
+        monitor: name of the value that decides what is best.
         verbose: 1 says what is saved.
         save_best_only: True saves only when ``monitor`` has improved.
         save_weights_only: True calls ``model.save_weights``, otherwise ``model.save``.
-        mode: ``"min"`` or ``"max"``: which way the number improves; ``"auto"`` tells from its name.
-        save_freq: ``"epoch"``, or a number of steps.
+        mode: ``"min"`` or ``"max"``: which way the value improves; ``"auto"`` tells from its name.
+        save_freq: ``"epoch"``, or a whole number of batches.
         initial_value_threshold: nothing is saved before ``monitor`` is better than this.
 
-    A second ``fit`` with the same object goes on comparing with the best of the first, as the file does.
-    Raises :class:`nnx.errors.OptionError` when ``monitor`` or a name in ``filepath`` is not measured.
+    A second ``fit`` with the same object goes on comparing with the best of the first, as the file does. With
+    ``validation_freq``, where ``monitor`` or ``filepath`` has a ``val_`` value, epochs that are not validated
+    are not saved (Keras warns, and saves them over the best). Raises :class:`nnx.errors.OptionError` when
+    ``monitor`` or a name in ``filepath`` is not measured.
 
     >>> best = nnx.callbacks.ModelCheckpoint("best.safetensors", monitor="val_accuracy", save_best_only=True)
     """
+
+    remembers = ("best", "steps")
 
     def __init__(
         self,
@@ -46,35 +62,30 @@ class ModelCheckpoint(Monitor):
     ) -> None:
         # Where every epoch is saved, nothing is compared: then any name will do.
         super().__init__(monitor, mode if save_best_only or mode != "auto" else "min")
+        where = type(self).__name__
         self.mode = mode
-        self.filepath = os.fspath(filepath)
+        self.filepath = path(where, "filepath", filepath)
         self.verbose = verbose
-        self.save_best_only = save_best_only
-        self.save_weights_only = save_weights_only
-        self.best = checked(self, "initial_value_threshold", initial_value_threshold, optional=True)
-        if save_freq == "epoch":
-            self.save_freq: str | int = "epoch"
-        else:
-            if isinstance(save_freq, str):
-                raise OptionError(
-                    f"ModelCheckpoint: save_freq must be 'epoch' or a number, got {save_freq!r}."
-                )
-            self.save_freq = checked(self, "save_freq", save_freq, least=1, whole=True)
+        self.save_best_only = truth(where, "save_best_only", save_best_only)
+        self.save_weights_only = truth(where, "save_weights_only", save_weights_only)
+        self.best = _THRESHOLD(where, "initial_value_threshold", initial_value_threshold)
+        self.save_freq = save_frequency(where, "save_freq", save_freq)
+        if self.save_freq != "epoch":
             # Only then, so that training need not call it after each step otherwise.
             self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
+        #: the batches since training began
+        self.steps = 0
         self._epoch = 0
-        self._steps = 0
 
     def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
         by_epoch = self.save_freq == "epoch"
         logs = of_epoch if by_epoch else of_batch
-        if self.save_best_only:
-            self.value(logs)
-        path = self._path(logs, **({"epoch": 1} if by_epoch else {"epoch": 1, "batch": 1}))
-        self.model.check_save(path, self.save_weights_only)
+        (self.watch.expect if self.save_best_only else self.watch.learn)(logs)
+        place = {"epoch": 1} if by_epoch else {"epoch": 1, "batch": 1}
+        self.model.check_save(self._path(logs, **place), self.save_weights_only)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._steps = 0
+        self.steps = 0
         if "{" not in self.filepath:
             Path(self.filepath).parent.mkdir(parents=True, exist_ok=True)
 
@@ -86,21 +97,25 @@ class ModelCheckpoint(Monitor):
             self._save(logs or {}, epoch=epoch + 1)
 
     def _after_batch(self, batch: int, logs: Logs | None = None) -> None:
-        self._steps += 1
-        if self._steps % int(self.save_freq) == 0:
+        self.steps += 1
+        if self.steps % int(self.save_freq) == 0:
             self._save(logs or {}, epoch=self._epoch + 1, batch=batch + 1)
 
     def _save(self, logs: Logs, **place: int) -> None:
+        if self.watch.waits(logs) and "{val_" in self.filepath:
+            return
         if self.save_best_only and not self._is_best(logs, place["epoch"]):
             return
-        path = self._path(logs, **place)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        (self.model.save_weights if self.save_weights_only else self.model.save)(str(path))
+        target = self._path(logs, **place)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (self.model.save_weights if self.save_weights_only else self.model.save)(str(target))
         if self.verbose:
-            say(f"Epoch {place['epoch']}: saved to {path}.")
+            say(f"Epoch {place['epoch']}: saved to {target}.")
 
     def _is_best(self, logs: Logs, epoch: int) -> bool:
-        current = self.value(logs)
+        current = self.watch.read(logs)
+        if current is None:
+            return False
         better = self.improved(current, self.best)
         if self.verbose:
             before = "" if self.best is None else f" {'from' if better else 'on'} {self.best:.6g}"
@@ -113,12 +128,12 @@ class ModelCheckpoint(Monitor):
     def _path(self, logs: Logs, **place: int) -> Path:
         names: Mapping[str, Any] = ChainMap(place, logs)  # type: ignore[arg-type]
         try:
-            path = Path(self.filepath.format_map(names) if "{" in self.filepath else self.filepath)
+            target = Path(self.filepath.format_map(names) if "{" in self.filepath else self.filepath)
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise OptionError(
                 f"ModelCheckpoint: cannot make a path of '{self.filepath}': {type(error).__name__}, {error}. "
                 f"Names that it may use here: {', '.join(names)}."
             ) from error
-        if path.is_dir():
-            raise OptionError(f"ModelCheckpoint: {path} is a folder. Give the path of a file.")
-        return path
+        if target.is_dir():
+            raise OptionError(f"ModelCheckpoint: {target} is a folder. Give the path of a file.")
+        return target

@@ -5,26 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.callbacks.base import Logs, say
-from nnx.callbacks.monitor import Monitor, checked
+from nnx.callbacks.monitor import Monitor
+from nnx.options import Number, truth
+
+_COUNT = Number(least=0, whole=True)
+_BASELINE = Number(optional=True)
 
 
 class EarlyStopping(Monitor):
     """Stops training when ``monitor`` has not improved for ``patience`` epochs.
 
     Args:
-        monitor: name of the watched number.
+        monitor: name of the watched value.
         min_delta: an improvement by this or less is none.
         patience: how many epochs in a row without improvement end training (0 is like 1, as in Keras).
         verbose: 1 says when training is stopped and weights are restored.
-        mode: ``"min"`` or ``"max"``: which way the number improves; ``"auto"`` tells from its name.
-        baseline: epochs that do not improve on this number count as without improvement.
+        mode: ``"min"`` or ``"max"``: which way the value improves; ``"auto"`` tells from its name.
+        baseline: epochs that are not better than this value count as without improvement.
         restore_best_weights: True puts the weights of the best epoch back at the end of training, also when
-            it ended by the number of epochs.
-        start_from_epoch: epochs before this one (counted from 0) are not looked at.
+            it ended with the last epoch.
+        start_from_epoch: epochs before this one (counted from 0) do not count.
 
     Afterwards ``best`` and ``best_epoch`` tell the best value and when it was, ``stopped_epoch`` when
-    training was stopped (0 if it was not) and ``reason`` why. A value of NaN is never an improvement.
-    Raises :class:`nnx.errors.OptionError` when ``monitor`` is not measured.
+    training was stopped (0 if it was not) and ``reason`` why. A value of NaN is never an improvement. With
+    ``validation_freq`` the epochs that are not validated do not count for a ``val_`` value (Keras warns in
+    each of them). Raises :class:`nnx.errors.OptionError` when ``monitor`` is not measured.
 
     Source: L. Prechelt, Early stopping — but when?, in: Neural Networks: Tricks of the Trade, 1998, 55–69.
 
@@ -35,6 +40,8 @@ class EarlyStopping(Monitor):
     >>> len(record.epoch), stop.reason
     (4, "'loss' has not improved for 3 epochs; its best was ... in epoch 1.")
     """
+
+    remembers = ("wait", "stopped_epoch", "reason", "best", "best_epoch", "best_weights")
 
     def __init__(
         self,
@@ -48,11 +55,12 @@ class EarlyStopping(Monitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = checked(self, "patience", patience, least=0, whole=True)
+        where = type(self).__name__
+        self.patience = _COUNT(where, "patience", patience)
         self.verbose = verbose
-        self.baseline = checked(self, "baseline", baseline, optional=True)
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = checked(self, "start_from_epoch", start_from_epoch, least=0, whole=True)
+        self.baseline = _BASELINE(where, "baseline", baseline)
+        self.restore_best_weights = truth(where, "restore_best_weights", restore_best_weights)
+        self.start_from_epoch = _COUNT(where, "start_from_epoch", start_from_epoch)
         self._reset()
 
     def _reset(self) -> None:
@@ -67,8 +75,8 @@ class EarlyStopping(Monitor):
         self._reset()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        current = self.value(logs or {})
-        if epoch < self.start_from_epoch:
+        current = self.watch.read(logs or {})
+        if current is None or epoch < self.start_from_epoch:
             return
         better = self.improved(current, self.best)
         if self.restore_best_weights and (better or self.best_weights is None):

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable
-from numbers import Real
 from typing import Any
 
 from nnx.callbacks.base import Callback, Logs, say
-from nnx.callbacks.monitor import Monitor, checked
+from nnx.callbacks.monitor import Monitor
 from nnx.errors import OptionError
+from nnx.options import Number
+
+_COUNT = Number(least=0, whole=True)
+_RATE = Number(least=0.0)
+_FACTOR = Number(above=0.0, below=1.0)
 
 
 class LearningRateScheduler(Callback):
     """Sets the learning rate before each epoch to ``schedule(epoch, learning_rate)`` or ``schedule(epoch)``.
 
     Epochs count from 0; the rate given is the present one. It is recorded as ``learning_rate`` in the logs.
-    ``verbose=1`` prints it. A result that is no number ≥ 0 raises :class:`nnx.errors.OptionError`.
-    For a schedule by steps give one to the optimizer (beside which this callback is refused).
+    ``verbose=1`` prints it. A result that is no finite number ≥ 0 raises :class:`nnx.errors.OptionError`.
+    A rate for each step is a schedule, which is given to the optimizer; this callback is refused with it.
 
     The lectures' piecewise constant rate:
 
@@ -42,7 +45,7 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         rate = self.schedule(epoch, self.model.learning_rate) if self._takes_rate else self.schedule(epoch)
-        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0.0 <= rate < math.inf:
+        if not _RATE.allows(rate):
             raise OptionError(
                 f"LearningRateScheduler: schedule must give a finite number >= 0, got {rate!r} "
                 f"for epoch {epoch}."
@@ -73,21 +76,24 @@ class ReduceLROnPlateau(Monitor):
     This is the lectures' performance scheduling.
 
     Args:
-        monitor: name of the watched number.
+        monitor: name of the watched value.
         factor: by what the rate is multiplied, in (0, 1).
         patience: how many epochs in a row without improvement reduce it.
         verbose: 1 says when the rate is reduced.
-        mode: ``"min"`` or ``"max"``: which way the number improves; ``"auto"`` tells from its name.
+        mode: ``"min"`` or ``"max"``: which way the value improves; ``"auto"`` tells from its name.
         min_delta: an improvement by this or less is none.
         cooldown: for how many epochs after a reduction nothing is counted.
         min_lr: the rate is not reduced below this.
 
-    The rate is recorded as ``learning_rate`` in the logs. A value of NaN is never an improvement.
-    Raises :class:`nnx.errors.OptionError` when ``monitor`` is not measured, and beside a schedule in the
-    optimizer.
+    The rate is recorded as ``learning_rate`` in the logs. A value of NaN is never an improvement. With
+    ``validation_freq`` the epochs that are not validated do not count for a ``val_`` value (Keras warns in
+    each of them). Raises :class:`nnx.errors.OptionError` when ``monitor`` is not measured, and where the
+    optimizer has a schedule.
 
     >>> reduce = nnx.callbacks.ReduceLROnPlateau("val_loss", factor=0.2, patience=5, min_lr=1e-5)
     """
+
+    remembers = ("best", "wait", "cooldown_counter")
 
     def __init__(
         self,
@@ -101,11 +107,12 @@ class ReduceLROnPlateau(Monitor):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.factor = checked(self, "factor", factor, above=0.0, below=1.0)
-        self.patience = checked(self, "patience", patience, least=0, whole=True)
+        where = type(self).__name__
+        self.factor = _FACTOR(where, "factor", factor)
+        self.patience = _COUNT(where, "patience", patience)
         self.verbose = verbose
-        self.cooldown = checked(self, "cooldown", cooldown, least=0, whole=True)
-        self.min_lr = checked(self, "min_lr", min_lr, least=0.0)
+        self.cooldown = _COUNT(where, "cooldown", cooldown)
+        self.min_lr = _RATE(where, "min_lr", min_lr)
         self._reset()
 
     def _reset(self) -> None:
@@ -127,7 +134,9 @@ class ReduceLROnPlateau(Monitor):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = {} if logs is None else logs
         logs["learning_rate"] = self.model.learning_rate
-        current = self.value(logs)
+        current = self.watch.read(logs)
+        if current is None:
+            return
         if self.in_cooldown():
             self.cooldown_counter -= 1
             self.wait = 0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from nnx.callbacks.bar import REFRESH, Bar, Steps, can_be_redrawn, say_in_lines
+from nnx.callbacks.bar import REFRESH, Bar, can_be_redrawn, say_in_lines
 from nnx.callbacks.base import Callback, Logs
 
 _MANY = 100  # epochs; where there are more, quick ones share a line
@@ -17,16 +16,18 @@ _SHARED = 1.0  # seconds between two lines then
 
 
 class ProgressBar(Callback):
-    """A moving bar for each epoch, then a line that stays: training shows it with ``verbose=1``.
+    """A moving bar for each epoch, then a line that stays: ``fit`` shows it with ``verbose=1``.
 
     ::
 
         Epoch 1/3 4.1s loss=0.2571 accuracy=0.9218 val_loss=0.1304 val_accuracy=0.9599
         Epoch 2/3:  47%|█████▏     | 220/469 [00:02<00:02, loss=0.1102 accuracy=0.9663]
 
-    The bar appears in terminals and notebooks; in a pipe or a file there are only the lines. The numbers are
+    The bar appears in terminals and notebooks; in a pipe or a file there are only the lines. The values are
     read from the device when the bar is drawn, at most ten times a second. In a training of more than 100
     epochs, those that take less than a second share a line: there is at most one a second, and the last.
+    In ``evaluate`` and ``predict`` there is a bar that leaves nothing behind. Keras' name for it is
+    ``ProgbarLogger``.
     """
 
     def __init__(self) -> None:
@@ -36,68 +37,80 @@ class ProgressBar(Callback):
         self._due = math.inf
         self._pending = ""
         self._shown = -math.inf
+        self._training = False
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self.close()
+        self._begin()
+        self._training = True
         self._pending = ""
         self._shown = -math.inf
-        self._due = time.perf_counter() + REFRESH if can_be_redrawn() else math.inf
+
+    def _begin(self) -> None:
+        self.at_exit()
+        self._started = time.perf_counter()
+        self._due = self._started + REFRESH if can_be_redrawn() else math.inf
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        if time.perf_counter() < self._due:
-            return
-        self._draw(batch + 1, logs or {})
-        self._due = time.perf_counter() + REFRESH
+        if time.perf_counter() >= self._due:
+            self._draw(epoch_title(self._epoch, self._param("epochs")), batch, logs)
 
-    def _draw(self, steps: int, logs: Logs) -> None:
-        title = epoch_title(self._epoch, self._number("epochs"))
-        self._bar.draw(title, steps, self._number("steps"), self._started, measured(logs))
+    def _draw(self, title: str, batch: int, logs: Logs | None) -> None:
+        self._bar.draw(title, batch + 1, self._param("steps"), self._started, measured(logs or {}))
+        self._due = time.perf_counter() + REFRESH
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         now = time.perf_counter()
-        epochs = self._number("epochs")
+        epochs = self._param("epochs")
         self._pending = epoch_line(epoch, epochs, now - self._started, logs or {})
         if epochs <= _MANY or now - self._shown >= _SHARED:
             self._print(now)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        self.close()
+        self.at_exit()
         if self._pending:
             self._print(time.perf_counter())
 
     def _print(self, now: float) -> None:
-        self.close()
+        self._bar.close()
         say_in_lines(self._pending)
         self._pending = ""
         self._shown = now
 
-    def _number(self, name: str) -> int:
+    def _param(self, name: str) -> int:
         return int((self.params or {}).get(name) or 0)
 
-    def close(self) -> None:
+    # -- evaluation and prediction --------------------------------------------------------------------
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        if not self._training:
+            self._begin()
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        if not self._training and time.perf_counter() >= self._due:
+            self._draw("evaluate", batch, logs)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        if not self._training:
+            self.at_exit()
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        self._begin()
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        if time.perf_counter() >= self._due:
+            self._draw("predict", batch, None)
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        self.at_exit()
+
+    def at_exit(self) -> None:
         """Takes the bar off the screen."""
+        self._training = False
         self._bar.close()
-
-    @staticmethod
-    @contextmanager
-    def over(total: int, description: str, shown: bool = True) -> Iterator[Steps]:
-        """A bar over ``total`` steps for a ``with`` block, which calls ``update()`` after each of them.
-
-        It leaves nothing behind. With ``shown=False`` there is none.
-
-        >>> with nnx.callbacks.ProgressBar.over(3, "evaluate", shown=False) as bar:
-        ...     for _ in range(3):
-        ...         bar.update()
-        """
-        steps = Steps(total, description, shown)
-        try:
-            yield steps
-        finally:
-            steps.bar.close()
 
 
 class EpochLines(Callback):
@@ -137,7 +150,7 @@ def duration(seconds: float) -> str:
 
 
 def measured(logs: Mapping[str, Any]) -> str:
-    """``loss=0.0512 accuracy=0.9843``: the single numbers of the logs."""
+    """``loss=0.0512 accuracy=0.9843``: the values of the logs, without arrays."""
     return " ".join(f"{name}={figure(value)}" for name, value in logs.items() if isinstance(value, Real))
 
 

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from nnx.backend import namespace, to_numpy
+from nnx.backend import adapter_of, device_of, namespace, to_numpy
 from nnx.callbacks.base import Callback, Logs, say
-from nnx.callbacks.monitor import checked, lower_is_better, monitored
-from nnx.errors import NonFiniteError, OptionError
+from nnx.callbacks.monitor import Watch
+from nnx.errors import NonFiniteError
+from nnx.options import Number, OneOf, truth
 
-#: where a norm is looked at
+#: where a norm is checked
 _HOOK = {"epoch": "on_epoch_end", "batch": "on_train_batch_end"}
+_EVERY = OneOf(tuple(_HOOK))
+_THRESHOLD = Number(least=0.0)
+_SECONDS = Number(above=0.0)
+_GOAL = Number()
 
 
 class StoppingRule(Callback):
@@ -25,6 +31,8 @@ class StoppingRule(Callback):
     Afterwards ``stopped_epoch`` is the epoch (from 0) in which the rule stopped training and ``reason`` says
     why in words; both are None if it did not. ``verbose=1`` prints the reason.
     """
+
+    remembers: ClassVar[tuple[str, ...]] = ("stopped_epoch", "reason")
 
     def __init__(self, verbose: int = 0) -> None:
         self.verbose = verbose
@@ -50,15 +58,14 @@ class StoppingRule(Callback):
 class _NormRule(StoppingRule):
     """A norm that is compared with a threshold after every epoch or every batch."""
 
+    remembers: ClassVar[tuple[str, ...]] = (*StoppingRule.remembers, "norm")
     _what = ""
 
     def __init__(self, threshold: float, every: str = "epoch", verbose: int = 0) -> None:
         super().__init__(verbose)
-        self.threshold = checked(self, "threshold", threshold, least=0.0)
-        if every not in _HOOK:
-            raise OptionError(f"{type(self).__name__}: every must be 'epoch' or 'batch', got {every!r}.")
-        self.every = every
-        #: the norm that was looked at last
+        self.threshold = _THRESHOLD(type(self).__name__, "threshold", threshold)
+        self.every = _EVERY(type(self).__name__, "every", every)
+        #: the norm at the last check
         self.norm: float | None = None
         # The other hook stays the empty one of the base class, which training does not even call.
         setattr(self, _HOOK[every], self._check)
@@ -83,8 +90,8 @@ class StopOnGradientNorm(_NormRule):
     """Stops when ‖∇E(w)‖ ≤ ``threshold`` (the Euclidean norm over all trained weights).
 
     The gradient is that of the last training step: with mini-batches an estimate from one of them.
-    ``every="batch"`` looks after each step, which on a GPU waits for it; the default is after each epoch.
-    ``norm`` is the last one seen.
+    ``every="batch"`` checks after each step, which on a GPU waits for it; the default is after each epoch.
+    ``norm`` is that of the last check.
 
     >>> rule = nnx.callbacks.StopOnGradientNorm(1e-6)
     """
@@ -96,56 +103,67 @@ class StopOnGradientNorm(_NormRule):
 
 
 class StopOnStepNorm(_NormRule):
-    """Stops when ‖w − w′‖ ≤ ``threshold``, where w′ are the weights at the previous look.
+    """Stops when ‖w − w′‖ ≤ ``threshold``, where w′ are the weights at the previous check.
 
     ``every="epoch"`` (default) takes the change over a whole epoch, which is one iteration for an optimizer
     that uses all data at once; ``every="batch"`` takes that of each step, and on a GPU waits for it each
-    time. It needs one more copy of the weights. ``norm`` is the last one seen.
+    time. It needs one more copy of the weights. ``norm`` is that of the last check.
 
     >>> rule = nnx.callbacks.StopOnStepNorm(1e-8)
     """
 
+    remembers = (*_NormRule.remembers, "before")
     _what = "change of the weights"
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         super().on_train_begin(logs)
-        self._before = self._copy()
+        #: the weights at the previous check
+        self.before = self._copy()
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        here = self.before
+        super().recall(memory)
+        self.before = adapter_of(here).asarray(self.before, dtype=here.dtype, device=device_of(here))
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        self._before = None
+        self.before = None
 
     def _copy(self) -> Any:
         w = self.model.weights_vector
         return namespace(w).asarray(w, copy=True)
 
     def _vector(self) -> Any:
-        step = self.model.weights_vector - self._before
-        self._before = self._copy()
+        step = self.model.weights_vector - self.before
+        self.before = self._copy()
         return step
 
 
 class StopOnGoal(StoppingRule):
     """Stops when ``monitor`` has reached ``goal`` at the end of an epoch.
 
-    ``mode`` says which way the number improves: ``"min"`` stops at value ≤ goal, ``"max"`` at value ≥ goal,
-    ``"auto"`` tells from the name. Raises :class:`nnx.errors.OptionError` when ``monitor`` is not measured.
+    ``mode`` says which way the value improves: ``"min"`` stops at value ≤ goal, ``"max"`` at value ≥ goal,
+    ``"auto"`` tells from the name. With ``validation_freq`` a ``val_`` value is compared in the epochs that
+    have it. Raises :class:`nnx.errors.OptionError` when ``monitor`` is not measured.
 
     >>> rule = nnx.callbacks.StopOnGoal(0.99, monitor="val_accuracy")
     """
 
     def __init__(self, goal: float, monitor: str = "loss", mode: str = "auto", verbose: int = 0) -> None:
         super().__init__(verbose)
-        self.goal = checked(self, "goal", goal)
+        where = type(self).__name__
+        self.goal = _GOAL(where, "goal", goal)
         self.monitor = monitor
         self.mode = mode
-        self._lower = lower_is_better("StopOnGoal", monitor, mode)
+        self.watch = Watch(where, monitor, mode)
 
     def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
-        monitored("StopOnGoal", self.monitor, of_epoch)
+        self.watch.expect(of_epoch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        value = monitored("StopOnGoal", self.monitor, logs or {})
-        if value <= self.goal if self._lower else value >= self.goal:
+        value = self.watch.read(logs or {})
+        if value is None:
+            return
+        if value <= self.goal if self.watch.lower else value >= self.goal:
             self.stop(f"'{self.monitor}' is {value:.6g}, the goal is {self.goal:g}.")
 
 
@@ -157,7 +175,7 @@ class TimeLimit(StoppingRule):
 
     def __init__(self, seconds: float, verbose: int = 0) -> None:
         super().__init__(verbose)
-        self.seconds = checked(self, "seconds", seconds, above=0.0)
+        self.seconds = _SECONDS(type(self).__name__, "seconds", seconds)
         self._end = math.inf
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -183,7 +201,7 @@ class TerminateOnNaN(StoppingRule):
 
     def __init__(self, raise_error: bool = False) -> None:
         super().__init__(verbose=1)
-        self.raise_error = raise_error
+        self.raise_error = truth(type(self).__name__, "raise_error", raise_error)
         self._open = False
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
-from nnx.callbacks import CallbackList, ProgressBar
+from nnx.callbacks import CallbackList
 from nnx.errors import OptionError, ShapeError
 from nnx.layers import Context, Symbol
 from nnx.models.arguments import batch_length, explained, targets, verbosity
@@ -44,9 +45,9 @@ class Applied(Compiled):
         data = fit_shapes(self._examples(x, targets(y), sample_weight), weights.network, loss)
         size = batch_length("evaluate", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
         batches = self._batches(data, size)
-        told = CallbackList(callbacks, self, epochs=1, steps=len(batches))
-        with ProgressBar.over(len(batches), "evaluate", shown=level == 1) as bar:
-            told.count_batches("on_test_batch_end", bar.update)
+        steps = len(batches)
+        told = CallbackList(callbacks, False, level > 0, self, epochs=1, steps=steps, verbose=level)
+        with closing(told):
             result = evaluate(self._objective, weights, batches, self._totals(), told)
         return self._answer(result, return_dict)
 
@@ -75,10 +76,9 @@ class Applied(Compiled):
         """
         data, network = self._fitted(self._examples(x))
         size = batch_length("predict", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
-        shown, steps = verbosity(verbose) == 1, math.ceil(data.size / size)
-        told = CallbackList(callbacks, self, epochs=1, steps=steps)
-        with self._building(network), ProgressBar.over(steps, "predict", shown) as bar:
-            told.count_batches("on_predict_batch_end", bar.update)
+        level, steps = verbosity(verbose), math.ceil(data.size / size)
+        told = CallbackList(callbacks, False, level > 0, self, epochs=1, steps=steps, verbose=level)
+        with self._building(network), closing(told):
             return predict(self._settled(), self._batches(data, size), data.xs[0], told)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -145,8 +145,7 @@ class Applied(Compiled):
         return Batches(data, self.backend, size, labels)
 
     def _totals(self) -> Totals:
-        free = self.backend.adapter.reads_are_free
-        return Totals(self._objective, self._metric_names(), free)
+        return Totals(self._objective, self._metric_names(), self.backend)
 
     def _answer(self, result: dict[str, float], return_dict: bool) -> Any:
         if return_dict:

@@ -171,12 +171,13 @@ def training_batch(optimizer: Any, given: Any, samples: int) -> int:
     return size
 
 
-def validated_epochs(freq: Any, epochs: range) -> Any:
-    """The epochs (from 0) followed by a validation: after every ``freq``, or those listed (from 1)."""
+def validates(freq: Any) -> Callable[[int], bool]:
+    """Whether an epoch (from 0) is followed by a validation: every ``freq``-th, or those listed (from 1)."""
     if isinstance(freq, list | tuple | set | frozenset | range):
-        return {_COUNT("fit", "validation_freq", n) - 1 for n in freq}
+        listed = {_COUNT("fit", "validation_freq", n) for n in freq}
+        return lambda epoch: epoch + 1 in listed
     every = _COUNT("fit", "validation_freq", freq)
-    return {epoch for epoch in epochs if (epoch + 1) % every == 0}
+    return lambda epoch: (epoch + 1) % every == 0
 
 
 def verbosity(verbose: Any) -> int:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from nnx import optimizers
 from nnx.backend import to_numpy
 from nnx.errors import NotBuilt, OptionError
 from nnx.layers import Layer
-from nnx.models import files
+from nnx.models import backups, files
 from nnx.models.arguments import explained, goals
 from nnx.models.drawing import Drawn
+from nnx.models.epochs import Epochs
 from nnx.models.live_optimizer import LiveOptimizer
-from nnx.models.loop import Epochs
 from nnx.models.network import Network
 from nnx.models.objective import Objective
 from nnx.models.trainer import Trainer
+
+T = TypeVar("T")
 
 
 class Compiled(Drawn):
@@ -161,8 +163,31 @@ class Compiled(Drawn):
 
     def restore_training(self, vectors: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
         """Puts the optimizer's state of a file in place of the present one."""
-        trainer = self.trainer
-        trainer.state = self._optimizer.restore(trainer.problem, trainer.weights.trained, vectors, numbers)
+        self.trainer.resume(self.trainer.restored(vectors, numbers))
+
+    def save_training(self, path: Any, notes: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+        """Writes what training needs to go on bit for bit, with ``notes`` (as JSON has them) and ``arrays``.
+
+        These are the weights, the optimizer's state, the seed and the number of epochs seen; not the layers:
+        nothing need be registered, and :meth:`load_training` of the same model reads it.
+        """
+        averaged = self.trainer.show_average(False)
+        try:
+            backups.save(path, self.trainer, self._epochs, notes, arrays)
+        finally:
+            self.trainer.show_average(averaged)
+
+    def load_training(self, path: Any, accept: Callable[[Mapping[str, Any], Mapping[str, Any]], T]) -> T:
+        """What ``accept(notes, arrays)`` makes of a file of :meth:`save_training`; the model is as it was.
+
+        An error, of ``accept`` too, leaves the model unchanged: :class:`nnx.errors.OptionError` for the file
+        of another model or optimizer, :class:`nnx.errors.FileFormatError` for a damaged one.
+        """
+        found = backups.load(path, self.trainer)
+        answer = accept(found.notes, found.arrays)
+        backups.resume(found, self.trainer, self._epochs)
+        self.seed = found.seed
+        return answer
 
     def count_epochs(self, seen: int) -> None:
         """Says how many epochs were made: where the shuffles go on."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nnx.backend import adapter_of, device_of, to_numpy
+from nnx.backend import Backend, adapter_of, device_of, to_numpy
 from nnx.callbacks import CallbackList
 from nnx.models.data import Batches
 from nnx.models.objective import Objective
@@ -16,10 +16,11 @@ from nnx.models.weights import Weights
 class Totals(Mapping[str, float]):
     """The running means of an epoch, by name; numbers come back from the device when they are asked for."""
 
-    def __init__(self, objective: Objective, names: tuple[str, ...], reads_are_free: bool) -> None:
+    def __init__(self, objective: Objective, names: tuple[str, ...], backend: Backend) -> None:
         self._metrics = (*objective.metrics, *objective.weighted_metrics)
         self._names = names
-        self._free = reads_are_free
+        self._backend = backend
+        self._free = backend.adapter.reads_are_free
         self._cost: Any = 0.0
         self._size = 0
         self._sums: list[Any] = []
@@ -33,6 +34,17 @@ class Totals(Mapping[str, float]):
         self._sums = (
             [a + b for a, b in zip(self._sums, statistics, strict=True)] if self._sums else statistics
         )
+
+    def sums(self) -> dict[str, Any]:
+        """What was added up so far: for a backup in the middle of an epoch."""
+        return {"cost": self._cost, "size": self._size, "statistics": self._sums}
+
+    def go_on(self, sums: Mapping[str, Any]) -> None:
+        """Takes the sums of earlier batches (arrays are NumPy's) for a beginning."""
+        asarray, device = self._backend.adapter.asarray, self._backend.device
+        cost, self._size = sums["cost"], sums["size"]
+        self._cost = cost if isinstance(cost, float) else asarray(cost, device=device)
+        self._sums = [asarray(x, device=device) for x in sums["statistics"]]
 
     def __getitem__(self, name: str) -> float:
         if name == "loss":
@@ -89,6 +101,6 @@ def predict(weights: Weights, batches: Batches, given: Any, callbacks: CallbackL
             out = home.xp.empty((batches.size, *y.shape[1:]), dtype=y.dtype, device=device_of(given))
         out[start : start + batch.size, ...] = y
         start += batch.size
-        callbacks.on_predict_batch_end(n, y)
+        callbacks.on_predict_batch_end(n, {"outputs": y})
     callbacks.on_predict_end()
     return out

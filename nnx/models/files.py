@@ -27,6 +27,8 @@ except ImportError:  # Windows, where an open file cannot be deleted anyway
     fcntl = None  # type: ignore[assignment]
 
 _FORMAT = 1
+#: where the tensors of weights and of the optimizer begin
+_NUMBERS = ("weights/", "optimizer/")
 _OTHERS = {".h5", ".hdf5", ".keras", ".pt", ".pth", ".npz", ".onnx", ".pkl"}
 
 
@@ -36,8 +38,12 @@ def save_model(
     weights: Weights,
     compiled: Mapping[str, Any] | None,
     trainer: Trainer | None,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a whole model: its configuration, its weights, how it is trained and the optimizer's state."""
+    """Writes a whole model: its configuration, its weights, how it is trained and the optimizer's state.
+
+    ``more`` are arrays of other owners, under names of their own.
+    """
     header: dict[str, Any] = {"format": _FORMAT, **config}
     tensors = _tensors(weights)
     if compiled is not None:
@@ -45,7 +51,7 @@ def save_model(
     if trainer is not None:
         header["state"] = trainer.state.numbers()
         tensors |= {f"optimizer/{k}": to_numpy(v) for k, v in trainer.state.vectors().items()}
-    _write(_target(path), tensors, header)
+    _write(_target(path), tensors | dict(more or {}), header)
 
 
 def check(path: Any) -> None:
@@ -80,7 +86,13 @@ def _tensors(weights: Weights) -> dict[str, Any]:
 
 def put_weights(tensors: Mapping[str, Any], weights: Weights, path: Any) -> None:
     """Puts the tensors named ``weights/…`` into the model, or says what does not fit."""
-    own = [name for name, _ in weights.named()]
+    need_weights(tensors, weights, path)
+    weights.set([tensors[f"weights/{name}"] for name, _ in weights.named()])
+
+
+def need_weights(tensors: Mapping[str, Any], weights: Weights, path: Any) -> None:
+    """Raises ShapeError for tensors that are not weights of this model, by name and shape."""
+    own = {name: array.shape for name, array in weights.named()}
     found = [name.removeprefix("weights/") for name in tensors if name.startswith("weights/")]
     if sorted(own) != sorted(found):
         lacking, foreign = sorted(set(own) - set(found)), sorted(set(found) - set(own))
@@ -88,7 +100,12 @@ def put_weights(tensors: Mapping[str, Any], weights: Weights, path: Any) -> None
             f"{path} does not fit {weights.network.model}: it lacks {lacking or 'nothing'}, and has "
             f"{foreign or 'nothing'} that the model does not have."
         )
-    weights.set([tensors[f"weights/{name}"] for name in own])
+    for name, shape in own.items():
+        if tensors[f"weights/{name}"].shape != shape:
+            raise ShapeError(
+                f"{path} does not fit {weights.network.model}: '{name}' has shape {tuple(shape)} in the "
+                f"model, {tuple(tensors[f'weights/{name}'].shape)} in the file."
+            )
 
 
 # -- the file ------------------------------------------------------------------------------------
@@ -186,6 +203,6 @@ def read(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     if known != _FORMAT:
         raise FileFormatError(f"{source} has nnx's format {known}, this version reads format {_FORMAT}.")
     for name, x in tensors.items():
-        if not adapter_of(x).is_floating(x.dtype):
+        if name.startswith(_NUMBERS) and not adapter_of(x).is_floating(x.dtype):
             raise FileFormatError(f"{source}: '{name}' holds {x.dtype}, not floating-point numbers.")
     return tensors, header

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from nnx.backend import Stream, philox
 from nnx.callbacks import CallbackList, TerminateOnNaN
+from nnx.callbacks.backup import Place
 from nnx.errors import NonFiniteError
 from nnx.models.data import Batches
+from nnx.models.epochs import Epochs
 from nnx.models.evaluation import Totals, evaluate
 from nnx.models.guard import Guard
 from nnx.models.objective import Batch
 from nnx.models.trainer import Trainer
-
-
-@dataclass
-class Epochs:
-    """How many epochs a model has seen, which is where the shuffle of the next one lies."""
-
-    seed: int
-    seen: int = 0
-
-    def order(self, n: int) -> Any:
-        """The order of n examples in the next epoch: host integers."""
-        return philox.generator(Stream(self.seed, philox.SHUFFLE, 0, self.seen)).permutation(n)
 
 
 @dataclass
@@ -44,54 +33,55 @@ class Run:
     epochs: Epochs
     shuffle: bool = True
     validation: Batches | None = None
-    #: the epochs (from 0) that are followed by a validation
-    validates: Any = None
+    #: whether an epoch (from 0) is followed by a validation
+    validates: Callable[[int], bool] = lambda epoch: True
     #: whether an average of the weights that the optimizer keeps takes their place at the end
     average: bool = True
 
     def totals(self) -> Totals:
         """Running means that begin anew."""
-        weights = self.trainer.weights
-        return Totals(self.trainer.objective, self.names, weights.backend.adapter.reads_are_free)
+        return Totals(self.trainer.objective, self.names, self.trainer.weights.backend)
 
     def train(self, epochs: range) -> None:
-        """Trains for the given epochs; an error or Ctrl-C leaves good weights.
+        """Trains for the given epochs, or for what a backup has left of them.
 
-        The callbacks' ``on_train_end`` sees the weights as they stay.
+        An error or Ctrl-C leaves good weights. The callbacks' ``on_train_end`` sees the weights as they stay.
         """
         callbacks, trainer = self.callbacks, self.trainer
-        callbacks.stopping = False
         trainer.problem.counts.clear()
         terminate = any(isinstance(c, TerminateOnNaN) for c in callbacks)
         with deferred_interrupt() as pressed, closing(callbacks):
+            start = callbacks.resume(epochs.start)
+            callbacks.stopping = start.stopped
             callbacks.on_train_begin()
-            for epoch in epochs:
+            for epoch in range(start.epoch, epochs.stop):
                 if callbacks.stopping:
                     break
                 callbacks.on_epoch_begin(epoch)
-                start = time.perf_counter()
                 try:
-                    totals = self._epoch(pressed, epoch)
+                    totals = self._epoch(pressed, start if epoch == start.epoch else Place(epoch))
                 except NonFiniteError:
                     callbacks.stopping = True
                     if not terminate:
                         raise
                     break
                 logs = {**totals, **totals.measures}
-                if self.validation is not None and (self.validates is None or epoch in self.validates):
+                if self.validation is not None and self.validates(epoch):
                     logs |= {f"val_{k}": v for k, v in self.evaluate(self.validation).items()}
                 self.epochs.seen += 1
-                callbacks.on_epoch_end(epoch, logs, time.perf_counter() - start)
+                callbacks.on_epoch_end(epoch, logs)
             if self.average or not getattr(trainer.optimizer, "use_ema", False):
                 trainer.finish()
             callbacks.on_train_end()
 
-    def _epoch(self, pressed: list[int], epoch: int) -> Totals:
+    def _epoch(self, pressed: list[int], start: Place) -> Totals:
         trainer, callbacks, totals = self.trainer, self.callbacks, self.totals()
-        n = 0
+        n = start.batch
+        if n:
+            totals.go_on(start.sums)
         try:
             with Guard(trainer) as guard:
-                for n, batch in enumerate(self._batches()):
+                for n, batch in islice(enumerate(self._batches()), start.batch, None):
                     callbacks.on_train_batch_begin(n)
                     info = trainer.step(batch, guard.judge)
                     totals.add(info.point.value, batch.size, trainer.problem.statistics(info.point))
@@ -107,7 +97,7 @@ class Run:
                 callbacks.stopping = True
                 callbacks.history.reason = info.stop.message
         except Exception as error:
-            error.add_note(f"  in batch {n + 1} of {len(self.batches)}, epoch {epoch + 1}")
+            error.add_note(f"  in batch {n + 1} of {len(self.batches)}, epoch {start.epoch + 1}")
             raise
         return totals
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from nnx import optimizers
@@ -16,7 +16,7 @@ from nnx.models.arguments import (
     split,
     targets,
     training_batch,
-    validated_epochs,
+    validates,
     validation_examples,
     verbosity,
     weighted,
@@ -107,7 +107,7 @@ class Model(Applied):
         data, network = self._fitted(weighted(data, class_weight), loss)
         warn_of_one_output(network, compiled(network).head, loss)
         size, held = training_batch(self._optimizer, batch_size, data.size), None
-        validates = validated_epochs(validation_freq, range(initial_epoch, epochs))
+        when, planned = validates(validation_freq), range(initial_epoch, epochs)
         if validation is not None:
             validation = fit_shapes(validation, network, loss)
             at_once = batch_length(
@@ -115,20 +115,19 @@ class Model(Applied):
             )
             held = self._batches(validation, at_once)
             callbacks = with_early_stopping(callbacks, getattr(self._optimizer, "max_fail", None), level)
-        run = CallbackList(callbacks, self, epochs=epochs, steps=math.ceil(data.size / size), verbose=level)
+        steps = math.ceil(data.size / size)
+        run = CallbackList(callbacks, True, level > 0, self, epochs=epochs, steps=steps, verbose=level)
         more = not isinstance(self._optimizer, optimizers.FirstOrder)
         metrics = dict(self._named_metrics())
         run.check(
             self.metrics_names,
-            held is not None,
+            held is not None and any(map(when, planned)),
             more,
             lambda name: example_of(metrics[name], data.y, network.output_shape) if name in metrics else 0.0,
         )
         with self._building(network):
             self.history = run.history
-            self._run(self._batches(data, size), run, shuffle, held, validates).train(
-                range(initial_epoch, epochs)
-            )
+            self._run(self._batches(data, size), run, shuffle, held, when).train(planned)
         return run.history
 
     def _run(
@@ -137,12 +136,12 @@ class Model(Applied):
         callbacks: CallbackList,
         shuffle: bool,
         validation: Batches | None = None,
-        validates: Any = None,
+        when: Callable[[int], bool] = lambda epoch: True,
         average: bool = True,
     ) -> Run:
         names = self._metric_names()
         trainer, epochs = self.trainer, self._epochs
-        return Run(trainer, names, batches, callbacks, epochs, shuffle, validation, validates, average)
+        return Run(trainer, names, batches, callbacks, epochs, shuffle, validation, when, average)
 
     @explained
     def partial_fit(self, x: Any, y: Any, sample_weight: Any = None, batch_size: int | None = None) -> Self:
@@ -154,7 +153,8 @@ class Model(Applied):
         loss = self._must_be_compiled()["loss"]
         data, network = self._fitted(self._examples(x, targets(y), sample_weight), loss)
         size = training_batch(self._optimizer, batch_size, data.size)
-        callbacks = CallbackList(None, self, epochs=1, steps=math.ceil(data.size / size))
+        steps = math.ceil(data.size / size)
+        callbacks = CallbackList(None, True, model=self, epochs=1, steps=steps, verbose=0)
         with self._building(network):
             self.history = callbacks.history
             self._run(self._batches(data, size), callbacks, shuffle=False, average=False).train(range(1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnx import optimizers
@@ -31,6 +31,8 @@ class Trainer:
         self.state = optimizer.init(self.problem, weights.trained)
         #: the gradient of the last step
         self.gradient: Array = None
+        #: whether the optimizer's average is in the place of the weights
+        self._averaged = False
         #: why no more steps can be made: the model was changed
         self.retired: str | None = None
 
@@ -38,6 +40,7 @@ class Trainer:
         """One step of the optimizer on a batch."""
         if self.retired is not None:
             raise OptionError(self.retired)
+        self.show_average(False)
         problem, w = self.problem, self.weights.trained
         problem.show(batch, self.state.step)
         if self.first_order:
@@ -66,13 +69,34 @@ class Trainer:
 
     def finish(self) -> None:
         """The end of training: an optimizer that keeps an average of the weights puts it in their place."""
+        self.show_average(False)
         self.optimizer.finalize(self.weights.trained, self.state)
+
+    def show_average(self, shown: bool) -> bool:
+        """Whether the average of the weights (``use_ema``) was in their place; from now on as ``shown`` says.
+
+        The next step, and the end of training, put the weights back by themselves.
+        """
+        before, self._averaged = self._averaged, shown
+        if shown is not before:
+            w, average = self.weights.trained, self.state.memory["ema"]
+            self.state.memory["ema"] = self.weights.backend.xp.asarray(w, copy=True)
+            w[...] = average
+        return before
+
+    def restored(self, vectors: Mapping[str, Array], numbers: Mapping[str, int | float]) -> Any:
+        """The optimizer's state out of a file, for :meth:`resume`; an error where it is another one's."""
+        return self.optimizer.restore(self.problem, self.weights.trained, vectors, numbers)
+
+    def resume(self, state: Any) -> None:
+        """Goes on with a state of the optimizer: the weights are those that belong to it."""
+        self.state, self.gradient, self._averaged = state, None, False
 
     def go_back(self, trained: Array, state: Array) -> None:
         """Puts vectors in place of the weights; the optimizer's averages start anew, its rate stays."""
         self.weights.trained[...] = trained
         self.weights.state[...] = state
-        before = self.state
+        before, self._averaged = self.state, False
         self.state = self.optimizer.init(self.problem, self.weights.trained)
         self.state.step, self.state.learning_rate = before.step, before.learning_rate
         self.gradient = None

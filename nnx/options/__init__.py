@@ -18,6 +18,7 @@ from nnx.options.checks import (
     number,
     one_of,
     option,
+    path,
     truth,
 )
 from nnx.options.classes import Options
@@ -43,6 +44,7 @@ __all__ = [
     "number",
     "one_of",
     "option",
+    "path",
     "remembering",
     "truth",
 ]

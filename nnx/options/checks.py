@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import MISSING, dataclass, field
 from numbers import Integral, Real
@@ -129,6 +130,13 @@ def truth(where: str, name: str, value: Any) -> bool:
     if type(value).__name__ not in ("bool", "bool_"):
         raise OptionError(f"{where}: {name} must be True or False, got {value!r}.")
     return bool(value)
+
+
+def path(where: str, name: str, value: Any) -> str:
+    """The check that an option is a path, kept as a string."""
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise OptionError(f"{where}: {name} must be a path, got {value!r}.")
+    return os.fsdecode(value)
 
 
 @dataclass(frozen=True)

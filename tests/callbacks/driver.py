@@ -61,7 +61,8 @@ def train(callbacks, logs, model=None, steps=1, verbose=0, epochs=None, initial_
     """``(model, callback list)`` after a training whose epochs end with the given logs (dicts, or losses)."""
     model = model or FakeModel()
     logs = [entry if isinstance(entry, dict) else {"loss": float(entry)} for entry in logs]
-    run = CallbackList(callbacks, model, epochs=epochs or len(logs), steps=steps, verbose=verbose)
+    params = {"epochs": epochs or len(logs), "steps": steps, "verbose": verbose}
+    run = CallbackList(callbacks, add_history=True, add_progbar=verbose > 0, model=model, **params)
     model.stop_training = False
     run.on_train_begin()
     for epoch, entry in enumerate(logs, initial_epoch):
@@ -74,6 +75,6 @@ def train(callbacks, logs, model=None, steps=1, verbose=0, epochs=None, initial_
             run.on_train_batch_end(n, Running(entry))
             if model.stop_training:
                 break
-        run.on_epoch_end(epoch, dict(entry), 0.5)
+        run.on_epoch_end(epoch, dict(entry))
     run.on_train_end()
     return model, run

@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
 import tqdm
-from callbacks.driver import Running, train
+from callbacks.driver import FakeModel, Running, train
 
-from nnx.callbacks import EpochLines, LambdaCallback, ProgressBar
+from nnx.callbacks import CallbackList, EpochLines, LambdaCallback, ProgressBar
 
 LOGS = {"loss": 0.05123, "accuracy": 0.98431, "val_loss": 0.0758, "val_accuracy": 0.98}
 
@@ -175,11 +176,7 @@ def test_a_bar_of_ones_own_is_the_only_one(clock, capsys):
 
 
 def test_close_takes_an_interrupted_bar_away(clock, screen):
-    from callbacks.driver import FakeModel
-
-    from nnx.callbacks import CallbackList
-
-    run = CallbackList([], FakeModel(), epochs=1, steps=9, verbose=1)
+    run = CallbackList([], add_progbar=True, model=FakeModel(), epochs=1, steps=9, verbose=1)
     with screen:
         run.on_train_begin()
         run.on_epoch_begin(0)
@@ -212,43 +209,69 @@ def test_numbers_of_many_kinds(clock, capsys):
     assert capsys.readouterr().out == "Epoch 1/1 0.0ms loss=0.5000 nan=nan count=7 big=1.00e+09\n"
 
 
-class TestOver:
-    def test_in_a_terminal_it_comes_and_goes(self, clock, screen):
-        with screen, ProgressBar.over(50, "evaluate") as steps:
-            for _ in range(50):
-                clock.tick(0.0625)
-                steps.update()
+def evaluation(clock, kind, n=50, seconds=0.0625, verbose=1):
+    """The hooks of an evaluation (``kind`` "test") or a prediction, and the list."""
+    run = CallbackList([], add_progbar=verbose > 0, epochs=1, steps=n, verbose=verbose)
+    getattr(run, f"on_{kind}_begin")()
+    for batch in range(n):
+        clock.tick(seconds)
+        yield batch, run
+        logs = Running({"loss": 0.5}) if kind == "test" else {"outputs": np.zeros((4, 2))}
+        getattr(run, f"on_{kind}_batch_end")(batch, logs)
+    getattr(run, f"on_{kind}_end")()
+
+
+KINDS = [("test", r"evaluate:   4%\|.+\| 2/50 \[00:00<00:03, loss=0.5000\]")]
+KINDS += [("predict", r"predict:   4%\|.+\| 2/50 \[00:00<00:03\]")]
+
+
+@pytest.mark.parametrize(("kind", "picture"), KINDS)
+class TestEvaluation:
+    def test_in_a_terminal_the_bar_comes_and_goes(self, clock, screen, kind, picture):
+        with screen:
+            assert len(list(evaluation(clock, kind))) == 50
         assert screen.lines() == []
         assert len(screen.pictures()) == 25
-        assert re.fullmatch(r"evaluate:   4%\|.+\| 2/50 \[00:00<00:03\]", screen.pictures()[0])
+        assert re.fullmatch(picture, screen.pictures()[0])
 
-    def test_what_is_quick_shows_nothing(self, clock, screen):
-        with screen, ProgressBar.over(50, "evaluate") as steps:
-            for _ in range(50):
-                steps.update()
+    def test_what_is_quick_shows_nothing(self, clock, screen, kind, picture):
+        with screen:
+            list(evaluation(clock, kind, seconds=0.0))
         assert screen.getvalue() == ""
 
-    @pytest.mark.parametrize("shown", [True, False])
-    def test_elsewhere_it_is_silent(self, clock, capsys, shown):
-        with ProgressBar.over(50, "evaluate", shown=shown) as steps:
-            for _ in range(50):
-                clock.tick(1.0)
-                steps.update()
-        assert steps.n == 50
+    @pytest.mark.parametrize("verbose", [0, 1, 2])
+    def test_elsewhere_it_is_silent(self, clock, capsys, kind, picture, verbose):
+        list(evaluation(clock, kind, seconds=1.0, verbose=verbose))
         assert capsys.readouterr() == ("", "")
 
-    def test_hidden_in_a_terminal(self, clock, screen):
-        with screen, ProgressBar.over(5, "evaluate", shown=False) as steps:
-            clock.tick(1.0)
-            steps.update()
+    @pytest.mark.parametrize("verbose", [0, 2])
+    def test_it_is_not_asked_for(self, clock, screen, kind, picture, verbose):
+        with screen:
+            list(evaluation(clock, kind, seconds=1.0, verbose=verbose))
         assert screen.getvalue() == ""
 
-    def test_an_error_takes_it_away(self, clock, screen):
-        with pytest.raises(RuntimeError), screen, ProgressBar.over(5, "evaluate") as steps:
-            clock.tick(1.0)
-            steps.update()
-            raise RuntimeError
+    def test_an_error_takes_it_away(self, clock, screen, kind, picture):
+        with pytest.raises(RuntimeError), screen:
+            for batch, run in evaluation(clock, kind, seconds=1.0):
+                if batch == 2:
+                    assert screen.lines()
+                    with closing(run):
+                        raise RuntimeError
         assert screen.lines() == []
+
+
+def test_the_validation_in_a_training_has_no_bar_of_its_own(clock, screen):
+    run = CallbackList([], add_progbar=True, model=FakeModel(), epochs=1, steps=9, verbose=1)
+    with screen:
+        run.on_train_begin()
+        run.on_epoch_begin(0)
+        run.on_test_begin()
+        clock.tick(1.0)
+        run.on_test_batch_end(0, {"loss": 1.0})
+        run.on_test_end({"loss": 1.0})
+        assert screen.getvalue() == ""
+        run.on_train_batch_end(0, {"loss": 1.0})
+    assert "Epoch 1/1" in screen.lines()[0]
 
 
 def test_importing_nnx_does_not_import_tqdm():

@@ -189,10 +189,10 @@ class TestTerminateOnNaN:
     def leave(self, rule):
         """What the training loop does when a step gives no finite loss: the epoch has no end."""
         model = FakeModel()
-        run = CallbackList([rule], model, epochs=3, steps=1)
+        run = CallbackList([rule], add_history=True, model=model, epochs=3, steps=1)
         run.on_train_begin()
         run.on_epoch_begin(0)
-        run.on_epoch_end(0, {"loss": 1.0}, 0.0)
+        run.on_epoch_end(0, {"loss": 1.0})
         run.on_epoch_begin(1)
         model.stop_training = True
         run.on_train_end()

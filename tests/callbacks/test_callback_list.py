@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from callbacks.driver import FakeModel, Running, train
+from callbacks.driver import Running, train
 
 from nnx import callbacks as cb
-from nnx.callbacks import Callback, CallbackList, History, LambdaCallback
+from nnx.callbacks import Callback, History, LambdaCallback
 from nnx.callbacks.base import HOOKS
+from nnx.callbacks.given import overridden
 from nnx.errors import NnxError, OptionError
 
 
@@ -70,8 +71,10 @@ def test_hooks_that_nobody_overrides_are_not_called():
         LambdaCallback(on_epoch_end=lambda epoch, logs: None),
         Callback(),
     ]
-    run = CallbackList(quiet, FakeModel(), epochs=1, steps=1, verbose=2)
-    assert run._batch_begin == () and run._batch_end == ()
+    quiet += [cb.SwapEMAWeights(swap_on_epoch=True), cb.BackupAndRestore("backup")]
+    for callback in quiet:
+        for name in ("on_train_batch_begin", "on_train_batch_end"):
+            assert overridden(callback, name) is None, (callback, name)
 
 
 def test_a_hook_may_be_overridden_in_any_of_the_ways_of_python():
@@ -120,7 +123,7 @@ def test_history_is_always_there_and_comes_after_the_others():
     )
     assert run.history.history == {"loss": [3.0, 2.0], "val_loss": [4.0], "learning_rate": [1.0, 0.5]}
     assert run.history.epoch == [0, 1]
-    assert run.history.seconds == [0.5, 0.5]
+    assert len(run.history.seconds) == 2 and min(run.history.seconds) >= 0.0
 
 
 def test_a_history_of_ones_own_is_used_and_starts_anew_in_a_second_training():
@@ -238,7 +241,7 @@ WRONG_OPTIONS = [
     (cb.EarlyStopping, {"min_delta": float("nan")}, "min_delta"),
     (cb.EarlyStopping, {"baseline": "low"}, "baseline"),
     (cb.EarlyStopping, {"start_from_epoch": -1}, "start_from_epoch"),
-    (cb.EarlyStopping, {"mode": "down"}, r"mode must be one of \('auto', 'min', 'max'\), got 'down'"),
+    (cb.EarlyStopping, {"mode": "down"}, "mode must be one of 'auto', 'min', 'max', got 'down'"),
     (cb.EarlyStopping, {"monitor": 3}, "monitor must be a name such as 'val_loss', got 3"),
     (
         cb.EarlyStopping,
@@ -253,20 +256,38 @@ WRONG_OPTIONS = [
     (
         cb.ModelCheckpoint,
         {"filepath": "a", "save_freq": "batch"},
-        "save_freq must be 'epoch' or a number, got 'batch'",
+        "save_freq must be 'epoch' or a whole number of batches, got 'batch'",
     ),
     (cb.ModelCheckpoint, {"filepath": "a", "save_freq": 0}, "save_freq must be a whole number >= 1, got 0"),
     (cb.ModelCheckpoint, {"filepath": "a", "monitor": "charm", "save_best_only": True}, "charm"),
     (cb.LearningRateScheduler, {"schedule": 0.1}, "schedule must be a function of the epoch.*got 0.1"),
-    (cb.CSVLogger, {"filename": "a", "separator": ", "}, "separator must be one character, got ', '"),
+    (cb.CSVLogger, {"filename": "a", "separator": ", "}, "separator must be one character.*got ', '"),
     (
         cb.StopOnGradientNorm,
         {"threshold": -1.0},
         "StopOnGradientNorm: threshold must be a finite number >= 0, got -1",
     ),
-    (cb.StopOnStepNorm, {"threshold": 1.0, "every": "step"}, "every must be 'epoch' or 'batch', got 'step'"),
+    (
+        cb.StopOnStepNorm,
+        {"threshold": 1.0, "every": "step"},
+        "every must be one of 'epoch', 'batch', got 'step'",
+    ),
     (cb.StopOnGoal, {"goal": float("nan")}, "goal"),
     (cb.StopOnGoal, {"goal": 1.0, "monitor": "charm"}, "StopOnGoal: the name 'charm'"),
+    (cb.CSVLogger, {"filename": "a", "separator": '"'}, "neither a quote nor the end of a line"),
+    (cb.CSVLogger, {"filename": "a", "separator": "\n"}, "neither a quote nor the end of a line"),
+    (cb.CSVLogger, {"filename": 3}, "CSVLogger: filename must be a path, got 3"),
+    (cb.CSVLogger, {"filename": "a", "append": "yes"}, "append must be True or False, got 'yes'"),
+    (cb.ModelCheckpoint, {"filepath": ""}, "ModelCheckpoint: filepath must be a path, got ''"),
+    (cb.ModelCheckpoint, {"filepath": "a", "save_best_only": 1}, "save_best_only must be True or False"),
+    (cb.EarlyStopping, {"restore_best_weights": None}, "restore_best_weights must be True or False"),
+    (cb.TerminateOnNaN, {"raise_error": 1}, "raise_error must be True or False, got 1"),
+    (cb.SwapEMAWeights, {"swap_on_epoch": 2}, "swap_on_epoch must be True or False, got 2"),
+    (cb.BackupAndRestore, {"backup_dir": ""}, "BackupAndRestore: backup_dir must be a path, got ''"),
+    (cb.BackupAndRestore, {"backup_dir": "a", "save_freq": False}, "save_freq must be a whole number >= 1"),
+    (cb.BackupAndRestore, {"backup_dir": "a", "save_freq": "batch"}, "save_freq must be 'epoch' or a whole"),
+    (cb.BackupAndRestore, {"backup_dir": "a", "double_checkpoint": 1}, "double_checkpoint must be True or F"),
+    (cb.BackupAndRestore, {"backup_dir": "a", "delete_checkpoint": 0}, "delete_checkpoint must be True or F"),
     (cb.TimeLimit, {"seconds": 0}, "seconds must be a finite number > 0, got 0"),
 ]
 
