@@ -41,15 +41,15 @@ class Trainer:
         problem.show(batch, self.state.step)
         if self.first_order:
             point = problem.at(w)
-            gradient = point.gradient
-            if judge is not None and gradient is not None:
+            if judge is not None:
                 judge(point)
             problem.knows(point)
         _, self.state, info = self.optimizer.step(problem, w, self.state)
         # Methods that compare costs know it at the point where they ended, however they computed it.
         self.gradient = (getattr(self.state, "point", None) or info.point).gradient
         if info.accepted:
-            self.weights.commit(info.point.changes)
+            if info.point.changes:
+                self.weights.commit(info.point.changes)
             self.weights.constrain()
         return info
 
