@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnx.backend import Stream, namespace, philox
 from nnx.errors import DataError
@@ -41,14 +41,13 @@ class Spec:
     weights: tuple[Weight, ...] = ()
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """What random and stateful layers see of a step: whether it trains, and where its random numbers lie."""
 
     training: bool = False
     seed: int = 0
     step: int = 0
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # a tuple has a method of that name
 
     def at(self, index: int, fixed: bool | None = None) -> Context:
         """The same step as the call number ``index`` of a network sees it, drawn with ``training=fixed``."""

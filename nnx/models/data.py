@@ -141,6 +141,8 @@ class Batches:
         mixed = 0 < len(foreign) < len(arrays)  # a part is on the device already: the rest joins it
         resident = mixed or (foreign and sum(map(_bytes, arrays)) <= RESIDENT_BYTES)
         self.data = data.with_arrays(self._moved(data.arrays)) if resident else data
+        #: whether batches are what they have to be as they are cut out
+        self._ready = all(map(self._stays, self.data.arrays, self._labels))
         self._buffers: dict[tuple[int, int], Any] = {}
         self._whole: Batch | None = None
 
@@ -179,7 +181,7 @@ class Batches:
         return home.take_rows(array, rows, self._buffers.get(key))
 
     def _batch(self, arrays: Sequence[Any]) -> Batch:
-        *xs, y, weight = self._moved(arrays)
+        *xs, y, weight = arrays if self._ready else self._moved(arrays)
         return Batch(tuple(xs), y, weight)
 
     def _check_size(self, a: Any, what: str) -> None:
@@ -202,14 +204,24 @@ class Batches:
 
     def _move(self, a: Any, labels: bool) -> Any:
         """``a`` in the model's library, data type (labels stay integers) and device."""
-        adapter, dtype, device = self._backend.adapter, self._dtype, self._backend.device
-        if labels:
-            dtype = adapter.dtype("int64")
+        adapter, dtype, device = self._backend.adapter, self._dtype_of(labels), self._backend.device
         if adapter_of(a) is not adapter:
             return adapter.asarray(to_numpy(a), dtype=dtype, device=device)
         if a.dtype != dtype:
             a = adapter.xp.astype(a, dtype)
         return a if device_of(a) == device else adapter.asarray(a, device=device)
+
+    def _stays(self, a: Any, labels: bool) -> bool:
+        """Whether :meth:`_move` has nothing to do."""
+        backend = self._backend
+        return a is None or (
+            adapter_of(a) is backend.adapter
+            and a.dtype == self._dtype_of(labels)
+            and device_of(a) == backend.device
+        )
+
+    def _dtype_of(self, labels: bool) -> Any:
+        return self._backend.adapter.dtype("int64") if labels else self._dtype
 
 
 def _index(order: Any, a: Any) -> tuple[Adapter, Any]:

@@ -44,7 +44,6 @@ class FullBatchProblem(BatchProblem):
         self._own_layers = [
             k for k, call in enumerate(self.objective.network.calls) if not built_in(layers[call.layer])
         ]
-        self._names = [[slot.name for slot in row if slot.trained] for row in self.objective.network.slots]
 
     def show(self, batch: Batch, step: int) -> None:
         self.version += batch is not self.batch or self._random
@@ -209,7 +208,7 @@ class FullBatchProblem(BatchProblem):
         )  # a layer's random numbers belong to the whole batch
         parts = [xs] if size == n else [tuple(x[i : i + size, ...] for x in xs) for i in range(0, n, size)]
         program = self.objective.program
-        return [program.per_sample(params, self._names, part, self.context) for part in parts]
+        return [program.per_sample(params, part, self.context) for part in parts]
 
     def rows_at_once(self, memory_limit: float = math.inf) -> int:
         """For how many samples at a time rows of the Jacobian are made."""

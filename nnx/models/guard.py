@@ -62,11 +62,11 @@ class Guard:
         """
         if not self._free:
             return
+        gradient = point.gradient  # which computes the value as well
         if not math.isfinite(point.value):
             raise NonFiniteError(f"The loss became {float(point.value)}.")
-        squares = point.gradient @ point.gradient
-        xp = self._trainer.weights.backend.xp
-        if not math.isfinite(squares) and not xp.all(xp.isfinite(point.gradient)):
+        squares = gradient @ gradient
+        if not math.isfinite(squares) and not self._all_finite(gradient):
             raise NonFiniteError("The gradient of the loss has NaN or infinite entries.")
         optimizer, state = self._trainer.optimizer, self._trainer.state
         rate = max(optimizer.rate(state), 1e-6)
@@ -94,6 +94,10 @@ class Guard:
     def _keep(self) -> None:
         self._copy = self._trainer.weights.copy_of()
 
+    def _all_finite(self, vector: Any) -> bool:
+        xp = self._trainer.weights.backend.xp
+        return bool(to_numpy(xp.all(xp.isfinite(vector))))
+
     def _good(self) -> bool:
         trainer, xp = self._trainer, self._trainer.weights.backend.xp
         if trainer.retired:
@@ -102,7 +106,7 @@ class Guard:
         vectors = [xp.reshape(v, (-1,)) for v in own]
         if read(sum(v @ v for v in vectors))[0] <= _CALM * _CALM:
             return True
-        if not all(to_numpy(xp.all(xp.isfinite(v))) for v in vectors):
+        if not all(map(self._all_finite, vectors)):
             return False
         try:
             return math.isfinite(read(trainer.problem.at(trainer.weights.trained).value)[0])

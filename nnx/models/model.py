@@ -105,7 +105,8 @@ class Model(Applied):
         if validation is None and validation_split:
             data, validation = split(data, validation_split)
         data, network = self._fitted(weighted(data, class_weight), loss)
-        warn_of_one_output(network, compiled(network).head, loss)
+        program = self.own_weights().program if self.built else compiled(network)
+        warn_of_one_output(network, program.head, loss)
         size, held = training_batch(self._optimizer, batch_size, data.size), None
         when, planned = validates(validation_freq), range(initial_epoch, epochs)
         if validation is not None:

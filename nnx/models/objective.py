@@ -139,7 +139,8 @@ class BatchProblem:
         self.layout = objective.network.layout
         self.adapter = weights.backend.adapter
         self.seed = seed
-        self.step = 0
+        #: what random and stateful layers see of this step
+        self.context = Context(True, seed)
         #: how often what was computed, where an optimizer's evaluation counts are kept
         self.counts: Counter[str] = Counter()
         self.batch: Batch | None = None
@@ -161,7 +162,8 @@ class BatchProblem:
 
     def show(self, batch: Batch, step: int) -> None:
         """From now on it is about ``batch``, with the random numbers of that step."""
-        self.batch, self.step, self._known = batch, step, None
+        self.batch, self._known = batch, None
+        self.context = Context(True, self.seed, step)
 
     def at(self, w: Array) -> Point:
         """The point at ``w``. Its gradient lies in the problem's buffer: valid until the next one's."""
@@ -233,11 +235,6 @@ class BatchProblem:
         """The program on the current batch (or another one), in training."""
         xs = (batch or self.batch).xs  # type: ignore[union-attr]
         return self.objective.program.run(params, xs, self.context)
-
-    @property
-    def context(self) -> Context:
-        """What random and stateful layers see of this step."""
-        return Context(True, self.seed, self.step)
 
     def cost(self, pieces: Sequence[Array]) -> tuple[Array, Ran]:
         """``(cost, run)`` of the batch in training, for weights in pieces."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from nnx.errors import ShapeError
@@ -57,37 +58,45 @@ class Program:
     outputs: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        table = tuple(
-            (s.part, s.owner, s.call, s.reads, s.dead, s.penalty, s.training, s.kind) for s in self.steps
-        )
+        table = tuple((s.part.forward, s.kind, s.reads, s.dead, s) for s in self.steps)
         object.__setattr__(self, "_table", table)
 
     def run(self, params: Params, inputs: Sequence[Array], context: Context) -> Ran:
         """The outputs for a batch of ``inputs``, with what stateful layers would change."""
         values, penalties = list(inputs), []
+        pick = values.__getitem__
         changes: dict[int, Mapping[str, Array]] = {}
-        call = 0
+        step = None
         try:
-            for part, owner, call, reads, dead, penalty, fixed, kind in self._table:  # type: ignore[attr-defined]
-                xs = [values[i] for i in reads]
+            for forward, kind, reads, dead, step in self._table:  # type: ignore[attr-defined]
+                if kind == _PLAIN:
+                    y = forward(params[step.owner], *map(pick, reads))
+                elif kind == _WITH_CONTEXT:
+                    own = context.at(step.call, step.training)
+                    y = forward(params[step.owner], *map(pick, reads), own)
+                else:
+                    y = self._changing(step, params, map(pick, reads), context, changes)
                 for i in dead:
                     values[i] = None
-                if kind == _PLAIN:
-                    y = part.forward(params[owner], *xs)
-                elif kind == _WITH_CONTEXT:
-                    y = part.forward(params[owner], *xs, context.at(call, fixed))
-                else:
-                    # called a second time, it goes on from what its first call changed
-                    p = params[owner] if owner not in changes else {**params[owner], **changes[owner]}
-                    y, new = part.with_changes(part.forward(p, *xs, context.at(call, fixed)))
-                    changes[owner] = {**changes.get(owner, {}), **new}
-                if penalty is not None:
-                    penalties.append(penalty(y) * (1.0 / y.shape[0]))
+                if step.penalty is not None:
+                    penalties.append(step.penalty(y) * (1.0 / y.shape[0]))
                 values.append(y)
         except Exception as error:
-            error.add_note(f"  {self.network.place(call)}")
+            if step is not None:
+                error.add_note(f"  {self.network.place(step.call)}")
             raise
-        return Ran([values[i] for i in self.outputs], changes, penalties)
+        return Ran(list(map(pick, self.outputs)), changes, penalties)
+
+    def _changing(
+        self, step: Step, params: Params, xs: Iterable[Array], context: Context, changes: dict[int, Any]
+    ) -> Array:
+        """The output of a stateful part; what it changes is added to ``changes``."""
+        owner, part = step.owner, step.part
+        # called a second time, it goes on from what its first call changed
+        p = params[owner] if owner not in changes else {**params[owner], **changes[owner]}
+        y, new = part.with_changes(part.forward(p, *xs, context.at(step.call, step.training)))
+        changes[owner] = {**changes.get(owner, {}), **new}
+        return y
 
     def predict(self, params: Params, inputs: Sequence[Array]) -> Array:
         """The output for a batch, of the shape that the layers' specs promise, or ShapeError."""
@@ -101,39 +110,60 @@ class Program:
         return y
 
     def per_sample(
-        self, params: Params, names: Sequence[Sequence[str]], inputs: Sequence[Array], context: Context
+        self, params: Params, inputs: Sequence[Array], context: Context
     ) -> tuple[Array, Callable[[Array], Callable[[slice], list[Array]]]]:
         """``(output, back)``: with the gradient g by the output, ``back(g)(part)`` lists for a slice of the
-        samples each one's gradient by each trained weight (``names`` by layer), of shape (n, *shape).
+        samples each one's gradient by each trained weight, of shape (n, *shape).
 
         One pass forward, and one back for each entry of a sample's output, make the Jacobian; only a part of
         it need be there at a time. Right for layers that do not mix samples.
         """  # noqa: D205
         values, backs = list(inputs), []
-        for step in self.steps:
-            own = [n for n in names[step.owner] if n in step.part.takes or step.part is self._layer(step)]
-            xs = [values[i] for i in step.reads]
-            y, back = step.part.per_sample(params[step.owner], own, xs, context.at(step.call, step.training))
+        pick = values.__getitem__
+        for step, own in self._with_names:
+            at = context.at(step.call, step.training)
+            y, back = step.part.per_sample(params[step.owner], own, list(map(pick, step.reads)), at)
             values.append(y)
-            backs.append((own, back))
+            backs.append(back)
 
         def all_back(g: Array) -> Callable[[slice], list[Array]]:
-            pending, found = {self.outputs[0]: g}, defaultdict(list)
-            for k in reversed(range(len(self.steps))):
-                if (g := pending.pop(self.inputs + k, None)) is None:
+            pending, found = {self.outputs[0]: g}, []
+            k = len(values)
+            for (step, own), back in zip(reversed(self._with_names), reversed(backs), strict=True):
+                k -= 1
+                if (g := pending.pop(k, None)) is None:
                     continue  # nothing comes back here
-                (own, back), step = backs[k], self.steps[k]
                 by_inputs, gradients = back(g)
                 for i, c in zip(step.reads, by_inputs, strict=True):
                     pending[i] = pending[i] + c if i in pending else c
                 if own:
-                    found[step.owner].append(gradients)
-            return lambda part: list(_rows(names, found, part))
+                    found.append((step.owner, gradients))
+            return lambda part: self._rows([(owner, gradients(part)) for owner, gradients in found])
 
         return values[self.outputs[0]], all_back
 
-    def _layer(self, step: Step) -> Layer:
-        return self.network.layers[step.owner]
+    @cached_property
+    def _names(self) -> tuple[tuple[str, ...], ...]:
+        """For each layer the names of its trained weights."""
+        return tuple(tuple(slot.name for slot in row if slot.trained) for row in self.network.slots)
+
+    @cached_property
+    def _with_names(self) -> tuple[tuple[Step, tuple[str, ...]], ...]:
+        """Each step with the names of the trained weights that it takes."""
+        layers, names = self.network.layers, self._names
+        return tuple(
+            (s, tuple(n for n in names[s.owner] if n in s.part.takes or s.part is layers[s.owner]))
+            for s in self.steps
+        )
+
+    def _rows(self, made: Sequence[tuple[int, Mapping[str, Array]]]) -> list[Array]:
+        """The rows of each weight in order; a layer that ran several times has several, which add up."""
+        found: dict[tuple[int, str], Array] = {}
+        for owner, rows in made:
+            for name, row in rows.items():
+                key = owner, name
+                found[key] = found[key] + row if key in found else row
+        return [found[owner, name] for owner, names in enumerate(self._names) for name in names]
 
     # -- the activation at the end ----------------------------------------------------------------
 
@@ -152,17 +182,6 @@ class Program:
         (z,) = last.reads
         steps = [s._replace(dead=tuple(i for i in s.dead if i != z)) for s in steps]
         return replace(self, steps=tuple(steps), outputs=(z,))
-
-
-def _rows(names: Sequence[Sequence[str]], found: Mapping[int, list[Any]], part: slice) -> Iterator[Array]:
-    """The rows of each weight in order; a layer that ran several times has several, which add up."""
-    for owner, own in enumerate(names):
-        if not own:
-            continue
-        made = [gradients(part) for gradients in found[owner]]
-        for name in own:
-            pieces = [rows[name] for rows in made if name in rows]
-            yield sum(pieces[1:], start=pieces[0])
 
 
 # -- making one ----------------------------------------------------------------------------------

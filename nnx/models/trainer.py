@@ -45,8 +45,7 @@ class Trainer:
         problem.show(batch, self.state.step)
         if self.first_order:
             point = problem.at(w)
-            gradient = point.gradient
-            if judge is not None and gradient is not None:
+            if judge is not None:
                 judge(point)
             problem.knows(point)
         _, self.state, info = self.optimizer.step(problem, w, self.state)

@@ -29,6 +29,8 @@ class Weights:
         self.program: Program = compiled(network)
         self._index = {id(layer): i for i, layer in enumerate(network.layers)}
         self.brought = {id(layer): layer.brought for layer in network.layers if layer.brought is not None}
+        #: for each layer its weights: name, which of the two vectors, and number there
+        self._reach = [[(s.name, int(s.trained), s.number) for s in row] for row in network.slots]
         pieces: dict[bool, list[Array]] = {True: [], False: []}
         number = 0
         for layer, row in zip(network.layers, network.slots, strict=True):
@@ -56,10 +58,8 @@ class Weights:
 
     def params(self, trained: Sequence[Array], state: Sequence[Array]) -> tuple[Mapping[str, Array], ...]:
         """For each layer its weights by name, out of the pieces of the two vectors."""
-        return tuple(
-            {slot.name: (trained if slot.trained else state)[slot.number] for slot in row}
-            for row in self.network.slots
-        )
+        both = state, trained
+        return tuple({name: both[kind][number] for name, kind, number in row} for row in self._reach)
 
     def own_params(self) -> tuple[Mapping[str, Array], ...]:
         """For each layer its weights by name, as views of the vectors."""
