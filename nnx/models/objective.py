@@ -190,6 +190,7 @@ class BatchProblem:
 
     def value_and_gradient(self, point: Point) -> tuple[Array, Array]:
         """Cost and gradient, by one pass forward and one back."""
+        assert self.batch is not None
         leaves = self._leaves if point.x is self._views else self._traced(point.x)
         total, ran = self.cost(leaves)
         value = raw(total)
@@ -200,7 +201,7 @@ class BatchProblem:
             del total  # so that the way back frees what each operation kept for it
             found = backward(seeds, [leaf.mark for leaf in leaves])
         self._pack(found)
-        _ = self.statistics(point)
+        point.aux["statistics"] = self.objective.statistics(ran.outputs[0], self.batch)
         return value, self._gradient
 
     # -- what a step tells besides ------------------------------------------------------------------
@@ -216,14 +217,16 @@ class BatchProblem:
     def statistics(self, point: Point) -> list[Array]:
         """The metrics' sums over the batch at a point, still on the device."""
         assert self.batch is not None
-        if "statistics" not in point.aux:
-            point.aux["statistics"] = self.objective.statistics(self.ran(point).outputs[0], self.batch)
-        found: list[Array] = point.aux["statistics"]
+        found: list[Array] | None = point.aux.get("statistics")
+        if found is None:
+            output = self.ran(point).outputs[0]
+            found = point.aux["statistics"] = self.objective.statistics(output, self.batch)
         return found
 
     def changes(self, point: Point) -> Mapping[int, Mapping[str, Array]]:
         """What stateful layers would change, by the number of the layer, if the step is accepted."""
-        return self.ran(point).changes
+        found: Ran = point.aux.get("ran") or self.ran(point)
+        return found.changes
 
     # -- details ------------------------------------------------------------------------------------
 
@@ -245,10 +248,9 @@ class BatchProblem:
 
     def checked(self, ran: Ran) -> Ran:
         """A run without the tape, in plain arrays; its changes are those that layers may make."""
-        changes: dict[int, Mapping[str, Array]] = {
-            i: {name: raw(value) for name, value in new.items()} for i, new in ran.changes.items()
-        }
+        changes = ran.changes
         if changes:
+            changes = {i: {name: raw(value) for name, value in new.items()} for i, new in changes.items()}
             self._weights.check_changes(changes)
         return Ran([raw(output) for output in ran.outputs], changes, [])
 

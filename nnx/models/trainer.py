@@ -40,7 +40,8 @@ class Trainer:
         """One step of the optimizer on a batch."""
         if self.retired is not None:
             raise OptionError(self.retired)
-        self.show_average(False)
+        if self._averaged:
+            self.show_average(False)
         problem, w = self.problem, self.weights.trained
         problem.show(batch, self.state.step)
         if self.first_order:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from nnx.backend import adapter_of, device_of, namespace, to_numpy
@@ -79,10 +78,12 @@ class Point:
         """Whether the problem has ``part``, the name of one of the quantities below. Computes nothing."""
         return hasattr(self._problem, _MADE_BY.get(part, part))
 
-    @cached_property
+    @property
     def x(self) -> Any:
         """The weights in the form that the problem's functions take."""
-        return self._problem.argument(self.w)
+        if "x" not in self._known:
+            self._known["x"] = self._problem.argument(self.w)
+        return self._known["x"]
 
     # -- any cost -----------------------------------------------------------------------------------
 
