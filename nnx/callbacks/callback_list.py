@@ -23,7 +23,8 @@ class CallbackList(Callback):
     """The given callbacks as one: each hook calls those that override it, in order.
 
     Args:
-        callbacks: None, a callback or a list of them; :class:`nnx.errors.OptionError` names what is none.
+        callbacks: None, a callback, a list of them or a CallbackList; :class:`nnx.errors.OptionError` names
+            what is none.
         add_history: True adds a :class:`History`, if there is none; :attr:`history` is the one in the list.
         add_progbar: True adds what prints progress: a :class:`ProgressBar`, or with ``verbose=2`` a line for
             each epoch.
@@ -58,7 +59,7 @@ class CallbackList(Callback):
         model: Any = None,
         **params: Any,
     ) -> None:
-        chosen = callbacks_of(callbacks)
+        chosen = callbacks_of([*callbacks] if isinstance(callbacks, CallbackList) else callbacks)
         backups = [c for c in chosen if isinstance(c, BackupAndRestore)]
         if len(backups) > 1:
             raise OptionError("callbacks has two BackupAndRestore: a training goes on from one place.")

@@ -112,8 +112,6 @@ def test_a_seed_that_nobody_chose_goes_on(tmp_path):
 
 @pytest.mark.parametrize("built", [True, False])
 def test_a_model_need_not_be_built(built, tmp_path):
-    """Keras refuses a model that is not."""
-
     def make():
         layers = [Dense(4, "relu"), Dropout(0.5), Dense(1)]
         model = nnx.Sequential(layers, seed=3)
@@ -176,6 +174,27 @@ def test_a_training_that_had_been_stopped_stays_stopped(tmp_path):
         fit(network(), [BackupAndRestore(tmp_path / "b"), die, stop()])
     record = fit(network(), [BackupAndRestore(tmp_path / "b"), stop()])
     assert record.epoch == [] and record.reason.startswith("'loss' has not improved for 1 epoch")
+
+
+def test_a_stop_in_the_middle_of_an_epoch_is_made_again(tmp_path):
+    """Killed between the batch that ended the training and the end of its epoch."""
+
+    class Stops(cb.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = self.model.optimizer.iterations == 8
+
+    def killed(logs):
+        if model.optimizer.iterations == 8:
+            raise Killed
+
+    whole, model = network(), network()
+    expected = fit(whole, [Stops()])
+    with pytest.raises(Killed):
+        fit(model, [BackupAndRestore(tmp_path / "b", 1), Stops(), LambdaCallback(on_test_begin=killed)])
+    model = network()
+    found = fit(model, [BackupAndRestore(tmp_path / "b", 1), Stops()])
+    assert expected.epoch == [0, 1]
+    assert_same(model, found, whole, expected, 1)
 
 
 def test_one_more_callback_begins_anew_and_one_less_is_no_harm(tmp_path):

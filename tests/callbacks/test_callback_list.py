@@ -188,6 +188,14 @@ def test_sound_callbacks_warn_of_nothing(tmp_path):
         train([cb.EarlyStopping("loss"), cb.CSVLogger(tmp_path / "log.csv"), Callback()], [1.0])
 
 
+def test_a_list_may_be_given_as_callbacks():
+    stop = cb.EarlyStopping("loss", patience=1)
+    given = cb.CallbackList([stop], add_history=True)
+    model, run = train(given, [1.0, 2.0, 3.0])
+    assert [*run] == [stop, given.history] and run.history is given.history
+    assert model.stop_training and given.history.epoch == [0, 1]
+
+
 def test_an_error_in_a_callback_comes_through():
     def fails(epoch, logs):
         raise RuntimeError("mine")
