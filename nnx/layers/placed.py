@@ -67,10 +67,11 @@ class Placed(Options):
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        # Two layers are equal if they are one object; a dataclass leaves alone what it finds here.
-        for name in ("__eq__", "__hash__"):
+        # Two layers are equal if they are one object, and a short text says what they are; a dataclass
+        # leaves alone what it finds here.
+        for name in ("__eq__", "__hash__", "__repr__"):
             if name not in vars(cls):
-                setattr(cls, name, getattr(object, name))
+                setattr(cls, name, _repr if name == "__repr__" else getattr(object, name))
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         if cls.__setattr__ is not _assign:  # a frozen dataclass made its own
@@ -220,6 +221,21 @@ class Placed(Options):
 
     def _named_arrays(self) -> list[tuple[str, Any]] | None:
         return list(zip(self.weight_names, self.get_weights(), strict=True)) if self.built else None
+
+
+def _repr(layer: Any) -> str:
+    """The class with the options that are not the defaults, as one writes them."""
+    usual = {f.name: repr(f.default) for f in fields(layer)}
+    options = {name: repr(_plain(value)) for name, value in made_with(layer).items()}
+    order = layer.arguments()  # its own first, those that all layers have last
+    names = sorted(options, key=lambda name: order.index(name) if name in order else -1)
+    own = [f"{name}={options[name]}" for name in names if options[name] != usual.get(name)]
+    return f"{type(layer).__name__}({', '.join(own)})"
+
+
+def _plain(value: Any) -> Any:
+    """The name of a registered function that was chosen without options; whatever else as it is."""
+    return value.name if getattr(value, "options", None) == {} else value
 
 
 def _assign(layer: Any, name: str, value: Any) -> None:

@@ -15,17 +15,20 @@ Shape = tuple[int, ...]
 class Residents:
     """The home of a model's layers (see :class:`nnx.layers.placed.Home`): it finds their weights for them.
 
-    ``weights`` gives the model's weights, made where they can be (None: the input shape is not known);
-    ``names`` the layers with their names; ``exchange`` makes a change of a layer and lets the model follow.
+    ``weights`` gives the model's weights, made where they can be (None: the input shape is not known), and
+    ``holding`` those in which a layer's lie, which need not be of the model as it is now; ``names`` gives the
+    layers with their names; ``exchange`` makes a change of a layer and lets the model follow.
     """
 
     def __init__(
         self,
         weights: Callable[[], Weights | None],
+        holding: Callable[[Layer], Weights | None],
         names: Callable[[], dict[int, str]],
         exchange: Callable[[Layer, Callable[[], None], str], None],
     ) -> None:
-        self._weights, self._names, self._exchange = weights, names, exchange
+        self._weights, self._holding = weights, holding
+        self._names, self._exchange = names, exchange
         self._copies: WeakKeyDictionary[Layer, Layer] = WeakKeyDictionary()
 
     def admit(self, layer: Layer) -> Layer:
@@ -42,18 +45,18 @@ class Residents:
     # -- the home of a layer ----------------------------------------------------------------------
 
     def arrays_of(self, layer: Layer) -> list[Any]:
-        weights = self._weights()
+        weights = self._holding(layer)
         return [] if weights is None else weights.arrays_of(layer)
 
     def put(self, layer: Layer, arrays: Sequence[Any]) -> None:
-        weights = self._weights()
+        weights = self._holding(layer)
         if weights is None:
             layer.not_built()
         else:
             weights.set(arrays, layer)
 
     def weights_of(self, layer: Layer) -> tuple[Weight, ...]:
-        weights = self._weights()
+        weights = self._holding(layer)
         return () if weights is None else tuple(slot.weight for slot in weights.slots_of(layer))
 
     def names_of(self, layer: Layer) -> tuple[str, ...]:

@@ -44,7 +44,9 @@ class Structure:
         self._weights: Weights | None = None
         self._stale = True
         self._names: dict[int, str] | None = None
-        self._residents = Residents(self._present_weights, self._layer_names, self._exchange)
+        self._residents = Residents(
+            self._present_weights, self._weights_holding, self._layer_names, self._exchange
+        )
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") and not name.startswith("__") and "_residents" not in vars(self):
@@ -181,6 +183,11 @@ class Structure:
                 layer.settles()
             self._stale = False
         return self._weights
+
+    def _weights_holding(self, layer: Layer) -> Weights | None:
+        """The weights in which a layer's lie: a change of other layers does not move them yet."""
+        kept = self._weights
+        return kept if kept is not None and kept.has(layer) else self._present_weights()
 
     @contextmanager
     def _building(self, network: Network) -> Iterator[None]:

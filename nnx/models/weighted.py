@@ -44,9 +44,9 @@ class Weighted(Structure):
     def as_function(self) -> tuple[Callable[[Any, Any], Any], dict[str, Any]]:
         """``(f, w)``: the pure function f(w, x) that this model is, and its trained weights by name.
 
-        ``f`` computes the output for a batch ``x`` (a list of arrays for several inputs) as in prediction
-        (without dropout and noise) from a dict like ``w``, or from one vector of all of them; both it and
-        ``w`` are independent of the model from then on. So :func:`nnx.minimize` and
+        ``f`` computes the output for a batch ``x`` (a list or dict of arrays for several inputs) as in
+        prediction (without dropout and noise) from a dict like ``w``, or from one vector of all of them; both
+        it and ``w`` are independent of the model from then on. So :func:`nnx.minimize` and
         :func:`nnx.least_squares` train what ``fit`` cannot say (a differential equation, a constraint, one
         model for two sets of data), and ``set_weights`` takes what they found. Where the arrays of the dict
         are n copies of the weights, (n, *shape), the i-th belongs to sample i, as
@@ -64,11 +64,14 @@ class Weighted(Structure):
         weights = self._settled()
         trained, state = weights.copy_of()
         layout, others = weights.network.layout, weights.network.state_layout.views(state)
-        program, slots = weights.program, weights.params
+        program, slots, names = weights.program, weights.params, weights.network.input_names
 
         def f(w: Any, x: Any) -> Any:
             pieces = layout.pick(w) if isinstance(w, Mapping) else layout.views(w)
-            xs = tuple(x) if isinstance(x, list | tuple) else (x,)
+            if isinstance(x, Mapping):
+                xs = tuple(x[name] for name in names)
+            else:
+                xs = tuple(x) if isinstance(x, list | tuple) else (x,)
             return program.run(slots(pieces, others), xs, Context()).outputs[0]
 
         return f, dict(zip(layout.names, layout.views(trained), strict=True))

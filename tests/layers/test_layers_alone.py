@@ -141,3 +141,18 @@ def test_layers_with_an_init_keep_their_options(kind, way):
     assert type(layer).from_config(layer.get_config()).slope == 0.5
     layer.slope = 0.25
     close(model.predict(X), np.where(X > 0, X, 0.25 * X) @ model.layers[1].kernel)
+
+
+SHORT = {
+    "Dense(units=8, activation='tanh', input_shape=(6,))": Dense(8, "tanh", input_shape=(6,)),
+    "Dense(units=1, trainable=False)": Dense(1, None, trainable=False),
+    "Dropout(rate=0.2, name='noise')": nnx.layers.Dropout(0.2, name="noise"),
+    "LeakyReLU()": nnx.layers.LeakyReLU(),
+    "Add()": nnx.layers.Add(),
+    "Leak(slope=0.5)": Leak(0.5),
+}
+
+
+@pytest.mark.parametrize("text", SHORT)
+def test_a_layer_is_shown_by_the_options_that_were_given(text):
+    assert repr(SHORT[text]) == text

@@ -167,7 +167,10 @@ def test_inputs_come_as_a_list_or_by_name(declared, backend):
     by_name = model.predict(dict(zip(reversed(names), (B, A), strict=True)))
     np.testing.assert_array_equal(listed, by_name)
     arrays = [backend.asarray(x, dtype="float32") for x in (A, B)]
-    np.testing.assert_allclose(to_numpy(model(arrays)), listed, rtol=1e-5, atol=1e-6)
+    f, w = model.as_function()
+    for given in (arrays, dict(zip(names, arrays, strict=True))):
+        for output in (model(given), f(w, given)):
+            np.testing.assert_allclose(to_numpy(output), listed, rtol=1e-5, atol=1e-6)
     model.compile("adam", "mse")
     history = model.fit(
         dict(zip(names, (A, B), strict=True)), Y, validation_data=([A, B], Y), epochs=2, verbose=0

@@ -59,9 +59,12 @@ def test_the_work_of_a_deep_chain_grows_as_its_layers(chain, monkeypatch):
     counts.clear()
     names = nnx.models.network.Network.names
     monkeypatch.setattr(names, "func", counted(names.func, counts))
-    for layer in layers:
+    seen = []
+    for layer in layers:  # each line on its own would be easy; together they must not build anew each time
         layer.trainable = False
-    assert len({layer.name for layer in layers}) == len(layers)
+        layer.set_weights(layer.get_weights())
+        seen.append((layer.name, layer.count_params()))
+    assert len(set(seen)) == len(layers)
     assert model.count_params() == 0
     assert counts["spec"] <= 2 * len(layers)
     assert counts["names"] <= 3

@@ -1,0 +1,36 @@
+"""Fixtures: Keras on PyTorch where both are installed, to compare layers and models with."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def keras():
+    """Keras on PyTorch, which keeps float64 where it is asked for."""
+    pytest.importorskip("torch")
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        keras = pytest.importorskip("keras", minversion="3.10", exc_type=ImportError)
+        from keras.src.backend.common import dtypes
+    if keras.backend.backend() != "torch":
+        pytest.skip("Keras was loaded with another backend than torch.")
+    dtypes.BIT64_TO_BIT32_DTYPE.pop("float64", None)
+    return keras
+
+
+@pytest.fixture(scope="session")
+def of_keras(keras):
+    """A function that applies a layer or model of Keras' to NumPy arrays."""
+    import torch
+
+    def apply(layer, *xs, **options):
+        tensors = [torch.tensor(x) for x in xs]
+        y = layer(tensors if len(tensors) > 1 else tensors[0], **options)
+        return y.detach().cpu().numpy()
+
+    return apply
