@@ -15,6 +15,7 @@ from typing import Any
 
 from nnx.autodiff import aliasing, numpy_api
 from nnx.autodiff.array import Traced, is_traced, raw
+from nnx.autodiff.bind import bind
 from nnx.autodiff.rules import elementwise, fourier, linalg, special
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
 from nnx.autodiff.rules.compositions import VIEWING
@@ -23,7 +24,7 @@ from nnx.autodiff.rules.elementwise import ELEMENTWISE
 from nnx.autodiff.rules.manipulation import MANIPULATION, VIEWS
 from nnx.autodiff.rules.products import PRODUCTS
 from nnx.autodiff.rules.reductions import REDUCTIONS
-from nnx.autodiff.trace import bind, lifted
+from nnx.autodiff.trace import lifted
 from nnx.backend import Adapter, SpecialFunctions, adapter_of, device_of
 from nnx.errors import DerivativeError
 
