@@ -28,9 +28,9 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
         if len(args) == 1 and type(x := args[0]) is Traced:  # as in the loop, for the commonest case
             if x.link is not None:
                 x.link.refresh(x)
-            trace, own = x.tracer, space or x.space
-            argnums, marks, values = _FIRST, [x.mark], [x.value]
-            deeper = type(x.value) is Traced
+            trace, own, value = x.tracer, space or x.space, x.value
+            argnums, marks, values = _FIRST, [x.mark], [value]
+            deeper = type(value) is Traced
         else:
             argnums, marks, values = [], [], []
             for i, a in enumerate(args):
@@ -50,14 +50,14 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
             if mixed:
                 trace, own, argnums, marks, values, deeper = _highest(args, space)
         answer = call(*values, **kwargs) if deeper else function(*values, **kwargs)
-        if (
-            type(answer) in _SCALARS
-        ):  # as 1j * np.float64(2.0) gives one, for NumPy's float64 is a Python float
+        # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
+        if type(answer) in _SCALARS:
             answer = own.base.asarray(answer)
         elif type(answer) is Traced and not deeper:
             raise uses_its_closure(rule.name)
-        found = trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper)
-        return _results(rule, found, deeper) if several else found
+        if several:
+            return _results(rule, trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper))
+        return trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper)
 
     return update_wrapper(call, function)
 
@@ -104,10 +104,10 @@ class Part(Rule):
 _part = cache(Part)
 
 
-def _results(rule: Any, whole: Traced, nested: bool) -> Any:
-    """The arrays of the tuple ``whole``, each a part of it, in the container of the rule's own."""
+def _results(rule: Any, whole: Traced) -> Any:
+    """The arrays of the tuple ``whole``, each a part of it, in the container that the rule makes of them."""
     trace, marks, values, space = whole.tracer, [whole.mark], [whole.value], whole.space
     return rule.result(
-        trace.record(_part(k), answer, _FIRST, marks, values, {}, space, nested)
+        trace.record(_part(k), answer, _FIRST, marks, values, {}, space, False)
         for k, answer in enumerate(whole.value)
     )

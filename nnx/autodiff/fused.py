@@ -31,7 +31,7 @@ class FusedFunction:
         return self.plain.__qualname__  # copied and pickled as a function is: by its name
 
     def with_pullback(self, x: Any, **options: Any) -> tuple[Any, Callable[[Any], Any]]:
-        """``(y, pullback)`` for the only, untraced array ``x`` of one result: :func:`nnx.vjp` without a tape."""
+        """``(y, pullback)`` for the only array ``x``, which is not traced: :func:`nnx.vjp` without a tape."""
         y = self.plain(x, **options)
         pull, xp = self.rule.pull((0,), y, (x,), options), space_of(x).base
         return y, lambda g: pull(xp, g)[0]
