@@ -38,7 +38,7 @@ def checks(machine: Machine) -> Iterator[Check]:
     yield against_numpy("matmul_into", matmul_into, 1e-13, 1e-13)
     yield against_numpy("there and back, every type and layout", moving)
     yield against_numpy("small types and foreign byte orders", foreign)
-    yield against_numpy("spread, unstretched, sum_is_finite, shares_memory", little_ones)
+    yield against_numpy("broadcast_copy, materialized, sum_is_finite, shares_memory", little_ones)
     yield against_numpy("sliding windows and their derivative", windows, 1e-13, 1e-13)
     yield Check("results stay on the device", stay)
 
@@ -212,7 +212,7 @@ def little_ones(b: Any) -> Any:
     wide = xp.broadcast_to(row, (4, 6))
     limits = [adapter.sum_is_finite(b.asarray([1.0, x])) for x in (1.0, math.inf, math.nan)]
     alone = bool(adapter.shares_memory(xp.asarray(row, copy=True), row)) and b.name == "cupy"
-    return adapter.spread(row, (4, 6)), adapter.unstretched(wide), limits, alone
+    return adapter.broadcast_copy(row, (4, 6)), adapter.materialized(wide), limits, alone
 
 
 def windows(b: Any) -> Any:

@@ -2,11 +2,11 @@
 
 from nnx.autodiff.array import Traced
 from nnx.autodiff.check import check_derivatives
-from nnx.autodiff.checkpoint import checkpoint
 from nnx.autodiff.custom import custom_derivative, register_ufunc
 from nnx.autodiff.fused import FusedFunction, fused
 from nnx.autodiff.implicit import implicit
-from nnx.autodiff.per_sample import per_sample_grad, per_sample_jacobian
+from nnx.autodiff.per_sample_transforms import per_sample_grad, per_sample_jacobian
+from nnx.autodiff.recomputation import checkpoint
 from nnx.autodiff.space import space_of
 from nnx.autodiff.transforms import (
     grad,

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from nnx.autodiff.explain import leaves_the_trace
+from nnx.autodiff.operators import Operators
 from nnx.backend import register_traced
 
 
-class Traced:
+class Traced(Operators):
     """An array under differentiation: a value, its tracer (one transform's level) and its mark there.
 
     It implements the array object of the array API standard. Functions reach the differentiable
@@ -96,96 +97,6 @@ class Traced:
         # NumPy's methods, which the standard's arrays lack: x.sum(), x.reshape(2, 3)
         return self.space.numpy_method(self, name)
 
-    # -- arithmetic -------------------------------------------------------------------------------
-
-    def __neg__(self) -> Any:
-        return self.space.op_neg(self)
-
-    def __pos__(self) -> Any:
-        return self.space.positive(self)
-
-    def __abs__(self) -> Any:
-        return self.space.abs(self)
-
-    def __add__(self, other: Any) -> Any:
-        return self.space.op_add(self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return self.space.op_add(other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return self.space.op_sub(self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return self.space.op_sub(other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return self.space.op_mul(self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return self.space.op_mul(other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return self.space.op_truediv(self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return self.space.op_truediv(other, self)
-
-    def __pow__(self, other: Any) -> Any:
-        return self.space.op_pow(self, _array_of(other, self))
-
-    def __rpow__(self, other: Any) -> Any:
-        return self.space.op_pow(_array_of(other, self), self)
-
-    def __mod__(self, other: Any) -> Any:
-        return self.space.op_mod(self, other)
-
-    def __rmod__(self, other: Any) -> Any:
-        return self.space.op_mod(other, self)
-
-    def __divmod__(self, other: Any) -> Any:
-        return self // other, self % other
-
-    def __rdivmod__(self, other: Any) -> Any:
-        return other // self, other % self
-
-    def __floordiv__(self, other: Any) -> Any:
-        return self.space.op_floordiv(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return self.space.op_floordiv(other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return self.space.op_matmul(self, _array_of(other, self))
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return self.space.op_matmul(_array_of(other, self), self)
-
-    # -- comparisons and bits are constants: plain arrays ------------------------------------------
-
-    def __eq__(self, other: object) -> Any:
-        return self.space.op_eq(self, other)
-
-    def __ne__(self, other: object) -> Any:
-        return self.space.op_ne(self, other)
-
-    def __lt__(self, other: Any) -> Any:
-        return self.space.op_lt(self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return self.space.op_le(self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self.space.op_gt(self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self.space.op_ge(self, other)
-
-    def __invert__(self) -> Any:
-        return self.space.op_invert(self)
-
-    __hash__ = None  # type: ignore[assignment]
-
     # -- indexing ---------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Any:
@@ -255,45 +166,6 @@ class Traced:
         return self.space.numpy_function(func, args, kwargs)
 
 
-def _in_place(name: str) -> None:
-    """Gives traced arrays the arithmetic operator ``name`` in place: the content is replaced."""
-    operation = getattr(operator, name)
-
-    def in_place(self: Traced, other: Any) -> Any:
-        return self.space.update(self, operation(self, other))
-
-    in_place.__name__ = f"__i{name}__"
-    in_place.__qualname__ = f"Traced.{in_place.__name__}"
-    setattr(Traced, in_place.__name__, in_place)
-
-
-for _name in ("add", "sub", "mul", "truediv", "pow", "mod", "floordiv", "matmul"):
-    _in_place(_name)
-
-
-def _bitwise(name: str) -> None:
-    """Gives traced arrays the operator ``name`` of integers and booleans, whose result is a plain array."""
-    operation = f"op_{name}"
-
-    def forward(self: Traced, other: Any) -> Any:
-        return getattr(self.space, operation)(self, other)
-
-    def reflected(self: Traced, other: Any) -> Any:
-        return getattr(self.space, operation)(other, self)
-
-    def in_place(self: Traced, other: Any) -> Any:
-        return self.space.update(self, getattr(self.space, operation)(self, other))
-
-    for prefix, method in (("", forward), ("r", reflected), ("i", in_place)):
-        method.__name__ = f"__{prefix}{name}__"
-        method.__qualname__ = f"Traced.{method.__name__}"
-        setattr(Traced, method.__name__, method)
-
-
-for _name in ("and", "or", "xor", "lshift", "rshift"):
-    _bitwise(_name)
-
-
 def _settable(name: str) -> None:
     """Gives traced arrays NumPy's attribute ``name``, to which one can assign: ``z.real *= 2``."""
 
@@ -308,11 +180,6 @@ def _settable(name: str) -> None:
 
 for _name in ("real", "imag", "flat"):
     _settable(_name)
-
-
-def _array_of(other: Any, like: Traced) -> Any:
-    """A list or tuple, which NumPy takes as an operand, as an array: some rules look at its numbers."""
-    return like.space.asarray(other, device=like.device) if type(other) in (list, tuple) else other
 
 
 def _constant(x: Traced, what: str, shared: bool = False) -> Any:

@@ -136,7 +136,7 @@ def split_aux(out: Any, has_aux: bool, trace: Any) -> tuple[Any, Any]:
     return out[0], build(lowered)
 
 
-def check_number(value: Any, who: str) -> None:
+def check_scalar(value: Any, who: str) -> None:
     """Raises an error, in the name of the transform ``who``, if ``value`` is not one real number."""
     if isinstance(value, float):  # as NumPy's float64 is
         return
@@ -173,7 +173,7 @@ def arrived(found: Sequence[Any], leaves: Sequence[Any], seeds: Sequence[Any] = 
         if type(g) is not Traced:
             space = space_of(g)
             taken = (out or seeds) and _is_among(g, (*out, *seeds), space.adapter.shares_memory)
-            g = space.base.asarray(g, copy=True) if taken else space.adapter.unstretched(g)
+            g = space.base.asarray(g, copy=True) if taken else space.adapter.materialized(g)
         out.append(g)
     return out
 

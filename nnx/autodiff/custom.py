@@ -14,9 +14,9 @@ from nnx.autodiff.numpy_api import FOREIGN, FUNCTIONS
 from nnx.autodiff.numpy_api.names import CONSTANTS, UFUNCS
 from nnx.autodiff.numpy_api.protocol import name_of
 from nnx.autodiff.numpy_api.table import array
+from nnx.autodiff.pullbacks import Fused, transposed
 from nnx.autodiff.space import space_of, space_over
 from nnx.autodiff.tree import flatten
-from nnx.autodiff.whole import Fused, transposed
 from nnx.errors import DerivativeError
 
 

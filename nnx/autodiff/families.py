@@ -9,7 +9,7 @@ JointlyLinear   f is linear in several arguments together (add, where, concat)
 Bilinear        f is linear in each of two arguments (multiply, matmul)
 ==============  ==================================================================================
 
-A function with a hand-written pullback has a rule of :mod:`nnx.autodiff.whole`.
+A function with a hand-written pullback has a rule of :mod:`nnx.autodiff.pullbacks`.
 
 ``pull(argnums, answer, values, kwargs)`` returns a function ``(xp, g)`` → cotangents of the arguments
 ``argnums``; it keeps alive only what it needs. ``push(xp, argnums, tangents, answer, values, kwargs)``

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import update_wrapper, wraps
 from typing import Any
 
+from nnx.autodiff.bind import bind
 from nnx.autodiff.families import Elementwise
+from nnx.autodiff.pullbacks import Fused, FusedSeveral
 from nnx.autodiff.space import space_of
-from nnx.autodiff.trace import bind
-from nnx.autodiff.whole import Fused
 
 
 class FusedFunction:
@@ -31,7 +31,7 @@ class FusedFunction:
         return self.plain.__qualname__  # copied and pickled as a function is: by its name
 
     def with_pullback(self, x: Any, **options: Any) -> tuple[Any, Callable[[Any], Any]]:
-        """``(y, back)`` for the only array ``x``, which nobody traces: as :func:`nnx.vjp`, without a tape."""
+        """``(y, pullback)`` for the only array ``x``, which is not traced: :func:`nnx.vjp` without a tape."""
         y = self.plain(x, **options)
         pull, xp = self.rule.pull((0,), y, (x,), options), space_of(x).base
         return y, lambda g: pull(xp, g)[0]
@@ -54,28 +54,71 @@ def fused(
     reverse: Callable[..., Any] | None = None,
     forward: Callable[..., Any] | None = None,
     fills: bool = False,
+    several: bool = False,
 ) -> Callable[[Callable[..., Any]], FusedFunction]:
     """Decorator that gives a function of arrays a hand-written derivative.
 
-    ``derivative(xp, x, y, **options)`` is dy/dx of a function ``y = f(x, **options)`` that works number by
-    number; it serves forward and reverse mode. ``reverse(xp, g, needs, y, *args, **options)`` returns one
-    cotangent per argument of any function (None where ``needs[i]`` is false); forward mode is its transpose,
-    or for speed ``forward(xp, tangents, y, *args, **options)`` (None where an argument has no tangent).
-    Write them in ``xp`` and operators only, then derivatives of any order follow. With ``fills``,
-    ``needs[i]`` may be an array instead of True: a place for ``xp.matmul_into``.
+    ``derivative(xp, x, y, **options)`` is dy/dx of an elementwise function ``y = f(x, **options)``; it serves
+    forward and reverse mode. ``reverse(xp, g, needs, y, *args, **options)`` returns one cotangent per
+    argument of any function (None where ``needs[i]`` is false); forward mode is its transpose, or for speed
+    ``forward(xp, tangents, y, *args, **options)`` (None where an argument has no tangent). Write them in
+    ``xp`` and operators only, then derivatives of any order follow. With ``fills``, ``needs[i]`` may be an
+    array instead of True: a place for ``xp.matmul_into``.
+
+    With ``several`` the function returns a tuple of arrays. ``y`` is that tuple, and ``g`` a list with one
+    cotangent for each result: None, not zeros, where nothing depends on it; ``forward`` returns one tangent
+    for each. Return what the pullback would otherwise compute again (the gates of an LSTM cell) as further
+    results: then it finds them in ``y``. **Its answer must use the cotangents of these results as well.**
+    Nobody reads these results outside, so in a first derivative they are None; but second derivatives go
+    through what the pullback reads from ``y``, and are wrong without them.
+
+    Raises ``TypeError`` for neither or both of ``derivative`` and ``reverse``, for ``derivative`` with
+    ``several``, and where a function with ``several`` does not return a tuple.
 
     >>> @nnx.autodiff.fused(derivative=lambda xp, x, y: 3.0 * x * x)
     ... def cube(x):
     ...     return x * x * x
     >>> float(nnx.grad(nnx.grad(cube))(2.0))
     12.0
+    >>> def back(xp, g, needs, y, x):  # y = (e², e) with e = exp(x), kept for the way back
+    ...     (g_square, g_e), e = g, y[1]
+    ...     by_e = 0.0 if g_square is None else 2.0 * g_square * e
+    ...     return ((by_e if g_e is None else by_e + g_e) * e,)
+    >>> @nnx.autodiff.fused(reverse=back, several=True)
+    ... def squared_exp(x):
+    ...     e = nnx.backend.namespace(x).exp(x)
+    ...     return e * e, e
+    >>> float(nnx.grad(nnx.grad(lambda x: squared_exp(x)[0]))(0.0))
+    4.0
     """
     if (derivative is None) == (reverse is None):
         raise TypeError("fused needs either derivative= (elementwise) or reverse= (any function).")
+    if derivative is not None and several:
+        raise TypeError("fused: an elementwise function has one result; several=True needs reverse=.")
 
     def wrap(function: Callable[..., Any]) -> FusedFunction:
         name = function.__name__
-        rule = Fused(name, reverse, forward, fills) if reverse else _ElementwiseWithOptions(name, derivative)  # type: ignore[arg-type]
-        return FusedFunction(function, rule)
+        if several:
+            rule: Any = FusedSeveral(name, reverse, forward, fills)  # type: ignore[arg-type]
+            return FusedFunction(_with_tuple(function), rule)
+        if reverse is not None:
+            return FusedFunction(function, Fused(name, reverse, forward, fills))
+        return FusedFunction(function, _ElementwiseWithOptions(name, derivative))  # type: ignore[arg-type]
 
     return wrap
+
+
+def _with_tuple(function: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
+    """``function`` if it returns a tuple: a named one comes as a plain one, as it does in derivatives."""
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> tuple[Any, ...]:
+        results = function(*args, **options)
+        if not isinstance(results, tuple):
+            raise TypeError(
+                f"{function.__name__}, made by fused(several=True), must return a tuple of arrays, got "
+                f"{type(results).__name__}."
+            )
+        return tuple(results)
+
+    return call

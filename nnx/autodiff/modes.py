@@ -14,7 +14,7 @@ from typing import Any
 from nnx.autodiff.array import Traced
 from nnx.autodiff.boundary import (
     arrived,
-    check_number,
+    check_scalar,
     floating,
     holds_complex,
     like,
@@ -100,10 +100,10 @@ def value_and_gradient(
 ) -> Callable[..., Any]:
     """What :func:`value_and_grad` returns."""
     _check_function(who, f)
-    numbers = _numbers(who, argnums)
+    positions = _positions(who, argnums)
 
     def both(*args: Any, **kwargs: Any) -> Any:
-        chosen, rebuild = _choose(who, args, numbers)
+        chosen, rebuild = _choose(who, args, positions)
         tape = Tape(locks=True)
         given, build = flatten(chosen)
         leaves = [floating(leaf, who) for leaf in given]
@@ -115,7 +115,7 @@ def value_and_gradient(
         if type(out) is Traced and out.tracer is tape:
             value = out.value
             seeds.append((out.mark, like(1.0, value)))
-        check_number(value, who)
+        check_scalar(value, who)
         seen = iter(seeds)
         del out, seeds  # so that the way back frees what each operation kept for it
         gradient = build(arrived(backward(seen, marks), leaves))
@@ -142,10 +142,10 @@ def jacobian_of(
 ) -> Callable[..., Any]:
     """What :func:`jacobian` returns."""
     _check_function(who, f)
-    numbers = _numbers(who, argnums)
+    positions = _positions(who, argnums)
 
     def jac(*args: Any, **kwargs: Any) -> Any:
-        chosen, rebuild = _choose(who, args, numbers)
+        chosen, rebuild = _choose(who, args, positions)
         out = pull_back(who, lambda x: f(*rebuild(x), **kwargs), (chosen,), has_aux)
         outs, build_out = flatten(out[0])
         xs, build_in = flatten(chosen)
@@ -163,10 +163,10 @@ def jacobian_of(
 def hessian_of(who: str, f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """What :func:`hessian` returns: the gradient is pushed forward along each unit array."""
     _check_function(who, f)
-    numbers = _numbers(who, argnums)
+    positions = _positions(who, argnums)
 
     def hess(*args: Any, **kwargs: Any) -> Any:
-        chosen, rebuild = _choose(who, args, numbers)
+        chosen, rebuild = _choose(who, args, positions)
         xs, build = flatten(chosen)
         xs = [floating(x, who) for x in xs]
         gradient = gradient_of(who, lambda new: f(*rebuild(new), **kwargs))
@@ -190,7 +190,7 @@ def _check_function(who: str, f: Any) -> None:
         )
 
 
-def _numbers(who: str, argnums: Any) -> int | tuple[int, ...]:
+def _positions(who: str, argnums: Any) -> int | tuple[int, ...]:
     """``argnums`` as a number or a tuple of numbers; an error for anything else."""
     try:
         several = isinstance(argnums, tuple | list | range)
@@ -207,8 +207,8 @@ def _choose(
     who: str, args: Sequence[Any], argnums: int | tuple[int, ...]
 ) -> tuple[Any, Callable[[Any], list[Any]]]:
     """The argument (or a tuple of them) to differentiate, and what puts a new one into its place."""
-    numbers = (argnums,) if isinstance(argnums, int) else argnums
-    for n in numbers:
+    positions = (argnums,) if isinstance(argnums, int) else argnums
+    for n in positions:
         if not -len(args) <= n < len(args):
             raise DerivativeError(
                 f"nnx.{who}: argnums={argnums}, but the function was given {len(args)} arguments by "
@@ -216,16 +216,16 @@ def _choose(
             )
         if args[n] is None:
             raise DerivativeError(f"nnx.{who}: argument {n}, which is to be differentiated, is None.")
-    if len(numbers) > 1 and len({n % len(args) for n in numbers}) < len(numbers):
+    if len(positions) > 1 and len({n % len(args) for n in positions}) < len(positions):
         raise DerivativeError(f"nnx.{who}: argnums={argnums} names an argument twice.")
 
     def rebuild(new: Any) -> list[Any]:
         full = list(args)
-        for n, x in zip(numbers, (new,) if isinstance(argnums, int) else new, strict=True):
+        for n, x in zip(positions, (new,) if isinstance(argnums, int) else new, strict=True):
             full[n] = x
         return full
 
-    return args[argnums] if isinstance(argnums, int) else tuple([args[n] for n in numbers]), rebuild
+    return args[argnums] if isinstance(argnums, int) else tuple([args[n] for n in positions]), rebuild
 
 
 def _blocks(

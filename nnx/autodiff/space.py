@@ -6,7 +6,6 @@ such functions, constant (its result carries no gradient), or refused with the r
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable
 from functools import cache, update_wrapper, wraps
@@ -15,6 +14,8 @@ from typing import Any
 
 from nnx.autodiff import aliasing, numpy_api
 from nnx.autodiff.array import Traced, is_traced, raw
+from nnx.autodiff.bind import bind
+from nnx.autodiff.raw import Namespace, has_array, raw_namespace
 from nnx.autodiff.rules import elementwise, fourier, linalg, special
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
 from nnx.autodiff.rules.compositions import VIEWING
@@ -23,8 +24,8 @@ from nnx.autodiff.rules.elementwise import ELEMENTWISE
 from nnx.autodiff.rules.manipulation import MANIPULATION, VIEWS
 from nnx.autodiff.rules.products import PRODUCTS
 from nnx.autodiff.rules.reductions import REDUCTIONS
-from nnx.autodiff.trace import bind, lifted
-from nnx.backend import Adapter, SpecialFunctions, adapter_of, device_of
+from nnx.autodiff.trace import lifted
+from nnx.backend import Adapter, SpecialFunctions, adapter_of
 from nnx.errors import DerivativeError
 
 RULES = {
@@ -54,31 +55,40 @@ def space_of(x: Any) -> Any:
     return x.space if type(x) is Traced else space_over(adapter_of(x))
 
 
+class DifferentiableNamespace(Namespace):
+    """What traced arrays give as their ``__array_namespace__()``."""
+
+    def _find(self, name: str) -> Any:
+        return _differentiable(name, getattr(self.adapter.xp, name, None), self)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *COMPOSITIONS})
+
+
+#: What rules need beyond the standard and have a rule themselves; what of it carries no gradient.
+_BOUND = ("converted", "from_parts", "laid_out", "put", "scatter", "scatter_add")
+_CONSTANT = ("device_of", "element_count", "last_written", "positions", "shares_memory")
+
+
 @cache
 def space_over(adapter: Adapter) -> Any:
     """The differentiable namespace over one library, made once; its functions on first use."""
-    space: Any = Namespace(f"nnx.autodiff.over_{adapter.name}", adapter)
-    base = raw_namespace(adapter)
-    space.base = base
-    space._find = lambda name: _differentiable(name, getattr(adapter.xp, name, None), space)
-    for name in ("scatter", "scatter_add"):
+    space: Any = DifferentiableNamespace(f"nnx.autodiff.over_{adapter.name}", adapter)
+    base = space.base = raw_namespace(adapter)
+    for name in _BOUND:
         setattr(space, name, bind(RULES[name], getattr(base, name), space))
+    for name in _CONSTANT:
+        setattr(space, name, getattr(base, name))
+    space.to_device = aliasing.viewing(bind(RULES["to_device"], base.to_device, space))
+    space.special = SpecialFunctions(
+        lambda name: _differentiable("special." + name, getattr(base.special, name), space)
+    )
     # The standard passes the arrays of concat and stack as a list, a rule sees them one by one.
     for name in ("concat", "stack"):
         setattr(space, "joined_" + name, bind(RULES[name], _one_by_one(getattr(base, name)), space))
     space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
-    space.spread = lambda x, shape: space.broadcast_to(x, shape)
-    for name in ("positions", "device_of", "element_count", "shares_memory", "last_written"):
-        setattr(space, name, getattr(base, name))
-    space.converted = bind(RULES["converted"], base.converted, space)
-    space.to_device = aliasing.viewing(bind(RULES["to_device"], base.to_device, space))
-    space.special = SpecialFunctions(
-        lambda name: _differentiable("special." + name, getattr(base.special, name), space)
-    )
-    space.laid_out = bind(RULES["laid_out"], adapter.laid_out, space)
-    space.put = bind(RULES["put"], base.put, space)
-    space.from_parts = bind(RULES["from_parts"], base.from_parts, space)
+    space.broadcast_copy = lambda x, shape: space.broadcast_to(x, shape)
     space.hand_out = aliasing.hand_out
     space.assign = lambda x, key, value: aliasing.assign(x, _plain(key), value)
     space.update = aliasing.update
@@ -89,92 +99,6 @@ def space_over(adapter: Adapter) -> Any:
     space.getitem = _getitem(bind(RULES["getitem"], operator.getitem, space))
     numpy_api.attach(space)
     return space
-
-
-class Namespace(ModuleType):
-    """A namespace over a library's own whose names are looked up once, when they are first used."""
-
-    def __init__(self, name: str, adapter: Adapter) -> None:
-        super().__init__(name)
-        self.adapter = adapter
-        self._find: Callable[[str], Any] = lambda name: getattr(adapter.xp, name)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name not in _PUBLIC_DUNDERS:
-            raise AttributeError(name)
-        value = self._find(name)
-        setattr(self, name, value)
-        return value
-
-    def __dir__(self) -> list[str]:
-        return sorted({*dir(self.adapter.xp), *COMPOSITIONS})
-
-
-_PUBLIC_DUNDERS = ("__array_api_version__", "__array_namespace_info__")
-
-
-@cache
-def raw_namespace(adapter: Adapter) -> Any:
-    """The library's namespace for derivative rules: the standard, and how to put numbers into zeros."""
-    xp = adapter.xp
-    base: Any = Namespace(f"nnx.autodiff.raw_{adapter.name}", adapter)
-
-    def positions(shape: tuple[int, ...], like: Any) -> Any:
-        """Every element's own position, 0 … n−1, in an array of that shape."""
-        return xp.reshape(xp.arange(math.prod(shape), device=device_of(like)), shape)
-
-    def scatter_add(values: Any, index: Any, n: int) -> Any:
-        return adapter.scatter_add(n, index, values)
-
-    def scatter(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
-        """The transpose of ``x[key]`` for x of that shape: g put into zeros, repeated positions added."""
-        if _has_array(key):
-            where = xp.reshape(positions(shape, g)[key], (-1,))
-            return xp.reshape(scatter_add(xp.reshape(g, (-1,)), where, math.prod(shape)), shape)
-        out = xp.zeros(shape, dtype=g.dtype, device=device_of(g))
-        if type(key) is tuple and None in key:  # the standard has no new axes in an assignment
-            key = tuple(part for part in key if part is not None)
-            g = xp.reshape(g, out[key].shape)
-        out[key] = g
-        return out
-
-    def matmul_into(a: Any, b: Any, place: Any) -> Any:
-        """The product a @ b, computed into the array ``place`` if it is one and the library can."""
-        return a @ b if place is True else adapter.matmul_into(a, b, place)
-
-    def put(x: Any, value: Any, *, key: Any) -> Any:
-        """A copy of x in which ``x[key]`` is ``value``."""
-        out = xp.asarray(x, copy=True)
-        if hasattr(value, "dtype") and value.dtype != out.dtype:
-            value = xp.astype(value, out.dtype)
-        out[key] = value
-        return out
-
-    def from_parts(x: Any, y: Any) -> Any:
-        """The complex numbers x + iy."""
-        z = xp.asarray(xp.astype(x, xp.result_type(x.dtype, xp.complex64)))
-        xp.imag(z)[...] = y  # a view, in every library
-        return z
-
-    def last_written(g: Any, key: Any) -> Any:
-        """1 where an assignment to ``g[key]`` is not overwritten by a later one to the same place, else 0."""
-        if not _has_array(key):
-            return 1.0
-        places = positions(g.shape, raw(g))[key]
-        numbers = positions(places.shape, raw(g))
-        owner = put(positions(g.shape, raw(g)), numbers, key=key)
-        return xp.astype(owner[key] == numbers, g.dtype)
-
-    base.isdtype = cache(xp.isdtype)  # once per data type: it is asked in every transform
-    base.converted = lambda x, dtype: xp.astype(x, dtype)
-    base.to_device = lambda x, device: adapter.asarray(x, device=adapter.device(device))
-    base.from_parts = from_parts
-    base.put, base.last_written, base.shares_memory = put, last_written, adapter.shares_memory
-    base.matmul_into, base.spread = matmul_into, adapter.spread
-    base.positions, base.scatter_add, base.scatter = positions, scatter_add, scatter
-    base.device_of, base.element_count = device_of, math.prod
-    base.special = SpecialFunctions(adapter.special)
-    return base
 
 
 def _differentiable(name: str, function: Any, space: Any) -> Any:
@@ -300,18 +224,8 @@ def _getitem(differentiable: Callable[..., Any]) -> Callable[..., Any]:
     def getitem(x: Any, key: Any) -> Any:
         key = _plain(key)
         y = differentiable(x, key)
-        if not _has_array(key) and type(y) is Traced:
+        if not has_array(key) and type(y) is Traced:
             aliasing.link(y, x, lambda root: differentiable(root, key))
         return y
 
     return getitem
-
-
-_BASIC = frozenset({int, slice, type(...), type(None)})
-
-
-def _has_array(key: Any) -> bool:
-    for part in key if type(key) is tuple else (key,):
-        if type(part) not in _BASIC and getattr(part, "ndim", 1) > 0:  # an array, a list, a tuple, a range
-            return True
-    return False

@@ -1,14 +1,14 @@
 """Traces: what one transform records (reverse mode) or carries along (forward mode).
 
-Every call of ``grad``, ``vjp`` or ``jvp`` opens one trace. Its level is a number that grows from trace to
-trace, so an inner transform always has a higher level than the ones around it: an operation is seen
-by the highest level among its arguments first, and its value is computed at the levels below.
+Every call of ``grad``, ``vjp`` or ``jvp`` opens one trace. Its level is an integer that grows from trace to
+trace, so an inner transform always has a higher level than the ones around it: an operation is recorded
+by the highest level among its arguments first, and its value is computed at the levels below
+(:mod:`nnx.autodiff.bind`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import update_wrapper
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -21,7 +21,7 @@ _orders = count(0, -1)
 
 
 class Node:
-    """One recorded operation: its parents, and how a cotangent of its result reaches them."""
+    """One recorded operation: its parents, and the pullback from a cotangent of its result to theirs."""
 
     __slots__ = ("fills", "nested", "order", "parents", "place", "pull", "space")
 
@@ -38,7 +38,7 @@ class Node:
         self.parents = parents
         self.pull = pull
         self.space = space
-        self.nested = nested
+        self.nested = nested  #: whether an outer transform traces the values that ``pull`` keeps
         self.fills = fills  #: whether ``pull`` can compute into its parents' places
         self.place = place  #: of a leaf: the array that its cotangent may be computed into
 
@@ -51,7 +51,7 @@ class Tape:
     def __init__(self, locks: bool = False) -> None:
         self.level = next(_levels)
         self.open = True
-        #: What releases the constants that the way back needs, which nobody may write into meanwhile; None if
+        #: What unlocks the constants that the pullbacks keep: until then nobody may write into them. None if
         #: they are not locked.
         self.locked: list[Callable[[], Any]] | None = [] if locks else None
 
@@ -76,13 +76,15 @@ class Tape:
         values: Sequence[Any],
         kwargs: Any,
         space: Any,
+        nested: bool,
     ) -> Traced:
+        """The ``answer`` of an operation as a traced array; of one with several results, their tuple."""
         if not self.open:
             raise escaped()
         if rule.keeps and self.locked is not None and len(values) > len(argnums):
             self._lock(argnums, values, space.adapter)
         pull = rule.pull(argnums, answer, values, kwargs)
-        return Traced(answer, self, Node(marks, pull, space, type(answer) is Traced, rule.fills), space)
+        return Traced(answer, self, Node(marks, pull, space, nested, rule.fills), space)
 
     def _lock(self, argnums: Sequence[int], values: Any, adapter: Any) -> None:
         for i, x in enumerate(values):
@@ -91,58 +93,15 @@ class Tape:
                 if y is x and (lock := adapter.lock(x)):
                     self.locked.append(lock)  # type: ignore[union-attr]
 
-    def record_several(
-        self,
-        rule: Any,
-        answers: Any,
-        argnums: Sequence[int],
-        marks: Sequence[Node],
-        values: Sequence[Any],
-        kwargs: Any,
-        space: Any,
-    ) -> Any:
-        """As :meth:`record` for an operation with several results: they hang on one node."""
-        if not self.open:
-            raise escaped()
-        if rule.keeps and self.locked is not None and len(values) > len(argnums):
-            self._lock(argnums, values, space.adapter)
-        nested = any(type(a) is Traced for a in answers)
-        whole = Node(marks, rule.pull(argnums, answers, values, kwargs), space, nested)
-        return rule.result(
-            Traced(a, self, Node((whole,), _part(k), space, nested), space) for k, a in enumerate(answers)
-        )
-
 
 def release(locks: Sequence[Callable[[], Any]]) -> None:
     """Ends what :meth:`nnx.backend.Adapter.lock` began; an error if an array was written into meanwhile."""
     unchanged = [unlock() for unlock in locks]  # all of them, whatever the first says
     if False in unchanged:
         raise DerivativeError(
-            "A plain array was written into that a computation being differentiated needs, or that a "
-            "function with a rule of its own was given: its gradient would be wrong. Write into a copy of it."
+            "A plain array was written into, though a derivative needs it or a function with a rule of its "
+            "own was given it: its gradient would be wrong. Write into a copy of it."
         )
-
-
-class Parts:
-    """Cotangents of some of the results of one operation, by their numbers."""
-
-    __slots__ = ("gs",)
-
-    def __init__(self, gs: dict[int, Any]) -> None:
-        self.gs = gs
-
-    def __add__(self, other: Parts) -> Parts:
-        sums = {k: self.gs[k] + g if k in self.gs else g for k, g in other.gs.items()}
-        return Parts(self.gs | sums)
-
-    @property
-    def traced(self) -> bool:
-        """Whether one of them is itself being differentiated."""
-        return any(type(g) is Traced for g in self.gs.values())
-
-
-def _part(k: int) -> Callable[[Any, Any], tuple[Parts]]:
-    return lambda xp, g: (Parts({k: g}),)
 
 
 class Dual:
@@ -167,30 +126,15 @@ class Dual:
         values: Sequence[Any],
         kwargs: Any,
         space: Any,
+        nested: bool,
     ) -> Traced:
+        """As :meth:`Tape.record`."""
         if not self.open:
             raise escaped()
         tangent = rule.push(space, argnums, marks, answer, values, kwargs)
         if type(tangent) is complex:  # as in bind
             tangent = space.base.asarray(tangent)
         return Traced(answer, self, tangent, space)
-
-    def record_several(
-        self,
-        rule: Any,
-        answers: Any,
-        argnums: Sequence[int],
-        marks: Sequence[Any],
-        values: Sequence[Any],
-        kwargs: Any,
-        space: Any,
-    ) -> Any:
-        """As :meth:`record` for an operation with several results."""
-        if not self.open:
-            raise escaped()
-        tangents = rule.push(space, argnums, marks, answers, values, kwargs)
-        pairs = zip(answers, tangents, strict=True)
-        return rule.result(Traced(a, self, t, space) for a, t in pairs)
 
 
 class Constant:
@@ -204,14 +148,18 @@ class Constant:
     open = True
 
     def record(
-        self, rule: Any, answer: Any, argnums: Any, marks: Any, values: Any, kwargs: Any, space: Any
+        self,
+        rule: Any,
+        answer: Any,
+        argnums: Any,
+        marks: Any,
+        values: Any,
+        kwargs: Any,
+        space: Any,
+        nested: bool,
     ) -> Traced:
+        """As :meth:`Tape.record`."""
         return Traced(answer, self, None, space)
-
-    def record_several(
-        self, rule: Any, answers: Any, argnums: Any, marks: Any, values: Any, kwargs: Any, space: Any
-    ) -> Any:
-        return rule.result(Traced(a, self, None, space) for a in answers)
 
 
 CONSTANT = Constant()
@@ -234,12 +182,31 @@ def escaped() -> DerivativeError:
     )
 
 
+class Parts:
+    """Cotangents of some of an operation's results, by their position: what is missing is zero."""
+
+    __slots__ = ("gs",)
+
+    def __init__(self, gs: dict[int, Any]) -> None:
+        self.gs = gs
+
+    def __add__(self, other: Parts) -> Parts:
+        sums = {k: self.gs[k] + g if k in self.gs else g for k, g in other.gs.items()}
+        return Parts(self.gs | sums)
+
+    @property
+    def traced(self) -> bool:
+        """Whether one of them is itself being differentiated."""
+        return any(type(g) is Traced for g in self.gs.values())
+
+
 def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[Any]:
     """The cotangents of ``leaves`` that the seeds (node, cotangent) bring about; None where none does.
 
-    Nodes are taken newest first, each once, when all that uses its result has been seen. Cotangents may be
-    shared between nodes, so they are added, never written to, but for the sums made here. What a node keeps
-    for its pullback is free as soon as it has been taken, unless the caller holds on to it.
+    Nodes are taken newest first, each once, after everything that uses its result. Cotangents may be
+    shared between nodes, so they are added, never written to; only a sum that was made here is added to in
+    place. What a node keeps for its pullback is free as soon as it has been taken, unless the caller holds
+    on to it.
     """
     pending: dict[int, Any] = {}
     heap: list[tuple[int, Node]] = []
@@ -273,73 +240,3 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
             arrivals = zip(parents, node.pull(xp, g, places), strict=True)
         else:
             arrivals = zip(parents, node.pull(xp, g), strict=True)
-
-
-_FIRST = (0,)
-_NUMBERS = (float, complex, int)
-
-
-def _highest(args: Sequence[Any], space: Any) -> tuple[Any, ...]:
-    """Of arguments of several traces: the one of the highest level, and what belongs to it."""
-    first = max((a for a in args if type(a) is Traced), key=lambda a: a.tracer.level)
-    trace = first.tracer
-    argnums = [i for i, a in enumerate(args) if type(a) is Traced and a.tracer is trace]
-    values = [_below(a, trace) if type(a) is Traced else a for a in args]
-    deeper = any(type(v) is Traced for v in values)
-    return trace, space or first.space, argnums, [args[i].mark for i in argnums], values, deeper
-
-
-def _below(a: Traced, trace: Any) -> Any:
-    # A snapshot, for what is written into the array later must not reach the tape.
-    return a.value if a.tracer is trace or a.tracer is CONSTANT else a.snapshot()
-
-
-def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
-    """``function`` (of raw arrays) made differentiable by ``rule``, for the arrays of ``space``.
-
-    Array arguments are positional. ``space`` None means: that of the traced argument.
-    """
-    several = rule.several
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        trace, mixed, deeper = None, False, False
-        argnums: Sequence[int]
-        if len(args) == 1 and type(x := args[0]) is Traced:  # as in the loop, for the commonest case
-            if x.link is not None:
-                x.link.refresh(x)
-            trace, own = x.tracer, space or x.space
-            argnums, marks, values = _FIRST, [x.mark], [x.value]
-            deeper = type(x.value) is Traced
-        else:
-            argnums, marks, values = [], [], []
-            for i, a in enumerate(args):
-                if type(a) is Traced:
-                    if a.link is not None:
-                        a.link.refresh(a)
-                    if a.tracer is not trace:
-                        mixed = mixed or trace is not None
-                        trace, own = a.tracer, space or a.space
-                    argnums.append(i)
-                    marks.append(a.mark)
-                    a = a.value
-                    deeper = deeper or type(a) is Traced
-                values.append(a)
-            if trace is None:
-                return function(*args, **kwargs)
-            if mixed:
-                trace, own, argnums, marks, values, deeper = _highest(args, space)
-        answer = call(*values, **kwargs) if deeper else function(*values, **kwargs)
-        if (
-            type(answer) in _NUMBERS
-        ):  # as 1j * np.float64(2.0) gives one, for NumPy's float64 is a Python float
-            answer = own.base.asarray(answer)
-        elif type(answer) is Traced and not deeper:
-            raise DerivativeError(
-                f"{rule.name} uses an array of its closure that is being differentiated: hand it over as an "
-                "argument, for the gradient flows through arguments only."
-            )
-        if several:
-            return trace.record_several(rule, answer, argnums, marks, values, kwargs, own)
-        return trace.record(rule, answer, argnums, marks, values, kwargs, own)
-
-    return update_wrapper(call, function)

@@ -47,7 +47,7 @@ class CupyAdapter(Adapter):
     def shares_memory(self, y: Array, x: Array) -> bool:
         return cupy.may_share_memory(y, x)
 
-    def unstretched(self, x: Array) -> Array:
+    def materialized(self, x: Array) -> Array:
         return x.copy() if x.shape and 0 in x.strides else x
 
     def erf(self, x: Array) -> Array:

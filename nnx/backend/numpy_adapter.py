@@ -11,7 +11,7 @@ import numpy as np
 
 from nnx.backend import kernels, philox, special
 from nnx.backend.numpy_namespace import namespace
-from nnx.backend.reference import Adapter, Array, apart
+from nnx.backend.reference import Adapter, Array, without_aliases
 from nnx.errors import DataError, OptionError
 
 #: From this length on, a loop compiled by Numba (where it is installed) repays its compilation.
@@ -32,7 +32,7 @@ class NumpyAdapter(Adapter):
     name = "numpy"
     reads_are_free = True
     fills_buffers = True
-    cached_numbers = 1 << 17
+    cached_entries = 1 << 17
 
     def device(self, spec: Any) -> Any:
         if spec not in (None, "cpu"):
@@ -45,7 +45,7 @@ class NumpyAdapter(Adapter):
     def to_numpy(self, x: Array) -> np.ndarray:
         return np.asarray(x)
 
-    def need_numbers(self, x: Array, what: str) -> None:
+    def need_entries(self, x: Array, what: str) -> None:
         if type(x) is not np.ndarray and np.ma.is_masked(x):
             raise DataError(
                 f"{what} has masked entries, and nnx knows no masks. Fill them, for example by .filled(0), "
@@ -88,10 +88,10 @@ class NumpyAdapter(Adapter):
 
         return release
 
-    def unstretched(self, x: Array) -> Array:
+    def materialized(self, x: Array) -> Array:
         return x.copy() if x.shape and 0 in x.strides else x
 
-    def spread(self, x: Array, shape: tuple[int, ...]) -> Array:
+    def broadcast_copy(self, x: Array, shape: tuple[int, ...]) -> Array:
         if math.prod(shape) > _SMALL >> 3:
             return np.broadcast_to(x, shape)
         out = np.empty(shape, x.dtype)  # which takes a quarter of the time
@@ -135,7 +135,7 @@ class NumpyAdapter(Adapter):
         n = read[0].shape[0]
         recording = kernels.record(function, len(read), len(scalars)) if n > kernels.BLOCK else None
         if recording is None:
-            results = apart(np, function(np, *read, *scalars), read)
+            results = without_aliases(np, function(np, *read, *scalars), read)
             for target, value in zip(write, results, strict=True):
                 target[...] = value
             return

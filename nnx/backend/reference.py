@@ -27,7 +27,7 @@ class Adapter:
     fills_buffers = False
     #: Numbers in one block of a computation that is done block by block so that temporaries stay in the
     #: cache; infinite where blocks only cost launches.
-    cached_numbers = math.inf
+    cached_entries = math.inf
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
@@ -46,7 +46,7 @@ class Adapter:
         """``x`` as a NumPy array: the one place where data come back to the host."""
         return np.from_dlpack(x)
 
-    def need_numbers(self, x: Array, what: str) -> None:
+    def need_entries(self, x: Array, what: str) -> None:
         """Raises where ``x``, called ``what``, lacks numbers: masked, sparse or without memory."""
 
     def sum_is_finite(self, x: Array) -> bool:
@@ -84,11 +84,11 @@ class Adapter:
         """
         return None
 
-    def unstretched(self, x: Array) -> Array:
+    def materialized(self, x: Array) -> Array:
         """``x``, or a copy if several of its elements lie at one place in memory, as after broadcasting."""
         return x
 
-    def spread(self, x: Array, shape: tuple[int, ...]) -> Array:
+    def broadcast_copy(self, x: Array, shape: tuple[int, ...]) -> Array:
         """``x`` broadcast to ``shape``: a view or a copy, whichever comes sooner."""
         return self.xp.broadcast_to(x, shape)
 
@@ -196,7 +196,7 @@ class Adapter:
         change from step to step are ``scalars``, so that one compiled kernel serves all steps; the
         ``function`` must be hashable and always the same object (or compare equal).
         """
-        results = apart(self.xp, function(self.xp, *read, *scalars), read)
+        results = without_aliases(self.xp, function(self.xp, *read, *scalars), read)
         for target, value in zip(write, results, strict=True):
             target[...] = value
 
@@ -209,7 +209,7 @@ class Adapter:
         return self.xp.take(x, index, axis=0)
 
 
-def apart(xp: Any, results: Sequence[Array], inputs: Sequence[Array]) -> list[Array]:
+def without_aliases(xp: Any, results: Sequence[Array], inputs: Sequence[Array]) -> list[Array]:
     """The results, with a copy of each that is one of the inputs: writing to that one must not change it.
 
     A rule that keeps its last weights returns ``(w - step, w)``.

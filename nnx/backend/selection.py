@@ -229,14 +229,14 @@ def asarray(x: Any, dtype: Any = None) -> Array:
             raise DtypeError(f"Cannot make an array of numbers of {x!r}, a {type(x).__name__}.")
         return get_backend().asarray(converted, dtype=dtype)
     own = adapter_of(x)
-    own.need_numbers(x, "the array")
+    own.need_entries(x, "the array")
     return own.asarray(x, dtype=own.dtype(dtype), device=None if own.name == "numpy" else device_of(x))
 
 
-def need_numbers(x: Any, what: str) -> None:
+def need_entries(x: Any, what: str) -> None:
     """Raises where ``x``, called ``what``, is an array without all numbers: masked, sparse, no memory."""
     if _library_of(type(x)) is not None:
-        adapter_of(x).need_numbers(x, what)
+        adapter_of(x).need_entries(x, what)
 
 
 def to_numpy(x: Any) -> Any:

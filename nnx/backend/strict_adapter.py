@@ -38,7 +38,7 @@ class StrictAdapter(Adapter):
     def shares_memory(self, y: Array, x: Array) -> bool:
         return np.may_share_memory(y._array, x._array)
 
-    def unstretched(self, x: Array) -> Array:
+    def materialized(self, x: Array) -> Array:
         return self.xp.asarray(x, copy=True) if x.shape and 0 in x._array.strides else x
 
 

@@ -46,7 +46,7 @@ class TorchAdapter(Adapter):
         # float32 holds every number of types that NumPy does not have
         return (x.float() if x.dtype in _UNKNOWN_TO_NUMPY else x).numpy()
 
-    def need_numbers(self, x: Array, what: str) -> None:
+    def need_entries(self, x: Array, what: str) -> None:
         if x.layout is not torch.strided:
             raise DtypeError(f"{what} is sparse ({x.layout}); nnx takes dense arrays: use .to_dense().")
         if x.is_meta:
@@ -64,7 +64,7 @@ class TorchAdapter(Adapter):
         version = x._version  # counts the writes into the tensor and all of its views
         return lambda: x._version == version
 
-    def unstretched(self, x: Array) -> Array:
+    def materialized(self, x: Array) -> Array:
         return x.clone(memory_format=torch.contiguous_format) if 0 in x.stride() else x
 
     def synchronize(self, device: Any = None) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nnx.backend import adapter_of, asarray, make_backend, namespace, need_numbers, to_numpy
+from nnx.backend import adapter_of, asarray, make_backend, namespace, need_entries, to_numpy
 from nnx.errors import DataError, DtypeError, ShapeError
 
 _CHECKED_AT_ONCE = 1 << 18
@@ -78,7 +78,7 @@ def as_array(x: Any, what: str) -> Any:
                 f"{what} is a {type(x).__name__}, not an array. Give its arrays, as in x=dataset.tensors[0], "
                 "or call train_on_batch or partial_fit for each of its batches."
             )
-    need_numbers(x, what)
+    need_entries(x, what)
     if isinstance(x, Mapping):
         raise DtypeError(f"{what} is a {type(x).__name__}, not an array.")
     try:

@@ -215,7 +215,7 @@ class FullBatchProblem(BatchProblem):
         assert self.batch is not None
         row = max(1, self.layout.size)
         # With few rows per block, adding up JᵀJ (n² entries) costs more than computing it.
-        cached = max(4 * row, self.adapter.cached_numbers / row)
+        cached = max(4 * row, self.adapter.cached_entries / row)
         limit = memory_limit / (row * (self.adapter.xp.finfo(self._owned.dtype).bits // 8))
         return int(max(1, min(self.batch.size, cached, limit)))
 

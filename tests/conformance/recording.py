@@ -14,6 +14,7 @@ from typing import Any
 from nnx.autodiff import array
 from nnx.autodiff import space as spaces
 from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.bind import Part
 from nnx.autodiff.trace import CONSTANT, Parts, Tape
 from nnx.backend.selection import adapter
 
@@ -53,17 +54,14 @@ class PullingTape(Tape):
 
     __slots__ = ()
 
-    def record(self, rule, answer, argnums, marks, values, kwargs, space):
-        out = super().record(rule, answer, argnums, marks, values, kwargs, space)
-        if floating(space, answer):
-            check(rule, out.mark, space, space.base.ones_like(answer), [values[i] for i in argnums])
-        return out
-
-    def record_several(self, rule, answers, argnums, marks, values, kwargs, space):
-        out = super().record_several(rule, answers, argnums, marks, values, kwargs, space)
-        (whole,) = next(iter(out)).mark.parents
-        ones = Parts({k: space.base.ones_like(a) for k, a in enumerate(answers)})
-        check(rule, whole, space, ones, [values[i] for i in argnums])
+    def record(self, rule, answer, argnums, marks, values, kwargs, space, nested):
+        out = super().record(rule, answer, argnums, marks, values, kwargs, space, nested)
+        args = [values[i] for i in argnums]
+        if rule.several:
+            ones = Parts({k: space.base.ones_like(a) for k, a in enumerate(answer)})
+            check(rule, out.mark, space, ones, args)
+        elif not isinstance(rule, Part) and floating(space, answer):
+            check(rule, out.mark, space, space.base.ones_like(answer), args)
         return out
 
 

@@ -76,7 +76,7 @@ def test_ways_in_parts_equal_the_whole(monkeypatch):
     backend = nnx.backend.make_backend("numpy")
     whole, w = problem(backend, NETWORKS["deep"](), n=400)  # 43 weights
     wanted = assembled(whole.at(w), 1e9, 1)
-    monkeypatch.setattr(NumpyAdapter, "cached_numbers", 43 * 150)
+    monkeypatch.setattr(NumpyAdapter, "cached_entries", 43 * 150)
     point = whole.at(w)
     found = assembled(point, 1e9, 1)
     assert (wanted[2], found[2]) == (1, 3)

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from nnx.autodiff.array import raw
 from nnx.autodiff.families import Pull, Rule
-from nnx.autodiff.whole import Fused, Several
+from nnx.autodiff.pullbacks import Fused, FusedSeveral, with_zeros
 from nnx.backend import namespace
 from nnx.errors import DerivativeError
 
@@ -93,7 +93,7 @@ class _Matrix(_OfRealMatrix, Fused):
     """A factorization that gives one array."""
 
 
-class _Matrices(_OfRealMatrix, Several):
+class _Matrices(_OfRealMatrix, FusedSeveral):
     """A factorization that gives several arrays."""
 
 
@@ -138,7 +138,8 @@ def _cholesky(xp: Any, g: Any, needs: Any, factor: Any, x: Any, upper: bool = Fa
     return (_symmetric(xp, 0.5 * xp.linalg.solve(t(lower), t(half))),)
 
 
-def _qr(xp: Any, gs: Any, answers: Any, x: Any, mode: str = "reduced") -> tuple[Any]:
+@with_zeros
+def _qr(xp: Any, gs: Any, needs: Any, answers: Any, x: Any, mode: str = "reduced") -> tuple[Any]:
     """Of x = [X Y] with X = Q·R₁ square or tall and Y = Q·R₂: (Q̄ + Q·mirrored(R·R̄ᵀ − Q̄ᵀ·Q))·R⁻ᵀ for X."""
     t, (q, r), (gq, gr) = xp.matrix_transpose, answers, gs
     k = q.shape[-1]
@@ -152,7 +153,8 @@ def _qr(xp: Any, gs: Any, answers: Any, x: Any, mode: str = "reduced") -> tuple[
     return (xp.concat([first, xp.matmul(q, gq_rest)], axis=-1) if wide else first,)
 
 
-def _eigh(xp: Any, gs: Any, answers: Any, x: Any) -> tuple[Any]:
+@with_zeros
+def _eigh(xp: Any, gs: Any, needs: Any, answers: Any, x: Any) -> tuple[Any]:
     """V·(diag(λ̄) + (Vᵀ·V̄)ᵢⱼ / (λⱼ − λᵢ))·Vᵀ."""
     t, (values, v), (g_values, g_v) = xp.matrix_transpose, answers, gs
     later, earlier = _pairs(xp, values)
@@ -166,7 +168,8 @@ def _eigvalsh(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
     return (xp.matmul(_columns(xp, v, g), xp.matrix_transpose(v)),)
 
 
-def _svd(xp: Any, gs: Any, answers: Any, x: Any, full_matrices: bool = True) -> tuple[Any]:
+@with_zeros
+def _svd(xp: Any, gs: Any, needs: Any, answers: Any, x: Any, full_matrices: bool = True) -> tuple[Any]:
     """Townsend's formula, its quotients by sⱼ² − sᵢ² split into those by the difference and by the sum.
 
     With J = UᵀŪ − ŪᵀU and K = VᵀV̄ − V̄ᵀV: (J·sⱼ + K·sᵢ) / (sⱼ² − sᵢ²) = ½(J + K) / (sⱼ − sᵢ) +
@@ -198,9 +201,9 @@ def _svdvals(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
 
 FACTORIZATIONS = (
     _Matrix("linalg.cholesky", _cholesky),
-    _Matrices("linalg.qr", _qr, lambda parts: QRResult(*parts)),
-    _Matrices("linalg.eigh", _eigh, lambda parts: EighResult(*parts)),
+    _Matrices("linalg.qr", _qr, result=lambda parts: QRResult(*parts)),
+    _Matrices("linalg.eigh", _eigh, result=lambda parts: EighResult(*parts)),
     _Matrix("linalg.eigvalsh", _eigvalsh),
-    _Matrices("linalg.svd", _svd, lambda parts: SVDResult(*parts)),
+    _Matrices("linalg.svd", _svd, result=lambda parts: SVDResult(*parts)),
     _Matrix("linalg.svdvals", _svdvals),
 )

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from nnx.autodiff.array import raw
 from nnx.autodiff.families import Bilinear, Linear, Reduction, is_complex, unbroadcast
+from nnx.autodiff.pullbacks import Fused, FusedSeveral, with_zeros
 from nnx.autodiff.rules.factorizations import FACTORIZATIONS, reciprocal
-from nnx.autodiff.whole import Fused, Several
 
 INFINITY = float("inf")
 
@@ -96,7 +96,8 @@ def _excluding(xp: Any, x: Any) -> Any:
     return before * xp.flip(after, axis=-1)
 
 
-def _slogdet(xp: Any, gs: Any, answers: Any, x: Any) -> tuple[Any]:
+@with_zeros
+def _slogdet(xp: Any, gs: Any, needs: Any, answers: Any, x: Any) -> tuple[Any]:
     """X⁻ᵀ for the logarithm; the sign of a complex determinant turns by Im tr(X⁻¹·dX)."""
     g_sign, g = gs
     if is_complex(xp, x):
@@ -202,7 +203,7 @@ LINALG = (
     Fused("linalg.inv", _inv),
     Fused("linalg.pinv", _pinv),
     Fused("linalg.det", _det),
-    Several("linalg.slogdet", _slogdet, lambda parts: SlogdetResult(*parts)),
+    FusedSeveral("linalg.slogdet", _slogdet, result=lambda parts: SlogdetResult(*parts)),
     Reduction("linalg.vector_norm", _vector_norm),
     Linear("linalg.diagonal", lambda xp, x, **kw: xp.linalg.diagonal(x, **kw), _onto_diagonal),
     Bilinear(

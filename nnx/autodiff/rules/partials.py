@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnx.autodiff.families import Elementwise, Pull, Rule, broadcast_like, cast, unbroadcast
-from nnx.autodiff.whole import Several
+from nnx.autodiff.pullbacks import FusedSeveral
 from nnx.errors import DerivativeError
 
 #: Why there is no derivative in an argument. An order stays as it is given; other numbers become arrays.
@@ -58,11 +58,12 @@ def one(name: str, d: Callable[..., Any], *, of_result: bool = False) -> Element
     return Elementwise("special." + name, d, of_result=of_result)
 
 
-def several(name: str, d: Callable[..., Any]) -> Several:
+def several(name: str, d: Callable[..., Any]) -> FusedSeveral:
     """One argument and several results, whose derivatives are ``d(xp, answers, x)``."""
 
-    def reverse(xp: Any, gs: Any, answers: Any, x: Any) -> tuple[Any]:
-        parts = [g * slope for g, slope in zip(gs, d(xp, answers, x), strict=True)]
+    def reverse(xp: Any, gs: Any, needs: Any, answers: Any, x: Any) -> tuple[Any]:
+        slopes = d(xp, answers, x)
+        parts = [g * slope for g, slope in zip(gs, slopes, strict=True) if g is not None]
         return (sum(parts[1:], start=parts[0]),)
 
-    return Several("special." + name, reverse)
+    return FusedSeveral("special." + name, reverse)

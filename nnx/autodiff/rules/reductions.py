@@ -14,7 +14,7 @@ from nnx.errors import ShapeError
 
 
 def _spread(xp: Any, g: Any, shape: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
-    return xp.spread(keep_dims(xp, g, shape, axis, keepdims), shape)
+    return xp.broadcast_copy(keep_dims(xp, g, shape, axis, keepdims), shape)
 
 
 def _count(shape: tuple[int, ...], axis: Any) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from nnx.backend import device_of, namespace
-from nnx.backend.reference import apart
+from nnx.backend.reference import without_aliases
 from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.first_order.update import Plan, make_plan, matching
 from nnx.optimizers.problem import Problem
@@ -47,7 +47,7 @@ def store(
     """Evaluates ``function(xp, *read, *scalars)`` of whole arrays, and stores its results as vectors."""
     xp = namespace(*read)
     # All results are there before the first is stored: ``read`` may be views of the same buffers.
-    results = apart(xp, function(xp, *read, *scalars), read)
+    results = without_aliases(xp, function(xp, *read, *scalars), read)
     for target, result in zip(write, results, strict=True):
         target[...] = xp.reshape(result, (-1,))
 

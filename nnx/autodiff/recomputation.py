@@ -9,9 +9,9 @@ from typing import Any
 
 from nnx.autodiff.aliasing import link
 from nnx.autodiff.array import Traced
+from nnx.autodiff.bind import bind
 from nnx.autodiff.boundary import unwritable
 from nnx.autodiff.families import Rule
-from nnx.autodiff.trace import bind
 from nnx.autodiff.transforms import jvp, vjp
 from nnx.autodiff.tree import flatten
 from nnx.errors import DerivativeError

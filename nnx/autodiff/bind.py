@@ -1,0 +1,113 @@
+"""How a function gets its rule: the call finds out which trace it belongs to, and is recorded there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, update_wrapper
+from typing import Any
+
+from nnx.autodiff.array import Traced
+from nnx.autodiff.families import Rule
+from nnx.autodiff.trace import CONSTANT, Parts
+from nnx.errors import DerivativeError
+
+_FIRST = (0,)
+_SCALARS = (float, complex, int)
+
+
+def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
+    """``function`` (of raw arrays) made differentiable by ``rule``, for the arrays of ``space``.
+
+    Array arguments are positional. ``space`` None means: that of the traced argument.
+    """
+    several = rule.several
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        trace, mixed, deeper = None, False, False
+        argnums: Sequence[int]
+        if len(args) == 1 and type(x := args[0]) is Traced:  # as in the loop, for the commonest case
+            if x.link is not None:
+                x.link.refresh(x)
+            trace, own, value = x.tracer, space or x.space, x.value
+            argnums, marks, values = _FIRST, [x.mark], [value]
+            deeper = type(value) is Traced
+        else:
+            argnums, marks, values = [], [], []
+            for i, a in enumerate(args):
+                if type(a) is Traced:
+                    if a.link is not None:
+                        a.link.refresh(a)
+                    if a.tracer is not trace:
+                        mixed = mixed or trace is not None
+                        trace, own = a.tracer, space or a.space
+                    argnums.append(i)
+                    marks.append(a.mark)
+                    a = a.value
+                    deeper = deeper or type(a) is Traced
+                values.append(a)
+            if trace is None:
+                return function(*args, **kwargs)
+            if mixed:
+                trace, own, argnums, marks, values, deeper = _highest(args, space)
+        answer = call(*values, **kwargs) if deeper else function(*values, **kwargs)
+        # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
+        if type(answer) in _SCALARS:
+            answer = own.base.asarray(answer)
+        elif type(answer) is Traced and not deeper:
+            raise uses_its_closure(rule.name)
+        if several:
+            return _results(rule, trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper))
+        return trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper)
+
+    return update_wrapper(call, function)
+
+
+def uses_its_closure(name: str) -> DerivativeError:
+    """The error for a traced array that reached the function ``name`` by another way than its arguments."""
+    return DerivativeError(
+        f"{name} uses an array of its closure that is being differentiated: hand it over as an "
+        "argument, for the gradient flows through arguments only."
+    )
+
+
+def _highest(args: Sequence[Any], space: Any) -> tuple[Any, ...]:
+    """Of arguments of several traces: the trace of the highest level, and what belongs to it."""
+    first = max((a for a in args if type(a) is Traced), key=lambda a: a.tracer.level)
+    trace = first.tracer
+    argnums = [i for i, a in enumerate(args) if type(a) is Traced and a.tracer is trace]
+    values = [_below(a, trace) if type(a) is Traced else a for a in args]
+    deeper = any(type(v) is Traced for v in values)
+    return trace, space or first.space, argnums, [args[i].mark for i in argnums], values, deeper
+
+
+def _below(a: Traced, trace: Any) -> Any:
+    # A snapshot, for what is written into the array later must not reach the tape.
+    return a.value if a.tracer is trace or a.tracer is CONSTANT else a.snapshot()
+
+
+class Part(Rule):
+    """The rule of result ``k`` of an operation with several, which is recorded as one tuple."""
+
+    keeps = False
+
+    def __init__(self, k: int) -> None:
+        self.name, self.k = f"result {k}", k
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Callable[[Any, Any], tuple[Parts]]:
+        k = self.k
+        return lambda xp, g: (Parts({k: g}),)
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        return tangents[0][self.k]
+
+
+_part = cache(Part)
+
+
+def _results(rule: Any, whole: Traced) -> Any:
+    """The arrays of the tuple ``whole``, each a part of it, in the container that the rule makes of them."""
+    trace, marks, values, space = whole.tracer, [whole.mark], [whole.value], whole.space
+    return rule.result(
+        trace.record(_part(k), answer, _FIRST, marks, values, {}, space, False)
+        for k, answer in enumerate(whole.value)
+    )

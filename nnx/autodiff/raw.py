@@ -1,0 +1,119 @@
+"""A library's own namespace as derivative rules see it: the standard, and what rules need beyond it."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from nnx.autodiff.array import raw
+from nnx.backend import Adapter, SpecialFunctions, device_of
+
+
+class Namespace(ModuleType):
+    """A namespace over a library's own whose names are looked up once, when they are first used."""
+
+    def __init__(self, name: str, adapter: Adapter) -> None:
+        super().__init__(name)
+        self.adapter = adapter
+
+    def _find(self, name: str) -> Any:
+        return getattr(self.adapter.xp, name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in _PUBLIC_DUNDERS:
+            raise AttributeError(name)
+        value = self._find(name)
+        setattr(self, name, value)
+        return value
+
+    def __dir__(self) -> list[str]:
+        return dir(self.adapter.xp)
+
+
+_PUBLIC_DUNDERS = ("__array_api_version__", "__array_namespace_info__")
+
+
+class RawNamespace(Namespace):
+    """The namespace of plain arrays for derivative rules."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        super().__init__(f"nnx.autodiff.raw_{adapter.name}", adapter)
+        self.isdtype = cache(adapter.xp.isdtype)  # once per data type: every transform asks it
+        self.special = SpecialFunctions(adapter.special)
+        self.device_of, self.element_count = device_of, math.prod
+        self.shares_memory, self.laid_out = adapter.shares_memory, adapter.laid_out
+        self.broadcast_copy = adapter.broadcast_copy
+
+    def positions(self, shape: tuple[int, ...], like: Any) -> Any:
+        """Each entry's own position, 0 … n−1, in an array of that shape."""
+        return self.reshape(self.arange(math.prod(shape), device=device_of(like)), shape)
+
+    def scatter_add(self, values: Any, index: Any, n: int) -> Any:
+        """N zeros (or rows of zeros), to which the ``values`` are added at ``index``."""
+        return self.adapter.scatter_add(n, index, values)
+
+    def scatter(self, g: Any, key: Any, shape: tuple[int, ...]) -> Any:
+        """The transpose of ``x[key]`` for x of that shape: g put into zeros, repeated positions added."""
+        if has_array(key):
+            where = self.reshape(self.positions(shape, g)[key], (-1,))
+            return self.reshape(self.scatter_add(self.reshape(g, (-1,)), where, math.prod(shape)), shape)
+        out = self.zeros(shape, dtype=g.dtype, device=device_of(g))
+        if type(key) is tuple and None in key:  # the standard has no new axes in an assignment
+            key = tuple(part for part in key if part is not None)
+            g = self.reshape(g, out[key].shape)
+        out[key] = g
+        return out
+
+    def matmul_into(self, a: Any, b: Any, place: Any) -> Any:
+        """The product a @ b, computed into the array ``place`` if it is one and the library can."""
+        return a @ b if place is True else self.adapter.matmul_into(a, b, place)
+
+    def put(self, x: Any, value: Any, *, key: Any) -> Any:
+        """A copy of x in which ``x[key]`` is ``value``."""
+        out = self.asarray(x, copy=True)
+        if hasattr(value, "dtype") and value.dtype != out.dtype:
+            value = self.astype(value, out.dtype)
+        out[key] = value
+        return out
+
+    def last_written(self, g: Any, key: Any) -> Any:
+        """1 where an assignment to ``g[key]`` is not overwritten by a later one to the same place, else 0."""
+        if not has_array(key):
+            return 1.0
+        places = self.positions(g.shape, raw(g))[key]
+        turns = self.positions(places.shape, raw(g))
+        last = self.put(self.positions(g.shape, raw(g)), turns, key=key)
+        return self.astype(last[key] == turns, g.dtype)
+
+    def converted(self, x: Any, dtype: Any) -> Any:
+        """``x`` in another data type."""
+        return self.astype(x, dtype)
+
+    def to_device(self, x: Any, device: Any) -> Any:
+        """``x`` on another device of the library."""
+        return self.adapter.asarray(x, device=self.adapter.device(device))
+
+    def from_parts(self, x: Any, y: Any) -> Any:
+        """The complex numbers x + iy."""
+        z = self.asarray(self.astype(x, self.result_type(x.dtype, self.complex64)))
+        self.imag(z)[...] = y  # a view, in every library
+        return z
+
+
+@cache
+def raw_namespace(adapter: Adapter) -> Any:
+    """The library's namespace for derivative rules, made once."""
+    return RawNamespace(adapter)
+
+
+_BASIC = frozenset({int, slice, type(...), type(None)})
+
+
+def has_array(key: Any) -> bool:
+    """Whether an array, a list or the like is in an index: then the result is a copy."""
+    for part in key if type(key) is tuple else (key,):
+        if type(part) not in _BASIC and getattr(part, "ndim", 1) > 0:  # an array, a list, a tuple, a range
+            return True
+    return False
