@@ -22,18 +22,20 @@ ELEMENTARY = {"float64": 1e-12, "float32": 2e-5}
 def checks(machine: Machine) -> Iterator[Check]:
     """The functions that networks are made of first."""
     sys.path.append(str(ROOT / "tests"))
-    from nnx import activations, losses, metrics
+    from functions.test_metrics import ENTRIES as METRICS
+
+    from nnx import activations, losses
 
     for dtype, tolerance in ELEMENTARY.items():
         for entry in activations.registry:
             compute = partial(activation, entry=entry, dtype=dtype)
             yield against_numpy(f"activation {entry.name}, {dtype}", compute, tolerance, tolerance)
         for entry in losses.registry:
-            compute = partial(loss, entry=entry, dtype=dtype)
-            yield against_numpy(f"loss {entry.name}, {dtype}", compute, tolerance, tolerance)
-    for entry in metrics.registry:
-        if entry.target is not metrics.MeanOf:
-            yield against_numpy(f"metric {entry.name}", partial(metric, entry=entry), 1e-12, 1e-12)
+            if entry.traits.task:  # else it is a wrapper of any function
+                compute = partial(loss, entry=entry, dtype=dtype)
+                yield against_numpy(f"loss {entry.name}, {dtype}", compute, tolerance, tolerance)
+    for entry in METRICS:
+        yield against_numpy(f"metric {entry.name}", partial(metric, entry=entry), 1e-12, 1e-12)
     for name, function in DERIVATIVES.items():
         yield against_numpy(f"derivatives: {name}", partial(derivatives, function=function), 1e-10, 1e-10)
     if importlib.util.find_spec("scipy") is not None:
@@ -48,29 +50,34 @@ def checks(machine: Machine) -> Iterator[Check]:
 
 def activation(b: Any, entry: Any, dtype: str) -> Any:
     """Values in a wide range, and the derivative of their sum of squares."""
+    from functions.targets import REQUIRED
+
     import nnx
     from nnx.backend import namespace
 
+    function = entry.create(**REQUIRED.get(entry.name, {}))
     x = b.asarray(np.linspace(-6.0, 6.0, 480).reshape(20, 24), dtype=dtype)
 
     def squares(x: Any) -> Any:
-        y = entry.target(x)
+        y = function(x)
         return namespace(y).sum(y * y)
 
-    return entry.target(x), nnx.grad(squares)(x)
+    return function(x), nnx.grad(squares)(x)
 
 
-def _given(b: Any, task: str, dtype: str) -> list[Any]:
-    from functions.targets import example
+def _given(b: Any, entry: Any, dtype: str) -> list[Any]:
+    from functions.targets import OF_BATCHES, example
 
-    return [b.asarray(a, dtype="int64" if a.dtype.kind == "i" else dtype) for a in example(task, n=50, k=5)]
+    task = entry.traits.task
+    given = OF_BATCHES.get(entry.name) or example("categorical" if task == "labels" else task, n=50, k=5)
+    return [b.asarray(a, dtype="int64" if a.dtype.kind == "i" else dtype) for a in given]
 
 
 def loss(b: Any, entry: Any, dtype: str) -> Any:
     import nnx
     from nnx.backend import namespace
 
-    y_true, y_pred = _given(b, entry.traits.task, dtype)
+    y_true, y_pred = _given(b, entry, dtype)
 
     def total(p: Any) -> Any:
         return namespace(p).sum(entry.target(y_true, p))
@@ -79,15 +86,12 @@ def loss(b: Any, entry: Any, dtype: str) -> Any:
 
 
 def metric(b: Any, entry: Any) -> Any:
-    from nnx import metrics
+    from functions.test_metrics import made
+
     from nnx.backend import to_numpy
 
-    task = entry.traits.task
-    made = metrics.get(entry.target)
-    result = made.result(
-        to_numpy(made.statistics(*_given(b, "categorical" if task == "labels" else task, "float64")))
-    )
-    return np.asarray(result, dtype="float64")
+    one = made(entry)
+    return np.asarray(one.value(to_numpy(one.statistics(*_given(b, entry, "float64")))), dtype="float64")
 
 
 def special(b: Any, example: Any) -> Any:

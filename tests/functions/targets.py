@@ -7,6 +7,18 @@ from typing import Any
 
 import numpy as np
 
+_UNIT = np.random.default_rng(4).normal(size=(6, 3))
+#: examples of losses of a whole batch by their names: targets, and outputs
+OF_BATCHES = {
+    "circle": (np.asarray([0, 1, 0, 2, 1, 0]), _UNIT / np.linalg.norm(_UNIT, axis=1, keepdims=True)),
+    "ctc": (
+        np.asarray([[1, 2, 3, 0], [2, 2, 0, 0], [3, 0, 0, 0], [0, 0, 0, 0]]),
+        np.random.default_rng(3).normal(size=(4, 7, 4)),
+    ),
+}
+#: options that a function has no default for
+REQUIRED = {"threshold": {"threshold": 0.7, "default_value": -0.3}}
+
 
 def example(task, n=6, k=3, seed=0):
     """``(y_true, y_pred)`` as NumPy arrays: float64, class numbers as int64; nothing lies near a kink."""

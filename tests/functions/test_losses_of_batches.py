@@ -7,18 +7,15 @@ from functools import partial
 
 import numpy as np
 import pytest
-from functions.targets import example, same_defaults
+from functions.targets import OF_BATCHES, example, same_defaults
 
 import nnx
 from nnx import losses
 from nnx.backend import to_numpy
 from nnx.errors import AxisError, OptionError, ShapeError
 
-SEQUENCES = np.random.default_rng(3).normal(size=(4, 7, 4))
-LABELS = np.asarray([[1, 2, 3, 0], [2, 2, 0, 0], [3, 0, 0, 0], [0, 0, 0, 0]])
-UNIT = np.random.default_rng(4).normal(size=(6, 3))
-UNIT = UNIT / np.linalg.norm(UNIT, axis=1, keepdims=True)
-CLASSES = np.asarray([0, 1, 0, 2, 1, 0])
+LABELS, SEQUENCES = OF_BATCHES["ctc"]
+CLASSES, UNIT = OF_BATCHES["circle"]
 
 CASES = [
     ("dice", {}, *example("binary")),
