@@ -243,7 +243,11 @@ def test_arrays_and_numbers_of_numpy_become_what_json_has():
     ("made", "name", "instead"),
     [
         (nnx.optimizers.Adam(), "learning_rate", r"set by model\.learning_rate"),
-        (nnx.layers.Dropout(0.5), "rate", r"dataclasses\.replace\(it, rate=\.\.\.\) makes another"),
+        (
+            nnx.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5),
+            "decay_rate",
+            r"dataclasses\.replace\(it, decay_rate=\.\.\.\) makes another",
+        ),
     ],
 )
 def test_what_stays_as_it_was_made_says_what_to_do_instead(made, name, instead):
