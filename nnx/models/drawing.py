@@ -21,12 +21,12 @@ Shape = tuple[int, ...]
 class Drawn(Weighted):
     """A structure whose network is drawn with symbols."""
 
+    #: the network as it was drawn; None before it is, also where __init__ has not come so far
     _graph: Network | None = None
 
     def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         super().__init__(**options)
-        #: the network as it was drawn; None before it is
-        self._graph: Network | None = None
+        self._graph = None
         #: how ``call`` takes the inputs: one, as a list, or as a dict
         self._takes: type = object
         self._keys: tuple[str, ...] = ("input",)
@@ -42,7 +42,7 @@ class Drawn(Weighted):
         if len(ends) != 1:
             raise OptionError(
                 f"A model has one output here, got {len(ends)}. Join them, for example with "
-                "nnx.layers.Concatenate, or make a model for each: they may share layers by their weights."
+                "nnx.layers.Concatenate, or make a model for each."
             )
         self._graph = drawn(symbols, ends, self._residents.admit, self.label, names)
         self._keys = self._graph.input_names
@@ -67,7 +67,7 @@ class Drawn(Weighted):
         self._takes, self._keys = object, ("input",)
         if isinstance(x, Mapping):
             self._takes, self._keys = dict, tuple(map(str, x))
-        elif several(x):
+        elif several(x) or (isinstance(x, list | tuple) and any(isinstance(one, Symbol) for one in x)):
             self._keys = tuple(f"input_{i}" for i in range(len(x)))
         return self._keys
 

@@ -151,6 +151,19 @@ def test_a_class_is_the_network_that_it_draws_on_every_backend(kind, x, backend)
         assert [w.shape for w in plain.weights] == [w.shape for w in model.weights]
 
 
+@pytest.mark.parametrize(("kind", "x"), OWN)
+def test_a_class_on_symbols_becomes_a_part(kind, x):
+    """Built before or not, its layers come with its weights."""
+    part = kind()
+    symbols = [nnx.Input((6,)) for _ in range(2 if x is PAIR or x is NAMED else 1)]
+    taken = dict(zip("pq", symbols, strict=True)) if x is NAMED else symbols if x is PAIR else symbols[0]
+    whole = nnx.Model(symbols, part(taken) * 2.0)
+    xs = list(NAMED.values()) if x is NAMED else x
+    np.testing.assert_allclose(whole.predict(xs), 2.0 * part.predict(x), rtol=1e-5, atol=1e-6)
+    again = nnx.Model(symbols, part(taken) * 2.0)
+    np.testing.assert_array_equal(again.predict(xs), whole.predict(xs))
+
+
 def test_call_is_run_once_and_the_attributes_are_the_layers():
     runs = []
 
