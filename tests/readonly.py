@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnx.backend import Backend, selection
+from nnx.backend import Backend, arrays, selection
 from nnx.backend.numpy_adapter import NumpyAdapter
 
 _CREATING = {"empty", "empty_like", "full", "full_like", "ones", "ones_like", "zeros", "zeros_like"}
@@ -80,7 +80,7 @@ def _adapter() -> NumpyAdapter:
 def read_only_numpy() -> Iterator[Backend]:
     """Makes nnx find, for every NumPy array, an adapter and a namespace whose results are read-only."""
     read_only = _adapter()
-    by_name, by_type = selection.adapter, selection._adapter_of_type
+    by_name, by_type = selection.adapter, arrays._adapter_of_type
 
     def of_type(cls: type) -> Any:
         # not by asking for it: the answer, found while `adapter` is replaced, would be kept for good
@@ -88,5 +88,5 @@ def read_only_numpy() -> Iterator[Backend]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "adapter", lambda name: read_only if name == "numpy" else by_name(name))
-        patch.setattr(selection, "_adapter_of_type", of_type)
+        patch.setattr(arrays, "_adapter_of_type", of_type)
         yield Backend("numpy", "cpu")

@@ -99,7 +99,7 @@ class TestToCategorical:
             to_categorical(wrong, 2)
 
     def test_rows_of_different_lengths(self):
-        with pytest.raises(ShapeError, match="different lengths"):
+        with pytest.raises(ShapeError, match=r"labels is not a regular array.*equal length"):
             to_categorical([[0, 1], [2]], 3)
 
 
@@ -311,7 +311,7 @@ class TestTrainTestSplit:
             train_test_split([1, 2, 3, 4], np.zeros(5))
         with pytest.raises(OptionError, match="0 rows"):
             train_test_split([])
-        with pytest.raises(DtypeError, match="of None"):
+        with pytest.raises(DtypeError, match="is None"):
             train_test_split([1, 2], None)
         with pytest.raises(ShapeError, match="without axes"):
             train_test_split(np.array(3.0))

@@ -173,19 +173,15 @@ def _refusal(name: str) -> DerivativeError:
     )
 
 
-class _Extension(ModuleType):
+class _Extension(Namespace):
     """A part of the namespace (linalg, fft)."""
 
     def __init__(self, name: str, module: ModuleType, space: Any) -> None:
-        super().__init__(f"{space.__name__}.{name}")
+        super().__init__(f"{space.__name__}.{name}", space.adapter)
         self._short, self._module, self._space = name, module, space
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        value = _differentiable(f"{self._short}.{name}", getattr(self._module, name, None), self._space)
-        setattr(self, name, value)
-        return value
+    def _find(self, name: str) -> Any:
+        return _differentiable(f"{self._short}.{name}", getattr(self._module, name, None), self._space)
 
     def __dir__(self) -> list[str]:
         return dir(self._module)

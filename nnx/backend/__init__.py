@@ -1,23 +1,26 @@
 """Room 0: which arrays. The only place that knows array libraries by name."""
 
+from nnx.backend.arrays import (
+    adapter_of,
+    asarray,
+    device_of,
+    given,
+    namespace,
+    need_real,
+    register_traced,
+    to_numpy,
+)
 from nnx.backend.philox import Stream
 from nnx.backend.reference import Adapter
 from nnx.backend.seeds import as_seed, next_seed, set_seed
 from nnx.backend.selection import (
     Backend,
-    adapter_of,
-    asarray,
     available_backends,
     default_dtype,
-    device_of,
     get_backend,
     make_backend,
-    namespace,
-    need_entries,
-    register_traced,
     set_backend,
     synchronize,
-    to_numpy,
     use_backend,
 )
 from nnx.backend.special import SpecialFunctions
@@ -35,9 +38,10 @@ __all__ = [
     "default_dtype",
     "device_of",
     "get_backend",
+    "given",
     "make_backend",
     "namespace",
-    "need_entries",
+    "need_real",
     "next_seed",
     "register_traced",
     "set_backend",

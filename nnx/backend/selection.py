@@ -1,4 +1,4 @@
-"""Which arrays: the current backend, the namespace of given arrays, moving between libraries."""
+"""The backend: which library, which device, which data type for what is created."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from nnx.backend.reference import Adapter
 from nnx.errors import (
     BackendNotInstalled,
     BackendUnavailable,
-    DerivativeError,
-    DtypeError,
     IncompleteLibraries,
     OptionError,
     UnknownName,
@@ -152,113 +148,6 @@ def available_backends() -> dict[str, str]:
         return "ok"
 
     return {name: state(name) for name in LIBRARIES}
-
-
-# -- of given arrays ---------------------------------------------------------------------------------
-
-#: Array types that answer for themselves and win over raw arrays (autodiff's traced array).
-_TRACED: set[type] = set()
-
-
-def register_traced(cls: type) -> None:
-    """Says that arrays of ``cls`` carry their namespace as ``x.space`` and win over raw arrays."""
-    _TRACED.add(cls)
-
-
-_NUMBERS = (bool, int, float, complex)
-
-
-def _library_of(cls: type) -> str | None:
-    names = (base.__module__.split(".")[0] for base in cls.__mro__)
-    return next((name for name in names if name in LIBRARIES), None)
-
-
-@cache
-def _adapter_of_type(cls: type) -> Adapter | None:
-    if cls in _NUMBERS or cls is type(None):
-        return None
-    if (library := _library_of(cls)) is not None:
-        return adapter(library)
-    raise DtypeError(
-        f"{cls.__module__}.{cls.__qualname__} is not an array that nnx knows ({', '.join(LIBRARIES)}). "
-        "Convert it first, for example with nnx.asarray."
-    )
-
-
-def adapter_of(*arrays: Any) -> Adapter:
-    """The adapter of the library that the arrays belong to; Python numbers and None do not count."""
-    found: Adapter | None = None
-    for x in arrays:
-        while type(x) in _TRACED:
-            x = x.value
-        one = _adapter_of_type(type(x))  # type: ignore[arg-type]  # a class is hashable; mypy forgets it for Any
-        if one is not None and found is not None and one is not found:
-            raise DtypeError(f"Arrays of two libraries were mixed: {found.name} and {one.name}.")
-        found = found or one
-    return found or get_backend().adapter
-
-
-def namespace(*arrays: Any) -> Any:
-    """The array API namespace of the arrays; a traced array wins over raw ones.
-
-    Cheap, but meant to be asked once per public entry point, not once per operation.
-    """
-    for x in arrays:
-        if type(x) in _TRACED:
-            return x.space
-    return adapter_of(*arrays).xp
-
-
-def asarray(x: Any, dtype: Any = None) -> Array:
-    """``x`` as an array: an array stays in its library, anything else goes to the current backend.
-
-    Anything else is a number, a (nested) list, or what NumPy can make an array of numbers of (a data
-    frame, a range, ...). Raises :class:`nnx.errors.DtypeError` where that is not possible or an array is
-    sparse, and :class:`nnx.errors.DataError` where entries are masked.
-
-    >>> nnx.asarray([1.0, 2.0]).shape
-    (2,)
-    """
-    if type(x) in _TRACED:
-        return x if dtype is None else x.space.astype(x, adapter_of(x).dtype(dtype), copy=False)
-    if type(x) in _NUMBERS or isinstance(x, list | tuple):
-        return get_backend().asarray(x, dtype=dtype)
-    if _library_of(type(x)) is None:
-        converted = np.asarray(x)
-        if converted.dtype.kind not in "biufc":
-            raise DtypeError(f"Cannot make an array of numbers of {x!r}, a {type(x).__name__}.")
-        return get_backend().asarray(converted, dtype=dtype)
-    own = adapter_of(x)
-    own.need_entries(x, "the array")
-    return own.asarray(x, dtype=own.dtype(dtype), device=None if own.name == "numpy" else device_of(x))
-
-
-def need_entries(x: Any, what: str) -> None:
-    """Raises where ``x``, called ``what``, is an array without all numbers: masked, sparse, no memory."""
-    if _library_of(type(x)) is not None:
-        adapter_of(x).need_entries(x, what)
-
-
-def to_numpy(x: Any) -> Any:
-    """``x`` as a NumPy array, whatever its library and device (waits for the device).
-
-    Raises :class:`nnx.errors.DerivativeError` inside a derivative: the gradient would be lost.
-    """
-    if type(x) in _TRACED:
-        raise DerivativeError(
-            "to_numpy(x) of an array that is being differentiated: its value would leave the trace, and its "
-            "derivative would be lost. Read it outside, or use nnx.stop_gradient(x) for a constant."
-        )
-    if type(x) in _NUMBERS or isinstance(x, list | tuple):
-        return np.asarray(x)
-    return adapter_of(x).to_numpy(x)
-
-
-def device_of(x: Array) -> Any:
-    """The device that holds ``x``."""
-    while type(x) in _TRACED:
-        x = x.value
-    return getattr(x, "device", "cpu")
 
 
 def synchronize(backend: Backend | None = None) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nnx.backend import adapter_of, asarray, make_backend, namespace, need_entries, to_numpy
+from nnx.backend import adapter_of, given, to_numpy
 from nnx.errors import DataError, DtypeError, ShapeError
 
 _CHECKED_AT_ONCE = 1 << 18
@@ -34,10 +34,10 @@ def inputs_of(x: Any, names: Sequence[str], what: str) -> tuple[Any, ...]:
             )
         return (as_array(unwrapped(x), what),)
     if not isinstance(x, list | tuple) or len(x) != len(names):
-        given = f"{len(x)} arrays" if isinstance(x, list | tuple) else f"a {type(x).__name__}"
+        found = f"{len(x)} arrays" if isinstance(x, list | tuple) else f"a {type(x).__name__}"
         raise ShapeError(
             f"{what} must be a list (or dict) of {len(names)} arrays, for the model has {_inputs(names)}; "
-            f"got {given}."
+            f"got {found}."
         )
     return tuple(as_array(a, f"{what}[{i}]") for i, a in enumerate(x))
 
@@ -62,10 +62,6 @@ def unwrapped(x: Any, n: int = 1) -> Any:
 
 def as_array(x: Any, what: str) -> Any:
     """``x`` (an array, nested lists, anything with ``__array__``) as an array of real numbers."""
-    if hasattr(x, "toarray"):
-        raise DtypeError(
-            f"{what} is sparse ({type(x).__name__}); nnx takes dense arrays: use {what}.toarray()."
-        )
     if hasattr(x, "__next__"):
         raise DtypeError(
             f"{what} is a {type(x).__name__}. Call train_on_batch or partial_fit for each batch."
@@ -78,29 +74,7 @@ def as_array(x: Any, what: str) -> Any:
                 f"{what} is a {type(x).__name__}, not an array. Give its arrays, as in x=dataset.tensors[0], "
                 "or call train_on_batch or partial_fit for each of its batches."
             )
-    need_entries(x, what)
-    if isinstance(x, Mapping):
-        raise DtypeError(f"{what} is a {type(x).__name__}, not an array.")
-    try:
-        adapter_of(x)
-    except DtypeError:
-        host = make_backend("numpy").adapter
-        try:
-            x = host.asarray(x)
-        except ValueError as error:
-            raise ShapeError(
-                f"{what} is not a regular array: {error}. Are its rows of equal length?"
-            ) from error
-    x = asarray(x)
-    if namespace(x).isdtype(x.dtype, "complex floating"):
-        raise DtypeError(
-            f"{what} holds complex numbers ({x.dtype}). Give real and imaginary part one by one."
-        )
-    if not namespace(x).isdtype(x.dtype, ("bool", "integral", "real floating")):
-        raise DtypeError(
-            f"{what} holds {x.dtype}, not numbers. Convert it first, for example with x.astype('float32')."
-        )
-    return x
+    return given(x, what, on_host=True)
 
 
 def need_axes(x: Any, what: str) -> None:
@@ -112,8 +86,8 @@ def need_axes(x: Any, what: str) -> None:
 def same_length(n: int, y: Any, what: str, other: str) -> None:
     """Raises :class:`nnx.errors.ShapeError` where ``y`` has not n samples."""
     if y.ndim == 0 or int(y.shape[0]) != n:
-        given = "a single number" if y.ndim == 0 else f"{y.shape[0]}"
-        raise ShapeError(f"{what} has {n} samples, {other} has {given}: they must have the same number.")
+        found = "a single number" if y.ndim == 0 else f"{y.shape[0]}"
+        raise ShapeError(f"{what} has {n} samples, {other} has {found}: they must have the same number.")
 
 
 def check_finite(x: Any, what: str) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend import device_of, namespace, to_numpy
+from nnx.backend import device_of, given, namespace, to_numpy
 from nnx.errors import DataError, DtypeError
 from nnx.options import Number
-from nnx.utils.arguments import as_array, float_dtype
+from nnx.utils.arguments import float_dtype
 
 Array = Any
 
@@ -31,7 +31,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Array:
            [0., 0., 1.],
            [0., 1., 0.]], dtype=float32)
     """
-    x = as_array(x)
+    x = given(x, "to_categorical: labels", real=False, on_host=True)
     classes = _checked_labels(to_numpy(x), num_classes)
     xp = namespace(x)
     labels = xp.astype(x, xp.int64)

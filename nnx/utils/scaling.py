@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend import adapter_of, device_of, namespace, to_numpy
+from nnx.backend import adapter_of, device_of, given, namespace, to_numpy
 from nnx.errors import AxisError, DataError, NotBuilt, ShapeError
 from nnx.options import Number
-from nnx.utils.arguments import as_array, as_floating, need_real, row_count
+from nnx.utils.arguments import as_floating, row_count
 
 Array = Any
 
@@ -31,7 +31,7 @@ def normalize(x: Any, axis: int | tuple[int, ...] | None = -1, order: float = 2)
            [0. , 0. ]])
     """
     _ORDER("normalize", "order", order)
-    x = as_floating(as_array(x))
+    x = as_floating(given(x, "normalize: x", on_host=True))
     xp = namespace(x)
     axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
     if not all(isinstance(a, Integral) and -x.ndim <= a < x.ndim for a in axes):
@@ -84,8 +84,7 @@ class StandardScaler:
 
     def _take(self, x: Any, seen: int) -> StandardScaler:
         """Returns itself after adding ``x`` to ``seen`` rows; an error leaves what was fitted before."""
-        x = as_array(x)
-        need_real(x)
+        x = given(x, "StandardScaler: x", on_host=True)
         rows, features = row_count(x), x.shape[1:]
         if rows == 0:
             raise DataError(f"StandardScaler: no rows to learn from (shape {tuple(x.shape)}).")
@@ -149,7 +148,7 @@ class StandardScaler:
     def _ready(self, x: Any) -> Array:
         if not self.n_samples_seen_:
             raise NotBuilt("StandardScaler was asked to transform before it was fitted: call fit(x) first.")
-        x = as_array(x)
+        x = given(x, "StandardScaler: x", on_host=True)
         self._must_fit(x)
         return as_floating(x)
 

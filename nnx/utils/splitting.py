@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend import Stream, adapter_of, device_of, next_seed, philox, to_numpy
+from nnx.backend import Stream, adapter_of, device_of, given, next_seed, philox, to_numpy
 from nnx.errors import DataError, OptionError, ShapeError
 from nnx.options import Seed, truth
-from nnx.utils.arguments import as_array, row_count
+from nnx.utils.arguments import row_count
 
 
 def train_test_split(
@@ -53,8 +53,8 @@ def train_test_split(
         order = np.arange(n_train + n_test)
         train, test = order[:n_train], order[n_train:]
     else:
-        given = Seed()("train_test_split", "seed", seed if seed is not None else random_state)
-        chosen = next_seed() if given is None else given
+        own = Seed()("train_test_split", "seed", seed if seed is not None else random_state)
+        chosen = next_seed() if own is None else own
         # The order of raw Philox numbers: it does not depend on NumPy's version.
         keys = philox.uniform(Stream(chosen, philox.SHUFFLE), (lengths[0],))
         if stratify is None:
@@ -97,7 +97,7 @@ def _stratified(labels: Any, keys: np.ndarray, n_train: int, n_test: int) -> tup
     """Row numbers for training and testing in which each class has its share, at least one in both."""
     if row_count(labels) != keys.size:
         raise ShapeError(f"train_test_split: stratify has {row_count(labels)} labels for {keys.size} rows.")
-    table = to_numpy(as_array(labels)).reshape(keys.size, -1)
+    table = to_numpy(given(labels, "stratify", real=False, on_host=True)).reshape(keys.size, -1)
     one_hot = table.shape[1] > 1
     classes, member, counts = np.unique(
         table if one_hot else table[:, 0],

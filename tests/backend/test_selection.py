@@ -14,6 +14,7 @@ import pytest
 
 from nnx.backend import (
     adapter_of,
+    arrays,
     asarray,
     available_backends,
     default_dtype,
@@ -217,7 +218,7 @@ class TestTraced:
 
     @pytest.fixture
     def traced(self, monkeypatch):
-        monkeypatch.setattr(selection, "_TRACED", set())
+        monkeypatch.setattr(arrays, "_TRACED", set())
 
         class Traced:
             space = "the differentiable namespace"

@@ -10,7 +10,7 @@ from functools import cached_property
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
-from nnx.backend import adapter_of, asarray, device_of, namespace
+from nnx.backend import adapter_of, device_of, given, namespace
 from nnx.errors import DataError, FitError, OptionError, ShapeError
 from nnx.optimizers.functions.bounds import as_box
 from nnx.optimizers.functions.least_squares import least_squares
@@ -118,11 +118,11 @@ def curve_fit(
     """
     if not Number(above=0.0, below=1.0).allows(confidence):
         raise OptionError(f"curve_fit: confidence must be a number in (0, 1), got {confidence!r}.")
-    y = asarray(ydata)
+    y = given(ydata, "curve_fit: ydata")
     p = _start(f, p0, bounds, y)
     xp, n = namespace(p), int(p.shape[0])
     y = xp.astype(y, p.dtype, copy=False)
-    x = _floats(asarray(xdata) if isinstance(xdata, list | tuple) else xdata, p)
+    x = _floats(given(xdata, "curve_fit: xdata", real=False) if isinstance(xdata, list | tuple) else xdata, p)
     if check_finite:
         _check_finite(x, "xdata")
         _check_finite(y, "ydata")
@@ -145,8 +145,8 @@ def curve_fit(
     options = dict(options or {}) | more
     if "max_nfev" in options:
         options["maxfev"] = options.pop("max_nfev")
-    given = jacobian if callable(jac) else jac
-    result = least_squares(residual, p, given, bounds, method, callback=callback, options=options)
+    derivative = jacobian if callable(jac) else jac
+    result = least_squares(residual, p, derivative, bounds, method, callback=callback, options=options)
     if not result.success:
         raise FitError(f"curve_fit found no best parameters: {result.message}", result)
     freedom = int(result.fun.shape[0]) - n
@@ -172,7 +172,7 @@ def _start(f: Callable[..., Any], p0: Any, bounds: Any, y: Array) -> Array:
             box = as_box(bounds, start_at(_vector_like(p, y), "curve_fit"), sides=True)
             p = [_between(*ends) for ends in zip(*map(read_vector, box), strict=True)]
         return _vector_like(p, y)
-    p = asarray(p0)
+    p = given(p0, "curve_fit: p0")
     if adapter_of(p) is not adapter or isinstance(p0, list | tuple | int | float):
         p = adapter.asarray(p, device=device_of(y))
     if not xp.isdtype(p.dtype, "real floating"):
@@ -234,7 +234,7 @@ def _whitening(sigma: Any, y: Array) -> Whiten:
     if sigma is None:
         return lambda r: r
     xp, adapter, m = namespace(y), adapter_of(y), math.prod(y.shape)
-    sigma = adapter.asarray(asarray(sigma), dtype=y.dtype, device=device_of(y))
+    sigma = adapter.asarray(given(sigma, "curve_fit: sigma"), dtype=y.dtype, device=device_of(y))
     if m > 1 and tuple(sigma.shape) == (m, m):
         factor = adapter.cholesky(sigma)
         if factor is None:

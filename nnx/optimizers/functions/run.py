@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from nnx.autodiff import flatten
-from nnx.backend import asarray, namespace
+from nnx.backend import asarray, given, namespace
 from nnx.errors import DtypeError, OptionError
 from nnx.optimizers.descent.deterministic import Deterministic
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate
@@ -84,13 +84,9 @@ def _is_number(v: Any) -> bool:
 def _floating(leaf: Any, where: str) -> Array:
     if not (isinstance(leaf, int | float) or hasattr(leaf, "shape")):
         raise DtypeError(f"{where}: x0 must be an array, numbers or a container of them, got {leaf!r}.")
-    x = asarray(leaf)
+    x = given(leaf, f"{where}: x0")
     xp = namespace(x)
-    if xp.isdtype(x.dtype, ("integral", "bool")):
-        return xp.astype(x, xp.float64)
-    if not xp.isdtype(x.dtype, "real floating"):
-        raise DtypeError(f"{where}: x0 must hold real numbers, got {x.dtype}.")
-    return x
+    return x if xp.isdtype(x.dtype, "real floating") else xp.astype(x, xp.float64)
 
 
 def chosen(method: Any, options: Mapping[str, Any]) -> tuple[Any, Limits]:

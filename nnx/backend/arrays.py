@@ -1,0 +1,171 @@
+"""Given arrays: their library, namespace and device, checks of what a user gives, and the way to the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from nnx.backend.reference import Adapter
+from nnx.backend.selection import LIBRARIES, adapter, get_backend
+from nnx.errors import DerivativeError, DtypeError, ShapeError
+
+Array = Any
+
+_SCALARS = (bool, int, float, complex)
+_REAL = ("bool", "integral", "real floating")
+#: Array types that answer for themselves and win over raw arrays (autodiff's traced array).
+_TRACED: set[type] = set()
+
+
+def register_traced(cls: type) -> None:
+    """Says that arrays of ``cls`` carry their namespace as ``x.space`` and win over raw arrays."""
+    _TRACED.add(cls)
+
+
+def _library_of(cls: type) -> str | None:
+    names = (base.__module__.split(".")[0] for base in cls.__mro__)
+    return next((name for name in names if name in LIBRARIES), None)
+
+
+@cache
+def _adapter_of_type(cls: type) -> Adapter | None:
+    if cls in _SCALARS or cls is type(None):
+        return None
+    if (library := _library_of(cls)) is not None:
+        return adapter(library)
+    raise DtypeError(
+        f"{cls.__module__}.{cls.__qualname__} is not an array that nnx knows ({', '.join(LIBRARIES)}). "
+        "Convert it first, for example with nnx.asarray."
+    )
+
+
+def adapter_of(*arrays: Any) -> Adapter:
+    """The adapter of the library that the arrays belong to; Python numbers and None do not count."""
+    found: Adapter | None = None
+    for x in arrays:
+        while type(x) in _TRACED:
+            x = x.value
+        one = _adapter_of_type(type(x))  # type: ignore[arg-type]  # a class is hashable; mypy forgets it for Any
+        if one is not None and found is not None and one is not found:
+            raise DtypeError(f"Arrays of two libraries were mixed: {found.name} and {one.name}.")
+        found = found or one
+    return found or get_backend().adapter
+
+
+def namespace(*arrays: Any) -> Any:
+    """The array API namespace of the arrays; a traced array wins over raw ones.
+
+    Cheap, but meant to be asked once per public entry point, not once per operation.
+    """
+    for x in arrays:
+        if type(x) in _TRACED:
+            return x.space
+    return adapter_of(*arrays).xp
+
+
+def asarray(x: Any, dtype: Any = None) -> Array:
+    """``x`` as an array: an array stays in its library, anything else goes to the current backend.
+
+    Anything else is a number, a (nested) list, or what NumPy can make an array of numbers of (a data
+    frame, a range, ...). Raises :class:`nnx.errors.DtypeError` where that is not possible or an array is
+    sparse, and :class:`nnx.errors.DataError` where entries are masked.
+
+    >>> nnx.asarray([1.0, 2.0]).shape
+    (2,)
+    """
+    if type(x) in _TRACED:
+        return x if dtype is None else x.space.astype(x, adapter_of(x).dtype(dtype), copy=False)
+    if type(x) in _SCALARS or isinstance(x, list | tuple):
+        return get_backend().asarray(x, dtype=dtype)
+    if _library_of(type(x)) is not None:
+        return _from_library(x, "the array", dtype)
+    converted = np.asarray(x)
+    if converted.dtype.kind not in "biufc":
+        raise DtypeError(f"Cannot make an array of numbers of {x!r}, a {type(x).__name__}.")
+    return get_backend().asarray(converted, dtype=dtype)
+
+
+def _from_library(x: Array, what: str, dtype: Any = None) -> Array:
+    own = adapter_of(x)
+    own.need_entries(x, what)
+    return own.asarray(x, dtype=own.dtype(dtype), device=None if own.name == "numpy" else device_of(x))
+
+
+def given(x: Any, what: str, *, real: bool = True, on_host: bool = False) -> Array:
+    """``x``, which a user gave and errors call ``what``, as an array of real numbers (if ``real``).
+
+    An array stays in its library, a traced one stays traced. Anything else that NumPy can make an array of
+    (a number, a list, a data frame) goes to the current backend; with ``on_host`` it becomes NumPy's.
+
+    Raises :class:`nnx.errors.DtypeError` for what is sparse, a mapping, complex or not numbers,
+    :class:`nnx.errors.DataError` for masked entries, and :class:`nnx.errors.ShapeError` for rows of unequal
+    length.
+
+    >>> nnx.backend.given([[1, 2], [3, 4]], "x").shape
+    (2, 2)
+    >>> nnx.backend.given([1j], "x")
+    Traceback (most recent call last):
+        ...
+    nnx.errors.DtypeError: x holds complex numbers (complex128). Give real and imaginary part one by one.
+    """
+    if hasattr(x, "toarray"):
+        name = what.rpartition(" ")[2]
+        raise DtypeError(
+            f"{what} is sparse ({type(x).__name__}); nnx takes dense arrays: use {name}.toarray()."
+        )
+    if isinstance(x, Mapping):
+        raise DtypeError(f"{what} is a {type(x).__name__}, not an array.")
+    if _library_of(type(x)) is not None:
+        x = _from_library(x, what)
+    elif type(x) not in _TRACED:
+        try:
+            host = np.asarray(x)
+        except ValueError as error:
+            raise ShapeError(
+                f"{what} is not a regular array: {error}. Are its rows of equal length?"
+            ) from error
+        if host.dtype.kind == "O" and not host.ndim:
+            raise DtypeError(f"{what} cannot be made an array of: it is {x!r}, a {type(x).__name__}.")
+        x = host if on_host or host.dtype.kind not in "biufc" else asarray(x)
+    if real:
+        need_real(x, what)
+    return x
+
+
+def need_real(x: Array, what: str) -> None:
+    """Raises :class:`nnx.errors.DtypeError` where the array ``x`` does not hold real numbers."""
+    isdtype = namespace(x).isdtype
+    if isdtype(x.dtype, _REAL):
+        return
+    if isdtype(x.dtype, "complex floating"):
+        raise DtypeError(
+            f"{what} holds complex numbers ({x.dtype}). Give real and imaginary part one by one."
+        )
+    raise DtypeError(
+        f"{what} holds {x.dtype}, not numbers. Convert it first, for example with x.astype('float32')."
+    )
+
+
+def to_numpy(x: Any) -> Any:
+    """``x`` as a NumPy array, whatever its library and device (waits for the device).
+
+    Raises :class:`nnx.errors.DerivativeError` inside a derivative: the gradient would be lost.
+    """
+    if type(x) in _TRACED:
+        raise DerivativeError(
+            "to_numpy(x) of an array that is being differentiated: its value would leave the trace, and its "
+            "derivative would be lost. Read it outside, or use nnx.stop_gradient(x) for a constant."
+        )
+    if type(x) in _SCALARS or isinstance(x, list | tuple):
+        return np.asarray(x)
+    return adapter_of(x).to_numpy(x)
+
+
+def device_of(x: Array) -> Any:
+    """The device that holds ``x``."""
+    while type(x) in _TRACED:
+        x = x.value
+    return getattr(x, "device", "cpu")
