@@ -17,6 +17,8 @@ from nnx.errors import OptionError
 from nnx.options import built_in
 
 Kind = TypeVar("Kind", bound=Callback)
+#: the hooks of a list without callbacks, as predict mostly has it
+_NONE: Mapping[str, tuple[Any, ...]] = dict.fromkeys(HOOKS, ())
 
 
 class CallbackList(Callback):
@@ -73,8 +75,7 @@ class CallbackList(Callback):
         if self._backup is not None:
             self._backup.others = tuple(chosen)
         self._callbacks = (*chosen, *backups)
-        hooks = {name: [overridden(c, name) for c in self._callbacks] for name in HOOKS}
-        self._hooks = {name: tuple(h for h in found if h is not None) for name, found in hooks.items()}
+        self._hooks = _hooks(self._callbacks) if self._callbacks else _NONE
         self._batch_begin = self._hooks["on_train_batch_begin"]
         self._batch_end = self._hooks["on_train_batch_end"]
         self._last: Logs = {}
@@ -219,3 +220,9 @@ def _found(callbacks: list[Callback], kind: type[Kind], add: bool) -> Kind | Non
         return None
     callbacks.append(kind())
     return callbacks[-1]  # type: ignore[return-value]
+
+
+def _hooks(callbacks: Sequence[Callback]) -> Mapping[str, tuple[Any, ...]]:
+    """For each hook those of the callbacks that override it."""
+    found = {name: [overridden(c, name) for c in callbacks] for name in HOOKS}
+    return {name: tuple(h for h in hooks if h is not None) for name, hooks in found.items()}

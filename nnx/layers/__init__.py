@@ -3,7 +3,8 @@
 from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.dense import Dense, Maxout, affine
-from nnx.layers.dropout import Dropout, GaussianNoise, relu_dropout
+from nnx.layers.dropout import Dropout, GaussianNoise
+from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from nnx.layers.normalization import BatchNormalization
 from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
@@ -11,9 +12,6 @@ from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Input, Symbol
 
 get = registry.get
-
-#: functions (part, next part) → one part that does both, or None: asked where only the second reads the first
-FUSIONS = (relu_dropout,)
 
 __all__ = [
     "ELU",
@@ -46,6 +44,7 @@ __all__ = [
     "Symbol",
     "Weight",
     "affine",
+    "fusion",
     "get",
     "parts_of",
     "register",

@@ -12,6 +12,7 @@ from nnx.backend import adapter_of, device_of
 from nnx.backend.philox import DROPOUT, NOISE
 from nnx.layers.activation import Activation
 from nnx.layers.base import Layer, registry
+from nnx.layers.fusion import fusion
 from nnx.layers.spec import Context
 from nnx.options import Seed, fraction, number, option
 
@@ -56,6 +57,7 @@ class ReluDropout(Layer):
         return x * adapter_of(x).positive_keep_mask(stream, rate, raw(x))
 
 
+@fusion
 def relu_dropout(first: Layer, then: Layer) -> Layer | None:
     """What the relu ``first`` and the dropout ``then`` are together; None for any other pair."""
     if not (type(first) is Activation and type(then) is Dropout and then.rate > 0.0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from nnx.backend import Adapter, Backend, adapter_of, device_of, namespace, to_numpy
@@ -38,7 +39,7 @@ class Examples:
         """Inputs, targets and weights one after the other; None for what is not there."""
         return (*self.xs, self.y, self.weight)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """What the arrays are called in messages."""
         xs = ("x",) if len(self.xs) == 1 else tuple(f"x[{i}]" for i in range(len(self.xs)))
