@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol, Self
 
 from nnx.backend import asarray, to_numpy
 from nnx.errors import NotBuilt, ShapeError
-from nnx.options import Options, hand_written, made_with
+from nnx.options import Options, changed_fields, hand_written, made_with, refused
 from nnx.registry import from_config, to_config
 
 Shape = tuple[int, ...]
@@ -173,8 +173,8 @@ class Placed(Options):
     # -- configuration ----------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """The options of the layer, as :meth:`from_config` takes them (no weights)."""
-        options = made_with(self)
+        """The options of the layer as they are now, as :meth:`from_config` takes them (no weights)."""
+        options = made_with(self) | changed_fields(self)
         if "name" in options:
             options["name"] = self.name  # in a model also one that nobody gave it
         return {name: to_config(value) for name, value in options.items()}
@@ -182,7 +182,13 @@ class Placed(Options):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A new layer with the options that :meth:`get_config` gave."""
-        return cls(**{name: from_config(value) for name, value in config.items()})
+        options = {name: from_config(value) for name, value in config.items()}
+        # an __init__ of its own may not take what was assigned later
+        later = {name: options.pop(name) for name in refused(cls, options)}
+        layer = cls(**options)
+        for name, value in later.items():
+            setattr(layer, name, value)
+        return layer
 
     # -- moving: for models -----------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from nnx.options.checks import (
     truth,
 )
 from nnx.options.classes import Options
-from nnx.options.made import built_in, changed_fields, hand_written, made_with, remembering
+from nnx.options.made import built_in, changed_fields, hand_written, made_with, refused, remembering
 from nnx.options.names import need_known, no_argument
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "one_of",
     "option",
     "path",
+    "refused",
     "remembering",
     "truth",
 ]

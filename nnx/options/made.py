@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -29,6 +29,10 @@ def remembering(init: Callable[..., None]) -> Callable[..., None]:
         object.__setattr__(self, "_made_with", _by_name(type(self), signature, (self, *args), options))
         init(self, *args, **options)
         object.__setattr__(self, "_made_as", _fields(self))
+        # an attribute that is the argument of its name goes on telling it when it is assigned to
+        held = vars(self)
+        kept = tuple(name for name, value in held["_made_with"].items() if held.get(name, held) is value)
+        object.__setattr__(self, "_kept", kept)
 
     __init__.written = True  # type: ignore[attr-defined]
     return __init__
@@ -38,7 +42,10 @@ def _by_name(
     cls: type, signature: inspect.Signature, args: Sequence[Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The arguments of a call by name; for *args, which have none, an error when they are asked for."""
-    bound = signature.bind(*args, **options)
+    try:
+        bound = signature.bind(*args, **options)
+    except TypeError as error:
+        raise TypeError(f"{cls.__name__}: {error}") from None
     found: dict[str, Any] = {}
     for name, value in list(bound.arguments.items())[1:]:
         kind = signature.parameters[name].kind
@@ -73,7 +80,19 @@ def made_with(thing: Any) -> dict[str, Any]:
             raise OptionError(
                 f"{type(thing).__name__} takes {name}, which cannot be kept: name its arguments."
             )
-    return dict(found)
+    held = vars(thing)
+    return {name: held[name] if name in held.get("_kept", ()) else value for name, value in found.items()}
+
+
+def refused(cls: type, names: Iterable[str]) -> list[str]:
+    """Those of the names that a hand-written ``__init__`` of the class takes no argument for."""
+    if not hand_written(cls):
+        return []
+    parameters = inspect.signature(cls).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return []
+    taken = {p.name for p in parameters}
+    return [name for name in names if name not in taken]
 
 
 def changed_fields(thing: Any) -> dict[str, Any]:

@@ -156,3 +156,34 @@ SHORT = {
 @pytest.mark.parametrize("text", SHORT)
 def test_a_layer_is_shown_by_the_options_that_were_given(text):
     assert repr(SHORT[text]) == text
+
+
+class Bent(Layer):
+    """A layer with a hand-written ``__init__`` that takes nothing of the base class'."""
+
+    def __init__(self, slope=0.1):
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, p, x):
+        return nnx.backend.namespace(x).where(x > 0, x, self.slope * x)
+
+
+def test_what_is_assigned_to_a_hand_written_layer_is_in_its_configuration(tmp_path):
+    layer = Bent(0.5)
+    layer.slope = 0.9
+    layer.trainable = False
+    assert layer.get_config() == {"slope": 0.9, "trainable": False}
+    again = Bent.from_config(layer.get_config())
+    assert (again.slope, again.trainable) == (0.9, False)
+    nnx.layers.register()(Bent)
+    model = nnx.Sequential([nnx.Input((2,)), layer])
+    model.save(tmp_path / "m.safetensors")
+    loaded = nnx.load_model(tmp_path / "m.safetensors").layers[0]
+    assert (loaded.slope, loaded.trainable) == (0.9, False)
+    np.testing.assert_allclose(model.predict(-np.ones((1, 2))), [[-0.9, -0.9]], rtol=1e-6)
+
+
+def test_a_wrong_call_of_a_hand_written_class_names_it():
+    with pytest.raises(TypeError, match=r"Bent: .*'steep'"):
+        Bent(steep=1.0)
