@@ -31,7 +31,7 @@ def check_derivatives(
     difference of fourth order, ``(8(f(x+hv) − f(x−hv)) − (f(x+2hv) − f(x−2hv))) / 12h``, whose error is
     O(h⁴), and repeats that for the derivative functions themselves up to ``order``. ``args`` should be
     float64; results may be complex. Raises :class:`nnx.errors.DerivativeError` with the mode, the order and
-    both numbers.
+    both values.
 
     >>> nnx.check_derivatives(lambda x: np.tanh(x) ** 2, np.asarray([0.3, -1.2]))
     """

@@ -70,7 +70,7 @@ class CupyAdapter(Adapter):
         from cupyx import errstate
 
         try:
-            with a.device, errstate(linalg="raise"):  # without it, a factorisation that failed goes unnoticed
+            with a.device, errstate(linalg="raise"):  # else a failed factorization goes unnoticed
                 factor = cupy.linalg.cholesky(a)
         except np.linalg.LinAlgError:
             return None
