@@ -80,7 +80,7 @@ def fused(
     ...     return x * x * x
     >>> float(nnx.grad(nnx.grad(cube))(2.0))
     12.0
-    >>> def back(xp, g, needs, y, x):  # y = (e², e) with e = exp(x), kept for the way back
+    >>> def back(xp, g, needs, y, x):  # y = (e², e) with e = exp(x), kept for the pullback
     ...     (g_square, g_e), e = g, y[1]
     ...     by_e = 0.0 if g_square is None else 2.0 * g_square * e
     ...     return ((by_e if g_e is None else by_e + g_e) * e,)

@@ -174,6 +174,6 @@ def load() -> Adapter:
     except (ImportError, RuntimeError, OSError, cupy.cuda.compiler.CompileException) as error:
         raise IncompleteLibraries(
             f"CuPy {cupy.__version__} sees a GPU, but a CUDA library is missing or broken: {error}. "
-            "Install them beside CuPy: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])."
+            "Install them next to CuPy: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])."
         ) from error
     return CupyAdapter(xp)
