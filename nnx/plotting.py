@@ -1,4 +1,4 @@
-"""Pictures of a training run, by Matplotlib (``pip install 'nnx[plot]'``)."""
+"""Figures of a training run, by Matplotlib (``pip install 'nnx[plot]'``)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 def learning_curves(history: Any, path: Any = None, title: str = "") -> Any:
     """A Matplotlib figure with a panel for each quantity of a training history, written to ``path`` if given.
 
-    ``history`` is what ``fit`` returns (or its ``history`` dict). A quantity and its ``val_`` twin share a
-    panel.
+    ``history`` is the result of ``fit`` (or its ``history`` dict). A quantity and its ``val_`` counterpart
+    share a panel.
     """
     from matplotlib.figure import Figure
 

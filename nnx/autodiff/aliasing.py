@@ -1,13 +1,13 @@
 """Writing into traced arrays, and arrays that share memory.
 
 An assignment ``x[key] = v`` replaces the content of the handle ``x`` by that of a new array, computed by the
-rule ``put``; what was computed from ``x`` before keeps the old content. Where ``x`` is a view, as NumPy's
-basic indexing gives it, the array that it looks into must change as well, and its other views:
+rule ``put``; what was computed from ``x`` before keeps the old content. If ``x`` is a view, as NumPy's basic
+indexing gives it, its base must change too, and all other views of that base:
 
-- the array at the bottom, the root, counts how often it was written to (:class:`Root`);
-- a view knows its root and how it is made from it (:class:`View`). Before it is read it compares the counts
-  and is made again from the root if need be;
-- writing into a view writes into the root what the view's transpose moves there.
+- the base of all, the root, counts the writes into it (:class:`Root`);
+- a view knows its root and the function that makes it from the root (:class:`View`). Before it is read it
+  compares the counts, and is made again from the root if they differ;
+- a write into a view moves the new entries into the root by the transpose of the view.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from nnx.errors import DerivativeError
 
 
 class Root:
-    """The link of an array that others look into."""
+    """The link of an array that has views."""
 
     __slots__ = ("handed_out", "version")
 
     def __init__(self) -> None:
         self.version = 0
-        self.handed_out = False  #: whether a plain array, which no write can reach, shares the memory
+        self.handed_out = False  #: whether a plain array, which writes do not reach, shares the memory
 
     def refresh(self, x: Traced) -> None:
         """Nothing: a root is always up to date."""
 
 
 class View:
-    """The link of an array that looks into another: ``make(root)`` is its content."""
+    """The link of a view: ``make(root)`` is its content."""
 
     __slots__ = ("make", "read_only", "root", "version")
 
@@ -51,7 +51,7 @@ class View:
 
 
 def viewing(function: Callable[..., Any], read_only: bool = False) -> Callable[..., Any]:
-    """``function`` whose result shares memory with its first argument wherever the library's own does."""
+    """``function`` whose result is a view of its first argument wherever the library's own is."""
 
     @wraps(function)
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -70,9 +70,9 @@ def link(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = Fal
 
 
 def follow(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = False) -> None:
-    """Notes that ``y``, which is ``make(x)``, shows what is written into ``x``, and the other way round.
+    """Notes that ``y``, which is ``make(x)``, is a view of ``x``: a write into either shows in both.
 
-    If it is ``read_only``, as where a number of x occurs in y several times, writing into y is an error.
+    With ``read_only``, as where one entry of x occurs several times in y, writing into y is an error.
     """
     root, whole = x, make
     if type(x.link) is View:
@@ -85,7 +85,7 @@ def follow(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = F
 
 
 def hand_out(x: Traced) -> None:
-    """Notes that there is a plain array in the memory of ``x``: from here on nothing may be written there."""
+    """Notes that a plain array shares the memory of ``x``: from here on writing into ``x`` is an error."""
     root = x.link.root if type(x.link) is View else x
     if root.link is None:
         root.link = Root()
@@ -105,9 +105,9 @@ def assign(x: Traced, key: Any, value: Any) -> None:
 
 
 def update(x: Traced, new: Any) -> Any:
-    """``x += other`` for ``new = x + other``: x with another content; a new array where x is a number."""
+    """``x += other`` for ``new = x + other``: x with new content; ``new`` itself where x is a scalar."""
     if not _is_writable(x):
-        return new  # NumPy's scalars are immutable: += gives the name to another number
+        return new  # NumPy's scalars are immutable: += binds the name to a new one
     if tuple(new.shape) != tuple(x.shape):
         raise ValueError(f"An array of shape {x.shape} cannot take in a result of shape {new.shape}.")
     _floating(x, new)
@@ -125,17 +125,17 @@ def _replace(x: Traced, new: Traced) -> None:
     root = x.link.root if type(x.link) is View else x
     if root.link is not None and root.link.handed_out:
         raise DerivativeError(
-            "An array is written into after a plain array was made in its memory (np.asarray(x), "
-            "from_dlpack(x)), or that was itself made in the memory of a plain one (xp.asarray(plain)), "
-            "which would keep the old numbers. Make a copy: np.array(x), xp.asarray(plain, copy=True)."
+            "A write into an array that shares its memory with a plain one (np.asarray(x), from_dlpack(x), "
+            "xp.asarray(plain)): the plain array would keep the old entries. "
+            "Make a copy: np.array(x), xp.asarray(plain, copy=True)."
         )
     # The layout in memory stays: it decides what is a view of the array and what a copy.
     laid_out = x.space.laid_out
     if type(x.link) is View:
         if x.link.read_only:
             raise ValueError(
-                "assignment destination is read-only: it shows one number in several places, as "
-                "broadcast_to and sliding_window_view do. Write into the array below, or into a copy."
+                "assignment destination is read-only: one entry is in several places, as in the results of "
+                "broadcast_to and sliding_window_view. Write into their argument, or into a copy."
             )
         _become(root, laid_out(_moved_into(root, x.link.make, new), raw(root)))
         root.link.version += 1  # x, too, is made again from its root when it is next read
@@ -146,7 +146,7 @@ def _replace(x: Traced, new: Traced) -> None:
 
 
 def _moved_into(root: Traced, make: Callable[[Any], Any], new: Traced) -> Any:
-    """The root with ``new`` where its view ``make`` looks: a view's transpose moves numbers back."""
+    """The root with ``new`` in the place of its view ``make``: the view's transpose moves entries back."""
     space = root.space
     tape = Tape()
     leaf = tape.leaf(space.base.zeros_like(raw(root)), space)
@@ -193,6 +193,6 @@ def _floating(x: Traced, value: Any) -> None:
         and not base.isdtype(x.dtype, ("real floating", "complex floating"))
     ):
         raise DerivativeError(
-            f"A value that is being differentiated is written into an array of {x.dtype}, which would round "
-            "it and cut its gradient: make the array of a floating-point type."
+            f"A value that is being differentiated is written into an array of {x.dtype}: that would round "
+            "it and cut its gradient. Make the array of a floating-point type."
         )

@@ -17,8 +17,8 @@ class Traced(Operators):
     It implements the array object of the array API standard. Functions reach the differentiable
     namespace through ``x.__array_namespace__()``. ``mark`` belongs to the tracer: a node of the tape
     in reverse mode, a tangent in forward mode. ``value`` may be traced itself, by an outer transform.
-    Writing into a traced array replaces these three; ``link`` leads to the arrays that share its memory (see
-    :mod:`nnx.autodiff.aliasing`).
+    Writing into a traced array replaces these three; ``link`` knows the arrays that share its memory
+    (:mod:`nnx.autodiff.aliasing`).
     """
 
     __slots__ = ("link", "mark", "space", "tracer", "value")
@@ -31,7 +31,7 @@ class Traced(Operators):
         self.link: Any = None
 
     def snapshot(self) -> Traced:
-        """This array as it is now, whatever is written into it later."""
+        """A copy of the handle: it keeps the present content when this array is written into."""
         return Traced(self.value, self.tracer, self.mark, self.space)
 
     # -- attributes -------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ class Traced(Operators):
 
 
 def _settable(name: str) -> None:
-    """Gives traced arrays NumPy's attribute ``name``, to which one can assign: ``z.real *= 2``."""
+    """Gives traced arrays NumPy's attribute ``name``, which can be assigned to: ``z.real *= 2``."""
 
     def read(self: Traced) -> Any:
         return self.space.numpy_method(self, name)
@@ -185,7 +185,7 @@ for _name in ("real", "imag", "flat"):
 def _constant(x: Traced, what: str, shared: bool = False) -> Any:
     """The plain array below an array that depends on nothing; an error for any other.
 
-    If it is ``shared``, whoever gets it keeps looking into the memory of ``x``.
+    ``shared`` says that whoever gets it may keep it as an alias of ``x``.
     """
     if not is_traced(x):
         if shared:
@@ -195,7 +195,7 @@ def _constant(x: Traced, what: str, shared: bool = False) -> Any:
 
 
 def is_traced(x: Any) -> bool:
-    """Whether a gradient may flow through ``x``, an array or a nest of tuples and lists: no mere constant."""
+    """Whether a gradient may flow through ``x``, an array or nested tuples and lists of arrays."""
     if type(x) is Traced:
         if x.link is not None:
             x.link.refresh(x)

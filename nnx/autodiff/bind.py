@@ -1,4 +1,4 @@
-"""How a function gets its rule: the call finds out which trace it belongs to, and is recorded there."""
+"""Binding a rule to a function: a call finds the trace of its arguments and is recorded there."""
 
 from __future__ import annotations
 
@@ -63,15 +63,15 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
 
 
 def uses_its_closure(name: str) -> DerivativeError:
-    """The error for a traced array that reached the function ``name`` by another way than its arguments."""
+    """The error for a traced array that the function ``name`` uses without having it as an argument."""
     return DerivativeError(
-        f"{name} uses an array of its closure that is being differentiated: hand it over as an "
-        "argument, for the gradient flows through arguments only."
+        f"{name} uses an array of its closure that is being differentiated: make it an argument, for the "
+        "gradient flows through arguments only."
     )
 
 
 def _highest(args: Sequence[Any], space: Any) -> tuple[Any, ...]:
-    """Of arguments of several traces: the trace of the highest level, and what belongs to it."""
+    """The trace of the highest level among the arguments, and what ``bind`` needs of them for it."""
     first = max((a for a in args if type(a) is Traced), key=lambda a: a.tracer.level)
     trace = first.tracer
     argnums = [i for i, a in enumerate(args) if type(a) is Traced and a.tracer is trace]

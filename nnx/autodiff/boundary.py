@@ -1,4 +1,4 @@
-"""Where arrays enter a transform and leave it again: checked, traced, and plain once more."""
+"""Where arrays enter a transform, checked and traced, and where they leave it as plain arrays."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def floating(x: Any, who: str) -> Any:
         x = x.snapshot()
     base = space_of(x).base
     if _is_real(base, x.dtype):
-        return base.adapter.copied_if_small(x)  # the way back may need it, whatever the caller does to his
+        return base.adapter.copied_if_small(x)  # a pullback may need it: the caller may change his own
     if holds_complex(x):
         raise DerivativeError(
             f"{who} needs arrays of a real floating-point type, got {x.dtype}: most functions of complex "
@@ -42,8 +42,8 @@ def floating(x: Any, who: str) -> Any:
         )
     raise DerivativeError(
         f"{who} needs arrays of a real floating-point type, got {x.dtype}: a derivative with respect to "
-        "integers is not defined. Convert with xp.astype(x, xp.float64), or leave this argument out: by "
-        "argnums where there is one, else by a function of the others, lambda x: f(x, n)."
+        "integers is not defined. Convert with xp.astype(x, xp.float64), or do not differentiate this "
+        "argument: choose the others by argnums, or by a function of them, lambda x: f(x, n)."
     )
 
 
@@ -57,11 +57,11 @@ def settled(x: Any) -> Any:
 
 
 def like(g: Any, x: Any) -> Any:
-    """``g`` as an array of x's library, data type and device (numbers may stand for 0-d arrays)."""
+    """``g`` as an array of x's library, data type and device (a Python number is a 0-d array)."""
     if type(g) is not float and holds_complex(g) and not holds_complex(x):
         raise DerivativeError(
-            f"The cotangent (vjp) or tangent (jvp) of a real array of {x.dtype} was given as complex "
-            "numbers, of which the imaginary part would be lost: give real ones, xp.real(g)."
+            f"The cotangent (vjp) or tangent (jvp) of a real array of {x.dtype} is complex: its imaginary "
+            "part would be lost. Give real numbers, xp.real(g)."
         )
     if not hasattr(g, "dtype"):
         space = space_of(x)
@@ -87,13 +87,13 @@ def traced_call(
 ) -> Any:
     """``f`` on traced inputs; afterwards the trace is closed.
 
-    ``held`` are the arrays below the inputs: while ``f`` runs nobody writes to them.
+    ``held`` are the plain arrays below the inputs: they are locked while ``f`` runs.
     """
     locks = _locked(held)
     try:
         out = f(*inputs, **kwargs)
         for leaf in flatten(out)[0]:
-            settled(leaf)  # a view whose array was written to is made again, while that can be recorded
+            settled(leaf)  # a view whose root was written to is made again, while that can be recorded
         return out
     except (TypeError, ValueError) as error:
         annotate(error, Traced)
@@ -114,7 +114,7 @@ def _locked(arrays: Iterable[Any]) -> list[Callable[[], Any]]:
 
 @contextmanager
 def unwritable(arrays: Iterable[Any]) -> Iterator[None]:
-    """While foreign code runs on the plain ``arrays``: what it wrote into them would reach the tape."""
+    """Locks the plain ``arrays`` while foreign code runs on them, for the tape keeps them."""
     locks = _locked(arrays)
     try:
         yield
@@ -153,7 +153,7 @@ def check_scalar(value: Any, who: str) -> None:
 
 
 def one_array(who: str, y: Any) -> Any:
-    """``y``, which ``who`` returned, if it is an array or a number; an error else."""
+    """``y``, the result of ``who``, if it is an array or a number; else an error."""
     if hasattr(y, "dtype") or isinstance(y, int | float | complex):
         return y
     raise DerivativeError(
@@ -163,9 +163,9 @@ def one_array(who: str, y: Any) -> Any:
 
 
 def arrived(found: Sequence[Any], leaves: Sequence[Any], seeds: Sequence[Any] = ()) -> list[Any]:
-    """The cotangents of the leaves, zeros where none arrived: arrays of the caller's own, to write to.
+    """The cotangents of the leaves, zeros where none arrived: arrays that the caller owns.
 
-    A pullback may hand on what it was given (one of the ``seeds``), or the same array to two arguments.
+    So each is a copy if it aliases another, or one of the ``seeds``, which a pullback may pass through.
     """
     out: list[Any] = []
     for x, c in zip(leaves, found, strict=True):
@@ -179,7 +179,7 @@ def arrived(found: Sequence[Any], leaves: Sequence[Any], seeds: Sequence[Any] = 
 
 
 def _is_among(g: Any, others: Sequence[Any], share: Callable[[Any, Any], bool]) -> bool:
-    """Whether ``g`` is one of the others, or lies in the memory of one."""
+    """Whether ``g`` is one of the others, or shares the memory of one."""
     return any(g is x or (type(x) is type(g) and share(g, x) if g.ndim else False) for x in others)
 
 

@@ -31,18 +31,18 @@ def check_derivatives(
     difference of fourth order, ``(8(f(x+hv) − f(x−hv)) − (f(x+2hv) − f(x−2hv))) / 12h``, whose error is
     O(h⁴), and repeats that for the derivative functions themselves up to ``order``. ``args`` should be
     float64; results may be complex. Raises :class:`nnx.errors.DerivativeError` with the mode, the order and
-    both numbers.
+    both values.
 
     >>> nnx.check_derivatives(lambda x: np.tanh(x) ** 2, np.asarray([0.3, -1.2]))
     """
     _check(f, args, order, tuple(modes), (rtol, atol, step), seed, "f")
 
 
-def _check(f: Any, args: Any, order: int, modes: Any, numbers: Any, seed: int, name: str) -> None:
+def _check(f: Any, args: Any, order: int, modes: Any, limits: Any, seed: int, name: str) -> None:
     leaves, build = flatten(tuple(args))
     x = [floating(leaf, "check_derivatives") for leaf in leaves]
     v = [_random(leaf, seed, i) for i, leaf in enumerate(x)]
-    rtol, atol, step = numbers
+    rtol, atol, step = limits
 
     def along(t: float) -> list[Any]:
         out = f(*build([a + t * b for a, b in zip(x, v, strict=True)]))
@@ -57,14 +57,14 @@ def _check(f: Any, args: Any, order: int, modes: Any, numbers: Any, seed: int, n
             _compare(f"forward mode of {name}", got, expected, rtol, atol)
         if order > 1:
             derivative = _forward(f, build(v))
-            _check(derivative, build(x), order - 1, modes, numbers, seed + 2, f"the jvp of {name}")
+            _check(derivative, build(x), order - 1, modes, limits, seed + 2, f"the jvp of {name}")
     if "reverse" in modes:
         out, pullback = vjp(f, *build(x))
         g = pullback(flatten(out)[1](cot))
         got = _inner(flatten(g)[0], v)
         _compare(f"reverse mode of {name}", got, _inner(cot, numeric), rtol, atol)
         if order > 1:
-            _check(_reverse(f, cot), build(x), order - 1, modes, numbers, seed + 3, f"the vjp of {name}")
+            _check(_reverse(f, cot), build(x), order - 1, modes, limits, seed + 3, f"the vjp of {name}")
 
 
 def _forward(f: Any, v: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Derivatives of one's own: for a function, and for a foreign ufunc."""
+"""User-defined derivatives: of a function, and of a foreign ufunc."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nnx.errors import DerivativeError
 
 
 class _Custom(Fused):
-    """A rule with a tangent of its own; without ``reverse`` the pullback is the transpose of the tangent."""
+    """A rule with a hand-written tangent, whose transpose is the pullback unless ``reverse`` is given."""
 
     def __init__(self, name: str, forward: Callable[..., Any], reverse: Callable[..., Any] | None) -> None:
         super().__init__(name, reverse)  # type: ignore[arg-type]
@@ -57,16 +57,15 @@ def custom_derivative(
     forward: Callable[..., Any] | None = None,
     reverse: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], FusedFunction]:
-    """A decorator that gives a function a derivative of one's own: for stability, speed or foreign code.
+    """A decorator that gives a function a derivative that you write: for stability, speed or foreign code.
 
     The function is called with plain arrays (array arguments are positional, options keywords) and may do
     anything: call compiled code, write into its own arrays, iterate. It returns one array. Its derivative is
     one of
 
-    - ``derivative(xp, x, y, **options)``: f′(x), of x's shape, of a function ``y = f(x)`` that works number
-      by number;
+    - ``derivative(xp, x, y, **options)``: f′(x), in x's shape, of an elementwise function ``y = f(x)``;
     - ``forward(xp, directions, y, *args, **options)``: the tangent of y, ẏ = Σᵢ ∂y/∂xᵢ · vᵢ, linear in
-      ``directions``, the vᵢ: one for each argument, None for those that are not differentiated;
+      ``directions``, the vᵢ: one for each argument, None for an argument that is not differentiated;
     - ``reverse(xp, g, needs, y, *args, **options)``: the cotangents x̄ᵢ = gᵀ · ∂y/∂xᵢ in a tuple, one of each
       argument's shape from ``g`` of y's (None where ``needs[i]`` is false).
 
@@ -74,9 +73,10 @@ def custom_derivative(
     Write them in functions of ``xp`` and operators, then derivatives of every order follow; call the function
     itself (or others with a derivative) for what ``xp`` lacks.
 
-    Raises ``TypeError`` for any other combination of rules, :class:`nnx.errors.DerivativeError` where what a
-    rule returns does not fit the arguments or the result, or where an array that is differentiated is given
-    by name or in a container, and ``ValueError`` (read-only) where the function writes into its arguments.
+    Raises ``TypeError`` for any other combination of rules, :class:`nnx.errors.DerivativeError` where the
+    result of a rule does not fit the arguments or the result, or where an array that is differentiated is
+    passed by name or in a container, and ``ValueError`` (read-only) where the function writes into its
+    arguments.
 
     >>> @nnx.custom_derivative(forward=lambda xp, d, y, x: d[0] * xp.cos(x))
     ... def sine(x):
@@ -123,18 +123,18 @@ def custom_derivative(
 
 
 def _only_arrays(name: str, args: Any, options: Any) -> None:
-    """Raises an error if an array that is differentiated hides in a keyword or a container."""
+    """Raises an error if an array that is differentiated is in a keyword or a container."""
     for place, x in [*enumerate(args), *options.items()]:
         if any(map(is_traced, flatten(x)[0])):
             where = f"{place}=" if type(place) is str else f"argument {place}, a {type(x).__name__},"
             raise DerivativeError(
-                f"{name} has a rule of nnx.custom_derivative, which knows arrays that are given by position "
-                f"only, each as an argument: {where} holds one that is being differentiated."
+                f"{name} has a rule of nnx.custom_derivative, so arrays that are differentiated must be its "
+                f"arguments, each given by position: {where} holds one."
             )
 
 
 def _check_fit(what: str, x: Any, y: Any) -> None:
-    """Raises an error if ``x`` is no array or number that broadcasts to the shape of ``y``."""
+    """Raises an error unless ``x`` is an array or a number that broadcasts to the shape of ``y``."""
     shape, wanted = tuple(shape_of(x)), tuple(y.shape)
     number = hasattr(x, "dtype") or isinstance(x, int | float | complex)
     ends = zip(reversed(shape), reversed(wanted), strict=False)
@@ -146,7 +146,7 @@ def _check_fit(what: str, x: Any, y: Any) -> None:
 
 
 def _checked_slope(name: str, derivative: Callable[..., Any]) -> Callable[..., Any]:
-    """``derivative`` whose result fits the function's."""
+    """``derivative`` with a check that its result fits the function's."""
 
     def checked(xp: Any, x: Any, y: Any, **options: Any) -> Any:
         slope = derivative(xp, x, y, **options)
@@ -157,7 +157,7 @@ def _checked_slope(name: str, derivative: Callable[..., Any]) -> Callable[..., A
 
 
 def _checked(name: str, reverse: Callable[..., Any]) -> Callable[..., Any]:
-    """``reverse`` whose cotangents are as many as the arguments, and of their shapes."""
+    """``reverse`` with a check that there is one cotangent for each argument, of its shape."""
 
     def checked(xp: Any, g: Any, needs: Any, y: Any, *args: Any, **options: Any) -> Any:
         cotangents = reverse(xp, g, needs, y, *args, **options)
@@ -186,12 +186,13 @@ def register_ufunc(
     forward: Callable[..., Any] | None = None,
     reverse: Callable[..., Any] | None = None,
 ) -> None:
-    """Teaches nnx the derivative of a NumPy ufunc that it does not know: returns nothing.
+    """Teaches nnx the derivative of a NumPy ufunc that it does not know; returns nothing.
 
-    From then on the ufunc itself can be called on arrays that are being differentiated: one made by
-    ``np.frompyfunc`` or ``numba.vectorize``, or one of another library. The rules are those of
-    :func:`custom_derivative`. Raises :class:`nnx.errors.DerivativeError` for what is not a ufunc with one
-    result, and for one that nnx has a rule for.
+    From then on the ufunc (made by ``np.frompyfunc`` or ``numba.vectorize``, or by another library) can be
+    called on arrays that are being differentiated. The rules are those of :func:`custom_derivative`.
+
+    Raises :class:`nnx.errors.DerivativeError` for anything but a ufunc with one result, and for a ufunc that
+    nnx already has a rule for.
 
     >>> cube = np.frompyfunc(lambda x: x**3, 1, 1)
     >>> nnx.register_ufunc(cube, derivative=lambda xp, x, y: 3.0 * x * x)

@@ -1,4 +1,4 @@
-"""What an error can say about the place in the user's program where it happened."""
+"""What an error says about the place in the user's program where it happened."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _LONGEST = 80
 
 
 def leaves_the_trace(what: str) -> DerivativeError:
-    """The error for a call ``what`` that asks for the plain numbers of an array that is differentiated."""
+    """The error for a call ``what`` that asks for the plain value of an array that is differentiated."""
     here = calling()
     return DerivativeError(
         f"{f'`{here}` asks for plain numbers ({what})' if here else what}: the value of an array that is "
         "being differentiated would leave the trace, and its gradient would silently be lost. Compute with "
         "the array itself (comparisons give plain arrays, xp.where chooses; np.stack, np.concatenate and "
-        "np.column_stack join, as in np.sum(np.stack([a, b])); plain @ x multiplies). A plain array cannot "
-        "take it in (plain[i] = x): make that one with np.zeros_like(x) or np.zeros(n, like=x). "
-        "Or use nnx.stop_gradient(x) if the value shall count as a constant."
+        "np.column_stack join, as in np.sum(np.stack([a, b])); plain @ x multiplies). It cannot be stored in "
+        "a plain array (plain[i] = x): make the array with np.zeros_like(x) or np.zeros(n, like=x). "
+        "Or use nnx.stop_gradient(x) if the value is meant as a constant."
     )
 
 
@@ -57,21 +57,20 @@ def annotate(error: Exception, traced: type) -> None:
     """Adds to a library's ``error`` what it means when arrays (of class ``traced``) are differentiated."""
     if "read-only" in str(error):
         error.add_note(
-            "  A plain array that a computation being differentiated needs, or that a function with a "
-            "rule of its own was given, is kept from being written to, for that would change the "
-            "gradient. Write into a copy of it."
+            "  A plain array is read-only while a derivative needs it, or while a function with a rule of "
+            "its own runs on it: a write would change the gradient. Write into a copy of it."
         )
     if "Multiple namespaces" in str(error):
-        names = ", ".join(_plain_beside(error, traced)) or "see the call"
+        names = ", ".join(_plain_arrays(error, traced)) or "see the call"
         error.add_note(
-            "  Some arguments are being differentiated, others are plain arrays, which this code does not "
-            f"mix (plain here: {names}). Make these arrays of the differentiable namespace before the call: "
+            "  Some arguments are being differentiated, others are plain arrays, and this code does not mix "
+            f"them (plain here: {names}). Make these arrays of the differentiable namespace before the call: "
             "xp = x.__array_namespace__(); y = xp.asarray(y)."
         )
 
 
-def _plain_beside(error: Exception, traced: type) -> list[str]:
-    """The names of the plain arrays in the innermost function that has some beside traced ones."""
+def _plain_arrays(error: Exception, traced: type) -> list[str]:
+    """The names of the plain arrays in the innermost function that has traced arrays too."""
     names: list[str] = []
     for frame, _ in traceback.walk_tb(error.__traceback__):
         found = frame.f_locals

@@ -1,7 +1,7 @@
 """The families of derivative rules. A rule is declared once and serves both modes.
 
 ==============  ==================================================================================
-Elementwise     y = f(x) number by number: one derivative f′; pushes t·f′, pulls g·f′
+Elementwise     y = f(x), entry by entry: one derivative f′; pushes t·f′, pulls g·f′
 ElementwisePair y = f(x1, x2) with broadcasting: two partial derivatives
 Reduction       y = f(x) over axes: ∂y/∂x as an array of x's shape
 Linear          f is linear in its first argument: pushes f(t), pulls its transpose
@@ -13,8 +13,8 @@ A function with a hand-written pullback has a rule of :mod:`nnx.autodiff.pullbac
 
 ``pull(argnums, answer, values, kwargs)`` returns a function ``(xp, g)`` → cotangents of the arguments
 ``argnums``; it keeps alive only what it needs. ``push(xp, argnums, tangents, answer, values, kwargs)``
-returns the tangent of the answer. ``xp`` in a pullback is the raw namespace when nothing around is being
-differentiated, else the differentiable one, so derivatives of derivatives come by themselves.
+returns the tangent of the answer. ``xp`` in a pullback is the raw namespace, or the differentiable one if
+an outer transform differentiates the pullback: so derivatives of derivatives need no further rule.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 
 def unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    """The transpose of broadcasting: ``g`` summed over the axes that were stretched to give its shape."""
+    """The transpose of broadcasting: ``g`` summed over the axes along which its shape was broadcast."""
     if g.shape != shape:
         extra = len(g.shape) - len(shape)
         if extra:
@@ -48,10 +48,10 @@ def is_complex(xp: Any, x: Any) -> bool:
 
 
 def cast(xp: Any, g: Any, dtype: Any) -> Any:
-    """The cotangent ``g`` in a data type; of a complex one for a real argument only the real part counts.
+    """The cotangent ``g`` in a data type; for a real argument the real part of a complex cotangent.
 
-    A cotangent z̄ of a complex z pairs with its tangent as Re(z̄·dz), without conjugation: so the rules of
-    holomorphic functions are those of real ones.
+    The cotangent z̄ of a complex z pairs with its tangent as Re(z̄·dz), without conjugation: so holomorphic
+    functions have the rules of real ones.
     """
     if g.dtype == dtype:
         return g
@@ -61,13 +61,13 @@ def cast(xp: Any, g: Any, dtype: Any) -> Any:
 
 
 def broadcast_like(xp: Any, t: Any, answer: Any) -> Any:
-    """The tangent ``t`` stretched to the answer's shape."""
+    """The tangent ``t`` broadcast to the answer's shape."""
     return t if shape_of(t) == answer.shape else xp.broadcast_to(t, answer.shape)
 
 
 def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    """``axis`` of a reduction as a tuple of non-negative numbers."""
-    if axis is None or ndim == 0:  # NumPy allows axis 0 of a number
+    """``axis`` of a reduction as a tuple of non-negative integers."""
+    if axis is None or ndim == 0:  # NumPy allows axis 0 of a scalar
         return tuple(range(ndim))
     return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
@@ -75,7 +75,7 @@ def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
 def keep_dims(xp: Any, y: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
     """A reduction's result so that it broadcasts against ``shape``: the reduced axes with length 1.
 
-    That of a reduction over all axes does so as it is.
+    The result of a reduction over all axes does so as it is.
     """
     if keepdims or axis is None or not shape:
         return y
@@ -96,7 +96,7 @@ class Rule:
 
     #: Whether the pullback takes a third argument: arrays (or None) to compute cotangents into.
     fills = False
-    #: Whether the pullback needs arguments that are not differentiated: nobody may write into them before.
+    #: Whether the pullback needs arguments that are not differentiated: until then they are locked.
     keeps = True
     #: Whether the function gives several arrays; ``result`` then makes its answer of them.
     several = False
@@ -105,7 +105,7 @@ class Rule:
 class Elementwise(Rule):
     """y = f(x). The derivative is ``d(xp, x)``, or ``d(xp, y)`` if ``of_result``.
 
-    If it ``divides``, ``d`` is 1/f′: dividing by that goes once less over the numbers.
+    If it ``divides``, ``d`` is 1/f′: dividing by that saves a pass over the array.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ def _split(kwargs: Any) -> tuple[Any, bool, dict[str, Any]]:
 class Linear(Rule):
     """``apply(xp, x, *rest, **options)`` is linear in x; ``transpose(xp, g, x_shape, *rest, **options)``.
 
-    Where the result has another data type than x, the cotangent is changed back.
+    The cotangent is cast back where the result has another data type than x.
     """
 
     def __init__(self, name: str, apply: Callable[..., Any], transpose: Callable[..., Any]) -> None:
@@ -248,7 +248,7 @@ class Bilinear(Rule):
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         transposes = self.transposes
-        if len(argnums) == 1:  # only the other factor, which the cotangent needs, is kept alive
+        if len(argnums) == 1:  # keeps only the other factor alive
             i = argnums[0]
             transpose, other, shape, dtype = transposes[i], values[1 - i], values[i].shape, values[i].dtype
             return lambda xp, g: (unbroadcast(xp, transpose(xp, g, other, shape, **kwargs), shape, dtype),)

@@ -63,7 +63,7 @@ def fused(
     argument of any function (None where ``needs[i]`` is false); forward mode is its transpose, or for speed
     ``forward(xp, tangents, y, *args, **options)`` (None where an argument has no tangent). Write them in
     ``xp`` and operators only, then derivatives of any order follow. With ``fills``, ``needs[i]`` may be an
-    array instead of True: a place for ``xp.matmul_into``.
+    array instead of True: the place that ``xp.matmul_into`` may compute into.
 
     With ``several`` the function returns a tuple of arrays. ``y`` is that tuple, and ``g`` a list with one
     cotangent for each result: None, not zeros, where nothing depends on it; ``forward`` returns one tangent
@@ -80,7 +80,7 @@ def fused(
     ...     return x * x * x
     >>> float(nnx.grad(nnx.grad(cube))(2.0))
     12.0
-    >>> def back(xp, g, needs, y, x):  # y = (e², e) with e = exp(x), kept for the way back
+    >>> def back(xp, g, needs, y, x):  # y = (e², e) with e = exp(x), kept for the pullback
     ...     (g_square, g_e), e = g, y[1]
     ...     by_e = 0.0 if g_square is None else 2.0 * g_square * e
     ...     return ((by_e if g_e is None else by_e + g_e) * e,)

@@ -25,20 +25,20 @@ def implicit(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorator for a solver ``solver(*args)`` → x: differentiates what x satisfies, not the solver's steps.
 
-    What x satisfies is said by one of ``root(x, *args)`` = 0, ``fixed_point(x, *args)`` = x, or
-    ``minimum(x, *args)`` (one number), of which x is a minimum. With g(x, θ) = 0 (the last one's gradient),
+    The condition is one of ``root(x, *args)`` = 0, ``fixed_point(x, *args)`` = x, or ``minimum(x, *args)``,
+    a real number that x minimizes. Written as g(x, θ) = 0 (g is the gradient of ``minimum``),
 
         dx/dθ = −(∂g/∂x)⁻¹ ∂g/∂θ,
 
-    so the pullback solves one linear system with (∂g/∂x)ᵀ, to any order; the solver runs on plain arrays and
-    may be any code. ∂g/∂x is formed, n rows for n numbers in x; for large n give ``solve(multiply, b)``, that
-    returns the y with ``multiply(y)`` = b for the linear map ``multiply`` (conjugate gradients, GMRES, …).
-    The derivative is as exact as the solution is.
+    so the pullback solves one linear system with (∂g/∂x)ᵀ, and derivatives of any order follow from that.
+    The solver runs on plain arrays and may be any code. The n × n matrix ∂g/∂x is formed, where n is the size
+    of x; for large n give ``solve(multiply, b)``, which returns the y with ``multiply(y)`` = b for the linear
+    map ``multiply`` (conjugate gradients, GMRES, …). The derivative is as exact as the solution is.
 
-    The arguments are given by position, arrays or nested containers; the solution is one array.
+    The arguments are positional: arrays or nested containers of them. The solution is one array.
 
-    Raises :class:`nnx.errors.DerivativeError` if not exactly one condition is given, or the solution is not
-    one array, and :class:`nnx.errors.ShapeError` if the condition has not its shape.
+    Raises :class:`nnx.errors.DerivativeError` unless exactly one condition is given and the solution is one
+    array, and :class:`nnx.errors.ShapeError` if the condition does not have its shape.
 
     Source: A. Griewank, A. Walther, *Evaluating Derivatives*, SIAM 2008, chapter 15; S. Bai et al.,
     "Deep equilibrium models", NeurIPS 2019.
@@ -99,7 +99,7 @@ def implicit(
             if is_traced(flatten(residual)[0]):
                 raise DerivativeError(
                     "The condition of nnx.implicit uses an array of its closure that is differentiated: "
-                    "hand it over as an argument, for the gradient flows through arguments only."
+                    "make it an argument, for the gradient flows through arguments only."
                 )
             return x
 

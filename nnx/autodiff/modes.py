@@ -1,7 +1,7 @@
-"""Reverse and forward mode, and what is made of them: the transforms themselves.
+"""Reverse and forward mode, and the transforms that are made of them.
 
-Each takes first the name ``who`` of the public function (:mod:`nnx.autodiff.transforms`) that was called, for
-that is what its errors have to name.
+The first argument of each, ``who``, is the name of the public function (:mod:`nnx.autodiff.transforms`) that
+was called, for its errors.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def value_and_gradient(
             seeds.append((out.mark, like(1.0, value)))
         check_scalar(value, who)
         seen = iter(seeds)
-        del out, seeds  # so that the way back frees what each operation kept for it
+        del out, seeds  # so that backward frees what each operation kept for its pullback
         gradient = build(arrived(backward(seen, marks), leaves))
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
@@ -185,37 +185,37 @@ def hessian_of(who: str, f: Callable[..., Any], argnums: Argnums = 0) -> Callabl
 def _check_function(who: str, f: Any) -> None:
     if not callable(f):
         raise DerivativeError(
-            f"nnx.{who} differentiates a function, got {type(f).__name__}: hand over the function itself, f, "
+            f"nnx.{who} differentiates a function, got {type(f).__name__}: pass the function itself, f, "
             "not its value f(x)."
         )
 
 
 def _positions(who: str, argnums: Any) -> int | tuple[int, ...]:
-    """``argnums`` as a number or a tuple of numbers; an error for anything else."""
+    """``argnums`` as an int or a tuple of ints; an error for anything else."""
     try:
         several = isinstance(argnums, tuple | list | range)
         return tuple([operator.index(n) for n in argnums]) if several else operator.index(argnums)
     except TypeError:
         raise DerivativeError(
-            f"nnx.{who}: argnums is the number of the argument to differentiate by, or a tuple of numbers, "
-            f"got {type(argnums).__name__} {reprlib.repr(argnums)}. The point belongs in the second call: "
-            f"nnx.{who}(f)(x)."
+            f"nnx.{who}: argnums is the position of the argument to differentiate by, or a tuple of "
+            f"positions, got {type(argnums).__name__} {reprlib.repr(argnums)}. The point belongs into the "
+            f"second call: nnx.{who}(f)(x)."
         ) from None
 
 
 def _choose(
     who: str, args: Sequence[Any], argnums: int | tuple[int, ...]
 ) -> tuple[Any, Callable[[Any], list[Any]]]:
-    """The argument (or a tuple of them) to differentiate, and what puts a new one into its place."""
+    """The argument (or tuple of arguments) to differentiate, and a function that replaces it."""
     positions = (argnums,) if isinstance(argnums, int) else argnums
     for n in positions:
         if not -len(args) <= n < len(args):
             raise DerivativeError(
                 f"nnx.{who}: argnums={argnums}, but the function was given {len(args)} arguments by "
-                "position. What is to be differentiated cannot be given by name."
+                "position. An argument passed by name cannot be differentiated."
             )
         if args[n] is None:
-            raise DerivativeError(f"nnx.{who}: argument {n}, which is to be differentiated, is None.")
+            raise DerivativeError(f"nnx.{who}: argument {n}, chosen by argnums, is None.")
     if len(positions) > 1 and len({n % len(args) for n in positions}) < len(positions):
         raise DerivativeError(f"nnx.{who}: argnums={argnums} names an argument twice.")
 
@@ -231,7 +231,7 @@ def _choose(
 def _blocks(
     who: str, outs: list[Any], build_out: Any, row: Callable[[Any], list[Any]], xs: list[Any], build_in: Any
 ) -> Any:
-    """The derivatives of each of ``outs`` by each of ``xs``, from the ``row`` that each unit array gives."""
+    """The derivatives of each of ``outs`` by each of ``xs``; ``row`` gives those of one unit array."""
     blocks = []
     for k, y in enumerate(outs):
         units = _basis(who, y)
@@ -242,7 +242,7 @@ def _blocks(
 
 
 def _basis(who: str, x: Any) -> list[Any]:
-    """The unit arrays of x's shape, one for each of its numbers."""
+    """The unit arrays of x's shape, one for each entry."""
     if not hasattr(x, "dtype") and not isinstance(x, int | float | complex):
         raise DerivativeError(
             f"{who} needs a function that returns arrays or numbers, got {type(x).__name__}."
@@ -261,8 +261,8 @@ def _basis(who: str, x: Any) -> list[Any]:
 
 
 def _assemble(parts: Sequence[Any], y: Any, x: Any) -> Any:
-    """The parts, one for each number of ``y``, as one array of shape ``y.shape + part.shape``."""
-    if not parts:  # y has no numbers
+    """The parts, one for each entry of ``y``, as one array of shape ``y.shape + part.shape``."""
+    if not parts:  # y has no entries
         return space_of(y).base.zeros(
             tuple(y.shape) + tuple(x.shape), dtype=x.dtype, device=space_of(x).device_of(x)
         )

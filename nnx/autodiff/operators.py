@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Operators:
-    """The part of a traced array that its operators are; ``space`` is the differentiable namespace."""
+    """Base of the traced array, with its operators; ``space`` is the differentiable namespace."""
 
     __slots__ = ()
 

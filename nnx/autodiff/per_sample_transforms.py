@@ -21,12 +21,12 @@ def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable
     of them, and the result has the structure of ``w``. Either
 
     - ``f(w, *sample)`` is the loss of one sample, a number: it is differentiated n times; or
-    - with ``stacked=True``, ``f(w, *data)`` gives the n losses of all samples, and takes in place of each
-      parameter the n copies of it, (n, *shape), the i-th of which belongs to sample i
-      (``(x[:, None, :] @ w)[:, 0, :]`` instead of ``x @ w``). One pass forward and one back then give all n
-      gradients: tens of times faster for small networks. A loss that mixes samples gives wrong gradients.
+    - with ``stacked=True``, ``f(w, *data)`` gives the n losses of all samples. Each parameter then comes as n
+      copies, (n, *shape), one for each sample (``(x[:, None, :] @ w)[:, 0, :]`` instead of ``x @ w``). One
+      pass forward and one back give all n gradients: tens of times faster for small networks. A loss that
+      mixes samples gives wrong gradients.
 
-    Raises :class:`nnx.errors.ShapeError` if the data are not equally many, or the losses not n numbers, and
+    Raises :class:`nnx.errors.ShapeError` if the data have different lengths, or the losses are not (n,), and
     :class:`nnx.errors.DerivativeError` as :func:`nnx.grad` does.
 
     >>> x, y = np.asarray([[1.0, 2.0], [3.0, 4.0]]), np.asarray([1.0, 0.0])
@@ -65,10 +65,10 @@ def per_sample_jacobian(f: Callable[..., Any], *, stacked: bool = False) -> Call
 
     ``f(w, *sample)`` gives the m outputs of one sample, and is differentiated n times. With ``stacked=True``
     it gives all outputs, (n, m), and takes n copies of each parameter as in :func:`per_sample_grad`: one pass
-    forward and m passes back are made. ``w`` may be a nested container, whose structure the result has.
+    forward and m passes back are made. ``w`` may be a nested container; the result has its structure.
 
-    Raises :class:`nnx.errors.ShapeError` if the data are not equally many, or the stacked outputs not (n, m),
-    and :class:`nnx.errors.DerivativeError` as :func:`nnx.jacobian` does.
+    Raises :class:`nnx.errors.ShapeError` if the data have different lengths, or the stacked outputs are not
+    (n, m), and :class:`nnx.errors.DerivativeError` as :func:`nnx.jacobian` does.
 
     >>> x = np.asarray([1.0, 2.0])
     >>> nnx.per_sample_jacobian(lambda w, x: np.stack([w * x, w**2]))(np.asarray(3.0), x)
@@ -98,7 +98,7 @@ def per_sample_jacobian(f: Callable[..., Any], *, stacked: bool = False) -> Call
 
 
 def _of_copies(who: str, f: Callable[..., Any], w: Any, data: Any) -> tuple[int, Any, Callable[..., Any]]:
-    """The number n of samples, the value for n copies of ``w``, and the pullback to the copies."""
+    """The number n of samples, the value for n copies of ``w``, and its pullback to the copies."""
     n = _count(who, data)
     leaves, build = flatten(w)
     leaves = [floating(x, who) for x in leaves]
@@ -131,7 +131,7 @@ def _count(who: str, data: Any) -> int:
             kind = "an array without dimensions" if hasattr(x, "shape") else f"a {type(x).__name__}"
             raise ShapeError(
                 f"{who}: the data after w must be arrays whose first axis counts the samples, got {kind}. "
-                "What all samples share belongs in the closure of the function."
+                "Put what all samples share into the closure of the function."
             )
     counts = {int(x.shape[0]) for x in leaves}
     if len(counts) != 1 or 0 in counts:

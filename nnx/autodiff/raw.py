@@ -1,4 +1,4 @@
-"""A library's own namespace as derivative rules see it: the standard, and what rules need beyond it."""
+"""The namespace in which derivative rules compute on plain arrays: the standard, and a few more functions."""
 
 from __future__ import annotations
 

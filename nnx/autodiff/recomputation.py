@@ -18,15 +18,18 @@ from nnx.errors import DerivativeError
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """``f``, of which reverse mode keeps the arguments only and computes the rest again when it comes back.
+    """``f`` whose intermediate values are recomputed, not stored, in reverse mode.
 
-    Memory for time: of a chain of n steps in √n checkpointed pieces, about 2√n steps are kept instead of n,
-    for one more forward pass. ``f`` takes and returns arrays or nested containers of them. The variables of
-    its closure count as arguments, with the values that they have when it is called: gradients flow through
-    them. What it is to be differentiated by must not come to it in another way (in a global, an object, a
-    container of its closure), and it must not assign arrays to variables of its closure:
-    :class:`nnx.errors.DerivativeError`. Source: A. Griewank, A. Walther, *Evaluating Derivatives*, SIAM 2008,
-    chapter 12.
+    This saves memory at the cost of time: a chain of n steps in √n checkpointed pieces keeps about 2√n steps
+    instead of n, for one more forward pass. ``f`` takes and returns arrays or nested containers of them. The
+    variables of its closure count as arguments, with the values that they have when ``f`` is called, and
+    gradients flow through them.
+
+    Raises :class:`nnx.errors.DerivativeError` if an array that is differentiated reaches ``f`` in any other
+    way (in a global, an object, a container in its closure), and if ``f`` assigns an array to a variable of
+    its closure.
+
+    Source: A. Griewank, A. Walther, *Evaluating Derivatives*, SIAM 2008, chapter 12.
 
     >>> square = nnx.checkpoint(lambda x: x * x)
     >>> float(nnx.grad(lambda x: square(square(x)))(2.0))
@@ -83,15 +86,15 @@ def _called(f: Any, contents: list[Any], args: Any, kwargs: Any) -> Any:
         if after is not before:
             if hasattr(after, "dtype"):
                 raise DerivativeError(
-                    f"The checkpointed function {f.__name__} assigns an array to a nonlocal variable, where "
-                    "its gradient would be lost: let it return the array."
+                    f"The checkpointed function {f.__name__} assigns an array to a nonlocal variable: its "
+                    "gradient would be lost. Let it return the array."
                 )
             cell.cell_contents = after  # a counter, say
     return out
 
 
 def _look_into(outs: Any, arrays: list[Any], bound: Callable[..., Any]) -> None:
-    """Results that share an argument's memory show what is written into it, and the other way round."""
+    """Links results that are views of an argument to it: a write into either shows in both."""
     now = [x.snapshot() if type(x) is Traced else x for x in arrays]
 
     def made(i: int, k: int) -> Callable[[Any], Any]:
@@ -137,14 +140,14 @@ class _Recomputed(Rule):
 
 
 def _need_arguments(answers: Any, values: Any) -> None:
-    """Of what the function depends on, nothing must come in another way: it would be lost."""
+    """An error if the answers depend on a traced array that is not among the ``values``."""
 
     def level(arrays: Any) -> int:
         return max((x.tracer.level for x in arrays if type(x) is Traced), default=-1)
 
     if level(answers) > level(values):
         raise DerivativeError(
-            "A checkpointed function uses an array that is being differentiated and comes to it neither as "
-            "an argument nor as a variable of its closure, but in a global, an object, a container or a "
-            "function that it calls: hand it over as an argument, for its gradient would be lost."
+            "A checkpointed function uses an array that is being differentiated and is neither an argument "
+            "nor a variable of its closure: it is in a global, an object, a container or a function that it "
+            "calls. Its gradient would be lost: make it an argument."
         )

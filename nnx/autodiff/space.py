@@ -65,7 +65,7 @@ class DifferentiableNamespace(Namespace):
         return sorted({*super().__dir__(), *COMPOSITIONS})
 
 
-#: What rules need beyond the standard and have a rule themselves; what of it carries no gradient.
+#: Functions beyond the standard that rules use: with a rule of their own, and without a gradient.
 _BOUND = ("converted", "from_parts", "laid_out", "put", "scatter", "scatter_add")
 _CONSTANT = ("device_of", "element_count", "last_written", "positions", "shares_memory")
 
@@ -133,7 +133,7 @@ def constant(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _creating(name: str, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
-    """A function that makes arrays: constants of the differentiable namespace, which can be written into."""
+    """A function that creates arrays: constants of the differentiable namespace, and writable."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

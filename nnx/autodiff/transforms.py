@@ -21,8 +21,8 @@ from nnx.autodiff.tree import flatten
 def stop_gradient(x: Any) -> Any:
     """``x`` as a constant: the plain arrays below it, with derivative zero. Works on nested containers.
 
-    The arrays are copies, of the shape and data type of ``x``: writing into them changes nothing else. What
-    is not being differentiated is returned as it is.
+    The arrays are copies of the shape and data type of ``x``: writing into them changes nothing else. An
+    array that is not being differentiated is returned as it is.
 
     >>> float(nnx.grad(lambda x: x * nnx.stop_gradient(x))(3.0))
     3.0
@@ -39,7 +39,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         x̄ᵢ = gᵀ · ∂f/∂xᵢ   (x̄ᵢ = Re(gᵀ · ∂f/∂xᵢ) where the output is complex: nothing is conjugated)
 
     for each primal, of its structure and shapes. It may be called any number of times, and costs a small
-    multiple of ``f``, however many numbers the primals have. Primals and outputs may be nested containers.
+    multiple of ``f``, however large the primals are. Primals and outputs may be nested containers.
 
     Raises :class:`nnx.errors.DerivativeError` for primals that are not real floating-point arrays or Python's
     numbers; ``pullback`` raises it for a complex cotangent of a real output, and
@@ -58,13 +58,13 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
     """``(f(*primals), ∂f/∂x · v)``, and ``aux`` if ``has_aux``: the Jacobian–vector product of forward mode.
 
-    ``primals`` and ``tangents`` are tuples with one entry for each argument of ``f``; the entries of
-    ``tangents``, v, have the structure and shapes of those of ``primals``, x. The second result
+    ``primals`` and ``tangents`` are tuples with one element for each argument of ``f``: x₁, x₂, … and v₁, v₂,
+    … Each vᵢ has the structure and shapes of xᵢ. The second result
 
         ẏ = Σᵢ ∂f/∂xᵢ · vᵢ
 
-    has those of the output. It is computed beside the value, at the cost of a small multiple of ``f`` and
-    without storing what happened on the way.
+    has the structure and shapes of the output. It is computed together with the value, at the cost of a small
+    multiple of ``f``, and no intermediate value is stored for it.
 
     Raises :class:`nnx.errors.DerivativeError` for primals that are not real floating-point arrays or Python's
     numbers and for complex tangents, and :class:`nnx.errors.ShapeError` for tangents of another structure or
@@ -85,10 +85,10 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     The gradient ∂f/∂x has the structure and shapes of argument ``argnums`` (it is a tuple of such for
     several argnums); Python's numbers count as float64 arrays. With ``has_aux``, ``f`` returns
     ``(value, aux)`` and the result is ``((value, aux), gradient)``. An output that does not depend on the
-    argument has gradient zero. Keyword arguments are handed on and not differentiated.
+    argument has gradient zero. Keyword arguments are passed on and not differentiated.
 
     Raises :class:`nnx.errors.DerivativeError` for an output that is not one real number, for arguments that
-    are arrays of integers, booleans or complex numbers, and for argnums that ``f`` was not given.
+    are arrays of integers, booleans or complex numbers, and for argnums beyond the arguments of ``f``.
 
     >>> value, g = nnx.value_and_grad(lambda w: np.sum(w * w))(np.asarray([1.0, 2.0]))
     >>> float(value), g
@@ -103,9 +103,9 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     """A function that returns the gradient of ``f``; with ``has_aux``, ``(gradient, aux)``.
 
     ``f`` must return one real number y; ∂y/∂x has the structure and shapes of argument ``argnums`` (it is a
-    tuple of such for several argnums). Its cost is a small multiple of that of ``f``, however many numbers x
-    has. What counts as an argument, and which errors are raised: see :func:`value_and_grad`, which gives the
-    value as well. ``grad(grad(f))`` and any other nesting give higher derivatives.
+    tuple of such for several argnums). Its cost is a small multiple of that of ``f``, however large x is.
+    For arguments and errors see :func:`value_and_grad`, which also gives the value. ``grad(grad(f))`` and any
+    other nesting give higher derivatives.
 
     >>> nnx.grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 5.0)
     (np.float64(5.0), np.float64(2.0))
@@ -122,10 +122,10 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False)
 
         J[i, j] = ∂fᵢ/∂xⱼ   (i and j stand for as many indices as output and argument have)
 
-    One pass forward, and one pullback for each number of the output: for few outputs of many numbers. For the
-    opposite, take columns J·eⱼ by :func:`jvp`. Argument and output may be nested containers: then the result
-    has the output's structure, and in each leaf of it the argument's. With ``has_aux``, ``f`` returns
-    ``(value, aux)`` and the result is ``(jacobian, aux)``.
+    One pass forward, and one pullback for each entry of the output: right for small outputs of large
+    arguments. For the opposite, take columns J·eⱼ by :func:`jvp`. Argument and output may be nested
+    containers: the result has the output's structure, and each of its leaves the argument's. With
+    ``has_aux``, ``f`` returns ``(value, aux)`` and the result is ``(jacobian, aux)``.
 
     Raises :class:`nnx.errors.DerivativeError` for complex outputs, and for arguments as
     :func:`value_and_grad` does.
@@ -144,9 +144,9 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
         H[i, j] = ∂²f/∂xᵢ∂xⱼ   (i and j stand for as many indices as x has)
 
-    ``f`` must return one real number. n tangents of the gradient are computed, one for each number of x: for
-    H·v alone, :func:`hvp` takes one. For a nested container, or several argnums, the result has their
-    structure, and in each leaf of it again their structure.
+    ``f`` must return one real number. One tangent of the gradient is computed for each entry of x; for H·v
+    alone, :func:`hvp` needs one only. For a nested container, or several argnums, the result has their
+    structure, and each of its leaves their structure again.
 
     Raises :class:`nnx.errors.DerivativeError` as :func:`value_and_grad` does.
 
@@ -164,8 +164,8 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
 
         H·v = d/dt ∇f(x + t·v) at t = 0
 
-    It has the structure and shapes of ``x``, and so must ``v``. ``f`` takes x alone and must return one real
-    number. Cost: a small multiple of one gradient.
+    H·v and ``v`` have the structure and shapes of ``x``. ``f`` takes x alone and must return one real number.
+    Cost: a small multiple of one gradient.
 
     Raises :class:`nnx.errors.DerivativeError` as :func:`value_and_grad` does, and
     :class:`nnx.errors.ShapeError` if ``v`` is unlike ``x``.
@@ -180,6 +180,6 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
 
 
 def _copied(x: Traced) -> Any:
-    """The plain array below ``x``, the caller's own: the tape keeps the other."""
+    """A copy of the plain array below ``x``: the tape keeps the array itself."""
     base, value = x.space.base, raw(x)
     return base.asarray(value, copy=True) if value.shape else value

@@ -1,4 +1,4 @@
-"""Nested containers of arrays: tuples, lists, dicts, dataclasses and None, taken apart and put together."""
+"""Nested containers of arrays (tuples, lists, dicts, dataclasses and None): flattened and rebuilt."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
 
 
 def aligned(tree: Any, like: Any, what: str) -> list[Any]:
-    """The leaves of ``tree`` in the order of those of ``like``: entries of dicts are found by their keys.
+    """The leaves of ``tree`` in the order of the leaves of ``like``; dicts are matched by their keys.
 
-    A leaf of ``like`` may meet a list of numbers. Raises :class:`nnx.errors.ShapeError`, which calls the tree
-    ``what``, where the structures differ.
+    In the place of a leaf of ``like`` the tree may have a list of numbers. Raises
+    :class:`nnx.errors.ShapeError`, which calls the tree ``what``, where the structures differ.
     """
     if _opener(type(like)) is None:
         if tree is None or isinstance(tree, dict | str):
@@ -73,7 +73,7 @@ def _only(leaves: list[Any]) -> Any:
 
 
 def _opener_of(kind: type) -> Callable[[Any], list[Any]] | None:
-    """What gives the children of a container of that class; None for a class of leaves."""
+    """The function that gives the children of a container of that class; None for a class of leaves."""
     if kind is type(None):
         return lambda tree: []
     if issubclass(kind, tuple | list):
@@ -86,7 +86,7 @@ def _opener_of(kind: type) -> Callable[[Any], list[Any]] | None:
     return None
 
 
-#: Asked once per class: most often it is that of an array.
+#: Found once per class: most often it is the class of an array.
 _opener: Callable[[Any], Callable[[Any], list[Any]] | None] = cache(_opener_of)
 
 

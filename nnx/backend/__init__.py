@@ -1,4 +1,4 @@
-"""Room 0: which arrays. The only place that knows array libraries by name."""
+"""Room 0: the array libraries. The only place that knows them by name."""
 
 from nnx.backend.arrays import (
     adapter_of,

@@ -1,4 +1,4 @@
-"""Given arrays: their library, namespace and device, checks of what a user gives, and the way to the host."""
+"""Given arrays: their library, namespace and device, checks of a user's input, moving to the host."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Array = Any
 
 _SCALARS = (bool, int, float, complex)
 _REAL = ("bool", "integral", "real floating")
-#: Array types that answer for themselves and win over raw arrays (autodiff's traced array).
+#: Array types with a namespace of their own that takes precedence (autodiff's traced array).
 _TRACED: set[type] = set()
 
 
 def register_traced(cls: type) -> None:
-    """Says that arrays of ``cls`` carry their namespace as ``x.space`` and win over raw arrays."""
+    """Registers arrays that carry their namespace as ``x.space``: it takes precedence over raw arrays'."""
     _TRACED.add(cls)
 
 
@@ -56,9 +56,9 @@ def adapter_of(*arrays: Any) -> Adapter:
 
 
 def namespace(*arrays: Any) -> Any:
-    """The array API namespace of the arrays; a traced array wins over raw ones.
+    """The array API namespace of the arrays; the one of a traced array takes precedence.
 
-    Cheap, but meant to be asked once per public entry point, not once per operation.
+    Cheap, but meant to be called once per public function, not once per operation.
     """
     for x in arrays:
         if type(x) in _TRACED:
@@ -69,7 +69,7 @@ def namespace(*arrays: Any) -> Any:
 def asarray(x: Any, dtype: Any = None) -> Array:
     """``x`` as an array: an array stays in its library, anything else goes to the current backend.
 
-    Anything else is a number, a (nested) list, or what NumPy can make an array of numbers of (a data
+    Anything else is a number, a (nested) list, or an object that NumPy makes an array of numbers of (a data
     frame, a range, ...). Raises :class:`nnx.errors.DtypeError` where that is not possible or an array is
     sparse, and :class:`nnx.errors.DataError` where entries are masked.
 

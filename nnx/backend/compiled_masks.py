@@ -1,4 +1,4 @@
-"""Dropout masks in compiled loops: the numbers of :mod:`nnx.backend.philox`, bit for bit, in half the time.
+"""Dropout masks in compiled loops: those of :mod:`nnx.backend.philox`, bit for bit, in half the time.
 
 Imported only where Numba is installed. The compiled code is cached on disk.
 """
@@ -25,7 +25,7 @@ _W0, _W1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
 
 @intrinsic
 def _product(typingctx: Any, a: Any, b: Any) -> Any:
-    """The upper and the lower 64 of the 128 bits of a·b: one instruction, for which Numba has no name."""
+    """The upper and the lower 64 of the 128 bits of a·b: one instruction that Numba lacks."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         wide, narrow = ir.IntType(128), ir.IntType(64)

@@ -70,7 +70,7 @@ class CupyAdapter(Adapter):
         from cupyx import errstate
 
         try:
-            with a.device, errstate(linalg="raise"):  # without it, a factorisation that failed goes unnoticed
+            with a.device, errstate(linalg="raise"):  # else a failed factorization goes unnoticed
                 factor = cupy.linalg.cholesky(a)
         except np.linalg.LinAlgError:
             return None
@@ -174,6 +174,6 @@ def load() -> Adapter:
     except (ImportError, RuntimeError, OSError, cupy.cuda.compiler.CompileException) as error:
         raise IncompleteLibraries(
             f"CuPy {cupy.__version__} sees a GPU, but a CUDA library is missing or broken: {error}. "
-            "Install them beside CuPy: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])."
+            "Install them next to CuPy: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])."
         ) from error
     return CupyAdapter(xp)

@@ -1,137 +1,34 @@
-"""Elementwise functions made into kernels for the CPU.
+"""Recorded elementwise functions made into kernels for the CPU.
 
-An optimizer's rule is a few lines of arithmetic on vectors. Evaluated as it stands, NumPy allocates a vector
-for every operation; :func:`record` runs the rule once on symbols and writes down its operations, from which
-follow
+An optimizer's rule is a few lines of arithmetic on vectors. Evaluated directly, NumPy allocates a vector for
+every operation. From the recording of the rule (:mod:`nnx.backend.recording`) are made
 
 - :func:`blockwise`: the same NumPy calls, block by block, into a few buffers that stay in the cache;
-- :func:`compiled`: one loop over all numbers, compiled by Numba where that is installed.
+- :func:`compiled`: one loop over all entries, compiled by Numba if that is installed.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from nnx.backend.recording import COMPARISONS, FORMS, Recording
+
 Array = Any
-#: Numbers in one block: the buffers then stay in the second-level cache.
+#: Entries in one block: the buffers then stay in the second-level cache.
 BLOCK = 1 << 15
-
-_UNARY = {
-    "negative": "-{0}", "sqrt": "np.sqrt({0})", "abs": "abs({0})",
-    "sign": "np.sign({0})", "exp": "np.exp({0})",
-}  # fmt: skip
-_BINARY = {
-    "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}",
-    "maximum": "max_({0}, {1})", "minimum": "min_({0}, {1})",
-    "greater": "{0} > {1}", "greater_equal": "{0} >= {1}", "less": "{0} < {1}", "less_equal": "{0} <= {1}",
-    "equal": "{0} == {1}", "not_equal": "{0} != {1}",
-}  # fmt: skip
-_COMPARISONS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
-_CHOICE = {"where": "({1} if {0} else {2})"}
-_FORMS = _UNARY | _BINARY | _CHOICE
-
-
-class _NotElementwise(Exception):
-    """The function uses what cannot be recorded."""
-
-
-class _Symbol:
-    """A vector or number of the function while it is being recorded."""
-
-    __array_ufunc__ = None
-
-    def __init__(self, recorder: _Recorder, number: int) -> None:
-        self.recorder, self.number = recorder, number
-
-    def __bool__(self) -> bool:
-        raise _NotElementwise("a branch on values")
-
-
-def _operator(name: str, swap: bool = False) -> Callable[..., Any]:
-    def method(self: _Symbol, *other: Any) -> Any:
-        operands = (*other, self) if swap else (self, *other)
-        return self.recorder.step(name, operands)
-
-    return method
-
-
-for _dunder, _name in {
-    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
-}.items():  # fmt: skip
-    setattr(_Symbol, f"__{_dunder}__", _operator(_name))
-    setattr(_Symbol, f"__r{_dunder}__", _operator(_name, swap=True))
-for _dunder, _name in {
-    "gt": "greater", "ge": "greater_equal", "lt": "less", "le": "less_equal", "eq": "equal",
-    "ne": "not_equal", "neg": "negative", "abs": "abs",
-}.items():  # fmt: skip
-    setattr(_Symbol, f"__{_dunder}__", _operator(_name))
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Operations in order. Value k < inputs is an argument, value inputs + i the result of step i."""
-
-    vectors: int
-    inputs: int
-    steps: tuple[tuple[str, tuple[Any, ...]], ...]
-    outputs: tuple[int, ...]
-
-    def last_use(self) -> dict[int, int]:
-        """For each value, the last step that reads it."""
-        return {v: i for i, (_, operands) in enumerate(self.steps) for v in operands if isinstance(v, int)}
-
-
-class _Recorder:
-    """Stands in for the array namespace while a function is being recorded."""
-
-    def __init__(self, inputs: int) -> None:
-        self.inputs = inputs
-        self.steps: list[tuple[str, tuple[Any, ...]]] = []
-
-    def step(self, name: str, operands: Sequence[Any]) -> _Symbol:
-        numbers: list[Any] = []
-        for x in operands:
-            if isinstance(x, _Symbol):
-                numbers.append(x.number)
-            elif isinstance(x, float | int) and not isinstance(x, bool):
-                numbers.append(float(x))
-            else:
-                raise _NotElementwise(f"{name} of {type(x).__name__}")
-        self.steps.append((name, tuple(numbers)))
-        return _Symbol(self, self.inputs + len(self.steps) - 1)
-
-    def __getattr__(self, name: str) -> Callable[..., _Symbol]:
-        if name not in _FORMS:
-            raise _NotElementwise(name)
-        return lambda *operands: self.step(name, operands)
-
-
-@cache
-def record(function: Callable[..., Any], vectors: int, scalars: int) -> Recording | None:
-    """The operations of ``function(xp, *vectors, *scalars)``; None where they cannot be written down."""
-    recorder = _Recorder(vectors + scalars)
-    given = [_Symbol(recorder, i) for i in range(vectors + scalars)]
-    try:
-        results = function(recorder, *given)
-    except (_NotElementwise, TypeError):
-        return None
-    if not all(isinstance(r, _Symbol) and r.number >= recorder.inputs for r in results):
-        return None  # an input handed through: the caller's buffers would overlap
-    return Recording(vectors, recorder.inputs, tuple(recorder.steps), tuple(r.number for r in results))
 
 
 @cache
 def blockwise(recording: Recording, targets: tuple[int | None, ...], dtype: Any) -> Callable[..., None]:
-    """The recording as NumPy calls on blocks: ``(read, write, scalars)``, written for these targets.
+    """The recording as NumPy calls on blocks, a function ``(read, write, scalars)``.
 
-    ``targets`` says which of the read vectors each result overwrites. A result goes straight there if nothing
-    reads the old numbers afterwards, else by way of a buffer. Each thread has buffers of its own.
+    ``targets`` says which of the read vectors each result overwrites (None: none). A result is computed there
+    directly if no later step reads the old entries, else in a buffer. Each thread has its own buffers.
     """
     r, last = recording, recording.last_use()
     direct: dict[int, str] = {}
@@ -162,7 +59,7 @@ def blockwise(recording: Recording, targets: tuple[int | None, ...], dtype: Any)
     source = "def kernel(read, write, scalars, buffers, size):\n    n = read[0].shape[0]\n"
     source += "".join(f"    {line}\n" for line in lines) + "    for a in range(0, n, size):\n"
     source += "        b = min(a + size, n)\n" + "".join(f"        {line}\n" for line in (*slices, *body))
-    scope = {name: getattr(np, name) for name in _FORMS if name != "where"} | {"copyto": np.copyto}
+    scope = {name: getattr(np, name) for name in FORMS if name != "where"} | {"copyto": np.copyto}
     exec(source, scope)  # the text above, made of the rule's own operations
     kernel: Any = scope["kernel"]
     own = threading.local()
@@ -178,10 +75,10 @@ def blockwise(recording: Recording, targets: tuple[int | None, ...], dtype: Any)
 def _buffers(
     r: Recording, last: dict[int, int], direct: dict[int, str], kept: set[int]
 ) -> tuple[dict[int, str], dict[str, bool]]:
-    """The name of the place of each step's result, and of each buffer whether it holds bools.
+    """The name of the place for each step's result, and for each buffer whether it holds bools.
 
-    A buffer is used again once its value is dead. ``where`` copies in two steps, so its result must not lie
-    on one of its operands: these are let go only afterwards.
+    A buffer is used again after the last use of its value. ``where`` copies in two steps, so its result must
+    not share a buffer with an operand: these are released only afterwards.
     """
     names = dict(direct)
     kinds: dict[str, bool] = {}
@@ -193,7 +90,7 @@ def _buffers(
                 free[kinds[names[v]]].append(names[v])
 
     for i, (name, operands) in enumerate(r.steps):
-        value, logical = r.inputs + i, name in _COMPARISONS
+        value, logical = r.inputs + i, name in COMPARISONS
         if name != "where":
             release(i, operands)
         if value not in direct:
@@ -211,12 +108,12 @@ def _buffers(
 def compiled(recording: Recording, targets: tuple[int | None, ...]) -> Callable[..., None] | None:
     """One compiled loop over ``(read, write, scalars)``; None where Numba cannot be used.
 
-    ``targets`` says which of the read vectors each result overwrites: named once, so that the compiler sees
-    that nothing else overlaps and can work on several numbers at a time.
+    ``targets`` says which of the read vectors each result overwrites. Such a vector is passed once, so that
+    the compiler sees that no two arguments overlap and can use vector instructions.
     """
     try:
         import numba
-    except ImportError:  # not there, or (as Numba says so itself) not for this version of NumPy
+    except ImportError:  # not installed, or (which Numba reports so too) not for this version of NumPy
         return None
 
     lines, constants = [], []
@@ -228,7 +125,7 @@ def compiled(recording: Recording, targets: tuple[int | None, ...]) -> Callable[
         return f"c[{len(constants) - 1}]"
 
     for i, (name, operands) in enumerate(recording.steps):
-        lines.append(f"v{recording.inputs + i} = " + _FORMS[name].format(*(term(v) for v in operands)))
+        lines.append(f"v{recording.inputs + i} = " + FORMS[name].format(*(term(v) for v in operands)))
     places = [f"w{k}" if j is None else f"r{j}" for k, j in enumerate(targets)]
     lines += [f"{place}[i] = v{value}" for place, value in zip(places, recording.outputs, strict=True)]
     reads = [f"r{k}" for k in range(recording.vectors)]
@@ -239,7 +136,7 @@ def compiled(recording: Recording, targets: tuple[int | None, ...]) -> Callable[
     source += f"    for i in range({reads[0]}.shape[0]):\n"
     source += "".join(f"        v{k} = r{k}[i]\n" for k in range(recording.vectors))
     source += "".join(f"        {line}\n" for line in lines)
-    # maximum and minimum pass NaN on, as NumPy's do
+    # maximum and minimum propagate NaN, as NumPy's do
     scope: dict[str, Any] = {
         "np": np,
         "max_": numba.njit(lambda a, b: a if a > b or a != a else b),

@@ -11,10 +11,11 @@ import numpy as np
 
 from nnx.backend import kernels, philox, special
 from nnx.backend.numpy_namespace import namespace
+from nnx.backend.recording import record
 from nnx.backend.reference import Adapter, Array, without_aliases
 from nnx.errors import DataError, OptionError
 
-#: From this length on, a loop compiled by Numba (where it is installed) repays its compilation.
+#: From this length on, a loop compiled by Numba (if installed) repays its compilation.
 _WORTH_COMPILING = 1 << 17
 _WORTH_COMPILING_MASKS = 1 << 15
 #: From this many unknowns on, LAPACK's solution by Cholesky repays the import of SciPy (0.2 s) in a training:
@@ -22,7 +23,7 @@ _WORTH_COMPILING_MASKS = 1 << 15
 _WORTH_IMPORTING_SCIPY = 128
 
 
-#: Bytes up to which a copy costs no more than what else is done for an operation on a tape.
+#: Bytes up to which a copy costs no more than recording an operation on a tape.
 _SMALL = 1 << 14
 
 
@@ -48,8 +49,8 @@ class NumpyAdapter(Adapter):
     def need_entries(self, x: Array, what: str) -> None:
         if type(x) is not np.ndarray and np.ma.is_masked(x):
             raise DataError(
-                f"{what} has masked entries, and nnx knows no masks. Fill them, for example by .filled(0), "
-                "or leave out the samples that have them."
+                f"{what} has masked entries, and nnx has no masks. Fill them, for example by .filled(0), or "
+                "leave out their samples."
             )
 
     def shares_memory(self, y: Array, x: Array) -> bool:
@@ -57,7 +58,7 @@ class NumpyAdapter(Adapter):
 
     def laid_out(self, x: Array, like: Array) -> Array:
         if x.ndim == 0:
-            return np.asarray(x)  # NumPy's operators give numbers, which cannot be written into
+            return np.asarray(x)  # NumPy's operators give scalars, which cannot be written into
         if x.ndim == 1 or x.strides == like.strides:
             return x
         out = np.empty_like(like, dtype=x.dtype)
@@ -73,7 +74,7 @@ class NumpyAdapter(Adapter):
         if x.base is None:
             x.setflags(write=False)
             return partial(x.setflags, write=True)
-        # Of a view the view alone: other places of its array may be written to, which do not matter here.
+        # Of a view lock the view alone: the rest of its base may be written to.
         owner = x.base
         if type(owner) is not np.ndarray or owner.base is not None or not owner.flags.writeable:
             return None
@@ -81,7 +82,7 @@ class NumpyAdapter(Adapter):
 
         def release() -> bool:
             others = owner.flags.writeable  # another lock's, perhaps
-            owner.flags.writeable = True  # NumPy makes no view writable of an array that is not
+            owner.flags.writeable = True  # NumPy makes no view of a read-only array writable
             x.flags.writeable = True
             owner.flags.writeable = others
             return True
@@ -133,7 +134,7 @@ class NumpyAdapter(Adapter):
         scalars: tuple[float, ...] = (),
     ) -> None:
         n = read[0].shape[0]
-        recording = kernels.record(function, len(read), len(scalars)) if n > kernels.BLOCK else None
+        recording = record(function, len(read), len(scalars)) if n > kernels.BLOCK else None
         if recording is None:
             results = without_aliases(np, function(np, *read, *scalars), read)
             for target, value in zip(write, results, strict=True):
@@ -147,7 +148,7 @@ class NumpyAdapter(Adapter):
         return np.matmul(a, b, out=out) if out.flags.writeable else a @ b
 
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
-        # mode="clip" lets NumPy write into `out` directly; the indices are the loop's own and valid.
+        # mode="clip" lets NumPy write into `out` directly; the training loop's indices are valid.
         return x.take(index, axis=0, out=out, mode="clip")
 
 

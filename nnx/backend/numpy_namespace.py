@@ -1,8 +1,8 @@
-"""The standard's namespace over NumPy: array-api-compat's, with shorter ways to what networks call most.
+"""The standard's namespace over NumPy: array-api-compat's, with faster versions of what networks call most.
 
-NumPy and array-api-compat find out on every call what they were given: ``np.sum`` takes 2 µs for a few
-numbers, its ufunc half of that. The functions here do the same for arrays; what is in NumPy's manner beside
-the standard goes the longer way.
+NumPy and array-api-compat inspect their arguments in every call: ``np.sum`` of a few entries takes 2 µs, its
+ufunc half of that. The functions here do the same for arrays with the standard's arguments; other calls go
+to array-api-compat.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _sums(ufunc: np.ufunc, name: str) -> Callable[..., Array]:
     def total(
         x: Array, /, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, **others: Any
     ) -> Array:
-        if type(x) is np.ndarray and not others:  # a subclass (masked arrays) has ways of its own
+        if type(x) is np.ndarray and not others:  # a subclass (masked arrays) has its own sum
             return reduce(x, axis, dtype=dtype, keepdims=keepdims)
         return general(x, axis=axis, dtype=dtype, keepdims=keepdims, **others)
 
@@ -57,7 +57,7 @@ def _zeros_like(x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
 
 
 def _created(name: str) -> Callable[..., Array]:
-    """NumPy's function, which knows the one device that there is."""
+    """NumPy's function without array-api-compat's check of the only device."""
     function, checked = getattr(np, name), getattr(compat, name)
 
     def create(*args: Any, dtype: Any = None, device: Any = None, **others: Any) -> Array:
@@ -68,7 +68,7 @@ def _created(name: str) -> Callable[..., Array]:
     return update_wrapper(create, checked)
 
 
-#: array-api-compat's names, some of them done in another way.
+#: array-api-compat's names, some of them replaced.
 namespace: Any = ModuleType("nnx.backend.numpy_namespace.namespace", compat.__doc__)
 namespace.__dict__.update(
     {name: value for name, value in vars(compat).items() if not name.startswith("_")},

@@ -1,8 +1,8 @@
 """Counter-based random numbers: the stream of ``numpy.random.Philox``, addressed and never advanced.
 
-A :class:`Stream` is four integers (seed, purpose, index, step). The same four give the same numbers on
-every array library and machine, in any order and as often as they are asked for, so a checkpoint
-holds only integers and a dropout mask can be drawn again.
+A :class:`Stream` is four integers (seed, purpose, index, step). The same four give the same random numbers on
+every array library and machine, in any order and any number of times. So a checkpoint holds only integers,
+and a dropout mask can be drawn again.
 Source: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.
 """
 
@@ -18,7 +18,7 @@ class Stream(NamedTuple):
     """The address of a sequence of random numbers."""
 
     seed: int
-    purpose: int = 0  #: what the numbers are for: see the constants below
+    purpose: int = 0  #: one of the constants below
     index: int = 0  # type: ignore[assignment]  #: which layer, which epoch, ...; hides tuple.index
     step: int = 0
 
@@ -27,7 +27,7 @@ WEIGHTS, SHUFFLE, DROPOUT, NOISE, DATA, SEEDS = range(6)
 
 
 def generator(stream: Stream) -> np.random.Generator:
-    """NumPy's generator at that address, for permutations and host-side draws."""
+    """NumPy's generator at that address, for permutations and draws on the host."""
     return np.random.Generator(_bits(stream))
 
 
@@ -50,9 +50,9 @@ def normal(stream: Stream, shape: tuple[int, ...]) -> np.ndarray:
 def keep_mask(
     stream: Stream, rate: float, shape: tuple[int, ...], dtype: type, among: np.ndarray | None = None
 ) -> np.ndarray:
-    """0 with probability ``rate`` (to 2⁻¹⁶), else 1/(1 − rate): 16 random bits for each number.
+    """0 with probability ``rate`` (to 2⁻¹⁶), else 1/(1 − rate): 16 random bits for each entry.
 
-    It is 0 as well where the bools ``among`` are False.
+    Where the bools ``among`` are False it is 0 too.
     """
     n = math.prod(shape)
     bits = _raw(stream, (n + 3) // 4).astype("<u8", copy=False).view("<u2")[:n]
@@ -67,7 +67,7 @@ def _raw(stream: Stream, n: int) -> np.ndarray:
 
 
 def counter_and_key(stream: Stream) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
-    """Where the stream lies in Philox' sequence: four and two words of 64 bits, the lowest first."""
+    """The stream's counter and key for Philox: four and two words of 64 bits, the lowest first."""
     mask = 2**64 - 1
     return (0, stream.index & mask, stream.step & mask, 0), (stream.seed & mask, stream.purpose)
 

@@ -1,7 +1,7 @@
 """What nnx needs of an array library beyond the standard, written in standard calls only.
 
-:class:`Adapter` is the whole list. A library's own adapter overrides what it can do faster; what it
-does not override works as written here. ``tests/backend/test_adapters.py`` holds the two together.
+:class:`Adapter` is the whole list. A library's own adapter overrides what the library does faster; the rest
+works as written here. ``tests/backend/test_adapters.py`` checks that the two agree.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class Adapter:
     """One array library: its namespace and the few functions that the standard lacks."""
 
     name = "reference"
-    #: True where reading a number back (``float(x)``) does not wait for another device.
+    #: True where reading a value on the host (``float(x)``) does not wait for another device.
     reads_are_free = False
     #: True where :meth:`take_rows` and :meth:`matmul_into` write into ``out``.
     fills_buffers = False
-    #: Numbers in one block of a computation that is done block by block so that temporaries stay in the
-    #: cache; infinite where blocks only cost launches.
+    #: Entries in one block of a computation in blocks, so that temporaries stay in the cache; infinite where
+    #: blocks only cost launches.
     cached_entries = math.inf
 
     def __init__(self, xp: Any) -> None:
@@ -43,19 +43,19 @@ class Adapter:
         return self.xp.asarray(x, dtype=dtype, device=device)
 
     def to_numpy(self, x: Array) -> np.ndarray:
-        """``x`` as a NumPy array: the one place where data come back to the host."""
+        """``x`` as a NumPy array: the one place where data are moved back to the host."""
         return np.from_dlpack(x)
 
     def need_entries(self, x: Array, what: str) -> None:
-        """Raises where ``x``, called ``what``, lacks numbers: masked, sparse or without memory."""
+        """Raises where entries of ``x``, called ``what``, are missing: masked, sparse, without memory."""
 
     def sum_is_finite(self, x: Array) -> bool:
-        """Whether the sum of ``x`` is; if so, all of ``x`` is. Needs no memory and warns of nothing."""
+        """Whether the sum of ``x`` is finite: then all of ``x`` is. Takes no memory and gives no warning."""
         with np.errstate(over="ignore", invalid="ignore"):
             return math.isfinite(self.to_numpy(self.xp.sum(x)))
 
     def synchronize(self, device: Any = None) -> None:
-        """Waits until everything that was asked of the device has been done."""
+        """Waits until the device has finished all of its work."""
 
     def dtype(self, name: Any) -> Any:
         """The library's dtype object for a name such as ``"float32"`` (a dtype passes through)."""
@@ -66,30 +66,30 @@ class Adapter:
         return bool(self.xp.isdtype(dtype, "real floating"))
 
     def shares_memory(self, y: Array, x: Array) -> bool:
-        """Whether ``y``, made from ``x`` by moving or choosing, shares its memory: a write shows in both."""
+        """Whether ``y``, made from ``x`` by moving or choosing entries, is a view of it."""
         return y.ndim > 0
 
     def laid_out(self, x: Array, like: Array) -> Array:
-        """``x`` with its numbers in the order in memory of ``like``, where the library tells that."""
+        """``x`` with the layout in memory of ``like``, where the library has layouts."""
         return x
 
     def copied_if_small(self, x: Array) -> Array:
-        """A copy of ``x`` where that costs next to nothing, else ``x`` itself."""
+        """A copy of ``x`` if it is small, else ``x`` itself."""
         return x
 
     def lock(self, x: Any) -> Callable[[], Any] | None:
-        """Keeps ``x`` from being written to, or watches it; None if it is no array that can be.
+        """Makes ``x`` read-only, or watches it for writes; None where neither is possible.
 
-        The function that is returned ends this; its answer is False if ``x`` is not as it was.
+        The returned function unlocks ``x``; it returns False if ``x`` was written into meanwhile.
         """
         return None
 
     def materialized(self, x: Array) -> Array:
-        """``x``, or a copy if several of its elements lie at one place in memory, as after broadcasting."""
+        """``x``, or a copy if several of its entries share a place in memory, as after broadcasting."""
         return x
 
     def broadcast_copy(self, x: Array, shape: tuple[int, ...]) -> Array:
-        """``x`` broadcast to ``shape``: a view or a copy, whichever comes sooner."""
+        """``x`` broadcast to ``shape``: a copy, or a view where that is faster; not to be written into."""
         return self.xp.broadcast_to(x, shape)
 
     # -- what the standard lacks ------------------------------------------------------------------
@@ -123,7 +123,7 @@ class Adapter:
         """``out`` with ``n`` rows of zeros, where ``out[index[i]] += values[i]`` for every i.
 
         ``index`` has shape (k,) and ``values`` (k, ...). Repeated indices add up. Here as a product
-        with a one-hot matrix, which is deterministic but needs k·n numbers.
+        with a one-hot matrix of k·n entries, which is deterministic.
         """
         xp = self.xp
         rows = xp.arange(n, dtype=index.dtype, device=xp.asarray(index).device)
@@ -176,7 +176,7 @@ class Adapter:
         return self.asarray(philox.keep_mask(stream, rate, tuple(shape), kind), dtype=dtype, device=device)
 
     def positive_keep_mask(self, stream: philox.Stream, rate: float, z: Array) -> Array:
-        """The mask of :meth:`keep_mask` for ``z``, and 0 where z ≤ 0: a rectifier and dropout in one."""
+        """The mask of :meth:`keep_mask` for ``z``, and 0 where z ≤ 0: relu and dropout in one."""
         mask = self.keep_mask(stream, rate, z.shape, z.dtype, getattr(z, "device", None))
         return mask * self.xp.astype(z > 0, z.dtype)
 
@@ -192,9 +192,9 @@ class Adapter:
         """Evaluates an elementwise ``function(xp, *read, *scalars)``; stores its results into ``write``.
 
         All arrays are vectors of one length; ``write`` may be among ``read``. Only the owner of the
-        ``write`` buffers may call this: it is how an optimizer updates weights and state. Numbers that
-        change from step to step are ``scalars``, so that one compiled kernel serves all steps; the
-        ``function`` must be hashable and always the same object (or compare equal).
+        ``write`` buffers may call this: so an optimizer updates weights and state. Values that change from
+        step to step are ``scalars``, so that one compiled kernel serves all steps; the ``function`` must be
+        hashable and always the same object (or compare equal).
         """
         results = without_aliases(self.xp, function(self.xp, *read, *scalars), read)
         for target, value in zip(write, results, strict=True):
@@ -210,9 +210,9 @@ class Adapter:
 
 
 def without_aliases(xp: Any, results: Sequence[Array], inputs: Sequence[Array]) -> list[Array]:
-    """The results, with a copy of each that is one of the inputs: writing to that one must not change it.
+    """The results, with a copy for each one that is an input, so that writing the others does not change it.
 
-    A rule that keeps its last weights returns ``(w - step, w)``.
+    For example, a rule that keeps its last weights returns ``(w - step, w)``.
     """
     given = {id(x) for x in inputs}
     return [xp.asarray(r, copy=True) if id(r) in given else r for r in results]

@@ -1,4 +1,4 @@
-"""The library-wide seed: where models and generators that were given no seed of their own get one."""
+"""The library-wide seed, from which models and generators without a seed get theirs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _given = 0
 def as_seed(what: str, value: Any) -> int:
     """``value`` as an int with 0 ≤ value < 2⁶⁴, else :class:`nnx.errors.OptionError`.
 
-    The generator's key has 64 bits: larger numbers would give a smaller seed's numbers again.
+    The generator's key has 64 bits: a larger seed would give the stream of a smaller one.
     """
     try:
         seed = operator.index(value)
@@ -39,7 +39,7 @@ def set_seed(seed: int) -> None:
 def next_seed() -> int:
     """The next seed (0 ≤ seed < 2⁵³) of the sequence; unpredictable unless :func:`set_seed` was called.
 
-    53 bits, so that every reader of a checkpoint's JSON gets the number exactly.
+    It has 53 bits, so that every reader of a checkpoint's JSON gets it exactly.
     """
     global _seed, _given
     with _lock:

@@ -74,7 +74,7 @@ def adapter(name: str) -> Adapter:
 
 
 def make_backend(name: Any = None, device: Any = None, dtype: str | None = None) -> Backend:
-    """A :class:`Backend` from a name (``"cupy"``, ``"cupy:1"``) or a Backend, and what is to differ."""
+    """A :class:`Backend` from a name (``"cupy"``, ``"cupy:1"``) or a Backend, with other options."""
     if name is None or isinstance(name, Backend):
         base = name or get_backend()
         if device is not None:
@@ -106,9 +106,9 @@ def get_backend() -> Backend:
 
 
 def set_backend(name: str, device: Any = None, dtype: str | None = None) -> None:
-    """Makes a library the one in which new models and arrays are created.
+    """Chooses the library in which new models and arrays are created.
 
-    ``name`` is ``"numpy"``, ``"cupy"``, ``"torch"`` or ``"array_api_strict"``, ``device`` a number or the
+    ``name`` is ``"numpy"``, ``"cupy"``, ``"torch"`` or ``"array_api_strict"``, ``device`` an index or the
     library's name of a device, ``dtype`` ``"float32"`` (default) or ``"float64"``.
     Raises :class:`nnx.errors.BackendUnavailable` where the library, a GPU or a CUDA library is missing.
 
@@ -151,7 +151,7 @@ def available_backends() -> dict[str, str]:
 
 
 def synchronize(backend: Backend | None = None) -> None:
-    """Waits until the device has done everything that was asked of it (for timing)."""
+    """Waits until the device has finished all of its work (for timing)."""
     backend = backend or get_backend()
     backend.adapter.synchronize(backend.device)
 

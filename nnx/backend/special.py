@@ -7,7 +7,7 @@ from typing import Any
 
 from nnx.errors import BackendNotInstalled, DerivativeError
 
-#: The names under which functions of scipy.special reach an array, and those under which SciPy shows them.
+#: Names under which functions of scipy.special arrive at an array → their public names.
 ALIASES = {
     "digamma": "psi", "jn": "jv", "_zeta": "zeta", "_riemann_zeta": "zeta", "_lambertw": "lambertw",
     "_spherical_jn": "spherical_jn", "_spherical_yn": "spherical_yn",
@@ -49,15 +49,15 @@ def of_scipy(name: str) -> Callable[..., Any]:
     function = getattr(scipy.special, name, None)
     if function is None:
         raise UnknownFunction(
-            f"{name!r} is a function that nnx does not know: neither the array API standard nor "
-            "scipy.special has it. Give it a derivative with nnx.custom_derivative, or cut the gradient on "
+            f"nnx does not know the function {name!r}: neither the array API standard nor scipy.special has "
+            "it. Give it a derivative with nnx.custom_derivative, or cut the gradient on "
             "purpose with nnx.stop_gradient(x)."
         )
     return function
 
 
 def on_the_host(name: str, to_numpy: Callable[[Any], Any], asarray: Callable[..., Any]) -> Callable[..., Any]:
-    """SciPy's function for the arrays of another library: moved to the host and back, which is slow."""
+    """SciPy's function for the arrays of another library, which it moves to the host and back: slow."""
     function = of_scipy(name)
 
     def call(*args: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""array-api-strict: the standard and nothing else, on devices that refuse NumPy like a GPU does."""
+"""array-api-strict: the standard and nothing else, on devices that refuse NumPy arrays as a GPU does."""
 
 from __future__ import annotations
 

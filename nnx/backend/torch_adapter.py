@@ -38,12 +38,12 @@ class TorchAdapter(Adapter):
         if isinstance(x, np.ndarray):
             x = _for_torch(x)
         if isinstance(x, torch.Tensor) and x.requires_grad:
-            x = x.detach()  # what nnx computes of it is not for PyTorch's own autograd to keep
+            x = x.detach()  # PyTorch's own autograd must not record what nnx computes
         return torch.asarray(x, dtype=dtype, device=device)
 
     def to_numpy(self, x: Array) -> np.ndarray:
         x = x.detach().cpu().resolve_conj().resolve_neg()
-        # float32 holds every number of types that NumPy does not have
+        # float32 holds every value of the types that NumPy lacks
         return (x.float() if x.dtype in _UNKNOWN_TO_NUMPY else x).numpy()
 
     def need_entries(self, x: Array, what: str) -> None:
@@ -51,7 +51,7 @@ class TorchAdapter(Adapter):
             raise DtypeError(f"{what} is sparse ({x.layout}); nnx takes dense arrays: use .to_dense().")
         if x.is_meta:
             raise DtypeError(
-                f"{what} is on PyTorch's device 'meta', where arrays have a shape and no numbers. "
+                f"{what} is on PyTorch's device 'meta', where arrays have a shape and no entries. "
                 "Make it on 'cpu' or on a GPU."
             )
 
@@ -103,7 +103,7 @@ class TorchAdapter(Adapter):
 
 
 def _for_torch(x: np.ndarray) -> np.ndarray:
-    """``x``, or a copy where PyTorch refuses it: read-only, reversed, of another byte order, long doubles."""
+    """``x``, or a copy where PyTorch refuses it: read-only, reversed, foreign byte order, long doubles."""
     if x.dtype.kind in "fc" and x.dtype.itemsize > (16 if x.dtype.kind == "c" else 8):
         return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
     if not x.dtype.isnative:
@@ -115,7 +115,7 @@ _UNKNOWN_TO_NUMPY = {torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2}
 
 
 def _all(*conditions: Array) -> bool:
-    """Whether all of them are true throughout: one transfer to the host for all."""
+    """Whether all entries of all conditions are true, with one transfer to the host."""
     return bool(torch.stack([c.all() for c in conditions]).all())
 
 
@@ -128,7 +128,7 @@ def _zeta(x: Array, q: Any = 1.0) -> Array:
 
 
 def _polygamma(n: Array, x: Array) -> Array:
-    # PyTorch's own is less precise for n = 1, and takes one number for n.
+    # PyTorch's own is less precise for n = 1, and takes only a scalar n.
     higher = (-1.0) ** (n + 1.0) * torch.exp(torch.special.gammaln(n + 1.0)) * torch.special.zeta(n + 1.0, x)
     return torch.where(n == 0, torch.special.psi(x), higher)
 

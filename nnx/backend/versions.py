@@ -15,9 +15,9 @@ _PACKAGES = (
 
 
 def show_versions() -> None:
-    """Prints Python, the packages that matter to nnx, and which backends work (or why not)."""
+    """Prints the versions of Python and of nnx's packages, and which backends work (or why not)."""
     import platform
-    from importlib import metadata  # here, because it takes 20 ms that `import nnx` need not spend
+    from importlib import metadata  # here, because it would add 20 ms to `import nnx`
 
     print(f"python: {sys.version.split()[0]} on {platform.platform()}")
     for package in _PACKAGES:
@@ -33,10 +33,10 @@ def show_versions() -> None:
 
 
 def blas() -> list[str]:
-    """What multiplies NumPy's matrices, and whether it uses all that the processor can do; none if not known.
+    """NumPy's BLAS, its kernels, and a hint where they do not use AVX-512; an empty list if not known.
 
-    OpenBLAS chooses its kernels by the processor, or by OPENBLAS_CORETYPE in the environment. Those for a
-    Haswell make no use of AVX-512: matrix products then take up to twice as long.
+    OpenBLAS chooses its kernels by the processor, or by OPENBLAS_CORETYPE in the environment. The kernels for
+    a Haswell do not use AVX-512: matrix products then take up to twice as long.
     """
     try:
         import threadpoolctl

@@ -1,7 +1,7 @@
 """Calls of NumPy's functions, as people write them: groups of expressions in x, y, z of some shapes.
 
 Each is compared with NumPy's own answer (value and data type) and its derivative with finite differences. The
-numbers are spread over a range, well apart from each other (no ties, no kinks).
+entries are spread over a range, well apart from each other (no ties, no kinks).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 WIDE, POSITIVE, SMALL = (-2.0, 2.0), (0.3, 2.5), (-0.9, 0.9)
-#: What the expressions may use beside np, x, y, z.
+#: Names that the expressions may use in addition to np, x, y, z.
 NAMES = {
     "np": np,
     "sliding_window_view": sliding_window_view,

@@ -1,4 +1,4 @@
-"""Rules of one's own, recomputing, implicit and per-sample derivatives."""
+"""User-defined rules, recomputation, implicit and per-sample derivatives."""
 
 from __future__ import annotations
 

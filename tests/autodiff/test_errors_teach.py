@@ -103,7 +103,7 @@ TAUGHT = {
     ),
     "pullback of None": (lambda: nnx.vjp(np.sin, X)[1](None), ShapeError, "has None where an array belongs"),
     # rules of one's own
-    "keyword array": (grads(lambda x: np.sum(custom()(x=x))), DerivativeError, "position only.*x= holds"),
+    "keyword array": (grads(lambda x: np.sum(custom()(x=x))), DerivativeError, "by position.*x= holds"),
     "array in a container": (
         grads(lambda x: np.sum(custom(lambda p: p["a"])({"a": x}))), DerivativeError, "argument 0, a dict",
     ),

@@ -1,4 +1,4 @@
-"""NumPy code beside its functions: out=, writing in place, methods, other libraries."""
+"""NumPy code other than functions: out=, writing in place, methods, other libraries."""
 
 from __future__ import annotations
 

@@ -275,7 +275,7 @@ def test_small_constants_may_change_after_their_use():
     np.testing.assert_array_equal(nnx.grad(f)(POINT), [6.0, 6.0, 6.0])
 
 
-def test_large_constants_that_the_way_back_needs_cannot_be_changed_meanwhile():
+def test_large_constants_that_a_pullback_needs_cannot_be_changed_meanwhile():
     buffer = np.ones((1000, 3))
 
     def reuses(x):
@@ -289,7 +289,7 @@ def test_large_constants_that_the_way_back_needs_cannot_be_changed_meanwhile():
     buffer[:] = 3.0  # afterwards it is as it was
 
     def adds(x):
-        y = x + buffer  # which the way back does not need
+        y = x + buffer  # which no pullback needs
         buffer[:] = 2.0
         return np.sum(y * y)
 

@@ -15,7 +15,7 @@ ALL = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if cls.__mo
 def test_every_error_is_an_nnx_error_and_one_of_pythons_own(cls):
     assert issubclass(cls, errors.NnxError)
     if cls is not errors.NnxError:
-        assert len([base for base in cls.__mro__ if base.__module__ == "builtins"]) > 3  # beside Exception's
+        assert len([base for base in cls.__mro__ if base.__module__ == "builtins"]) > 3  # Exception has three
     assert cls.__doc__
 
 

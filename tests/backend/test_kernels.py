@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nnx.backend import kernels
+from nnx.backend.recording import record
 from nnx.optimizers import FirstOrder, PerArray, registry
 
 
@@ -32,7 +33,7 @@ def arrays(n, dtype):
 def run(make, n, dtype):
     w, g, s = arrays(n, dtype)
     extra = np.empty_like(w)
-    recording = kernels.record(chosen, 3, 1)
+    recording = record(chosen, 3, 1)
     targets = (0, 2, None)
     kernel = make(recording, targets, w.dtype)
     kernel((w, g, s), (w, s, extra), (0.1,))
@@ -69,7 +70,7 @@ def test_nan_and_infinity_pass_through(name):
     w = np.asarray([np.nan, np.inf, -np.inf, 0.0, 3.0])
     with np.errstate(all="ignore"):
         expected = clipped(np, w)[0]
-        MAKERS[name](kernels.record(clipped, 1, 0), (0,), w.dtype)((w,), (w,), ())
+        MAKERS[name](record(clipped, 1, 0), (0,), w.dtype)((w,), (w,), ())
     np.testing.assert_allclose(w, expected, rtol=1e-15)
 
 
@@ -78,14 +79,14 @@ def test_without_numba_there_are_blocks(monkeypatch):
         return (w - 0.5 * g,)
 
     monkeypatch.setitem(sys.modules, "numba", None)
-    assert kernels.compiled(kernels.record(move, 2, 0), (0,)) is None
+    assert kernels.compiled(record(move, 2, 0), (0,)) is None
 
 
 def test_what_cannot_be_recorded_is_left_alone():
-    assert kernels.record(lambda xp, w: (xp.cumulative_sum(w),), 1, 0) is None
-    assert kernels.record(lambda xp, w: (w if w > 0 else -w,), 1, 0) is None
-    assert kernels.record(lambda xp, a, b: (b, a), 2, 0) is None
-    assert kernels.record(lambda xp, w: (w * np.ones(3),), 1, 0) is None
+    assert record(lambda xp, w: (xp.cumulative_sum(w),), 1, 0) is None
+    assert record(lambda xp, w: (w if w > 0 else -w,), 1, 0) is None
+    assert record(lambda xp, a, b: (b, a), 2, 0) is None
+    assert record(lambda xp, w: (w * np.ones(3),), 1, 0) is None
 
 
 def test_the_rule_of_every_optimizer_is_recorded():
@@ -95,7 +96,7 @@ def test_the_rule_of_every_optimizer_is_recorded():
         optimizer = entry.create()
         names = optimizer.rule.__code__.co_varnames[1 : optimizer.rule.__code__.co_argcount]
         vectors = 2 + len(optimizer.slots()) + optimizer.watches
-        recording = kernels.record(optimizer.rule, vectors, len(names) - vectors)
+        recording = record(optimizer.rule, vectors, len(names) - vectors)
         if entry.traits.full_batch:
             continue  # these may read what a kernel does not know
         assert recording is not None, entry.name

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 (each is NumPy's function of that name)
-"""Functions that make arrays like others, copies and grids."""
+"""Functions that create arrays like others, copies and grids."""
 
 from __future__ import annotations
 

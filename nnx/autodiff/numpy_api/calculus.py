@@ -70,7 +70,7 @@ def _gradient_along(xp: Any, f: Any, step: Any, axis: int, edge_order: int) -> A
     """Second-order central differences inside, one-sided ones at both ends."""
     n = f.shape[axis]
     if n < edge_order + 1:
-        raise ValueError("np.gradient: the array is too small; edge_order + 1 numbers are needed.")
+        raise ValueError("np.gradient: the array is too small; edge_order + 1 entries are needed.")
 
     def part(start: int, stop: int | None) -> Any:
         return f[along(axis, slice(start, stop))]

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 (each is NumPy's function of that name)
-"""Functions that choose numbers by index or condition, and diagonals."""
+"""Functions that choose entries by index or condition, and diagonals."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def choose(xp: Any, a: Any, choices: Any, out: Any = None, mode: str = "raise") 
 
 
 def positions(xp: Any, index: Any, like: Any) -> Any:
-    """An index array as plain int64, in which every position can be counted from either end."""
+    """An index array as plain int64, which holds positions from either end."""
     index = plain(array(xp, index, like))
     small = xp.base.isdtype(index.dtype, "integral") and index.dtype != xp.base.int64
     return xp.base.astype(index, xp.base.int64) if small else index

@@ -1,9 +1,9 @@
 """Einstein's summation: ``np.einsum`` by matrix products.
 
-Every operand is first freed of repeated labels (diagonals) and of labels that nothing else has (sums). Then
-pairs are contracted, the smallest intermediate result first: the labels of a pair are those of a batch (both
-operands have them and they are still needed), of the sum (both have them, nothing else does), and free ones;
-permuted and reshaped, that is one product of (batch, free, sum) and (batch, sum, free) matrices.
+First each operand loses its repeated labels (by diagonals) and the labels that nothing else has (by sums).
+Then pairs are contracted, the smallest intermediate result first. A label of a pair is a batch label (both
+operands have it and it is still needed), a summed label (both have it and nothing else does) or a free one:
+after permuting and reshaping, that is one product of (batch, free, sum) and (batch, sum, free) matrices.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Labels = list[Any]
 
 @stands_for("einsum")
 def einsum(xp: Any, *operands: Any, out: Any = None, optimize: Any = False, dtype: Any = None) -> Any:
-    """``np.einsum`` in all of its forms: "ij,jk->ik", without "->", with "...", with lists of numbers."""
+    """``np.einsum`` in all of its forms: "ij,jk->ik", without "->", with "...", with lists of integers."""
     inputs, output, given = _parsed(operands)
     terms = [cast(xp, x, dtype) for x in arrays(xp, *given)]
     labels = [_spread(part, x.ndim) for part, x in zip(inputs, terms, strict=True)]
@@ -91,7 +91,7 @@ def _of_ellipsis(label: Any) -> bool:
 
 
 def _without_ones(xp: Any, terms: list[Any], labels: list[Labels]) -> tuple[list[Any], list[Labels]]:
-    """Axes of length 1 stretch to what other operands have under the same label: here they are dropped."""
+    """Drops axes of length 1 that broadcast against other operands' axes of the same label."""
     size: dict[Any, int] = {}
     for x, part in zip(terms, labels, strict=True):
         for label, n in zip(part, x.shape, strict=True):

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 (each is NumPy's function of that name)
-"""NumPy's elementwise functions that the standard lacks, or takes otherwise."""
+"""NumPy's elementwise functions that the standard lacks or defines otherwise."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from nnx.autodiff.numpy_api.table import array, axes_of, axis_of, stands_for
 
 
 def _complex(xp: Any, a: Any) -> Any:
-    """``a`` as a complex array: the standard's transforms of complex numbers take nothing else."""
+    """``a`` as a complex array: the standard's complex transforms take nothing else."""
     if xp.base.isdtype(a.dtype, "complex floating"):
         return a
     return xp.astype(a, xp.base.result_type(a.dtype, xp.base.complex64))

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 (each is NumPy's function of that name)
-"""Functions that join arrays, cut them up and repeat them."""
+"""Functions that join, split and repeat arrays."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def repeat(xp: Any, a: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 def _places(obj: Any, n: int) -> list[int]:
-    """The positions in 0 … n−1 that NumPy's ``obj`` (number, slice, list, mask) means."""
+    """The positions in 0 … n−1 that NumPy's ``obj`` (int, slice, list, mask) means."""
     if type(obj) is slice:
         return list(range(*obj.indices(n)))
     obj = plain(obj)

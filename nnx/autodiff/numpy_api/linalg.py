@@ -68,7 +68,7 @@ def svd(xp: Any, a: Any, full_matrices: bool = True, compute_uv: bool = True, he
 
 
 def _from_triangle(xp: Any, a: Any, uplo: str) -> Any:
-    """The symmetric matrix of which one triangle is read: the standard may read either."""
+    """The symmetric matrix with the triangle that is read: the standard may read either."""
     lower = uplo.upper() == "L"
     part = xp.tril(a) if lower else xp.triu(a)
     other = xp.tril(a, k=-1) if lower else xp.triu(a, k=1)

@@ -1,4 +1,4 @@
-"""NumPy's methods and attributes of arrays, which the standard's lack."""
+"""NumPy's methods and attributes of arrays that the standard's arrays lack."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def method(space: Any, x: Any, name: str) -> Any:
 
 
 def set_attribute(space: Any, x: Any, name: str, value: Any) -> None:
-    """Writes into NumPy's attribute ``name`` of a traced array: into its numbers."""
+    """Assigns to NumPy's attribute ``name`` of a traced array."""
     if name == "flat":
         values = repeated(space, flat(space, array(space, value, x)), x.size)
         x[...] = values if values.shape[0] == 1 else space.reshape(values, x.shape)
@@ -49,7 +49,7 @@ def _escape(space: Any, x: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         return answer
     raise DerivativeError(
         f"x.{name}() of an array that is being differentiated is refused: {ESCAPES[name]}. Compute with the "
-        "array itself, or take nnx.stop_gradient(x) if it shall count as a constant."
+        "array itself, or take nnx.stop_gradient(x) if it is meant as a constant."
     )
 
 

@@ -1,9 +1,9 @@
-"""NumPy's names: which are the standard's by another name, which are constant, which are refused and why."""
+"""NumPy's names: other names of the standard's functions, constants, and refused ones with the reason."""
 
 from __future__ import annotations
 
 #: Ufuncs whose counterpart in the standard takes the same arguments: NumPy's name → the standard's. The
-#: arithmetic goes to Python's operators, which take numbers as well.
+#: arithmetic goes to Python's operators, which also take scalars.
 UFUNCS = {
     "add": "op_add", "subtract": "op_sub", "multiply": "op_mul", "divide": "op_truediv", "power": "op_pow",
     "remainder": "op_mod", "matmul": "op_matmul", "negative": "op_neg",
@@ -17,9 +17,9 @@ UFUNCS = {
     ).split()
 }  # fmt: skip
 
-#: What does not depend on the input, or only in jumps: computed by NumPy's own function on plain arrays,
-#: the result is a plain array (or a bool, a string) on which Python's control flow works. The value is the
-#: standard's name, for libraries that do not speak NumPy's protocols.
+#: Functions that do not depend on the input, or only in jumps: computed by NumPy's own function on plain
+#: arrays. The result is a plain array (or a bool, a string) on which Python's control flow works. Values
+#: are the standard's names, for libraries without NumPy's protocols.
 CONSTANTS = {
     "around": "round", "rint": "round", "invert": "bitwise_invert", "left_shift": "bitwise_left_shift",
     "right_shift": "bitwise_right_shift",
@@ -38,10 +38,8 @@ CONSTANTS = {
     """.split()
 }  # fmt: skip
 
-_SETS = (
-    "which numbers it gives, and in which order, is chosen by value, so the gradient would silently be cut"
-)
-_FILES = "it writes the plain numbers into a file, where the gradient ends"
+_SETS = "it chooses by value which entries it gives and in which order, so the gradient would silently be cut"
+_FILES = "it writes plain numbers into a file, where the gradient ends"
 _INTEGERS = "it takes integers, dates or bits, which have no derivative"
 _EIGEN = "eigenvalues of a general matrix are complex and jump in their order"
 #: Why functions are refused.
@@ -58,8 +56,8 @@ REFUSED = (
     )
     | dict.fromkeys(("linalg.eig", "linalg.eigvals", "roots"), _EIGEN)
     | {
-        "histogramdd": "it counts, and the edges of its bins come from the numbers",
-        "histogram2d": "it counts, and the edges of its bins come from the numbers",
+        "histogramdd": "it counts, and the edges of its bins depend on the data",
+        "histogram2d": "it counts, and the edges of its bins depend on the data",
         "place": "it hands out the values one by one to the chosen places",
         "polydiv": "it drops leading zeros of the remainder by value",
         "asfarray": "it was removed from NumPy",
@@ -78,7 +76,7 @@ METHODS = {
     """.split()
 }
 
-#: Methods that would hand out the numbers themselves, and why they are refused.
+#: Methods that would give out the plain numbers, and why they are refused.
 ESCAPES = dict.fromkeys(
     (
         "item",

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 (each is NumPy's function of that name)
-"""Reductions that leave out what is not a number; its gradient is zero."""
+"""Reductions that leave out NaN; the gradient of a NaN entry is zero."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from nnx.autodiff.numpy_api.reductions import (
 from nnx.autodiff.numpy_api.table import array, plain, stands_for
 
 
-def _numbers(xp: Any, a: Any, where: Any = True) -> Any:
-    """Where ``a`` is a number (and ``where`` says so), as a plain array."""
+def _valid(xp: Any, a: Any, where: Any = True) -> Any:
+    """Where ``a`` is not NaN (and ``where`` is true), as a plain array."""
     found = xp.base.logical_not(xp.base.isnan(plain(a)))
     return found if is_everywhere(where) else xp.base.logical_and(found, xp.base.asarray(plain(where)))
 
@@ -59,7 +59,7 @@ def _extreme(name: str, reduction: Any, worst: float) -> Any:
         y = reduction(xp, _filled(xp, a, worst), axis, None, keepdims, initial, where)
         if initial is not None:
             return y
-        there = xp.base.any(_numbers(xp, a, where), axis=tupled(axis), keepdims=keepdims)
+        there = xp.base.any(_valid(xp, a, where), axis=tupled(axis), keepdims=keepdims)
         return xp.where(there, y, float("nan"))
 
     return stands_for(name)(extreme)
@@ -75,7 +75,7 @@ def _moment(name: str, reduction: Any) -> Any:
         keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
     ) -> Any:  # fmt: skip
         ddof = ddof if correction is None else correction
-        chosen = _numbers(xp, a, where)
+        chosen = _valid(xp, a, where)
         y = reduction(xp, _filled(xp, a, 0.0), axis, dtype, None, ddof, keepdims, where=chosen, mean=mean)
         enough = count(xp, a, tupled(axis), chosen, keepdims) > ddof
         return xp.where(enough, y, float("nan"))
@@ -92,4 +92,4 @@ def nanmean(
     where: Any = True,
 ) -> Any:  # fmt: skip
     a = array(xp, a)
-    return mean(xp, _filled(xp, a, 0.0), axis, dtype, None, keepdims, _numbers(xp, a, where))
+    return mean(xp, _filled(xp, a, 0.0), axis, dtype, None, keepdims, _valid(xp, a, where))

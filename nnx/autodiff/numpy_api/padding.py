@@ -47,7 +47,7 @@ def pad(xp: Any, array: Any, pad_width: Any, mode: Any = "constant", **kwargs: A
 
 
 def _pairs(given: Any, ndim: int) -> list[tuple[Any, Any]]:
-    """What NumPy takes for each axis and end: one value, a pair for all axes, or a pair for each."""
+    """One value, a pair for all axes, or a pair for each axis, as a pair for each axis."""
     given = plain(given).tolist() if not is_traced(given) and hasattr(given, "tolist") else given
     if type(given) not in (tuple, list):
         return [(given, given)] * ndim

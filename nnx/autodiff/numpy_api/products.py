@@ -131,7 +131,7 @@ def _cross(name: str, xp: Any, a: Any, b: Any, axisa: int, axisb: int, axisc: in
     a, b = arrays(xp, a, b)
     a, b = _last(name, xp, a, axisa), _last(name, xp, b, axisb)
     if a.shape[-1] not in (2, 3) or b.shape[-1] not in (2, 3):
-        raise ValueError(f"{shown(name)} takes vectors of 2 or 3 numbers.")
+        raise ValueError(f"{shown(name)} takes vectors of 2 or 3 entries.")
     x, y = ([v[..., i] for i in range(v.shape[-1])] for v in (a, b))
     last = x[0] * y[1] - x[1] * y[0]
     if len(x) == len(y) == 2:

@@ -1,4 +1,4 @@
-"""The dispatch: what answers NumPy's calls on the arrays of one differentiable namespace."""
+"""The dispatch of NumPy's calls on the arrays of one differentiable namespace."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from nnx.autodiff.numpy_api.table import (
 from nnx.autodiff.trace import lifted
 from nnx.errors import NnxError
 
-# Options without influence on the numbers.
+# Options that do not change the values.
 _WITHOUT_EFFECT = frozenset(("out", "subok", "casting", "like", "device"))
 _ORDERS = [("order", order) for order in ("C", "K", "A", None)]
 
 
 def attach(space: Any) -> None:
-    """Gives ``space`` its answers to NumPy: ``numpy_ufunc``, ``numpy_function`` and ``numpy_method``.
+    """Adds NumPy's protocols to ``space``: ``numpy_ufunc``, ``numpy_function`` and ``numpy_method``.
 
-    Each NumPy function is looked up once; from then on its call costs one look into a dictionary.
+    Each NumPy function is resolved once; afterwards a call costs one lookup in a dictionary.
     """
     calls: dict[Any, Callable[..., Any]] = {}
 
@@ -74,7 +74,7 @@ def attach(space: Any) -> None:
 
 
 def resolve(space: Any, func: Any) -> Callable[..., Any]:
-    """What NumPy's ``func`` is on the arrays of ``space``; an error that names it if it is nothing."""
+    """NumPy's ``func`` for the arrays of ``space``; an error that names it if there is none."""
     name = name_of(func)
     if name in CONSTANTS:
         return constant(space, name, func)
@@ -90,8 +90,8 @@ def resolve(space: Any, func: Any) -> Callable[..., Any]:
 def name_of(func: Any) -> str:
     """NumPy's name of a function without the leading "numpy.": "sum", "linalg.norm".
 
-    A ufunc says only what it is called. One that another library (or the user) made may have the name of
-    one of NumPy's, so it must be found where that name leads.
+    A ufunc knows its bare name only. Another library's (or the user's) may have the name of one of NumPy's,
+    so NumPy's attribute of that name must be this very ufunc.
     """
     name: str = func.__name__
     if hasattr(func, "nin"):
@@ -105,7 +105,7 @@ _UFUNC_MODULES = ("numpy", "scipy.special", "scipy.special._ufuncs")
 
 
 def constant(space: Any, name: str, func: Any) -> Callable[..., Any]:
-    """NumPy's own function on plain arrays; where the library does not know it, the standard's."""
+    """NumPy's own function on plain arrays; the standard's where the library lacks NumPy's."""
     if space.speaks_numpy or name in _OF_SHAPES:
         return lambda *args, **kwargs: func(*plain(args), **plain(kwargs))
     target = getattr(space, CONSTANTS[name], None)
@@ -125,7 +125,7 @@ _AXIS_SECOND = frozenset("all any argmax argmin argsort count_nonzero".split())
 
 
 def composed(space: Any, name: str, func: Any) -> Callable[..., Any]:
-    """The composition of this name, bound to the space; it refuses what it does not know by name."""
+    """The composition of this name, bound to the space; it refuses unknown arguments by name."""
     composition = FUNCTIONS[name]
     parameters = list(inspect.signature(composition).parameters.values())[1:]
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
@@ -143,7 +143,7 @@ def composed(space: Any, name: str, func: Any) -> Callable[..., Any]:
         try:
             return composition(space, *args, **kwargs)
         except Exception as error:
-            if reduces and not isinstance(error, NnxError):  # looked at only now: a sum must be quick
+            if reduces and not isinstance(error, NnxError):  # checked only now: a sum must be quick
                 _check_axis(space, name, composition, args, kwargs)
             raise
 
@@ -151,7 +151,7 @@ def composed(space: Any, name: str, func: Any) -> Callable[..., Any]:
 
 
 def _check_axis(space: Any, name: str, composition: Any, args: Any, kwargs: Any) -> None:
-    """Raises the error that names the function if its axis is none of its first argument."""
+    """Raises an error that names the function if its first argument lacks the axis."""
     given = inspect.signature(composition).bind(space, *args, **kwargs).arguments
     axes_of(name, given.get("axis"), array(space, list(given.values())[1]))
 
@@ -170,7 +170,7 @@ def _options(name: str, known: frozenset[str], kwargs: dict[str, Any]) -> dict[s
 
 
 def refused(space: Any, name: str, func: Any) -> Callable[..., Any]:
-    """A function that cannot be differentiated: of constants it may be taken."""
+    """A function that cannot be differentiated, but takes constants."""
     reason = REFUSED.get(name, "it has no counterpart in the array API standard that nnx can differentiate")
 
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 (each is NumPy's function of that name)
-"""Questions about arrays, for libraries that do not answer NumPy's own functions."""
+"""Tests of arrays, for libraries without NumPy's own functions."""
 
 from __future__ import annotations
 

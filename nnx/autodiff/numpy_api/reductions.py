@@ -22,7 +22,7 @@ from nnx.autodiff.numpy_api.table import (
 
 
 def tupled(axis: Any) -> Any:
-    """NumPy's axis (a list, too) as None, a number or a tuple."""
+    """NumPy's axis (a list, too) as None, an int or a tuple."""
     return tuple(axis) if type(axis) is list else axis
 
 
@@ -32,7 +32,7 @@ def is_everywhere(where: Any) -> bool:
 
 
 def _over_all(name: str, neutral: float, joined: Any) -> Any:
-    """np.sum or np.prod: numbers that ``where=`` leaves out count as ``neutral``, ``initial=`` is joined."""
+    """np.sum or np.prod: entries that ``where=`` leaves out count as ``neutral``; ``initial=`` is added."""
 
     def over_all(
         xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
@@ -70,7 +70,7 @@ max_, min_ = _extreme("max", "maximum"), _extreme("min", "minimum")
 
 
 def count(xp: Any, a: Any, axis: Any, where: Any, keepdims: bool) -> Any:
-    """How many numbers a reduction takes in: a Python number, or a plain array where ``where`` says so."""
+    """How many entries are reduced: a Python int, or a plain array if ``where`` is given."""
     if is_everywhere(where):
         return math.prod(a.shape[i] for i in normal_axes(axis, a.ndim))
     chosen = xp.base.broadcast_to(xp.base.asarray(plain(where)), a.shape)
@@ -128,7 +128,7 @@ def ptp(xp: Any, a: Any, axis: Any = None, out: Any = None, keepdims: bool = Fal
 
 
 def running(name: str, standard: str, filled: Any = lambda xp, a: a) -> None:
-    """np.cumsum and its like; ``filled(xp, a)`` are the numbers that count."""
+    """np.cumsum and its like; ``filled(xp, a)`` replaces the entries that do not count."""
 
     def cumulative(xp: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         a = cast(xp, filled(xp, array(xp, a)), dtype)

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 (each is NumPy's function of that name)
-"""Functions that give the same numbers another shape or order."""
+"""Functions that change the shape or the order of the entries."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from nnx.errors import ShapeError
 
 
 def shape_of(shape: Any) -> tuple[int, ...]:
-    """NumPy's shape, a number or a sequence of them, as a tuple."""
+    """NumPy's shape, an int or a sequence of ints, as a tuple."""
     if hasattr(shape, "tolist"):
         shape = plain(shape).tolist()
     return tuple(map(operator.index, shape)) if type(shape) in (tuple, list) else (operator.index(shape),)
 
 
 def ordered(xp: Any, y: Any, order: str | None, like: Any) -> Any:
-    """``y`` with its numbers in NumPy's ``order`` in memory ("K": that of ``like``): views depend on it."""
+    """``y`` laid out in memory in NumPy's ``order`` ("K": as ``like``): what is a view depends on it."""
     model = plain(like)
     strides = getattr(model, "strides", None)
     if y.ndim < 2 or strides is None:
@@ -72,15 +72,13 @@ def ravel(xp: Any, a: Any, order: str = "C") -> Any:
     _know_order("ravel", a, order)
     a = transpose(xp, a) if order == "F" else a
     flags = getattr(plain(a), "flags", None)
-    # unlike reshape, ravel gives a copy of what is not contiguous, be it one axis with a step
+    # unlike reshape, ravel copies whatever is not contiguous, even one axis with a step
     return flat(xp, a) if flags is None or flags["C_CONTIGUOUS"] else xp.positive(flat(xp, a))
 
 
 def _know_order(name: str, a: Any, order: str) -> None:
     if order not in ("C", "F") and a.ndim > 1:
-        refuse(
-            name, f"order={order!r} depends on where the numbers lie in memory", "Ask for order 'C' or 'F'."
-        )
+        refuse(name, f"order={order!r} depends on the layout in memory", "Ask for order 'C' or 'F'.")
 
 
 @stands_for("transpose")
@@ -164,7 +162,7 @@ def _at_least(name: str, widen: Any) -> None:
 
 
 def at_least_1d(xp: Any, x: Any) -> Any:
-    """``x``, a number as an array of one."""
+    """``x``, a scalar as an array of length 1."""
     return xp.reshape(x, (1,)) if x.ndim == 0 else x
 
 
@@ -255,7 +253,7 @@ def sliding_window_view(
 
 @stands_for("trim_zeros")
 def trim_zeros(xp: Any, filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """Which numbers go depends on the values, in jumps."""
+    """Which entries are trimmed depends on the values, in jumps."""
     if filt.ndim != 1:
         raise ValueError("np.trim_zeros of an array that is being differentiated takes one dimension.")
     axes_of("trim_zeros", axis, filt)

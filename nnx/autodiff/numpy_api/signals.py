@@ -20,7 +20,7 @@ def convolve(xp: Any, a: Any, v: Any, mode: str = "full") -> Any:
 
 
 def _part(n: int, m: int, mode: str, before: int) -> slice:
-    """What a mode keeps of the n + m − 1 numbers of the full convolution, m ≤ n."""
+    """The part of the full convolution (n + m − 1 entries, m ≤ n) that a mode keeps."""
     if mode == "full":
         return slice(0, n + m - 1)
     if mode == "valid":
@@ -31,7 +31,7 @@ def _part(n: int, m: int, mode: str, before: int) -> slice:
 
 
 def _full(xp: Any, a: Any, v: Any) -> Any:
-    """All of the convolution: the shorter sequence's numbers times the longer one, shifted."""
+    """The full convolution: the shorter sequence's entries times the longer one, shifted."""
     n, m = a.shape[0], v.shape[0]
     frame = xp.base.zeros((n + 2 * (m - 1),), dtype=a.dtype, device=xp.device_of(a))
     wide = xp.put(frame, a, key=slice(m - 1, m - 1 + n)) if m > 1 else a

@@ -24,7 +24,7 @@ from nnx.autodiff.numpy_api.table import (
 
 
 def _lines(name: str, xp: Any, a: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
-    """``a`` with the reduced axes as one at the end, and the shape of a result that keeps its dimensions."""
+    """``a`` with the reduced axes joined at the end, and the shape of the result with keepdims."""
     axes = axes_of(name, axis, a)
     rest = tuple(i for i in range(a.ndim) if i not in axes)
     lead = tuple(a.shape[i] for i in rest)
@@ -95,7 +95,7 @@ def _quantile(
         refuse(name, f"method={method!r} has no derivative in nnx", f"Take one of {', '.join(_METHODS)}.")
     a = array(xp, a)
     lines, kept = _lines(name, xp, a, axis)
-    values = xp.sort(lines, axis=-1)  # what is not a number comes last
+    values = xp.sort(lines, axis=-1)  # NaN comes last
     missing = xp.base.isnan(plain(values))
     q = array(xp, q, a)
     q_shape, q = q.shape, xp.reshape(q, (-1, *(1,) * lines.ndim))
@@ -219,7 +219,7 @@ def histogram(
 @stands_for("histogram_bin_edges")
 def histogram_bin_edges(xp: Any, a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     if type(bins) is str:
-        refuse("histogram", f"bins={bins!r} chooses their number by value", "Say how many bins.")
+        refuse("histogram", f"bins={bins!r} chooses the number of bins by value", "Say how many bins.")
     if hasattr(bins, "shape") or type(bins) in (list, tuple):
         return array(xp, bins, a)
     low, high = (xp.min(a), xp.max(a)) if range is None else arrays(xp, *range)

@@ -1,4 +1,4 @@
-"""The table of NumPy's functions that are written in others, and what every one of them needs."""
+"""The table of NumPy's functions that are composed of others, and what all of them use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnx.errors import AxisError, DerivativeError
 #: namespace.
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
-#: Ufuncs that are not NumPy's, with what to call instead: see :func:`nnx.register_ufunc`.
+#: Ufuncs that are not NumPy's, and the functions to call instead: see :func:`nnx.register_ufunc`.
 FOREIGN: dict[Any, Callable[..., Any]] = {}
 
 
@@ -34,7 +34,7 @@ def shown(name: str) -> str:
 
 
 def refuse(name: str, reason: str, instead: str) -> NoReturn:
-    """Raises the error for a NumPy call that cannot be honoured."""
+    """Raises the error for a NumPy call that cannot be differentiated."""
     raise DerivativeError(f"{shown(name)} cannot be differentiated as called here: {reason}. {instead}")
 
 
@@ -48,7 +48,7 @@ def refuse_out(name: str) -> NoReturn:
 
 
 def plain(x: Any) -> Any:
-    """``x`` with the plain arrays of all traced ones, also in tuples, lists and dicts."""
+    """``x`` with plain arrays for the traced ones, also in tuples, lists and dicts."""
     if type(x) is Traced:
         return raw(x)
     if type(x) is dict:
@@ -57,7 +57,7 @@ def plain(x: Any) -> Any:
 
 
 def first_array(xs: Iterable[Any]) -> Any:
-    """The first array among (nested) arguments, as a plain one; None if there is none."""
+    """The first array among (nested) arguments, as a plain array; None without one."""
     for x in xs:
         found = first_array(x) if type(x) in (tuple, list) else raw(x) if hasattr(x, "shape") else None
         if found is not None:
@@ -68,7 +68,7 @@ def first_array(xs: Iterable[Any]) -> Any:
 def array(xp: Any, x: Any, like: Any = None) -> Any:
     """``x`` as an array: lists of (traced) arrays and numbers are stacked, as NumPy does.
 
-    ``like`` is an array on whose device to make new ones.
+    New arrays are made on the device of ``like``.
     """
     if hasattr(x, "shape"):
         return x
@@ -81,7 +81,7 @@ def array(xp: Any, x: Any, like: Any = None) -> Any:
 
 
 def _precision(xp: Any, x: Any) -> Any:
-    """The data type that NumPy gives to (lists of) Python's numbers, whatever the library's own."""
+    """NumPy's data type for (lists of) Python's numbers, whatever the library's default."""
     if type(x) in (tuple, list):
         kinds = [_precision(xp, part) for part in x]
         return next((t for t in (xp.base.complex128, xp.base.float64) if t in kinds), None)
@@ -89,7 +89,7 @@ def _precision(xp: Any, x: Any) -> Any:
 
 
 def arrays(xp: Any, *xs: Any) -> list[Any]:
-    """Several arguments as arrays, on the device of the first that is one."""
+    """Several arguments as arrays, on the device of the first array."""
     like = first_array(xs)
     return [array(xp, x, like) for x in xs]
 
@@ -106,7 +106,7 @@ def operands(xp: Any, *xs: Any) -> list[Any]:
 
 
 def double(xp: Any, x: Any) -> Any:
-    """``x`` in double precision, which NumPy takes for some functions whatever it is given."""
+    """``x`` in double precision, in which NumPy computes some functions of any type."""
     return cast(xp, x, xp.base.complex128 if is_complex(xp.base, x) else xp.base.float64)
 
 
@@ -116,19 +116,19 @@ def dtype_of(xp: Any, dtype: Any) -> Any:
 
 
 def cast(xp: Any, x: Any, dtype: Any) -> Any:
-    """``x`` in a data type, given as NumPy takes it; as it is for None."""
+    """``x`` in NumPy's ``dtype``; unchanged for None."""
     return x if dtype is None else xp.astype(x, dtype_of(xp, dtype), copy=False)
 
 
 def flat(xp: Any, x: Any) -> Any:
-    """All numbers of ``x`` in one dimension."""
+    """All entries of ``x`` in one dimension."""
     return x if x.ndim == 1 else xp.reshape(x, (-1,) if x.size else (0,))
 
 
 def axis_of(name: str, axis: Any, x: Any, new: int = 0) -> int:
     """``axis`` of the array ``x``, to which ``new`` axes are added, counted from the front.
 
-    The error for one that is none names the function; its class is that of NumPy's.
+    The error for a wrong axis names the function; its class is NumPy's.
     """
     place, n = integer(name, axis), x.ndim + new
     if not -n <= place < n:
@@ -140,7 +140,7 @@ def axis_of(name: str, axis: Any, x: Any, new: int = 0) -> int:
 
 
 def integer(name: str, axis: Any) -> int:
-    """``axis`` as Python's integer; an error that names the function for what is none, be it 1.0."""
+    """``axis`` as Python's integer; for anything else, 1.0 too, an error that names the function."""
     try:
         return operator.index(axis)
     except TypeError:
@@ -148,7 +148,7 @@ def integer(name: str, axis: Any) -> int:
 
 
 def axes_of(name: str, axes: Any, x: Any, new: int = 0, *, twice: bool = False) -> tuple[int, ...]:
-    """As :func:`axis_of` for one axis, a sequence or all (None); may one of them be there ``twice``?"""
+    """As :func:`axis_of` for one axis, a sequence or all (None); ``twice`` allows repeated axes."""
     places = tuple(axis_of(name, axis, x, new) for axis in (range(x.ndim) if axes is None else several(axes)))
     if len(set(places)) < len(places) and not twice:
         raise AxisError(f"{shown(name)}: an axis is there twice in {axes}.")
@@ -161,12 +161,12 @@ def several(axes: Any) -> tuple[Any, ...]:
 
 
 def along_axis(name: str, xp: Any, a: Any, axis: Any) -> tuple[Any, int]:
-    """The array and the axis along which NumPy goes; for None all numbers of ``a`` in one dimension."""
+    """The array and the axis; for None all entries of ``a`` in one dimension, and axis 0."""
     return (flat(xp, a), 0) if axis is None else (a, axis_of(name, axis, a))
 
 
 def indices(xp: Any, positions: Any, like: Any) -> Any:
-    """An index array of Python's integers, beside ``like``."""
+    """An index array of Python's integers, on the device of ``like``."""
     int64 = xp.base.int64
     return xp.base.asarray(list(positions), dtype=int64, device=xp.device_of(like))
 

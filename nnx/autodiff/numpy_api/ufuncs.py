@@ -27,7 +27,7 @@ _WITHOUT_EFFECT = frozenset(("order", "subok", "casting"))
 
 
 def with_options(space: Any, func: Any, name: str, call: Any, method: str, inputs: Any, kwargs: Any) -> Any:
-    """The answer to a method of the ufunc ``func``, or to its call with options; ``call`` takes none."""
+    """A method of the ufunc ``func``, or its call with options; ``call`` is the ufunc without options."""
     if any(target is not None for target in kwargs.get("out") or ()):
         refuse_out(name)
     if name in CONSTANTS and space.speaks_numpy:
@@ -70,7 +70,7 @@ def _reduce(
     where: Any = True,
 ) -> Any:
     x = array(space, x)
-    if x.ndim:  # NumPy allows axis 0 of a number
+    if x.ndim:  # NumPy allows axis 0 of a scalar
         axes_of(f"{name}.reduce", axis, x)
     if name in _REDUCTIONS:
         options = {} if name in ("maximum", "minimum") else {"dtype": dtype}
@@ -124,7 +124,7 @@ def _reduceat(
 
 
 def _at(space: Any, name: str, call: Any, x: Any, key: Any, *values: Any) -> None:
-    """``np.add.at(x, key, values)``: repeated places add up, as in the transpose of ``x[key]``."""
+    """``np.add.at(x, key, values)``: repeated keys add up, as in the transpose of ``x[key]``."""
     if type(x) is not Traced:
         refuse_out(f"{name}.at")
     if name not in ("add", "subtract"):

@@ -49,7 +49,7 @@ def put(xp: Any, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
 
 
 def repeated(xp: Any, values: Any, n: int) -> Any:
-    """``n`` values for as many places: NumPy repeats them, or leaves the last ones out; one serves all."""
+    """``n`` values: repeated or cut to that length as NumPy does, a single one broadcast."""
     k = values.shape[0]
     if not k:
         raise ValueError("There are no values to be written.")

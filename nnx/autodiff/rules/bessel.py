@@ -20,7 +20,7 @@ def _cylinder(name: str, below: float, above: float, itself: Any = None) -> Part
 
 
 def _spherical(name: str, sign: float, above: float) -> Partials:
-    """f_n' = sign·(n f_{n−1} + above·(n+1) f_{n+1}) / (2n+1); f_{−1} is not needed, for it counts 0 times."""
+    """f_n' = sign·(n f_{n−1} + above·(n+1) f_{n+1}) / (2n+1); f_{−1} is not needed, as its factor is 0."""
 
     def d(xp: Any, y: Any, n: Any, z: Any) -> Any:
         f = getattr(xp.special, name)

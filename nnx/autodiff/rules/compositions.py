@@ -1,5 +1,5 @@
 # ruff: noqa: D103 (each is the function of the standard with its name)
-"""Functions of the standard that are differentiated by being written in others that have rules."""
+"""Functions of the standard composed of others that have rules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def composition(function: Any) -> Any:
     return function
 
 
-#: Compositions that may give their argument or a view of it: on constants too, which can be written into.
+#: Compositions whose result may be their argument or a view of it, also on constants, which are writable.
 VIEWING = frozenset("asarray astype broadcast_arrays from_dlpack unstack linalg.matrix_transpose".split())
 
 
@@ -46,7 +46,7 @@ def _first_array(parts: Any) -> Any:
 
 
 def _joined(xp: Any, part: Any, like: Any, dtype: Any, device: Any) -> Any:
-    """A nest of lists of arrays and numbers as one array; numbers become arrays beside ``like``."""
+    """Nested lists of arrays and numbers as one array; numbers become arrays on the device of ``like``."""
     if type(part) in (tuple, list):
         return xp.stack([_joined(xp, inner, like, dtype, device) for inner in part])
     if hasattr(part, "dtype"):

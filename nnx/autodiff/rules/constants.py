@@ -1,4 +1,4 @@
-"""Functions whose result carries no gradient, that make arrays, that tell of types, and that are refused.
+"""Functions without a gradient: constants, creation, inspection, and what is refused.
 
 A constant's derivative is zero wherever it exists (floor, sign, comparisons) or does not exist at all
 (argmax, integers): the result is a plain array, on which Python's control flow works.
@@ -14,12 +14,12 @@ CONSTANTS = frozenset(
     """.split()
 )
 
-#: Functions that tell of data types, shapes and the library: their answers hold no numbers of an array.
+#: Functions about data types, shapes and the library: their results hold no entries of an array.
 INSPECTION = frozenset(
     "broadcast_shapes can_cast finfo iinfo isdtype result_type __array_namespace_info__".split()
 )
 
-#: Functions that make arrays without a gradient: in the differentiable namespace one can write into these.
+#: Functions that create arrays without a gradient: in the differentiable namespace these are writable.
 CREATION = frozenset(
     """
     arange asarray empty empty_like eye from_dlpack full full_like linspace ones ones_like zeros zeros_like
@@ -27,11 +27,11 @@ CREATION = frozenset(
     """.split()
 )
 
-_SETS = "it chooses by value which numbers it gives, and in which order: the gradient would silently be cut"
+_SETS = "it chooses by value which entries it gives and in which order: the gradient would silently be cut"
 #: Why functions are refused.
 REFUSED = {
     **dict.fromkeys(("unique_all", "unique_counts", "unique_inverse", "unique_values"), _SETS),
-    "arange": "how many numbers it gives depends on the values; xp.linspace has a derivative, and so has "
+    "arange": "the length of its result depends on the values; xp.linspace has a derivative, and so has "
     "start + step * xp.arange(n)",
     **dict.fromkeys(
         ("linalg.eig", "linalg.eigvals"),

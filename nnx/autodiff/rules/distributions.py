@@ -69,7 +69,7 @@ DISTRIBUTIONS = (
     ),
     Partials("stdtr", df=PARAMETER, t=lambda xp, y, df, t: _student(xp, df, t)),
     Partials("stdtrit", df=PARAMETER, p=lambda xp, t, df, p: 1.0 / _student(xp, df, t)),
-    # Discrete ones, in the parameter that is not: k counts events, and SciPy rounds it down.
+    # Discrete distributions, in their continuous parameter: k counts events, and SciPy rounds it down.
     Partials("pdtr", k=PARAMETER, m=lambda xp, y, k, m: -_gamma(xp, xp.floor(k) + 1.0, m)),
     Partials("pdtrc", k=PARAMETER, m=lambda xp, y, k, m: _gamma(xp, xp.floor(k) + 1.0, m)),
     Partials("bdtr", k=PARAMETER, n=PARAMETER, p=lambda xp, y, k, n, p: -_binomial(xp, k, n, p)),

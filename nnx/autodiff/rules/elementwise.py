@@ -1,10 +1,10 @@
 """Rules of the elementwise functions.
 
 At kinks: ``abs`` and ``hypot`` have derivative 0 at 0; at a tie, ``maximum`` and ``minimum`` give each
-argument half, ``logaddexp`` of two equal infinities too. An infinite slope is inf: that of ``sqrt`` at 0.
+argument half, as does ``logaddexp`` of two equal infinities. The infinite slope of ``sqrt`` at 0 is inf.
 ``nextafter`` counts as its first argument, as every rounding does.
 
-The rules of holomorphic functions serve complex numbers as they stand (see ``families.cast``). ``abs``,
+The rules of holomorphic functions hold for complex numbers unchanged (see ``families.cast``). ``abs``,
 ``conj``, ``real`` and ``imag`` are not holomorphic and say what they do.
 """
 
@@ -39,7 +39,7 @@ def _ratio(xp: Any, part: Any, whole: Any) -> Any:
 
 
 class _Abs(Elementwise):
-    """|x|: of a complex number a real one, so a tangent's part across x does not count."""
+    """|x| is real: of a complex tangent only the part along x counts."""
 
     def __init__(self) -> None:
         super().__init__("abs", _sign_of)
@@ -74,7 +74,7 @@ def _share(xp: Any, x: Any, wins: Any, ties: Any) -> Any:
 
 
 def _of(xp: Any, x1: Any, x2: Any, y: Any) -> tuple[Any, Any]:
-    """Both arguments as arrays like the result, so that numbers can be compared with arrays."""
+    """Both arguments as arrays like the result, so that scalars can be compared with arrays."""
     return (x1 if hasattr(x1, "shape") else xp.full_like(y, x1)), (
         x2 if hasattr(x2, "shape") else xp.full_like(y, x2)
     )
@@ -126,7 +126,7 @@ def _zero_for(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
 
 
 def _minus_back(xp: Any, g: Any, i: int, shapes: Any, fixed: Any) -> Any:
-    return -unbroadcast(xp, g, shapes[i], None) if i else g  # sums first: fewer numbers change their sign
+    return -unbroadcast(xp, g, shapes[i], None) if i else g  # sums first: fewer entries change their sign
 
 
 def _times(xp: Any, g: Any, other: Any, shape: Any) -> Any:

@@ -1,21 +1,21 @@
 """Rules of the factorizations of real matrices: Cholesky, QR, eigenvalues, singular values.
 
 Symmetric arguments (``cholesky``, ``eigh``, ``eigvalsh``): the library reads one triangle only; the gradient
-is that of a function of symmetric matrices, so it is symmetric itself.
+is that of a function of symmetric matrices, so it is symmetric too.
 
 **Equal eigenvalues or singular values.** Eigenvectors have the derivative Σⱼ vⱼ (vⱼᵀ·dA·vᵢ) / (λᵢ − λⱼ), and
 singular vectors alike. Where λᵢ = λⱼ (up to rounding) no choice of vectors is differentiable, and the
 quotient counts as 0:
 
 - right: first derivatives of symmetric functions of the eigenvalues or singular values (trace, nuclear norm,
-  log-determinant), for they need no derivative of a vector; first derivatives of what depends on a whole
-  invariant subspace (a projection V₁V₁ᵀ that has all vectors of the eigenvalue); the polar factor U·Vh;
+  log-determinant), for they need no derivative of a vector; first derivatives of functions of a whole
+  invariant subspace (a projection V₁V₁ᵀ with all vectors of the eigenvalue); the polar factor U·Vh;
 - not right: V·f(λ)·Vᵀ, and second derivatives through eigenvalues. The part f′(λ)·dA within the subspace
-  is missing, for a rule that sees the numbers f(λ) cannot know f′. Say it without eigenvectors (``solve``,
-  ``inv``, ``matrix_power``, ``cholesky``), or move the eigenvalues apart;
-- an extreme eigenvalue that is not simple: one subgradient, that of the vector which the library found.
+  is missing, for a rule that sees the values f(λ) cannot know f′. Write it without eigenvectors (``solve``,
+  ``inv``, ``matrix_power``, ``cholesky``), or perturb the matrix so that the eigenvalues differ;
+- a largest or smallest eigenvalue that is not simple: one subgradient, by the vector that the library found.
 
-A singular value of 0 is treated alike: what is divided by it counts as 0. ``qr`` needs linearly independent
+A singular value of 0 is treated alike: a quotient by it counts as 0. ``qr`` needs linearly independent
 leading columns (NumPy raises ``LinAlgError``, CuPy gives inf or nan). Complex matrices are refused.
 Formulas: M. Giles, "An extended collection of matrix derivative results for forward and reverse mode"
 (2008); J. Townsend, "Differentiating the singular value decomposition" (2016).
@@ -55,7 +55,7 @@ class SVDResult(NamedTuple):
 
 
 class _OfRealMatrix(Rule):
-    """Refuses what a factorization's rule does not cover, where the function is called."""
+    """Refuses, when the function is called, what a factorization's rule does not cover."""
 
     name: str
 
@@ -75,7 +75,7 @@ class _OfRealMatrix(Rule):
 def _refuse_free_columns(
     name: str, shape: tuple[int, ...], mode: str = "reduced", full_matrices: bool | None = None, **_: Any
 ) -> None:
-    """A factor that is larger than the matrix has columns which the matrix does not determine."""
+    """Refuses a factor that is larger than the matrix, which does not determine all of its columns."""
     m, n = shape[-2:]
     if name == "linalg.qr" and mode == "complete" and m > n:
         raise DerivativeError(
@@ -109,12 +109,12 @@ def _columns(xp: Any, x: Any, factors: Any) -> Any:
 
 
 def _pairs(xp: Any, v: Any) -> tuple[Any, Any]:
-    """vⱼ and vᵢ for the element (i, j) of a matrix."""
+    """vⱼ and vᵢ for the entry (i, j) of a matrix."""
     return xp.expand_dims(v, axis=-2), xp.expand_dims(v, axis=-1)
 
 
 def _noise(xp: Any, v: Any) -> Any:
-    """How far apart rounding may take equal numbers of v (sorted), as 1 × 1 matrices."""
+    """The distance that rounding may put between equal entries of v (sorted), as 1 × 1 matrices."""
     v, n = raw(v), v.shape[-1]
     ends = xp.abs(v[..., : min(n, 1)]) + xp.abs(v[..., max(n - 1, 0) :])
     bound = float(xp.finfo(v.dtype).eps) * n * ends
@@ -170,7 +170,7 @@ def _eigvalsh(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
 
 @with_zeros
 def _svd(xp: Any, gs: Any, needs: Any, answers: Any, x: Any, full_matrices: bool = True) -> tuple[Any]:
-    """Townsend's formula, its quotients by sⱼ² − sᵢ² split into those by the difference and by the sum.
+    """Townsend's formula, with quotients by sⱼ² − sᵢ² split into quotients by the difference and by the sum.
 
     With J = UᵀŪ − ŪᵀU and K = VᵀV̄ − V̄ᵀV: (J·sⱼ + K·sᵢ) / (sⱼ² − sᵢ²) = ½(J + K) / (sⱼ − sᵢ) +
     ½(J − K) / (sⱼ + sᵢ). The second part is finite where singular values are equal.
@@ -184,7 +184,7 @@ def _svd(xp: Any, gs: Any, needs: Any, answers: Any, x: Any, full_matrices: bool
     by_s = reciprocal(xp, s, noise[..., 0])
     left = xp.matmul(u, inner) + _columns(xp, u, g_s)
     m, n = x.shape[-2:]
-    if m > n:  # what leaves the columns of U
+    if m > n:  # the part outside the columns of U
         left = left + _columns(xp, g_u - xp.matmul(u, in_u), by_s)
     g = xp.matmul(left, vh)
     if n > m:

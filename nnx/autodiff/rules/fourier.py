@@ -1,9 +1,9 @@
 """Rules of the Fourier transform extension.
 
 The matrix of the discrete Fourier transform is symmetric, so ``fft`` is its own transpose, and so is every
-scaled variant of it. A length ``n`` first crops its argument or fills it up with zeros; the transpose crops
-or fills the cotangent. ``rfft`` gives the first half of the frequencies: each of the inner ones also stands
-for its mirror image, which makes the weights ½ and 2 in the transposes of ``rfft`` and ``irfft``.
+scaled variant of it. A length ``n`` first crops the argument or pads it with zeros; the transpose crops or
+pads the cotangent. ``rfft`` gives the first half of the frequencies: each inner one also represents its
+mirror image, hence the weights ½ and 2 in the transposes of ``rfft`` and ``irfft``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 from nnx.autodiff.families import Linear, along
 
-#: The scaling of the opposite direction, which is the same factor seen from there.
+#: The scaling of the opposite direction that has the same factor.
 _OPPOSITE = {"backward": "forward", "forward": "backward", "ortho": "ortho", None: "forward"}
 
 
 def _fitted(xp: Any, x: Any, shape: Any) -> Any:
-    """``x`` cropped, or filled up with zeros at the end, to ``shape``."""
+    """``x`` cropped, or padded with zeros at the end, to ``shape``."""
     for axis, n in enumerate(shape):
         have = x.shape[axis]
         if have > n:

@@ -67,7 +67,7 @@ HYPERGEOMETRIC = (
 
 
 def _gegenbauer(xp: Any, n: Any, alpha: Any, x: Any) -> Any:
-    """The Gegenbauer polynomial of degree n − 1, of which most derivatives are made."""
+    """The Gegenbauer polynomial of degree n − 1, in which most derivatives are written."""
     return xp.special.eval_gegenbauer(n - 1, alpha, x)
 
 
@@ -84,7 +84,7 @@ POLYNOMIALS = (
     _of_degree("eval_sh_legendre", lambda xp, y, n, x: 2.0 * _gegenbauer(xp, n, 1.5, 2.0 * x - 1.0)),
     _of_degree("eval_sh_chebyt", lambda xp, y, n, x: 2.0 * n * xp.special.eval_chebyu(n - 1, 2.0 * x - 1.0)),
     _of_degree("eval_sh_chebyu", lambda xp, y, n, x: 4.0 * _gegenbauer(xp, n, 2.0, 2.0 * x - 1.0)),
-    # SciPy's Hermite polynomial of degree −1 is nan; here it counts 0 times.
+    # SciPy's Hermite polynomial of degree −1 is nan; here its factor is 0.
     _of_degree("eval_hermite", lambda xp, y, n, x: 2.0 * n * xp.special.eval_hermite(abs(n - 1), x)),
     _of_degree("eval_hermitenorm", lambda xp, y, n, x: n * xp.special.eval_hermitenorm(abs(n - 1), x)),
     _of_degree("eval_laguerre", lambda xp, y, n, x: _genlaguerre(xp, y, n, 0.0, x)),

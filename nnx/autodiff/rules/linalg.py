@@ -1,15 +1,15 @@
-"""Rules of the linear algebra extension; those of the factorizations are in :mod:`.factorizations`.
+"""Rules of the linear algebra extension; the factorizations have theirs in :mod:`.factorizations`.
 
-All work on stacks of matrices (..., m, n), and for complex matrices where nothing else is said.
+All take stacks of matrices (..., m, n), complex ones too unless stated otherwise.
 
-- ``det`` of a (nearly) singular matrix: the cofactors are products of singular values that leave one out. Its
-  first derivatives are right for every matrix; those of higher order for every regular one, and for singular
-  ones whose singular values differ (a rank of n − 2 or less is not enough).
-- ``slogdet``, ``inv`` and ``solve`` have no derivative at a singular matrix: what happens is what the
-  library's ``inv`` and ``solve`` do there (NumPy raises ``LinAlgError``, CuPy gives inf or nan).
+- ``det`` of a (nearly) singular matrix: a cofactor is the product of all singular values but one. First
+  derivatives are right for every matrix; higher ones for every regular matrix, and for a singular one of
+  rank n − 1 whose singular values differ.
+- ``slogdet``, ``inv`` and ``solve`` have no derivative at a singular matrix: there the library's ``inv`` and
+  ``solve`` decide (NumPy raises ``LinAlgError``, CuPy gives inf or nan).
 - ``pinv`` is differentiated at constant rank: singular values below the cut count as zero and stay there.
-- Norms at kinks: a zero vector has gradient 0 for every order (a subgradient); so has an element that is 0
-  for orders below 2. Elements that share the largest or smallest modulus share the gradient. Order 0 counts:
+- Norms at kinks: a zero vector has gradient 0 for every order (a subgradient); so has an entry that is 0
+  for orders below 2. Entries that share the largest or smallest modulus share the gradient. Order 0 counts:
   its gradient is 0. Matrix norms by singular values (nuc, 2, −2) are for real matrices.
 """
 
@@ -44,7 +44,7 @@ def _solve(xp: Any, g: Any, needs: Any, y: Any, a: Any, b: Any) -> tuple[Any, An
     """b̄ = A⁻ᵀ·ȳ and Ā = −b̄·yᵀ."""
     vector = b.ndim == 1
     rhs, solution = (xp.expand_dims(g, axis=-1), xp.expand_dims(y, axis=-1)) if vector else (g, y)
-    # Not every library stretches a stack of matrices to that of the right-hand sides.
+    # Not every library broadcasts a stack of matrices against that of the right-hand sides.
     stack = (*rhs.shape[:-2], *a.shape[-2:])
     at = xp.matrix_transpose(a if a.shape == stack else xp.broadcast_to(a, stack))
     gb = xp.linalg.solve(at, rhs)
@@ -90,7 +90,7 @@ def _det(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
 
 
 def _excluding(xp: Any, x: Any) -> Any:
-    """For each number of the last axis the product of the others."""
+    """For each entry of the last axis the product of the others."""
     before = xp.cumulative_prod(x, axis=-1, include_initial=True)[..., :-1]
     after = xp.cumulative_prod(xp.flip(x, axis=-1), axis=-1, include_initial=True)[..., :-1]
     return before * xp.flip(after, axis=-1)
@@ -155,7 +155,7 @@ def _onto_diagonal(xp: Any, g: Any, shape: tuple[int, ...], offset: int = 0) -> 
     """The transpose of taking a diagonal: g as the diagonal of matrices that are zero elsewhere."""
     m, n = shape[-2:]
     on = xp.eye(m, n, k=offset, dtype=xp.bool, device=xp.device_of(g))
-    # One number for each row (or for each column, below the main diagonal), which are the longer side.
+    # One entry for each row (or for each column, below the main diagonal), whichever are more.
     missing = (m if offset >= 0 else n) - g.shape[-1]
     if missing:
         g = xp.concat([g, xp.zeros((*g.shape[:-1], missing), dtype=g.dtype, device=xp.device_of(g))], axis=-1)
@@ -180,7 +180,7 @@ def _matrix_power(xp: Any, x: Any, n: int, /) -> Any:
     if n < 0:
         x, n = xp.linalg.inv(x), -n
     elif n == 1:
-        return xp.positive(x)  # not x itself, which may be written into
+        return xp.positive(x)  # a copy: x may be written into
     power = None
     while n:
         if n % 2:

@@ -1,4 +1,4 @@
-"""Rules of the functions that move, choose and join numbers."""
+"""Rules of the functions that move, choose and join entries."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _take_back(xp: Any, g: Any, shape: Any, indices: Any, axis: Any = None) -> A
     return xp.moveaxis(out, 0, axis) if axis else out
 
 
-#: Functions whose result may share memory with their argument (the library's own result tells).
+#: Functions whose result may share memory with their argument, as the library's own result does.
 VIEWS = frozenset(
     """
     reshape expand_dims squeeze permute_dims moveaxis flip broadcast_to matrix_transpose real imag
@@ -114,7 +114,7 @@ VIEWS = frozenset(
 
 
 class _Put(JointlyLinear):
-    """``x`` with ``x[key]`` replaced by ``value``: what an assignment leaves behind."""
+    """``x`` with ``x[key]`` replaced by ``value``: the result of an assignment."""
 
     def __init__(self) -> None:
         super().__init__("put", lambda xp, x, value, key: xp.put(x, value, key=key), lambda *_: None)
@@ -178,7 +178,7 @@ MANIPULATION = (
         lambda xp, x, y: xp.from_parts(x, y),
         lambda xp, g, i, shapes, fixed: 1j * g if i else g,
     ),
-    # The same numbers, laid out in memory as in another array: what an assignment does not change.
+    # The same entries with another array's layout in memory, which an assignment does not change.
     Linear("laid_out", lambda xp, x, like: x, lambda xp, g, shape, like: g),
     _Put(),
     JointlyLinear("concat", _concat, _concat_back),

@@ -1,4 +1,4 @@
-"""The family of special functions: number by number, some arguments without a derivative."""
+"""The family of special functions: elementwise, some arguments without a derivative."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from nnx.autodiff.families import Elementwise, Pull, Rule, broadcast_like, cast,
 from nnx.autodiff.pullbacks import FusedSeveral
 from nnx.errors import DerivativeError
 
-#: Why there is no derivative in an argument. An order stays as it is given; other numbers become arrays.
+#: Why there is no derivative in an argument. An order stays as it is given; other scalars become arrays.
 ORDER = "it is an order, and the derivative with respect to it is no function that SciPy has"
 PARAMETER = "the derivative with respect to this parameter is no function that SciPy has"
 
 
 class Partials(Rule):
-    """y = f(x₁, …, xₙ) number by number, with broadcasting.
+    """y = f(x₁, …, xₙ), entry by entry, with broadcasting.
 
     For each argument by its name: its partial derivative ``d(xp, y, *args)``, or why it is refused.
     """

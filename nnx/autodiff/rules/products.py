@@ -36,7 +36,7 @@ def _turned(xp: Any, x: Any) -> Any:
 
 
 def _dense(g: Any) -> Any:
-    # NumPy multiplies stretched arrays (stride 0, the pullback of sum) without BLAS: copy them first.
+    # NumPy multiplies broadcast arrays (stride 0, the pullback of sum) without BLAS: copy them first.
     return g + 0.0 if 0 in getattr(g, "strides", ()) else g
 
 

@@ -1,7 +1,7 @@
 """Rules of the reductions and the cumulative functions.
 
-Ties: where several numbers are the maximum or minimum, each gets an equal share. The standard deviation of
-equal numbers has derivative 0.
+Ties: where several entries are the maximum or minimum, each gets an equal share. The standard deviation of
+equal entries has derivative 0.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _extreme(xp: Any, x: Any, y: Any, axis: Any) -> Any:
 
 
 def _centred(xp: Any, x: Any, axis: Any) -> Any:
-    """The conjugate of x − mean(x), which turns a complex number's change into that of its distance."""
+    """The conjugate c of x − mean(x): Re Σ c·dx is the change of ½ Σ |x − mean(x)|²."""
     centred = x - xp.mean(x, axis=axis, keepdims=True)
     return xp.conj(centred) if xp.isdtype(x.dtype, "complex floating") else centred
 
@@ -65,7 +65,7 @@ def _prod(xp: Any, x: Any, y: Any, axis: Any, dtype: Any = None) -> Any:
 
 
 def _products_before(xp: Any, x: Any, axis: int = -1) -> Any:
-    """At every place the product of all numbers before it."""
+    """At every place the product of all entries before it."""
     products = xp.cumulative_prod(x, axis=axis, include_initial=True)
     return products[along(axis % x.ndim, slice(None, -1))]
 

@@ -1,8 +1,8 @@
 """Rules of SciPy's special functions, by SciPy's names: ``xp.special.erf``.
 
 They are written in special functions again, so derivatives of every order follow. Where a textbook's
-formula is 0/0 or loses digits, a regular one stands here (the derivative of ``exprel`` is ½·₁F₁(2; 3; x)).
-A derivative with respect to an order or a parameter that has no such form is refused by name.
+formula is 0/0 or loses digits, a regular one is used (the derivative of ``exprel`` is ½·₁F₁(2; 3; x)).
+Derivatives by an order or a parameter that have no such form are refused by name.
 
 Source of the formulas: NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov.
 """
