@@ -52,7 +52,7 @@ def test_an_error_says_where_and_leaves_good_weights():
     fit(model)
 
 
-def test_ctrl_c_ends_after_the_step_under_way():
+def test_ctrl_c_ends_after_the_step_under_way(ctrl_c_interrupts):
     model, seen = network("adam"), []
 
     def press(n, logs):
