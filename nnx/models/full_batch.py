@@ -37,6 +37,7 @@ class FullBatchProblem(BatchProblem):
         self._checked = False
         self.device = device_of(self._owned)
         self._buffer: Array = None
+        self._row_bytes = max(1, self.layout.size) * (self.adapter.xp.finfo(self._owned.dtype).bits // 8)
         layers = self.objective.network.layers
         #: whether layers return changes, which no pullback tells
         self.stateful = any(layer.stateful for layer in layers)
@@ -59,7 +60,7 @@ class FullBatchProblem(BatchProblem):
     def residual(self, point: Point) -> Array:
         """r(w) with ½‖r‖² the loss, without the penalties on weights."""
         # Keep the pullbacks: most points evaluated here become the next iterate.
-        point.aux["pullbacks"] = pullbacks = self.pullbacks(self.params(point.x))
+        point.aux["pullbacks"] = pullbacks = self.pullbacks(self.params_at(point))
         outputs = [output for output, _ in pullbacks]
         output = outputs[0] if len(outputs) == 1 else self.adapter.xp.concat(outputs)
         point.aux["ran"] = self.checked(Ran([output], self._changes_of(point), []))
@@ -68,7 +69,7 @@ class FullBatchProblem(BatchProblem):
 
     def _changes_of(self, point: Point) -> Any:
         """What stateful layers return: no pullback tells it, so the program runs once more for it."""
-        return self.run(self.params(point.x)).changes if self.stateful else {}
+        return self.run(self.params_at(point)).changes if self.stateful else {}
 
     def residual_scale(self, point: Point) -> float:
         """What the errors are multiplied by in the residuals: the loss is the mean of their squares."""
@@ -216,8 +217,7 @@ class FullBatchProblem(BatchProblem):
         row = max(1, self.layout.size)
         # With few rows per block, adding up JᵀJ (n² entries) costs more than computing it.
         cached = max(4 * row, self.adapter.cached_entries / row)
-        limit = memory_limit / (row * (self.adapter.xp.finfo(self._owned.dtype).bits // 8))
-        return int(max(1, min(self.batch.size, cached, limit)))
+        return int(max(1, min(self.batch.size, cached, memory_limit / self._row_bytes)))
 
     def rows(self, by_weight: list[Array]) -> Array:
         """Each sample's gradient as a row, in the problem's buffer."""

@@ -183,10 +183,9 @@ class BatchProblem:
     def value(self, point: Point) -> Array:
         """The cost of the batch in training."""
         assert self.batch is not None
-        params = self.params(point.x)
-        ran = self.ran(point, params)
+        ran = self.ran(point)
         _ = self.statistics(point)  # a metric that fails does so before a step is made
-        return self.objective.total(ran, self.batch, params)
+        return self.objective.total(ran, self.batch, self.params_at(point))
 
     def value_and_gradient(self, point: Point) -> tuple[Array, Array]:
         """Cost and gradient, by one pass forward and one back."""
@@ -206,12 +205,18 @@ class BatchProblem:
 
     # -- what a step tells besides ------------------------------------------------------------------
 
-    def ran(self, point: Point, params: Params | None = None) -> Ran:
+    def ran(self, point: Point) -> Ran:
         """What the network gave at a point: run once."""
         if "ran" not in point.aux:
-            ran = self.run(self.params(point.x) if params is None else params)
-            point.aux["ran"] = self.checked(ran)
+            point.aux["ran"] = self.checked(self.run(self.params_at(point)))
         found: Ran = point.aux["ran"]
+        return found
+
+    def params_at(self, point: Point) -> Params:
+        """For each layer its weights by name at a point: made once."""
+        if "params" not in point.aux:
+            point.aux["params"] = self.params(point.x)
+        found: Params = point.aux["params"]
         return found
 
     def statistics(self, point: Point) -> list[Array]:
