@@ -10,7 +10,7 @@ from nnx import activations, constraints, initializers, regularizers
 from nnx.backend import namespace
 from nnx.errors import ShapeError
 from nnx.layers.base import Layer, chosen, registry
-from nnx.layers.per_sample import Back, elementwise_back
+from nnx.layers.per_sample import Pullback, elementwise_back
 from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Shape
 from nnx.options import Numbers, number, option
@@ -48,7 +48,7 @@ class Activation(Layer):
 
     def per_sample(
         self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context
-    ) -> tuple[Any, Back]:
+    ) -> tuple[Any, Pullback]:
         return elementwise_back(self.activation or activations.get("linear"), xs[0])
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from nnx import regularizers
 from nnx.backend import adapter_of, device_of, get_backend, namespace, next_seed, to_numpy
 from nnx.errors import OptionError, ShapeError, located
-from nnx.layers.per_sample import Back, by_directions
+from nnx.layers.per_sample import Pullback, by_directions
 from nnx.layers.placed import Name, Placed
 from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import SHAPE, Shape, Symbol
@@ -142,7 +142,7 @@ class Layer(Placed):
 
     def per_sample(
         self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context
-    ) -> tuple[Any, Back]:
+    ) -> tuple[Any, Pullback]:
         """``(y, back)``: the output for inputs ``xs``, and the pullback sample by sample.
 
         ``back(g)`` of the gradient by y returns the gradients by each of ``xs``, and a function that makes of

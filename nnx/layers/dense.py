@@ -12,7 +12,7 @@ from nnx.autodiff import fused
 from nnx.backend import namespace
 from nnx.layers.activation import activated, activation_parts
 from nnx.layers.base import Layer, chosen, need_features, registry
-from nnx.layers.per_sample import Back, Gradients
+from nnx.layers.per_sample import Gradients, Pullback
 from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Shape
 from nnx.options import flag, number
@@ -61,7 +61,7 @@ class Affine(Layer):
 
     def per_sample(
         self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context
-    ) -> tuple[Any, Back]:
+    ) -> tuple[Any, Pullback]:
         """With δ the gradient by z, sample i's by the kernel is xᵢδᵢᵀ, by the bias δᵢ."""
         (x,) = xs
 

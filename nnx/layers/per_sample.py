@@ -14,7 +14,7 @@ Array = Any
 #: by name each sample's gradient by the weights, (n, *shape), for a slice of the samples
 Gradients = Callable[[slice], dict[str, Array]]
 #: from the gradient by a layer's output: those by its inputs, and those of the samples by the weights
-Back = Callable[[Array], tuple[Sequence[Array], Gradients]]
+Pullback = Callable[[Array], tuple[Sequence[Array], Gradients]]
 
 
 def without_weights(part: slice) -> dict[str, Array]:
@@ -22,7 +22,7 @@ def without_weights(part: slice) -> dict[str, Array]:
     return {}
 
 
-def elementwise_back(f: Callable[[Array], Array], x: Array) -> tuple[Array, Back]:
+def elementwise_back(f: Callable[[Array], Array], x: Array) -> tuple[Array, Pullback]:
     """``(y, back)`` of y = f(x), a function without weights."""
     function = getattr(f, "function", f)
     if isinstance(function, FusedFunction):
@@ -37,7 +37,7 @@ def by_directions(
     p: Mapping[str, Any],
     names: Sequence[str],
     xs: Sequence[Array],
-) -> tuple[Array, Back]:
+) -> tuple[Array, Pullback]:
     """``(y, back)`` of any layer that does not mix samples: one pass of forward mode for each weight.
 
     Right for every layer, and slow for many weights: layers with many of them say it better themselves.
