@@ -1,4 +1,4 @@
-"""Fixtures: Keras on PyTorch where both are installed, to compare layers and models with."""
+"""Keras on PyTorch where both are installed, to compare with."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import warnings
 import pytest
 
 
-@pytest.fixture(scope="session")
-def keras():
-    """Keras on PyTorch, which keeps float64 where it is asked for."""
+def keras_in_process():
+    """Keras on PyTorch, which keeps float64 where it is asked for; skips the test where they are missing."""
     pytest.importorskip("torch")
     os.environ.setdefault("KERAS_BACKEND", "torch")
     with warnings.catch_warnings():
@@ -21,6 +20,12 @@ def keras():
         pytest.skip("Keras was loaded with another backend than torch.")
     dtypes.BIT64_TO_BIT32_DTYPE.pop("float64", None)
     return keras
+
+
+@pytest.fixture(scope="session")
+def keras():
+    """Keras on PyTorch, with its usual type float32."""
+    return keras_in_process()
 
 
 @pytest.fixture(scope="session")

@@ -1,25 +1,18 @@
-"""Other libraries to compare with, where they are installed."""
+"""Keras, where it is installed, with float64 as its usual type."""
 
 from __future__ import annotations
 
-import os
-import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from keras_on_torch import keras_in_process
 
 
 @pytest.fixture(scope="session")
-def keras():
-    """Keras 3 on PyTorch, in this process, with float64 kept as it is."""
-    pytest.importorskip("torch")
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        keras = pytest.importorskip("keras", minversion="3.0", exc_type=ImportError)
-        from keras.src.backend.common import dtypes
-    if keras.backend.backend() != "torch":
-        pytest.skip("Keras was loaded with another backend than torch.")
-    dtypes.BIT64_TO_BIT32_DTYPE.pop("float64", None)
+def keras() -> Iterator[Any]:
+    """Keras 3 on PyTorch, in this process, computing in float64."""
+    keras = keras_in_process()
     before = keras.backend.floatx()
     keras.backend.set_floatx("float64")
     yield keras
