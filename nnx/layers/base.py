@@ -134,7 +134,8 @@ class Layer(Placed):
         """The layer's output for batches ``xs``: that of its parts, one after the other."""
         parts = self.parts()
         if parts[0] is self:
-            raise NotImplementedError(f"{type(self).__name__} must define forward(self, p, x).")
+            hint = " Keras' call is called so here; the weights come by name in p." * hasattr(self, "call")
+            raise NotImplementedError(f"{type(self).__name__} must define forward(self, p, x).{hint}")
         y = parts[0].forward(p, *xs)
         for part in parts[1:]:
             y = part.forward(p, y)

@@ -187,3 +187,12 @@ def test_what_is_assigned_to_a_hand_written_layer_is_in_its_configuration(tmp_pa
 def test_a_wrong_call_of_a_hand_written_class_names_it():
     with pytest.raises(TypeError, match=r"Bent: .*'steep'"):
         Bent(steep=1.0)
+
+
+def test_a_layer_in_keras_words_is_told_ours():
+    class Theirs(Layer):
+        def call(self, x):
+            return x
+
+    with pytest.raises(NotImplementedError, match=r"Theirs must define forward.*Keras' call is called so"):
+        nnx.Sequential([Theirs(input_shape=(2,))]).predict(np.ones((1, 2)))
