@@ -130,22 +130,26 @@ def _write(target: Path, tensors: Mapping[str, Any], header: Mapping[str, Any]) 
 @contextmanager
 def _part(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """A new file beside ``target``, locked while it is written: a save that was killed leaves no lock."""
-    temporary = target.with_name(f".nnx-{os.urandom(8).hex()}.part")
-    with open(temporary, "xb") as file:
-        try:
-            _lock(file)
-            yield temporary, file
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    while True:
+        temporary = target.with_name(f".nnx-{os.urandom(8).hex()}.part")
+        with open(temporary, "xb") as file:
+            _lock(file, wait=True)
+            if not temporary.exists():
+                continue  # another save found it before it was locked, and took it for a left-over
+            try:
+                yield temporary, file
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            return
 
 
-def _lock(file: IO[bytes]) -> bool:
-    """Whether nobody else has the file locked; it is locked from now on."""
+def _lock(file: IO[bytes], wait: bool = False) -> bool:
+    """Whether nobody else has the file locked (or no more, if it waits); it is locked from now on."""
     if fcntl is None:
         return True
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:  # somebody has it, or the file system knows no locks
         return False
     return True

@@ -138,8 +138,10 @@ def from_config(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 def _constructor(registry: Any, name: str, custom_objects: Mapping[str, Any]) -> Any:
     """What makes the thing called ``name``, of the user's own ones first."""
     for given, target in custom_objects.items():
-        if name in (given, snake_case(given)):
-            return registry.entry_of(target).create
+        if snake_case(name) == snake_case(given):
+            entry = registry.entry_of(target)
+            of_class = name == entry.class_name and registry.class_of is not None
+            return registry.class_of(entry) if of_class and not inspect.isclass(target) else entry.create
     try:
         return registry.constructor(name)
     except UnknownName as error:

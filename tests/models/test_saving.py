@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -276,3 +278,80 @@ def test_names_of_files(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="is a folder, not a file"):
         nnx.load_model(tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+KILLED = """
+import sys
+import nnx
+from nnx.models import files
+
+model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
+files.os.fsync = lambda number: (print("writing", flush=True), sys.stdin.read())
+model.save(sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no file that is open")
+def test_what_a_killed_save_left_goes_with_the_next_one_and_a_save_under_way_stays(tmp_path):
+    model, _, _ = trained()
+    path = tmp_path / "m.safetensors"
+    (tmp_path / "other.part").touch()
+    (tmp_path / ".nnx-0123456789abcdef.part").write_bytes(b"half a file")  # as of an older version
+
+    def parts():
+        return len(list(tmp_path.glob(".nnx-*.part")))
+
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "theirs.safetensors")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "writing\n"
+        model.save(path)
+        assert parts() == 1  # the other process writes it now
+        process.kill()
+    assert parts() == 1
+    model.save_weights(tmp_path / "w.safetensors")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.safetensors", "other.part", "w.safetensors"]
+
+
+def test_without_compiling_a_loaded_model_has_weights_alone(tmp_path):
+    model, x, y = trained()
+    model.save(tmp_path / "m.safetensors")
+    copy = nnx.load_model(tmp_path / "m.safetensors", compile=False)
+    np.testing.assert_array_equal(copy.predict(x), model.predict(x))
+    assert copy.optimizer is None
+    with pytest.raises(nnx.errors.NotBuilt, match="compile"):
+        copy.fit(x, y, verbose=0)
+
+
+class Twice(nnx.layers.Layer):
+    """A layer that nobody registers."""
+
+    def __init__(self, factor=2.0, **options):
+        super().__init__(**options)
+        self.factor = factor
+
+    def forward(self, p, x):
+        return self.factor * x
+
+
+def squares(y_true, y_pred):
+    return nnx.backend.namespace(y_pred).mean((y_true - y_pred) ** 2, axis=-1)
+
+
+def test_what_is_not_registered_is_found_among_the_custom_objects(tmp_path, monkeypatch):
+    path, x = tmp_path / "m.safetensors", np.ones((4, 3), "float32")
+    with monkeypatch.context() as there:  # where the file is written they are registered
+        for registry in (nnx.layers.registry, nnx.losses.registry):
+            for table in ("_entries", "_names"):
+                there.setattr(registry, table, dict(getattr(registry, table)))
+        nnx.layers.register()(Twice)
+        nnx.losses.registry.register()(squares)
+        model = nnx.Sequential([Twice(3.0, input_shape=(3,)), Dense(1)], seed=1)
+        model.compile("sgd", squares)
+        model.fit(x, x[:, :1], verbose=0)
+        model.save(path)
+    with pytest.raises(nnx.errors.UnknownName, match="twice"):
+        nnx.load_model(path)
+    copy = nnx.load_model(path, custom_objects={"Twice": Twice, "squares": squares})
+    assert copy.layers[0].factor == 3.0
+    np.testing.assert_array_equal(copy.predict(x), model.predict(x))
+    assert copy.evaluate(x, x[:, :1], verbose=0) == model.evaluate(x, x[:, :1], verbose=0)
