@@ -12,7 +12,7 @@ from nnx.backend.arrays import (
 )
 from nnx.backend.philox import Stream
 from nnx.backend.reference import Adapter
-from nnx.backend.seeds import as_seed, next_seed, set_seed
+from nnx.backend.seeds import next_seed, set_seed
 from nnx.backend.selection import (
     Backend,
     available_backends,
@@ -32,7 +32,6 @@ __all__ = [
     "SpecialFunctions",
     "Stream",
     "adapter_of",
-    "as_seed",
     "asarray",
     "available_backends",
     "default_dtype",

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import threading
-from typing import Any
 
 from nnx.backend import philox
-from nnx.errors import OptionError
 
 _lock = threading.Lock()
 _seed: int | None = None
 _given = 0
-
-
-def as_seed(what: str, value: Any) -> int:
-    """``value`` as an int with 0 ≤ value < 2⁶⁴, else :class:`nnx.errors.OptionError`.
-
-    The generator's key has 64 bits: a larger seed would give the stream of a smaller one.
-    """
-    try:
-        seed = operator.index(value)
-    except TypeError:
-        seed = -1
-    if isinstance(value, bool) or not 0 <= seed < 2**64:
-        raise OptionError(f"{what} must be a whole number from 0 to 2**64 - 1, got {value!r}.")
-    return seed
 
 
 def set_seed(seed: int) -> None:

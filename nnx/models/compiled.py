@@ -50,7 +50,7 @@ class Compiled(Drawn):
         nearest names for what does not exist.
         """
         compiled = goals(loss, metrics, weighted_metrics)
-        chosen = optimizers.get(getattr(optimizer, "_optimizer", optimizer))
+        chosen = optimizers.get(getattr(optimizer, "configured", optimizer))
         if not (hasattr(chosen, "init") and hasattr(chosen, "step")):
             raise OptionError(
                 f"optimizer must be a name or an optimizer of nnx.optimizers, got {optimizer!r}."

@@ -41,6 +41,11 @@ class LiveOptimizer:
         return getattr(self._optimizer, name)
 
     @property
+    def configured(self) -> Any:
+        """The optimizer as ``compile`` was given it."""
+        return self._optimizer
+
+    @property
     def learning_rate(self) -> Any:
         """The learning rate of the next step."""
         trainer = self._trainer()
