@@ -1,4 +1,4 @@
-"""All least-squares problems of the tests, by name: the 41 of Moré, Garbow and Hillstrom, NIST's, and more."""
+"""The least-squares problems of the tests: the 41 of Moré, Garbow and Hillstrom, NIST's, and more."""
 
 from __future__ import annotations
 

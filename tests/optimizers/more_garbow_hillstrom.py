@@ -1,11 +1,11 @@
 """The 41 least-squares problems of Moré, Garbow and Hillstrom, and three more of MINPACK's test driver.
 
 J. J. Moré, B. S. Garbow, K. E. Hillstrom, "Testing unconstrained optimization software", ACM Trans. Math.
-Software 7 (1981) 17–41: its 35 functions; Watson's with 6, 9 and 12 variables, the two penalty functions with
-4 and 10, Chebyquad with 8, 9 and 10. MINPACK's driver of ``lmder`` has Brown's almost-linear function with 30
-and 40 variables besides, and Chebyquad with one. Starts are the paper's; the minima (of Σ r²) have more digits
-than the paper's, ``test_least_squares_problems.py`` checks them. Gulf's function has 99 residuals: the
-hundredth has no derivative at the minimum.
+Software 7 (1981) 17–41: its 35 functions; Watson's with 6, 9 and 12 variables, the two penalty functions
+with 4 and 10, Chebyquad with 8, 9 and 10. MINPACK's driver of ``lmder`` has Brown's almost-linear function
+with 30 and 40 variables besides, and Chebyquad with one. Starts are the paper's; the minima (of Σ r²) have
+more digits than the paper's, ``test_least_squares_problems.py`` checks them. Gulf's function has 99
+residuals: the hundredth has no derivative at the minimum.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from optimizers import classical
 from optimizers.classical import count, vector
 from optimizers.least_squares_problem import LeastSquares, Residual
 from optimizers.nist_problems import PROBLEMS as NIST
+
+from nnx.backend import device_of
 
 MGH: list[LeastSquares] = []
 DRIVER: list[LeastSquares] = []
@@ -46,7 +48,9 @@ take("extended Powell singular, n = 12", classical.powell_singular, (3, -1, 0, 1
 take("Watson, n = 12", classical.watson, (0,) * 12, 4.722381103632e-10)
 take("penalty I, n = 4", classical.penalty_1, range(1, 5), 2.24997750090e-5)
 take("Chebyquad, n = 9", classical.chebyquad, [j / 10 for j in range(1, 10)])
-take("Chebyquad, n = 10", classical.chebyquad, [j / 11 for j in range(1, 11)], 4.77271369637e-3, 6.50395479e-3)
+take(
+    "Chebyquad, n = 10", classical.chebyquad, [j / 11 for j in range(1, 11)], 4.77271369637e-3, 6.50395479e-3
+)
 take("Chebyquad, n = 1", classical.chebyquad, [0.5], among=DRIVER)
 for n in (30, 40):
     take(f"Brown almost-linear, n = {n}", classical.brown_almost_linear, [0.5] * n, 0.0, 1.0, among=DRIVER)
@@ -54,7 +58,13 @@ for n in (30, 40):
 
 def from_nist(name: str):
     """The residuals of one of NIST's problems."""
-    return lambda xp, x: NIST[name].residual(x)
+    regression = NIST[name]
+
+    def residual(xp, x):
+        t, y = (xp.asarray(a, dtype=x.dtype, device=device_of(x)) for a in (regression.x, regression.y))
+        return regression.model(x, t) - y
+
+    return residual
 
 
 # NIST took them over from Moré, Garbow and Hillstrom, whose start is NIST's second.
@@ -70,10 +80,11 @@ def gulf(xp, x):
 
 
 OSBORNE_2 = """
-    1.366 1.191 1.112 1.013 0.991 0.885 0.831 0.847 0.786 0.725 0.746 0.679 0.608 0.655 0.616 0.606 0.602 0.626
-    0.651 0.724 0.649 0.649 0.694 0.644 0.624 0.661 0.612 0.558 0.533 0.495 0.500 0.423 0.395 0.375 0.372 0.391
-    0.396 0.405 0.428 0.429 0.523 0.562 0.607 0.653 0.672 0.708 0.633 0.668 0.645 0.632 0.591 0.559 0.597 0.625
-    0.739 0.710 0.729 0.720 0.636 0.581 0.428 0.292 0.162 0.098 0.054
+    1.366 1.191 1.112 1.013 0.991 0.885 0.831 0.847 0.786 0.725 0.746 0.679 0.608 0.655 0.616 0.606
+    0.602 0.626 0.651 0.724 0.649 0.649 0.694 0.644 0.624 0.661 0.612 0.558 0.533 0.495 0.500 0.423
+    0.395 0.375 0.372 0.391 0.396 0.405 0.428 0.429 0.523 0.562 0.607 0.653 0.672 0.708 0.633 0.668
+    0.645 0.632 0.591 0.559 0.597 0.625 0.739 0.710 0.729 0.720 0.636 0.581 0.428 0.292 0.162 0.098
+    0.054
 """
 
 
