@@ -44,11 +44,11 @@ class LeastSquares:
         return self.sum_of_squares(self.start)
 
     def bar(self, minimum: float) -> float:
-        """The largest Σ r² that counts as having reached a minimum: f*(1 + 1e-6) + 1e-16 f(standard start).
+        """The largest Σ r² that counts as having reached a minimum: f*(1 + 1e-6) + 1e-14 f(standard start).
 
         Relative, since some minima are as small as 1e-10; the second term is for those that are 0.
         """
-        return minimum * (1.0 + 1e-6) + 1e-16 * self.at_start
+        return minimum * (1.0 + 1e-6) + 1e-14 * self.at_start
 
     def reached(self, value: float) -> float | None:
         """The known minimum that Σ r² = ``value`` is at; None where it is at none."""
