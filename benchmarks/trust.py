@@ -1,9 +1,9 @@
 """Whether ``success`` can be believed: runs from random starts in random units, judged independently.
 
 ``tests/optimizers/random_starts.py`` says what is drawn, ``stationarity.py`` there how the end of a run is
-judged. Silently wrong: success at a point that is no minimum. False failure: no success at a minimum. Flat: a
-point that no method leaves although the linear model promises a fall; neither. ``--processes`` share the work;
-``--numbers 5,17`` runs these alone and shows all of them.
+judged. Silently wrong: success at a point that is no minimum. False failure: no success at a minimum. Flat:
+a point that no method leaves although the linear model promises a fall; neither. ``--processes`` share the
+work; ``--numbers 5,17`` runs these alone and shows all of them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ def runs(numbers: Iterable[int], processes: int, seed: int) -> list[Judged]:
 
 
 def line(run: Judged) -> str:
-    about = (
-        f"gain {run.verdict.gain:.1e}, decrement {run.verdict.decrement:.1e}" if run.verdict else "refused"
-    )
+    end = run.verdict
+    about = f"gain {end.gain:.1e}, decrement {end.decrement:.1e}" if end else "refused"
     return (
         f"  {run.number:>5} {run.problem}, {run.method}{', other units' if run.units else ''}: {about}; "
         f"{run.evaluations} evaluations; {run.message[:140]}"

@@ -1,10 +1,11 @@
 """An independent check that a point is a minimum of Σ r²: nothing here is nnx's but the residuals.
 
-The Jacobian is taken by extrapolated central differences (Ridders 1982) in ``np.longdouble``, 64 bits where the
-processor has them. Two things decide, neither of which knows of units:
+The Jacobian is taken by extrapolated central differences (Ridders 1982) in ``np.longdouble``, 64 bits where
+the processor has them. Two things decide, neither of which knows of units:
 
-- the *decrement*: by which share of Σ r² a Gauss–Newton step would lower it, ‖P r‖²/‖r‖² with P the projection
-  on the columns of J (directions with singular values below 1e-7 of the largest, columns of length 1, left out);
+- the *decrement*: by which share of Σ r² a Gauss–Newton step would lower it, ‖P r‖²/‖r‖² with P the
+  projection on the columns of J; these get length 1, and singular values below 1e-7 of the largest are left
+  out;
 - the *gain*: by which share MINPACK, started there with tolerances of 1e-15, does lower it.
 
 Rounding of x and of r in float64 is allowed for: ``noise`` is the Σ r² that it makes.
@@ -30,8 +31,9 @@ ROUNDING = 20.0
 
 
 class Verdict(NamedTuple):
-    """``kind``: "minimum", "flat" (the gradient vanishes in the variables' units, and no method gets away) or "no".
+    """``kind``: "minimum", "flat" or "no".
 
+    Flat: the gradient vanishes in the variables' units and no method gets away, though J promises a fall.
     ``gain`` and ``decrement`` as above; ``cosine`` is the largest between residuals and a column of J.
     """
 
