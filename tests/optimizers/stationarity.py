@@ -68,7 +68,7 @@ def _verdict(p: LeastSquares, x: Any) -> Verdict:
     noise = float(ROUNDING**2 * (rounding @ rounding) / f)
     lengths = np.sqrt(np.sum(j * j, axis=0))
     used = np.isfinite(lengths) & (lengths > 0.0)
-    if not np.any(used):
+    if any(_matters(p, at, i) for i in np.flatnonzero(lengths == 0.0)) or not np.any(used):
         return Verdict("flat", 0.0, 0.0, 0.0)
     unit = (j[:, used] / lengths[used]).astype(float)
     cosines = ((j[:, used] / lengths[used]).T @ r / np.sqrt(f)).astype(float)
@@ -84,6 +84,13 @@ def _verdict(p: LeastSquares, x: Any) -> Verdict:
         kind = "minimum" if decrement <= NOTHING else "flat" if own <= NOTHING + noise else "no"
         return Verdict(kind, gain, decrement, cosine)
     return Verdict("no", gain, decrement, cosine)
+
+
+def _matters(p: LeastSquares, x: Any, i: int) -> bool:
+    """Whether a variable without a derivative here has influence elsewhere: this is a plateau then."""
+    r = p(x)
+    moved = (np.where(np.arange(x.size) == i, x * factor, x) for factor in (-1.0, 0.01, 0.1, 10.0, 100.0))
+    return any(not np.array_equal(p(z), r) for z in moved)
 
 
 def _decrement(unit: Any, cosines: Any) -> float:

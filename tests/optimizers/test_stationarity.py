@@ -35,7 +35,7 @@ def test_a_minimum_and_a_point_beside_it(p, unit):
 
 @UNITS
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
-def test_the_best_of_a_family_is_a_minimum_and_its_start_is_none(family, unit):
+def test_the_start_of_a_family_is_no_minimum(family, unit):
     p = family.draw(np.random.default_rng(3), unit, 1.0 / unit)
     assert verdict(p, np.array(p.start)).kind == "no"
 
