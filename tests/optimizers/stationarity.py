@@ -68,20 +68,21 @@ def _verdict(p: LeastSquares, x: Any) -> Verdict:
     noise = float(ROUNDING**2 * (rounding @ rounding) / f)
     lengths = np.sqrt(np.sum(j * j, axis=0))
     used = np.isfinite(lengths) & (lengths > 0.0)
-    if any(_matters(p, at, i) for i in np.flatnonzero(lengths == 0.0)) or not np.any(used):
+    if not np.any(used):
         return Verdict("flat", 0.0, 0.0, 0.0)
+    at_best = "flat" if any(_matters(p, at, i) for i in np.flatnonzero(lengths == 0.0)) else "minimum"
     unit = (j[:, used] / lengths[used]).astype(float)
     cosines = ((j[:, used] / lengths[used]).T @ r / np.sqrt(f)).astype(float)
     decrement = _decrement(unit, cosines)
     cosine = float(np.max(np.abs(cosines), initial=0.0))
     if decrement <= max(SURE, noise):
-        return Verdict("minimum", 0.0, decrement, cosine)
+        return Verdict(at_best, 0.0, decrement, cosine)
     # a bold first step only where the model promises a fall: else it would leap to another minimum
     gain = polished(p, x, scale, np.sqrt(f), (0.1,) if decrement <= NOTHING else (0.1, 100.0))
     if gain <= max(NOTHING, noise):
         # without a way down although the model has one: only if the gradient vanishes in x's own units
         own = float(np.max(np.abs(j.T @ r) * np.abs(x), initial=0.0) / f)
-        kind = "minimum" if decrement <= NOTHING else "flat" if own <= NOTHING + noise else "no"
+        kind = at_best if decrement <= NOTHING else "flat" if own <= NOTHING + noise else "no"
         return Verdict(kind, gain, decrement, cosine)
     return Verdict("no", gain, decrement, cosine)
 
