@@ -129,7 +129,7 @@ def table(groups: dict[str, list[Row]]) -> Iterator[str]:
 
 def from_afar() -> Iterator[str]:
     """How many of the 41 are solved from the standard starts times a factor."""
-    solvers = contenders() | {"lm, x_scale=1": by_scipy("lm"), "dogbox": by_scipy("dogbox")}
+    solvers = contenders() | {"lm, x_scale=1": by_scipy("lm", x_scale=1.0), "dogbox": by_scipy("dogbox")}
     yield "| of the 41 solved (success elsewhere) from | " + " | ".join(solvers) + " |"
     yield "|---|" + "---:|" * len(solvers)
     for factor in FACTORS:

@@ -1,9 +1,9 @@
 """Whether ``success`` can be believed: runs from random starts in random units, judged independently.
 
 ``tests/optimizers/random_starts.py`` says what is drawn, ``stationarity.py`` there how the end of a run is
-judged. Silently wrong: success at a point that is no minimum. False failure: no success at a minimum. Flat: a
-point that no method leaves although the linear model promises a fall; neither. ``--processes`` share the work;
-``--numbers 5,17`` runs these alone and shows all of them.
+judged. Silently wrong: success at a point that is no minimum. False failure: no success at a minimum. Flat:
+a point that no method leaves although the linear model promises a fall; neither. Faults are printed as they
+come. ``--processes`` share the work; ``--numbers 5,17`` runs these alone and shows all of them.
 """
 
 from __future__ import annotations
@@ -25,20 +25,29 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 from optimizers.random_starts import SOURCES, Judged, judged  # noqa: E402
 
 
-def runs(numbers: Iterable[int], processes: int, seed: int) -> list[Judged]:
+def runs(numbers: Iterable[int], processes: int, seed: int) -> Iterator[Judged]:
     one = partial(judged, seed=seed)
     if processes == 1:
-        return list(map(one, numbers))
-    with ProcessPoolExecutor(processes) as pool:
-        return list(pool.map(one, numbers, chunksize=8))
+        yield from map(one, numbers)
+    else:
+        with ProcessPoolExecutor(processes) as pool:
+            yield from pool.map(one, numbers, chunksize=4)
+
+
+def fault(run: Judged) -> str | None:
+    """What is wrong with a run, or worth knowing."""
+    if run.silently_wrong:
+        return "silently wrong"
+    if run.false_failure:
+        return "false failure"
+    return "flat, and a success" if run.success and run.verdict and run.verdict.kind == "flat" else None
 
 
 def line(run: Judged) -> str:
-    about = (
-        f"gain {run.verdict.gain:.1e}, decrement {run.verdict.decrement:.1e}" if run.verdict else "refused"
-    )
+    end = run.verdict
+    about = f"gain {end.gain:.1e}, decrement {end.decrement:.1e}" if end else "refused"
     return (
-        f"  {run.number:>5} {run.problem}, {run.method}{', other units' if run.units else ''}: {about}; "
+        f"{run.number:>5} {run.problem}, {run.method}{', other units' if run.units else ''}: {about}; "
         f"{run.evaluations} evaluations; {run.message[:140]}"
     )
 
@@ -72,20 +81,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--numbers", default="", help="these runs alone, separated by commas")
-    parser.add_argument("--show", type=int, default=20, help="how many of each kind of fault are listed")
     args = parser.parse_args()
     numbers = [int(n) for n in args.numbers.split(",") if n]
-    found = runs(numbers or range(args.runs), args.processes, args.seed)
+    found = []
+    for run in runs(numbers or range(args.runs), args.processes, args.seed):
+        found.append(run)
+        if numbers or fault(run):
+            print(f"{fault(run) or 'right'}: {line(run)}", flush=True)
     print(f"{len(found)} runs of {len(SOURCES)} problems, seed {args.seed}")
     print("\n".join(report(found)))
-    for title, faults in (
-        ("silently wrong", [r for r in found if r.silently_wrong]),
-        ("flat, and a success", [r for r in found if r.success and r.verdict and r.verdict.kind == "flat"]),
-        ("false failures", [r for r in found if r.false_failure]),
-        ("asked for", found if numbers else []),
-    ):
-        if faults:
-            print(f"{title}:", *map(line, faults[: args.show]), sep="\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ wherever and in whatever company it runs. Distributions:
 
 - problems with a standard start: each variable times 10^N(0, 0.5), a zero plus N(0, 0.5); in a fifth of the
   runs the whole start times 10, 100 or −1 as well;
-- families of regressions: as in ``regression_families.py``; a tenth starts from ones, whatever the units;
+- families of regressions: as in ``regression_draws.py``; a tenth starts from ones, whatever the units;
 - units: a quarter has its own; in the others the unit of the data and that of each variable (of x and y, for
   the families) is log-uniform from 1e-15 to 1e12.
 
@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from optimizers.least_squares_problem import LeastSquares
 from optimizers.least_squares_problems import DRIVER, MGH, NIST
-from optimizers.regression_families import FAMILIES, DataProblem
+from optimizers.regression_draws import DataProblem
+from optimizers.regression_families import FAMILIES
 from optimizers.stationarity import Verdict, verdict
 
 import nnx

@@ -1,10 +1,11 @@
 """An independent check that a point is a minimum of Σ r²: nothing here is nnx's but the residuals.
 
-The Jacobian is taken by extrapolated central differences (Ridders 1982) in ``np.longdouble``, 64 bits where the
-processor has them. Two things decide, neither of which knows of units:
+The Jacobian is taken by extrapolated central differences (Ridders 1982) in ``np.longdouble``, 64 bits where
+the processor has them. Two things decide, neither of which knows of units:
 
-- the *decrement*: by which share of Σ r² a Gauss–Newton step would lower it, ‖P r‖²/‖r‖² with P the projection
-  on the columns of J (directions with singular values below 1e-7 of the largest, columns of length 1, left out);
+- the *decrement*: by which share of Σ r² a Gauss–Newton step would lower it, ‖P r‖²/‖r‖² with P the
+  projection on the columns of J; these get length 1, and singular values below 1e-7 of the largest are left
+  out;
 - the *gain*: by which share MINPACK, started there with tolerances of 1e-15, does lower it.
 
 Rounding of x and of r in float64 is allowed for: ``noise`` is the Σ r² that it makes.
@@ -30,8 +31,9 @@ ROUNDING = 20.0
 
 
 class Verdict(NamedTuple):
-    """``kind``: "minimum", "flat" (the gradient vanishes in the variables' units, and no method gets away) or "no".
+    """``kind``: "minimum", "flat" or "no".
 
+    Flat: the gradient vanishes in the variables' units and no method gets away, though J promises a fall.
     ``gain`` and ``decrement`` as above; ``cosine`` is the largest between residuals and a column of J.
     """
 
@@ -68,20 +70,28 @@ def _verdict(p: LeastSquares, x: Any) -> Verdict:
     used = np.isfinite(lengths) & (lengths > 0.0)
     if not np.any(used):
         return Verdict("flat", 0.0, 0.0, 0.0)
+    at_best = "flat" if any(_matters(p, at, i) for i in np.flatnonzero(lengths == 0.0)) else "minimum"
     unit = (j[:, used] / lengths[used]).astype(float)
     cosines = ((j[:, used] / lengths[used]).T @ r / np.sqrt(f)).astype(float)
     decrement = _decrement(unit, cosines)
     cosine = float(np.max(np.abs(cosines), initial=0.0))
     if decrement <= max(SURE, noise):
-        return Verdict("minimum", 0.0, decrement, cosine)
+        return Verdict(at_best, 0.0, decrement, cosine)
     # a bold first step only where the model promises a fall: else it would leap to another minimum
     gain = polished(p, x, scale, np.sqrt(f), (0.1,) if decrement <= NOTHING else (0.1, 100.0))
     if gain <= max(NOTHING, noise):
         # without a way down although the model has one: only if the gradient vanishes in x's own units
         own = float(np.max(np.abs(j.T @ r) * np.abs(x), initial=0.0) / f)
-        kind = "minimum" if decrement <= NOTHING else "flat" if own <= NOTHING + noise else "no"
+        kind = at_best if decrement <= NOTHING else "flat" if own <= NOTHING + noise else "no"
         return Verdict(kind, gain, decrement, cosine)
     return Verdict("no", gain, decrement, cosine)
+
+
+def _matters(p: LeastSquares, x: Any, i: int) -> bool:
+    """Whether a variable without a derivative here has influence elsewhere: this is a plateau then."""
+    r = p(x)
+    moved = (np.where(np.arange(x.size) == i, x * factor, x) for factor in (-1.0, 0.01, 0.1, 10.0, 100.0))
+    return any(not np.array_equal(p(z), r) for z in moved)
 
 
 def _decrement(unit: Any, cosines: Any) -> float:

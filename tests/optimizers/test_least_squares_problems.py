@@ -33,7 +33,8 @@ def minimum_near(p, start, method="lm", gtol=1e-15):
 
 @each_problem
 def test_the_stated_minima_are_minima(p):
-    found = [minimum_near(p, p.start)]
+    # the better of two: from Biggs' start, where two columns are equal, SciPy 1.17's lm varies between runs
+    found = [min(minimum_near(p, p.start), minimum_near(p, p.start, "trf"))]
     # The published point of Biggs' function with x₁ = x₅ is a saddle: a tighter gtol would lead away from it.
     found += [minimum_near(p, start, "trf", gtol=1e-7) for start in ELSEWHERE.get(p.name, ())]
     assert {p.reached(f) for f in found} == set(p.minima)
