@@ -105,6 +105,8 @@ class Layer(Placed):
     stateful: ClassVar[bool] = False
     #: whether a sample's output depends on the other samples of its batch
     mixes_samples: ClassVar[bool] = False
+    #: whether its output is linear in its weights, for a layer that is its only part
+    linear: ClassVar[bool] = False
     #: how many inputs it takes: None is any number
     arity: ClassVar[int | None] = 1
     #: as a part of another layer: the names of that one's weights that it takes

@@ -49,6 +49,7 @@ class Affine(Layer):
     """The part of Dense and Maxout that has the weights: z = xΘ + β, for samples of any number of axes."""
 
     takes: ClassVar[tuple[str, ...]] = ("kernel", "bias")
+    linear: ClassVar[bool] = True
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
         kernel, bias = p["kernel"], p.get("bias")

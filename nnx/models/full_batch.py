@@ -35,6 +35,7 @@ class FullBatchProblem(BatchProblem):
         super().__init__(*args)
         self.version = 0
         self._checked = False
+        self._units: Any = None
         self.device = device_of(self._owned)
         self._buffer: Array = None
         self._row_bytes = max(1, self.layout.size) * (self.adapter.xp.finfo(self._owned.dtype).bits // 8)
@@ -49,6 +50,29 @@ class FullBatchProblem(BatchProblem):
     def show(self, batch: Batch, step: int) -> None:
         self.version += batch is not self.batch or self._random
         super().show(batch, step)
+
+    @cached_property
+    def linear_weights(self) -> Array | None:
+        """1.0 for each weight in which the residuals are linear, 0.0 for others; None without such weights."""
+        numbers = self.objective.linear_weights
+        if not numbers:
+            return None
+        mask = self.adapter.xp.zeros_like(self._owned)
+        for i in numbers:
+            mask[self.layout.slices[i]] = 1.0
+        return mask
+
+    @property
+    def units(self) -> Array | None:
+        """In what size the weights are to be thought of: those that the output is linear in have the targets'."""
+        mask, batch = self.linear_weights, self.batch
+        if mask is None or batch is None:
+            return None
+        if self._units is None or self._units[0] is not batch:
+            xp = self.adapter.xp
+            size = xp.sqrt(xp.mean(batch.y * batch.y))
+            self._units = batch, xp.where(mask > 0.0, xp.where(size > 0.0, size, 1.0), 1.0)
+        return self._units[1]
 
     # -- what a point asks for --------------------------------------------------------------------
 

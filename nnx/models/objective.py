@@ -86,6 +86,19 @@ class Objective:
         return self.linear and not ranked
 
     @cached_property
+    def linear_weights(self) -> tuple[int, ...]:
+        """The numbers of the weights in which the errors are linear: those of a linear layer at the end."""
+        network = self.network
+        last = network.outputs[0] - len(network.inputs)
+        if self.loss.name != "mean_squared_error" or len(network.outputs) != 1 or last < 0:
+            return ()
+        k = network.calls[last].layer
+        parts = network.layers[k].parts()
+        if len(parts) > 1 or not parts[0].linear or sum(call.layer == k for call in network.calls) > 1:
+            return ()
+        return tuple(slot.number for slot in network.slots[k] if slot.trained)
+
+    @cached_property
     def penalties(self) -> tuple[Penalty, ...]:
         """The regularizers of the trained weights."""
         return tuple(

@@ -67,7 +67,7 @@ class BayesianRegularization(SumOfSquares):
     mu_inc: float = number(10.0, above=1.0)
     mu_max: float = number(1e10, above=0.0)
     _: KW_ONLY
-    damping: str = damping_field("matlab")
+    damping: str | None = damping_field("matlab")
     factor: float = number(100.0, above=0.0)
     geodesic: bool | None = geodesic_field()
     scaling: str | None = scaling_field("identity")

@@ -98,7 +98,7 @@ class TrustRegion:
 
 @dataclass(frozen=True)
 class Damped:
-    """The path p(μ) with a μ that grows and shrinks by constant factors, as ``trainlm``'s does."""
+    """The path p(μ) with a μ of its own, which grows and shrinks by MATLAB's factors or by Nielsen's rule."""
 
     mu: float
     mu_dec: float
@@ -109,8 +109,10 @@ class Damped:
     #: the least μ: below, μD is negligible compared with JᵀJ in any precision
     least: ClassVar[float] = 1e-24
 
+    nielsen: bool = False
+
     def numbers(self) -> dict[str, float]:
-        return {"mu": self.mu, "slow": 0.0}
+        return {"mu": self.mu, "nu": 2.0, "slow": 0.0}
 
     def measures(self, values: dict[str, float]) -> dict[str, float]:
         return {"mu": values["mu"]}
@@ -131,11 +133,18 @@ class Damped:
         return step
 
     def accepted(self, values: dict[str, float], attempt: Attempt) -> None:
-        values["mu"] = max(values["mu"] * self.mu_dec, self.least)
+        gain, factor = attempt.gain, self.mu_dec
+        if self.nielsen:
+            factor = max(1.0 / 3.0, 1.0 - (2.0 * min(gain, 1.0) - 1.0) ** 3)
+        values["mu"], values["nu"] = max(values["mu"] * factor, self.least), 2.0
         values["slow"] = float(attempt.fall < attempt.there.total)
 
     def rejected(self, values: dict[str, float], attempt: Attempt | None) -> None:
-        values["mu"] *= self.mu_inc
+        if not self.nielsen:
+            values["mu"] *= self.mu_inc
+        else:
+            values["mu"] *= values["nu"]
+            values["nu"] *= 2.0
 
     def limit(self, values: dict[str, float]) -> str | None:
         if values["mu"] <= self.mu_max:
@@ -143,9 +152,41 @@ class Damped:
         return f"The damping exceeds mu_max = {self.mu_max:g}: no step, however short, lowers the cost."
 
 
-def damping_field(default: str) -> Any:
+@dataclass(frozen=True)
+class ByProblem:
+    """Of two paths that of the problem: ``alike`` where its weights have like units, as a network's have."""
+
+    alike: Damped
+    others: TrustRegion
+
+    def numbers(self) -> dict[str, float]:
+        return self.others.numbers() | self.alike.numbers() | {"alike": 0.0}
+
+    def measures(self, values: dict[str, float]) -> dict[str, float]:
+        return self._path(values).measures(values)
+
+    def steps(
+        self, problem: Problem, here: Linearized, scale: Array, values: dict[str, float]
+    ) -> Callable[[], TrialStep | None]:
+        values["alike"] = float(getattr(problem, "scaling", None) == "identity")
+        return self._path(values).steps(problem, here, scale, values)
+
+    def accepted(self, values: dict[str, float], attempt: Attempt) -> None:
+        self._path(values).accepted(values, attempt)
+
+    def rejected(self, values: dict[str, float], attempt: Attempt | None) -> None:
+        self._path(values).rejected(values, attempt)
+
+    def limit(self, values: dict[str, float]) -> str | None:
+        return self._path(values).limit(values)
+
+    def _path(self, values: dict[str, float]) -> Path:
+        return self.alike if values["alike"] else self.others
+
+
+def damping_field(default: str | None) -> Any:
     """A dataclass field for the rule by which steps are kept short."""
-    return one_of("trust_region", "matlab", default=default)
+    return one_of(None, "trust_region", "nielsen", "matlab", default=default)
 
 
 def geodesic_field() -> Any:
@@ -155,9 +196,12 @@ def geodesic_field() -> Any:
 
 def damped_path(method: Any) -> Path:
     """The path that the options of a method ask for."""
-    if method.damping == "matlab":
-        return Damped(method.mu, method.mu_dec, method.mu_inc, method.mu_max, method.geodesic)
-    return TrustRegion(method.factor, method.geodesic)
+    region = TrustRegion(method.factor, method.geodesic)
+    constants = method.mu, method.mu_dec, method.mu_inc, method.mu_max, method.geodesic
+    damped = Damped(*constants, nielsen=method.damping != "matlab")
+    if method.damping is None:
+        return ByProblem(damped, region)
+    return region if method.damping == "trust_region" else damped
 
 
 @register(
@@ -165,18 +209,21 @@ def damped_path(method: Any) -> Path:
     "trainlm",
     full_batch=True,
     least_squares=True,
-    source="Levenberg 1944; Marquardt 1963; Moré 1978; Hagan & Menhaj 1994",
+    source="Levenberg 1944; Marquardt 1963; Moré 1978; Hagan & Menhaj 1994; Nielsen 1999",
 )
 @dataclass(frozen=True)
 class LevenbergMarquardt(TrialSteps):
     """Levenberg–Marquardt: p = −(JᵀJ + μD)⁻¹Jᵀr, accepted if it lowers the cost ½‖r‖².
 
-    ``damping`` says what keeps the step short:
+    ``damping`` says what keeps the step short (None, the default: ``"trust_region"`` for functions, whose
+    variables have units of their own, and ``"nielsen"`` for networks in ``fit``, which need fewer iterations
+    with it):
 
-    - ``"trust_region"`` (default; Moré, as in MINPACK): μ is the least with ‖√D·p‖ ≤ Δ, so 0 where the
+    - ``"trust_region"`` (Moré, as in MINPACK): μ is the least with ‖√D·p‖ ≤ Δ, so 0 where the
       Gauss–Newton step is short enough. With ρ = actual fall of the cost / predicted fall, Δ shrinks to
       between a tenth and a half where ρ ≤ ¼ (or the cost is not finite), and becomes 2‖√D·p‖ where ρ ≥ ¾ or
       μ = 0. The first Δ is ``factor``·‖√D·w‖, cut to the first step;
+    - ``"nielsen"``: μ ← μ·max(⅓, 1 − (2ρ − 1)³) after an accepted step; else μ ← νμ, ν ← 2ν, and another try;
     - ``"matlab"``: ``trainlm``'s rule and constants: μ ← ``mu_dec``·μ after an accepted step; else
       μ ← ``mu_inc``·μ and another try. ``mu`` is the first μ; above ``mu_max`` the run ends.
 
@@ -185,16 +232,16 @@ class LevenbergMarquardt(TrialSteps):
 
     ``geodesic`` bends the step by the second derivative of the residuals along p (Transtrum & Sethna):
     p + a/2 with a = −(JᵀJ + μD)⁻¹Jᵀr''(p, p), if ‖√D a‖ ≤ ¾‖√D p‖, and else the step is rejected. r'' is a
-    difference, which takes one more evaluation of the residuals and a product with Jᵀ. None (default): where
-    the region binds and ten steps in a row did not halve the cost, so that the valley bends; True and False:
+    difference, which takes one more evaluation of the residuals and a product with Jᵀ. None (default): where the
+    region binds and ten steps in a row did not halve the cost, so that the valley bends; True and False:
     always and never.
 
     ``bounds`` are kept by projection. Further options: :class:`nnx.optimizers.SumOfSquares` (``solver``,
     ``memory_limit``, ...).
 
     Sources: K. Levenberg, Q. Appl. Math. 2 (1944) 164–168; D. Marquardt, SIAM J. 11 (1963) 431–441; J. Moré,
-    LNM 630 (1978) 105–116; M. Hagan, M. Menhaj, IEEE Trans. Neural Networks 5 (1994) 989–993; M. Transtrum,
-    J. Sethna, arXiv:1201.5885.
+    LNM 630 (1978) 105–116; M. Hagan, M. Menhaj, IEEE Trans. Neural Networks 5 (1994) 989–993; H. B. Nielsen,
+    IMM-REP-1999-05; M. Transtrum, J. Sethna, arXiv:1201.5885.
 
     >>> x = np.linspace(0.0, 1.0, 20)
     >>> result = nnx.least_squares(lambda b: b[0] * np.exp(-b[1] * x) - 3.0 * np.exp(-2.0 * x), [1.0, 1.0])
@@ -207,7 +254,7 @@ class LevenbergMarquardt(TrialSteps):
     mu_inc: float = number(10.0, above=1.0)
     mu_max: float = number(1e10, above=0.0)
     _: KW_ONLY
-    damping: str = damping_field("trust_region")
+    damping: str | None = damping_field(None)
     factor: float = number(100.0, above=0.0)
     geodesic: bool | None = geodesic_field()
 

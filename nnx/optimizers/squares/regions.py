@@ -169,7 +169,7 @@ class FactoredRegion(Region):
         """The next μ: 1/‖√D·p(μ)‖ is nearly linear in it."""
         mu = last.mu * last.length / radius
         if before is not None and before.length != last.length:
-            change = (last.mu - before.mu) / (1.0 / last.length - 1.0 / before.length)
+            change = (last.mu - before.mu) * last.length * before.length / (before.length - last.length)
             mu = last.mu + change * (1.0 / radius - 1.0 / last.length)
         return min(max(mu, low + 1e-3 * (high - low)), high)
 

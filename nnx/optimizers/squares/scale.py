@@ -16,12 +16,16 @@ Array = Any
 STEPS, SLOW = 20, 1e-9
 
 
-def lengths(here: Linearized, memory: dict[str, Array], by_columns: bool) -> Array:
-    """D at ``here``, in squares of lengths: constant, or the largest diag(JᵀJ) so far."""
+def lengths(here: Linearized, memory: dict[str, Array], by_columns: bool, units: Array | None) -> Array:
+    """D at ``here``, in squares of lengths: constant, or the largest diag(JᵀJ) so far.
+
+    The constant one is the largest entry of diag(JᵀJ) at the start, in the ``units`` of the weights.
+    """
     xp, before, diagonal = namespace(here.w), memory["scale"], here.system.diagonal
     largest = xp.max(diagonal)
     if not by_columns:
-        now = xp.where(before > 0.0, before, largest)
+        now = xp.max(diagonal if units is None else diagonal * units * units)
+        now = xp.where(before > 0.0, before, now if units is None else now / (units * units))
     else:
         memory["most"] = xp.maximum(memory["most"], diagonal)
         # beyond 1/ε the decomposition of J·D^(-1/2) loses the column

@@ -102,6 +102,8 @@ class GainRatio:
     box: Box | None
     ftol: float
     xtol: float
+    #: whether the first step of all moves only the weights in which the residuals are linear
+    linear_start: bool = False
 
     #: the least gain of a step that is accepted; steps onto a plateau that are rejected in one iteration
     least_gain: ClassVar[float] = 1e-4
@@ -140,13 +142,16 @@ class GainRatio:
         """The move to the first step that is accepted, or a stop; None where no step is."""
         values, path = state.values, self.path
         by_columns = (self.scaling or getattr(problem, "scaling", "jac")) == "jac"
-        scale = lengths(here, state.memory, by_columns)
+        scale = lengths(here, state.memory, by_columns, getattr(problem, "units", None))
         next_step = path.steps(problem, here, scale, values)
+        linear = getattr(problem, "linear_weights", None) if self.linear_start and not state.step else None
         patience = self.patience if by_columns else 0
         for _ in range(self.most_tries):
             if (reason := path.limit(values)) is not None:
                 return Move(None, {}, Stop(6, reason, nothing_left(here)))
-            attempt = self._planned(problem, here, scale, next_step())
+            step = next_step() if linear is None else _linear_step(here, scale, linear)
+            linear = None
+            attempt = self._planned(problem, here, scale, step)
             if attempt is not None and self._promises_nothing(here, attempt, values):
                 words = f"The cost no longer falls: the linear model promises {attempt.promised:.1e}"
                 return Move(None, {}, Stop(2, f"{words} of {here.total:.6g}.", True))
@@ -248,6 +253,17 @@ class GainRatio:
         return None
 
 
+def _linear_step(here: Any, scale: Array, mask: Array) -> TrialStep | None:
+    """The step to the best values of the weights in which the residuals are linear, whatever they are now.
+
+    A network's start knows nothing of the size of its targets. After this step its output has it, and no
+    other weight had to move for that. The ridge keeps the weights from what fits noise of the first features.
+    """
+    ridge = 1e-3 * mask * scale
+    p = here.system.solve(ridge, mask, here.gradient + ridge * here.w)
+    return None if p is None else TrialStep(p, p)
+
+
 def _eps(here: Any) -> float:
     return float(namespace(here.w).finfo(here.w.dtype).eps)
 
@@ -285,7 +301,7 @@ class TrialSteps(SumOfSquares):
     @cached_property
     def control(self) -> GainRatio:
         """The control of the step, along the method's path."""
-        return GainRatio(self.path, self.scaling, self.bounds, self.ftol, self.xtol)
+        return GainRatio(self.path, self.scaling, self.bounds, self.ftol, self.xtol, linear_start=True)
 
     def numbers(self) -> dict[str, float]:
         return self.control.numbers()
