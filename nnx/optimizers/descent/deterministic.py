@@ -96,6 +96,10 @@ class Deterministic(Method):
     def after_run(self, state: State) -> None:
         """Prepares the state for another run."""
 
+    def confirmed(self, problem: Problem, here: Any, state: State, stop: Stop) -> Stop:
+        """The stop at ``here`` after a last look at it."""
+        return stop
+
     def move(self, problem: Problem, here: Any, state: State) -> Move:
         """One iteration from ``here``, where cost and gradient are finite and the gradient is not zero."""
         raise NotImplementedError(f"{type(self).__name__} must say its iteration.")
@@ -124,6 +128,8 @@ class Deterministic(Method):
         stop = stop or move.stop
         if stop is None and there is not None:
             stop = self.stopping.settled(self, here, there, state)
+        if stop is not None:
+            stop = self.confirmed(problem, there or here, state, stop)
         counts = getattr(problem, "counts", None)
         if counts:
             measures["evaluations"] = sum(counts.values())

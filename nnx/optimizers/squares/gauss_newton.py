@@ -95,7 +95,9 @@ class GaussNewton(SumOfSquares):
         p = least_damped(here)
         alpha, slope = 1.0, here.slope(p) if p is not None else 0.0
         if p is not None and -0.5 * slope <= UNITS * eps * here.cost and nothing_left(here):
-            words = f"The cost no longer falls: the linear model promises {-0.5 * slope:.1e} of {here.cost:.6g}."
+            words = (
+                f"The cost no longer falls: the linear model promises {-0.5 * slope:.1e} of {here.cost:.6g}."
+            )
             return Move(None, {}, Stop(2, words, True))
         while p is not None and alpha > 1e-12:
             there = here.moved(problem, here.w + alpha * p)
@@ -117,7 +119,9 @@ class GaussNewton(SumOfSquares):
     def _met(self, here: Linearized, fall: float, length: float, size: float) -> Stop | None:
         """The stop of a user's own tolerances."""
         if fall <= self.ftol * here.cost:
-            return Stop(2, f"The cost no longer falls: by {fall:.1e} of {here.cost:.6g} in the last step.", True)
+            return Stop(
+                2, f"The cost no longer falls: by {fall:.1e} of {here.cost:.6g} in the last step.", True
+            )
         if length <= self.xtol * size:
             return Stop(3, f"The variables no longer move: by {length:.1e} of {size:.6g}.", True)
         return None

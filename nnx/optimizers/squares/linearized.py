@@ -96,23 +96,33 @@ class Linearized(Iterate):
     def projected_gradient(self) -> Array:
         return self.gradient if self.free is None else self.free * self.gradient
 
-    @cached_property
-    def rounding(self) -> float:
-        """What rounding may hide of the total: 4ε of itself, and ½(4εS)², S² = Σ wⱼ²‖Jⱼ‖².
+    @property
+    def finite(self) -> bool:
+        return self._columns_are_finite and super().finite
 
-        εS is how much the residuals change if the last digit of each variable does.
-        """
-        xp, total = namespace(self.w), self.total
-        eps = 4.0 * float(xp.finfo(self.w.dtype).eps)
+    @cached_property
+    def _columns_are_finite(self) -> bool:
+        return math.isfinite(read(namespace(self.w).max(self.system.diagonal))[0])
+
+    @cached_property
+    def noise(self) -> float:
+        """S·ε with S² = Σ wⱼ²‖Jⱼ‖²: how much the residuals change if the last digit of each variable does."""
+        xp = namespace(self.w)
         if not self.system.has_matrix:
-            return eps * total
-        return eps * total + 0.5 * eps * eps * read(xp.vecdot(self.w * self.w, self.system.diagonal))[0]
+            return 0.0
+        square = read(xp.vecdot(self.w * self.w, self.system.diagonal))[0]
+        return math.sqrt(square) * float(xp.finfo(self.w.dtype).eps) if math.isfinite(square) else 0.0
+
+    @property
+    def rounding(self) -> float:
+        """What rounding may hide of a difference of totals: 4ε of them, and what the residuals' noise makes."""
+        eps, total = float(namespace(self.w).finfo(self.w.dtype).eps), self.total
+        return 4.0 * eps * total + (math.sqrt(2.0 * total) + 8.0 * self.noise) * self.noise
 
     @property
     def vanishes(self) -> bool:
         """Whether the residuals are nothing but rounding."""
-        eps = 4.0 * float(namespace(self.w).finfo(self.w.dtype).eps)
-        return self.total <= self.rounding - eps * self.total
+        return self.total <= 8.0 * self.noise**2
 
     @cached_property
     def cosine(self) -> float:

@@ -14,6 +14,8 @@ Array = Any
 
 #: a run crawls if so many steps in a row lower the total by less than this fraction of it
 STEPS, SLOW = 20, 1e-9
+#: a length that is more than so many times that of the present column falls by this factor in each step
+MOST, FALL = 1e4, 0.1
 
 
 def lengths(here: Linearized, memory: dict[str, Array], by_columns: bool, units: Array | None) -> Array:
@@ -28,8 +30,8 @@ def lengths(here: Linearized, memory: dict[str, Array], by_columns: bool, units:
         now = xp.where(before > 0.0, before, now if units is None else now / (units * units))
     else:
         memory["most"] = xp.maximum(memory["most"], diagonal)
-        # beyond 1/ε the decomposition of J·D^(-1/2) loses the column
-        highest = diagonal / float(xp.finfo(diagonal.dtype).eps)
+        memory["last"] = xp.where(diagonal > 0.0, diagonal, memory["last"])
+        highest = xp.maximum(MOST**2 * diagonal, FALL**2 * before)
         now = xp.maximum(xp.minimum(before, highest), diagonal)
         # a column of zeros has no scale of its own: it takes that of the others
         now = xp.where(now > 0.0, now, largest)
@@ -39,7 +41,7 @@ def lengths(here: Linearized, memory: dict[str, Array], by_columns: bool, units:
 
 def forget(state: State) -> None:
     """Makes the next D of the present Jacobian only."""
-    for name in ("scale", "most"):
+    for name in ("scale", "most", "last"):
         state.memory[name] = 0.0 * state.memory[name]
     state.values["crawled"] = 0.0
 

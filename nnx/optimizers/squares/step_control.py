@@ -15,7 +15,7 @@ from nnx.optimizers.problem import Problem, Stop, read
 from nnx.optimizers.squares.gauss_newton import SumOfSquares
 from nnx.optimizers.squares.linearized import Linearization, Linearized, Unpenalized
 from nnx.optimizers.squares.scale import crawls, forget, lengths, plateau
-from nnx.optimizers.squares.verdict import UNITS, look_again, nothing_left
+from nnx.optimizers.squares.verdict import UNITS, flat, look_again, nothing_left
 from nnx.optimizers.state import State
 from nnx.options import one_of
 
@@ -121,7 +121,7 @@ class GainRatio:
     def memory(self, w: Array) -> dict[str, Array]:
         """The vectors that are kept from step to step, as they are at first."""
         xp = namespace(w)
-        return {"scale": xp.zeros_like(w), "most": xp.zeros_like(w)}
+        return {name: xp.zeros_like(w) for name in ("scale", "most", "last")}
 
     def move(self, problem: Problem, here: Any, state: State) -> Move:
         """One iteration: the first step of the path that is accepted."""
@@ -204,7 +204,9 @@ class GainRatio:
                 self._anew(state, there.total)
                 return Move(verdict.lower, {"step": attempt.length})
             if verdict.minimum or not self._anew(state, there.total):
-                words = f"The cost no longer falls: by {attempt.fall:.1e} of {here.total:.6g}; {verdict.words}."
+                words = (
+                    f"The cost no longer falls: by {attempt.fall:.1e} of {here.total:.6g}; {verdict.words}."
+                )
                 return Move(there, {"step": attempt.length}, Stop(2, words, verdict.minimum))
         elif by_columns and crawls(there, attempt.fall, state):
             self._anew(state, there.total)
@@ -249,7 +251,9 @@ class GainRatio:
             return Stop(2, f"{words}, and promised {attempt.promised:.1e}.", True)
         whole = 0.0 if attempt.binds else _eps(here) ** (2.0 / 3.0)
         if attempt.moved <= max(self.xtol, whole):
-            return Stop(3, f"The variables no longer move: none by more than {attempt.moved:.1e} of it.", True)
+            return Stop(
+                3, f"The variables no longer move: none by more than {attempt.moved:.1e} of it.", True
+            )
         return None
 
 
@@ -277,7 +281,7 @@ class TrialSteps(SumOfSquares):
     ``scaling`` is D, by which steps are measured: ``"identity"``, in units of the largest entry of diag(JᵀJ)
     at the start, so that neither the cost's scale nor the number of samples matters; or ``"jac"``:
     D ← max(diag(JᵀJ), D), the largest so far (Moré), which makes the path independent of the variables' units
-    as well. There D is never more than 1/ε of the present diag(JᵀJ), and where a run is stuck or crawls it is
+    as well. There an entry of D above 1e8 times the present one of diag(JᵀJ) falls a hundredfold in each step, and where a run is stuck or crawls it is
     made anew of that, so that a column that was large once does not hold its variable for ever. A step after
     which a column of J is shorter than 1e-8 of what it was (a plateau, from which nothing leads back) is
     rejected, at most eight times in an iteration.
@@ -317,6 +321,13 @@ class TrialSteps(SumOfSquares):
 
     def move(self, problem: Problem, here: Any, state: State) -> Move:
         return self.control.move(problem, here, state)
+
+    def confirmed(self, problem: Problem, here: Any, state: State, stop: Stop) -> Stop:
+        memory = state.memory
+        if not (stop.success and flat(problem, here, memory["most"], memory["last"])):
+            return stop
+        words = "variables that had influence at first have none here or nearby: a plateau. Start elsewhere."
+        return Stop(stop.status, f"{stop.message} But {words}", False)
 
     def after_run(self, state: State) -> None:
         # a limit of the path that ended this run does not end the next one as well

@@ -33,7 +33,7 @@ class Verdict(NamedTuple):
 
 def tolerance(here: Linearized) -> float:
     """The decrement below which nothing is left to gain at ``here``: :data:`UNITS` of the total's rounding."""
-    return max(UNITS * _eps(here) * here.total, here.rounding)
+    return max(UNITS * _eps(here) * here.total, 8.0 * here.noise**2)
 
 
 def nothing_left(here: Linearized) -> bool:
@@ -54,7 +54,9 @@ def look_again(problem: Problem, here: Linearized) -> Verdict:
     """
     if not here.system.has_matrix:
         end = nothing_left(here)
-        return Verdict(end, "the linear model promises nothing more" if end else "the linear model promises more")
+        return Verdict(
+            end, "the linear model promises nothing more" if end else "the linear model promises more"
+        )
     xp, n, eps = namespace(here.w), here.w.shape[0], _eps(here)
     diagonal = here.system.diagonal
     unit = 1.0 / xp.sqrt(xp.where(diagonal > 0.0, diagonal, 1.0))
@@ -81,12 +83,33 @@ def look_again(problem: Problem, here: Linearized) -> Verdict:
             xp.vecdot(q, h @ q),
         )  # fmt: skip
         if _contradicted(-fall, along * down, along * up, here.rounding):
-            return Verdict(False, "the derivatives contradict the function's own values (a wrong jac, or a kink)")
+            return Verdict(
+                False,
+                "the derivatives contradict the function's own values (a wrong jac, a kink, or rounding within the function)",
+            )
         if not curvature > 0.0:
             break
         image = h @ q
         h = h - image[:, None] * image[None, :] / bent + y[:, None] * y[None, :] / curvature
     return Verdict(False, f"Newton's step still promises {decrement:.1e} of {here.total:.6g}")
+
+
+def flat(problem: Problem, here: Linearized, most: Array, last: Array) -> bool:
+    """Whether variables lost their influence at a blow, and have none nearby either.
+
+    That is a plateau: a model far out, where exp(−bx) is 0 for all x. The gradient vanishes there, and it is
+    no minimum that anybody looks for. A variable that loses its influence little by little, while the cost
+    falls, is on its way to a minimum at infinity. ``most`` and ``last`` are the largest entries of diag(JᵀJ)
+    so far, and the last ones that were not 0.
+    """
+    xp = namespace(here.w)
+    size = xp.abs(here.w)
+    lost = (here.system.diagonal == 0.0) & (last > 1e-16 * most)
+    if not read(xp.astype(xp.any(lost), here.w.dtype))[0]:
+        return False
+    way = xp.where(lost, 0.1 * xp.where(size > 0.0, size, 1.0), 0.0)
+    apart = [here.moved(problem, here.how.within(here.w + s * way)).point.residual for s in (1.0, -1.0)]
+    return max(read(*(xp.max(xp.abs(r - here.point.residual)) for r in apart))) == 0.0
 
 
 def _newton(h: Array, g: Array) -> Array:
