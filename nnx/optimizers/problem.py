@@ -54,7 +54,8 @@ class Point:
 
     - ``argument(w)``: the weights in the form that its functions take, here ``point.x``;
     - for any cost ``value(point)`` and ``value_and_gradient(point)`` (value None: the gradient brings it),
-      and ``hvp(point, v)`` = H·v and ``hessian(point)`` (None: it is made of products) for second order;
+      perhaps ``gradient(point)``, the gradient without a call of the function (None: that takes one), and
+      ``hvp(point, v)`` = H·v and ``hessian(point)`` (None: it is made of products) for second order;
     - for a sum of squares ½‖r‖² ``residual(point)``, ``jvp(point, v)`` = J·v, ``vjp(point, u)`` = Jᵀ·u,
       ``jacobian(point)`` and ``blocks(point, memory_limit)`` (None: the Jacobian at once). It may have
       ``ridge``, a vector d that adds ½ Σ dᵢwᵢ² to the cost, and ``residual_scale(point)``, what its errors
@@ -63,7 +64,8 @@ class Point:
     A function asks the point for what else it needs, and leaves in ``aux`` what comes along with its result:
     intermediate values for other functions, or what the caller wants to know (statistics of a batch).
     ``problem.counts`` says how often each was computed: "value" (the function or its residuals),
-    "gradient", "hvp", "hessian", "jacobian", "product" (with the Jacobian).
+    "gradient", "hvp", "hessian", "jacobian", "product" (with the Jacobian). Where it has a method
+    ``allow()``, that is called before the function is: a run with limits ends there.
 
     Ask before the weights are written to: a point does not copy them. Its arrays belong to the problem.
     """
@@ -84,6 +86,11 @@ class Point:
         if "x" not in self._known:
             self._known["x"] = self._problem.argument(self.w)
         return self._known["x"]
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the cost is known without a further call of the function."""
+        return "value" in self._known or "residual" in self._known
 
     # -- any cost -----------------------------------------------------------------------------------
 
@@ -121,6 +128,7 @@ class Point:
     def residual(self) -> Array:
         """r(w), a vector."""
         if "residual" not in self._known:
+            self._allow()
             self._known["residual"] = self._problem.residual(self)
             self._problem.counts["value"] += 1
         return self._known["residual"]
@@ -166,8 +174,15 @@ class Point:
 
     # -- details ------------------------------------------------------------------------------------
 
+    def _allow(self) -> None:
+        allow = getattr(self._problem.counts, "allow", None)
+        if allow is not None:
+            allow()
+
     def _find_value(self) -> None:
         if hasattr(self._problem, "value"):
+            if not self.is_evaluated:
+                self._allow()
             value = self._problem.value(self)
             if value is None:
                 self._find_gradient()
@@ -183,11 +198,13 @@ class Point:
 
     def _find_gradient(self) -> None:
         if hasattr(self._problem, "value_and_gradient"):
-            value, gradient = self._problem.value_and_gradient(self)
-            self._problem.counts["gradient"] += 1
-            if "value" not in self._known:
+            gradient = self._problem.gradient(self) if hasattr(self._problem, "gradient") else None
+            if gradient is None:
+                self._allow()
+                value, gradient = self._problem.value_and_gradient(self)
                 self._problem.counts["value"] += 1
-                self._known["value"] = value
+                self._known.setdefault("value", value)
+            self._problem.counts["gradient"] += 1
         else:
             gradient, d = self.vjp(self.residual), self.ridge
             gradient = gradient if d is None else gradient + d * self.w

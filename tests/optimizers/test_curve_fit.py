@@ -226,7 +226,7 @@ def test_errors_teach():
         nnx.curve_fit(decay, T, Y, sigma=SIGMA[:5])
     with pytest.raises(OptionError, match="positive definite"):
         nnx.curve_fit(decay, T, Y, sigma=-COVARIANCE)
-    with pytest.raises(OptionError, match="nowhere 0"):
+    with pytest.raises(OptionError, match="nowhere 0 nor NaN"):
         nnx.curve_fit(decay, T, Y, sigma=np.zeros(T.size))
     with pytest.raises(OptionError, match="confidence"):
         nnx.curve_fit(decay, T, Y, confidence=95)

@@ -156,7 +156,7 @@ class TestCallback:
 class TestLimits:
     def test_iterations(self):
         result = nnx.minimize(rosenbrock, START, options={"maxiter": 3})
-        assert (result.nit, result.status, result.success) == (3, 0, False)
+        assert (result.nit, result.status, result.success) == (3, 1, False)
         assert "3 iterations" in result.message
 
     def test_none_at_all_gives_the_start(self):
@@ -166,7 +166,7 @@ class TestLimits:
     def test_evaluations_goal_and_time(self):
         assert "5 evaluations" in nnx.minimize(rosenbrock, START, options={"maxfev": 5}).message
         reached = nnx.minimize(rosenbrock, START, options={"goal": 1e-2})
-        assert (reached.status, reached.success) == (4, True)
+        assert (reached.status, reached.success) == (0, True)
         assert reached.fun <= 1e-2
         assert "time limit" in nnx.minimize(rosenbrock, START, options={"maxtime": 1e-9}).message
 
@@ -178,7 +178,7 @@ class TestLimits:
 def test_tol_is_the_methods_gtol():
     loose, tight = (nnx.minimize(rosenbrock, START, tol=tol) for tol in (1e-2, 1e-10))
     assert loose.nit < tight.nit
-    assert loose.status == tight.status == 1
+    assert loose.status == tight.status == 0
 
 
 class TestHonesty:
@@ -227,7 +227,7 @@ class TestCostsOfVeryDifferentScales:
     def test_the_message_says_what_happened_and_what_helps(self, method):
         for scale, words in ((1e-200, "too small.* 1e198"), (1e200, "too large.* 1e-202")):
             result = nnx.minimize(lambda x, s=scale: s * rosenbrock(x), START, method=method)
-            assert (result.status, result.success, result.nit) == (-1, False, 0)
+            assert (result.status, result.success, result.nit) == (3, False, 0)
             assert re.search(f"gradient.*{words}", result.message), result.message
             np.testing.assert_array_equal(result.x, START)
 

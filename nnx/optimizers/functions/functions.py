@@ -9,6 +9,7 @@ from typing import Any
 from nnx.autodiff import flatten, grad, jvp, value_and_grad
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.errors import DerivativeError, ShapeError
+from nnx.optimizers.functions.single import of_shape
 from nnx.optimizers.problem import Point
 from nnx.parameters import Layout
 
@@ -51,7 +52,7 @@ class FunctionProblem:
     >>> problem = nnx.optimizers.FunctionProblem(lambda w: np.sum(w * w))
     >>> point = problem.at(np.asarray([1.0, 2.0]))
     >>> point.gradient, float(point.value), dict(problem.counts)
-    (array([2., 4.]), 5.0, {'gradient': 1, 'value': 1})
+    (array([2., 4.]), 5.0, {'value': 1, 'gradient': 1})
     """
 
     #: changes where the same weights no longer have the same cost
@@ -73,12 +74,8 @@ class FunctionProblem:
         self.counts: Counter[str] = Counter()
         self._hessian, self._hvp = hessian, hvp
         self._returns_both, self._own_gradient = gradient is True, gradient is None
-        if gradient is True:
-            self._both = f
-        elif gradient is None:
-            self._both = value_and_grad(f)
-        else:
-            self._both = lambda x: (f(x), gradient(x))
+        self._given = gradient if callable(gradient) else None
+        self._both = f if gradient is True else value_and_grad(f)
         self._slope = gradient if callable(gradient) else grad(lambda x: f(x)[0] if gradient else f(x))
 
     def at(self, w: Array) -> Point:
@@ -90,13 +87,17 @@ class FunctionProblem:
         return self.packed.split(w)
 
     def value(self, point: Point) -> Array | None:
-        # a function that returns both is called once
-        return None if self._returns_both else self._cost(self.f(point.x), point.w)
+        # A function that returns both is called once; so is one whose calls are limited: its derivative
+        # would take another call.
+        together = self._returns_both or (self._own_gradient and getattr(self.counts, "scarce", False))
+        return None if together else self._cost(self.f(point.x), point.w)
+
+    def gradient(self, point: Point) -> Array | None:
+        return None if self._given is None else self._slope_at(self._given(point.x), point)
 
     def value_and_gradient(self, point: Point) -> tuple[Array, Array]:
         value, g = self._both(point.x)
-        g = as_vector(self.packed.join(g, point.w), point.w, "The gradient")
-        return self._cost(value, point.w), g
+        return self._cost(value, point.w), self._slope_at(g, point)
 
     def hvp(self, point: Point, v: Array) -> Array:
         if self._hvp is not None:
@@ -111,11 +112,17 @@ class FunctionProblem:
         if self._hessian is None:
             return None
         h, n = as_array_like(point.w, self._hessian(point.x)), point.w.shape[0]
+        h = of_shape(h, (1, 1)) if n == 1 else h
         if tuple(h.shape) != (n, n):
             raise ShapeError(f"hess must return an array of shape ({n}, {n}), got {tuple(h.shape)}.")
         return h
 
     # -- details --------------------------------------------------------------------------------------
+
+    def _slope_at(self, g: Any, point: Point) -> Array:
+        if self.layout is None and point.w.shape[0] == 1:
+            g = of_shape(g, (1,))
+        return as_vector(self.packed.join(g, point.w), point.w, "The gradient")
 
     def _slope_along(self, x: Any, v: Any) -> Any:
         """The derivative of the gradient along ``v``."""

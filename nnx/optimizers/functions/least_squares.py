@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.optimizers.functions.bounds import bounded
+from nnx.optimizers.functions import status
+from nnx.optimizers.functions.bounds import as_box, bounded, need_inside
+from nnx.optimizers.functions.defaults import need_derivative, that_ask
 from nnx.optimizers.functions.residuals import ResidualProblem
 from nnx.optimizers.functions.run import Run, chosen, not_a_keyword, start_at
 from nnx.optimizers.problem import read
@@ -26,7 +28,7 @@ def least_squares(
     x0: Any,
     jac: Any = None,
     bounds: Any = None,
-    method: Any = "lm",
+    method: Any = None,
     ftol: float | None = None,
     xtol: float | None = None,
     gtol: float | None = None,
@@ -67,6 +69,7 @@ def least_squares(
     array([2. , 1.5])
     """
     start = start_at(x0, "least_squares")
+    need_derivative("least_squares", "jac", jac)
     jac = None if isinstance(jac, str) and jac in _DIFFERENCES else jac
     if not start.w.shape[0]:
         raise OptionError("least_squares: x0 has no entries: there is nothing to vary.")
@@ -74,12 +77,13 @@ def least_squares(
     for name, value in (("ftol", ftol), ("xtol", xtol), ("gtol", gtol), ("maxfev", max_nfev)):
         if value is not None:
             options[name] = value
+    method = "lm" if method is None else method
     if isinstance(method, str):
         method = _SCIPYS.get(method, method)
         if method in ("lm", "levenberg_marquardt"):
             method = LevenbergMarquardt
             options = {"solver": "qr", "mu_max": 1e30} | options
-    for name in unknown:
+    for name in that_ask(unknown):
         raise not_a_keyword(least_squares, name, method)
     optimizer, limits = chosen(method, options)
     if not isinstance(optimizer, SumOfSquares):
@@ -87,15 +91,17 @@ def least_squares(
             f"{type(optimizer).__name__} is not made for sums of squares: use 'lm', 'gauss_newton' or "
             "'dogleg', or nnx.minimize with the sum itself."
         )
-    args, kwargs = args if isinstance(args, tuple) else (args,), dict(kwargs or {})
+    args, kwargs = _spread(args), dict(kwargs or {})
     problem = ResidualProblem(
         lambda x: fun(x, *args, **kwargs),
         start.layout,
         start.build,
         jacobian=jac if jac is None else lambda x: jac(x, *args, **kwargs),
     )
-    if bounds is not None:
-        optimizer, start = bounded(optimizer, bounds, start, sides=True)
+    box = as_box(bounds, start, sides=True)
+    if box is not None:
+        need_inside(box, start.w, "least_squares: x0")
+        optimizer, start = bounded(optimizer, box, start)
     run = Run(problem, optimizer, start, limits, callback)
     stop = run()
     best: Any = run.best
@@ -104,9 +110,18 @@ def least_squares(
     projected = gradient if best.free is None else best.free * gradient
     return run.result(
         stop,
+        status=status.of_least_squares(stop),
         cost=best.cost,
         fun=best.point.residual,
         jac=jacobian,
         grad=start.form(gradient),
         optimality=read(xp.max(xp.abs(projected)))[0],
+        active_mask=start.form(xp.zeros_like(best.w, dtype=xp.int64) if box is None else box.sides(best.w)),
     )
+
+
+def _spread(args: Any) -> tuple[Any, ...]:
+    """Further arguments: the entries of any sequence, as in SciPy; one alone need not be in one."""
+    if isinstance(args, str) or not isinstance(args, Iterable) or getattr(args, "shape", None) == ():
+        return (args,)
+    return tuple(args)

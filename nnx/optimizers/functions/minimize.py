@@ -7,8 +7,10 @@ from typing import Any
 
 from nnx.errors import OptionError
 from nnx.optimizers.functions.bounds import bounded
+from nnx.optimizers.functions.defaults import need_derivative, that_ask
 from nnx.optimizers.functions.functions import FunctionProblem
 from nnx.optimizers.functions.run import Run, chosen, kind_of, not_a_keyword, start_at
+from nnx.optimizers.functions.single import one_number
 from nnx.optimizers.problem import registry
 from nnx.optimizers.result import OptimizeResult
 
@@ -69,7 +71,7 @@ def minimize(
         method = "lbfgs" if bounds is not None or start.w.shape[0] > _MATRIX_UP_TO else "bfgs"
     if isinstance(method, str) and registry.entry(method).traits.least_squares:
         raise OptionError(f"'{method}' needs residuals instead of one number: call nnx.least_squares.")
-    for name in unknown:
+    for name in that_ask(unknown):
         raise not_a_keyword(minimize, name, method)
     options = dict(options or {})
     if tol is not None:
@@ -81,10 +83,12 @@ def minimize(
         options.setdefault("gtol", tol)
     optimizer, limits = chosen(method, options)
     args = args if isinstance(args, tuple) else (args,)
+    need_derivative("minimize", "jac", jac, True, False)
+    need_derivative("minimize", "hess", hess, False)
     # SciPy's names of finite differences: the exact derivatives serve as well
     jac, hess = (None if d is False or d in ("2-point", "3-point", "cs") else d for d in (jac, hess))
     problem = FunctionProblem(
-        lambda x: fun(x, *args),
+        one_number(lambda x: fun(x, *args), pair=jac is True),
         start.layout,
         start.build,
         gradient=jac if jac is None or isinstance(jac, bool) else lambda x: jac(x, *args),

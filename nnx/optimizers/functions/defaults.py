@@ -1,0 +1,69 @@
+"""What SciPy's users write out although it asks for nothing, and its names of derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nnx.errors import OptionError
+
+#: options of SciPy that nnx does not have, with the values that ask for nothing beyond what it does
+_NOTHING: dict[str, tuple[Any, ...]] = {
+    "diff_step": (None,),
+    "disp": (None,),
+    "f_scale": (1.0,),
+    "finite_diff_rel_step": (None,),
+    "hess_inv0": (None,),
+    "iprint": (-1, None),
+    "jac_sparsity": (None,),
+    "loss": ("linear",),
+    "max_nfev": (None,),
+    "maxfun": (None,),
+    "nan_policy": (None, "raise"),
+    "norm": (float("inf"),),
+    "return_all": (False,),
+    "tr_options": (None, {}),
+    "tr_solver": (None,),
+    "verbose": (0,),
+    "workers": (None,),
+    "x_scale": (None, 1.0, "jac"),
+    "xrtol": (0,),
+}
+#: SciPy's names of derivatives by differences
+DIFFERENCES = ("2-point", "3-point", "cs")
+
+
+def that_ask(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options without those that only write out a default of SciPy's.
+
+    >>> from nnx.optimizers.functions.defaults import that_ask
+    >>> that_ask({"loss": "linear", "verbose": 0, "gtol": 1e-9})
+    {'gtol': 1e-09}
+    """
+    return {name: value for name, value in options.items() if not _asks_nothing(name, value)}
+
+
+def _asks_nothing(name: str, value: Any) -> bool:
+    if value is not None and not isinstance(value, bool | int | float | str | dict):
+        return False  # an array, which == would compare entry by entry
+    return any(type(value) is type(known) and value == known for known in _numbers(name))
+
+
+def _numbers(name: str) -> tuple[Any, ...]:
+    """The values that ask for nothing, numbers among them both as int and as float."""
+    known = _NOTHING.get(name, ())
+    whole = [int(v) for v in known if isinstance(v, float) and v.is_integer()]
+    return (*known, *whole, *(float(v) for v in known if type(v) is int))
+
+
+def need_derivative(where: str, name: str, value: Any, *further: Any) -> None:
+    """Raises :class:`nnx.errors.OptionError` unless ``value`` is None, a function or a known name.
+
+    ``further`` are values that are allowed besides.
+    """
+    if value is None or callable(value) or any(value is known for known in further):
+        return
+    if isinstance(value, str) and value in DIFFERENCES:
+        return
+    choices = ["None (by automatic differentiation)", "a function", *map(repr, (*DIFFERENCES, *further))]
+    raise OptionError(f"{where}: {name} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}.")
