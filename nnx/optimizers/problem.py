@@ -92,6 +92,12 @@ class Point:
         """Whether the cost is known without a further call of the function."""
         return "value" in self._known or "residual" in self._known
 
+    def allow(self) -> None:
+        """To be called before a call of the function: a run with limits may end here."""
+        allow = getattr(self._problem.counts, "allow", None)
+        if allow is not None:
+            allow()
+
     # -- any cost -----------------------------------------------------------------------------------
 
     @property
@@ -128,7 +134,7 @@ class Point:
     def residual(self) -> Array:
         """r(w), a vector."""
         if "residual" not in self._known:
-            self._allow()
+            self.allow()
             self._known["residual"] = self._problem.residual(self)
             self._problem.counts["value"] += 1
         return self._known["residual"]
@@ -174,15 +180,10 @@ class Point:
 
     # -- details ------------------------------------------------------------------------------------
 
-    def _allow(self) -> None:
-        allow = getattr(self._problem.counts, "allow", None)
-        if allow is not None:
-            allow()
-
     def _find_value(self) -> None:
         if hasattr(self._problem, "value"):
             if not self.is_evaluated:
-                self._allow()
+                self.allow()
             value = self._problem.value(self)
             if value is None:
                 self._find_gradient()
@@ -200,7 +201,7 @@ class Point:
         if hasattr(self._problem, "value_and_gradient"):
             gradient = self._problem.gradient(self) if hasattr(self._problem, "gradient") else None
             if gradient is None:
-                self._allow()
+                self.allow()
                 value, gradient = self._problem.value_and_gradient(self)
                 self._problem.counts["value"] += 1
                 self._known.setdefault("value", value)

@@ -12,7 +12,8 @@ from nnx.optimizers.state import State
 
 Array = Any
 
-#: What a status means. 4 is a success, 1 too but where the Jacobian is zero; 2, 3, 5, 6 at a minimum only.
+#: What the status of a Stop means; results have SciPy's (nnx.optimizers.OptimizeResult).
+#: 4 is a success, 1 too but where the Jacobian is zero; 2, 3, 5, 6 at a minimum only.
 REASONS = {
     -1: "the cost or its gradient is not finite at the start, or their squares over- or underflow",
     0: "a limit was reached (iterations, evaluations or time)",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from nnx.backend import asarray, device_of, given, namespace
+from nnx.backend import device_of, given, namespace
 from nnx.errors import OptionError, ShapeError
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.functions.run import Start
@@ -105,7 +105,7 @@ def _side(bound: Any, w: Array, missing: float) -> Array:
     if bound is None:
         bound = missing
     if isinstance(bound, list | tuple):
-        bound = asarray([missing if b is None else float(b) for b in bound])
+        bound = [missing if b is None else b if isinstance(b, list | tuple) else float(b) for b in bound]
     if not isinstance(bound, int | float):
         bound = given(bound, "bounds")
         bound = xp.astype(xp.asarray(bound, device=device_of(w)), w.dtype)

@@ -100,13 +100,19 @@ def curve_fit(
 
     Minimises ½ Σ ((f(xᵢ, p) − yᵢ)/σᵢ)². ``f`` is written in array API or plain NumPy calls and gets each
     parameter as a number (an array of shape ()); its derivatives come from automatic differentiation, or
-    from ``jac(xdata, *p)``, (m, n). Lists become arrays of the current backend; arrays stay where they are.
+    from ``jac(xdata, *p)``, (m, n).
 
+    - ``xdata``, ``ydata``: arrays stay in their library. Lists, columns of data frames, arrays of objects and
+      whatever else NumPy can read become arrays of the current backend; a data frame as ``xdata`` reaches ``f``
+      with arrays for columns. ``ydata`` may be a number or of any shape that broadcasts to f's. All of them
+      are real; single precision is kept where neither ``p0`` nor the data are double.
     - ``p0``: where to start. Default: ones, as many as ``f`` has parameters after the first, or, with
-      ``bounds``, between them.
-    - ``sigma``: standard deviations of ``ydata`` (one, or m), or their covariance (m, m).
+      ``bounds``, between them. It must be inside of the bounds.
+    - ``sigma``: standard deviations of ``ydata`` (one, or m; infinite: that datum has no weight and is not
+      counted in m), or their covariance (m, m).
     - ``absolute_sigma``: whether ``sigma`` is meant as it is. Otherwise (default) only its relative size
       counts, and pcov is scaled by s² = Σ r²/(m − n), r the residuals: pcov = s²·(JᵀJ)⁻¹.
+    - ``check_finite`` (None: True): whether NaN and infinities in the data are refused.
     - ``confidence``: of the intervals ``confidence_interval``, in (0, 1).
     - ``bounds``, ``method``, ``callback``, ``options`` and any further option (``ftol``, ``max_nfev``, ...):
       as in :func:`nnx.least_squares`.

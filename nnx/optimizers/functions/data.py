@@ -56,8 +56,9 @@ class Table:
         self._known: dict[str, Any] = {}
 
     def finished(self, finish: Callable[[Any], Any]) -> Table:
-        """The same table, where each array goes through ``finish``, once."""
-        return Table(self._frame, finish)
+        """The same table, where each array goes through ``finish`` as well, once."""
+        before = self._finish
+        return Table(self._frame, finish if before is None else lambda column: finish(before(column)))
 
     def __getitem__(self, key: Any) -> Any:
         if not isinstance(key, str):

@@ -105,7 +105,11 @@ class FunctionProblem:
         elif self._hessian is not None:
             return point.hessian @ v
         else:
+            # it differentiates the function, or the given gradient, which is called for that
+            if self._given is None:
+                point.allow()
             product = self._slope_along(point.x, self.packed.split(v))
+            self.counts["value" if self._given is None else "gradient"] += 1
         return as_vector(self.packed.join(product, point.w), point.w, "The Hessian's product with a vector")
 
     def hessian(self, point: Point) -> Array | None:

@@ -46,21 +46,25 @@ def least_squares(
     function that returns it as an (m, n) array, or in the form that :func:`nnx.jacobian` gives it: for each
     array of residuals, one of shape (*residuals, *x) for each array of x). ``x0`` as in :func:`nnx.minimize`.
 
-    - ``method``: ``"lm"`` (default: :class:`nnx.optimizers.LevenbergMarquardt` with QR; it knows
+    - ``method``: ``"lm"`` (default, also for None: :class:`nnx.optimizers.LevenbergMarquardt` with QR; it knows
       ``bounds``), ``"gauss_newton"``, ``"dogleg"``, ``"bayesian_regularization"``, or an object such as
       ``nnx.optimizers.LevenbergMarquardt(geodesic=True)``.
     - ``ftol``, ``xtol``: relative changes of the cost and of x that end the run (default: the precision of
       x); ``gtol``: the cosine between residuals and columns of the Jacobian (default 1e-12).
-    - ``bounds``: a pair (lower, upper) of numbers or arrays, an object with ``lb`` and ``ub``, or pairs
-      (low, high) for each of more than two variables.
+    - ``bounds``: a pair (lower, upper) of numbers or arrays, an array (2, n), an object with ``lb`` and
+      ``ub``, or pairs (low, high) for each of more than two variables. ``x0`` must be inside.
+    - ``max_nfev``: the most calls of ``fun``, those for derivatives not counted, as in SciPy; not one more is
+      made, and the answer is the best point that was seen.
+    - ``args``: further arguments, any sequence of them.
+    - ``callback(x)`` or ``callback(intermediate_result)`` (with x, fun, cost, nit, nfev) is called after each
+      iteration; it ends the run by returning True or raising StopIteration.
     - ``options``: those of the method, and ``maxiter``, ``maxfev``, ``maxtime`` (seconds), ``goal`` (of the
       cost ½ Σ r²).
 
-    The result has SciPy's fields: ``x``, ``cost`` (½ Σ r²), ``fun`` (the residuals), ``jac`` (m × n),
-    ``grad``, ``optimality`` (max-norm of the projected gradient: a component that points out of the box at an
-    active bound does not count), ``nit``, ``nfev``, ``njev``, ``status``, ``message``, ``success``. Raises
-    :class:`nnx.errors.OptionError` for unknown methods, options and keywords: what SciPy has and nnx has not
-    is named with what to do instead.
+    Returns a :class:`nnx.optimizers.OptimizeResult` with SciPy's fields and codes. SciPy's other parameters
+    may be given where they ask for nothing (``loss="linear"``, ``verbose=0``, ...). Raises
+    :class:`nnx.errors.OptionError` for unknown methods, options and keywords (what SciPy has and nnx has not
+    is named with what to do instead) and for a start outside of the bounds.
 
     >>> t = np.linspace(0.0, 2.0, 30)
     >>> y = 2.0 * np.exp(-1.5 * t)

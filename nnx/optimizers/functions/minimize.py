@@ -46,15 +46,20 @@ def minimize(
     - ``jac``: None (automatic), a function, or True if ``fun`` returns (value, gradient). ``hess(x, *args)``
       and ``hessp(x, p, *args)`` may be given likewise; else they are derivatives of ``jac``, where the method
       needs them.
-    - ``bounds``: pairs (low, high) with None for no bound, or an object with ``lb`` and ``ub``; for L-BFGS.
+    - ``bounds``: pairs (low, high) with None for no bound, an array (n, 2), or an object with ``lb`` and
+      ``ub``; for L-BFGS. A start outside moves to the nearest point inside, as in SciPy.
     - ``tol``: the method's ``gtol``: the gradient relative to the largest so far, not an absolute norm as in
       SciPy, so that the cost's scale does not matter.
-    - ``options``: those of the method (``gtol``, ``search``, ...), and ``maxiter``, ``maxfev``, ``maxtime``
-      (seconds), ``goal``, ``disp`` (say at the end why it stopped).
-    - ``callback(x)`` or ``callback(intermediate_result)`` is called after each iteration; StopIteration ends.
+    - ``options``: those of the method (``gtol``, ``search``, ...), and ``maxiter``, ``maxfev`` (calls of the
+      function: not one more is made), ``maxtime`` (seconds), ``goal``, ``disp`` (say at the end why it
+      stopped).
+    - ``callback(x)`` or ``callback(intermediate_result)`` (with x, fun, nit, nfev) is called after each
+      iteration; it ends the run by returning True or raising StopIteration.
 
-    The result always holds the best iterate. Raises :class:`nnx.errors.OptionError` for unknown methods,
-    options and keywords, and for what belongs to another method.
+    Returns a :class:`nnx.optimizers.OptimizeResult` with SciPy's fields and codes. It always holds the best
+    iterate, and where ``maxfev`` or ``maxtime`` ended the run the best point that was seen. Raises
+    :class:`nnx.errors.OptionError` for unknown methods, options and keywords, and for what belongs to another
+    method. SciPy's other options may be given where they ask for nothing (``return_all=False``).
 
     >>> def rosenbrock(x):
     ...     return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
