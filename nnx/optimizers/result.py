@@ -16,9 +16,11 @@ class OptimizeResult(dict[str, Any]):
     ``grad``         from ``least_squares``: the gradient of the cost, in the form of ``x0``
     ``optimality``   max-norm of the projected gradient: a component that points out of the box at an active
                      bound does not count
-    ``active_mask``  from ``least_squares``, in the form of ``x0``: −1 at a lower bound, 1 at an upper one, else 0
-    ``hess_inv``     from BFGS and DFP the inverse Hessian that they have learned, n × n; from L-BFGS an operator
-                     (:class:`nnx.optimizers.descent.inverse_hessian.InverseHessian`: ``@``, ``todense()``)
+    ``active_mask``  from ``least_squares``, in the form of ``x0``: −1 at a lower bound, 1 at an upper one,
+                     else 0
+    ``hess_inv``     from BFGS and DFP the inverse Hessian that they have learned, n × n; from L-BFGS an
+                     operator (:class:`nnx.optimizers.descent.inverse_hessian.InverseHessian`: ``@``,
+                     ``todense()``)
     ``success``      whether the rule that ended the run means a minimum
     ``status``       SciPy's code of that rule, see below
     ``message``      that rule in words
@@ -27,9 +29,10 @@ class OptimizeResult(dict[str, Any]):
     ``njev``         gradients (or Jacobians); ``nhev`` Hessians and products with them
     ===============  ===============================================================================
 
-    Where ``minimize`` differentiates the function, a gradient takes one call of it, which counts in ``nfev`` and
-    ``njev``, and so does a product with the Hessian (``nfev``, ``nhev``; with a given ``jac`` one call of that). The
-    codes that a :class:`nnx.optimizers.Stop` has in ``fit`` (:data:`nnx.optimizers.REASONS`) become SciPy's:
+    Where ``minimize`` differentiates the function, a gradient takes one call of it, which counts in ``nfev``
+    and ``njev``, and so does a product with the Hessian (``nfev``, ``nhev``; with a given ``jac`` one call of
+    that). The codes that a :class:`nnx.optimizers.Stop` has in ``fit`` (:data:`nnx.optimizers.REASONS`)
+    become SciPy's:
 
     =======================================================  ============  =================
     why it ended                                             ``minimize``  ``least_squares``

@@ -103,9 +103,9 @@ def curve_fit(
     from ``jac(xdata, *p)``, (m, n).
 
     - ``xdata``, ``ydata``: arrays stay in their library. Lists, columns of data frames, arrays of objects and
-      whatever else NumPy can read become arrays of the current backend; a data frame as ``xdata`` reaches ``f``
-      with arrays for columns. ``ydata`` may be a number or of any shape that broadcasts to f's. All of them
-      are real; single precision is kept where neither ``p0`` nor the data are double.
+      whatever else NumPy can read become arrays of the current backend; a data frame as ``xdata`` reaches
+      ``f`` with arrays for columns. ``ydata`` may be a number or of any shape that broadcasts to f's. All are
+      real numbers; single precision is kept where neither ``p0`` nor the data are double.
     - ``p0``: where to start. Default: ones, as many as ``f`` has parameters after the first, or, with
       ``bounds``, between them. It must be inside of the bounds.
     - ``sigma``: standard deviations of ``ydata`` (one, or m; infinite: that datum has no weight and is not

@@ -46,7 +46,7 @@ def least_squares(
     function that returns it as an (m, n) array, or in the form that :func:`nnx.jacobian` gives it: for each
     array of residuals, one of shape (*residuals, *x) for each array of x). ``x0`` as in :func:`nnx.minimize`.
 
-    - ``method``: ``"lm"`` (default, also for None: :class:`nnx.optimizers.LevenbergMarquardt` with QR; it knows
+    - ``method``: ``"lm"`` (None: that; :class:`nnx.optimizers.LevenbergMarquardt` with QR; it knows
       ``bounds``), ``"gauss_newton"``, ``"dogleg"``, ``"bayesian_regularization"``, or an object such as
       ``nnx.optimizers.LevenbergMarquardt(geodesic=True)``.
     - ``ftol``, ``xtol``: relative changes of the cost and of x that end the run (default: the precision of
