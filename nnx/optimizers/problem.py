@@ -92,12 +92,6 @@ class Point:
         """Whether the cost is known without a further call of the function."""
         return "value" in self._known or "residual" in self._known
 
-    def allow(self) -> None:
-        """To be called before a call of the function: a run with limits may end here."""
-        allow = getattr(self._problem.counts, "allow", None)
-        if allow is not None:
-            allow()
-
     # -- any cost -----------------------------------------------------------------------------------
 
     @property
@@ -134,7 +128,7 @@ class Point:
     def residual(self) -> Array:
         """r(w), a vector."""
         if "residual" not in self._known:
-            self.allow()
+            before_a_call(self._problem.counts)
             self._known["residual"] = self._problem.residual(self)
             self._problem.counts["value"] += 1
         return self._known["residual"]
@@ -183,7 +177,7 @@ class Point:
     def _find_value(self) -> None:
         if hasattr(self._problem, "value"):
             if not self.is_evaluated:
-                self.allow()
+                before_a_call(self._problem.counts)
             value = self._problem.value(self)
             if value is None:
                 self._find_gradient()
@@ -201,7 +195,7 @@ class Point:
         if hasattr(self._problem, "value_and_gradient"):
             gradient = self._problem.gradient(self) if hasattr(self._problem, "gradient") else None
             if gradient is None:
-                self.allow()
+                before_a_call(self._problem.counts)
                 value, gradient = self._problem.value_and_gradient(self)
                 self._problem.counts["value"] += 1
                 self._known.setdefault("value", value)
@@ -217,6 +211,13 @@ class Point:
         eye = xp.eye(n, dtype=self.w.dtype, device=device_of(self.w))
         h = xp.stack([self._problem.hvp(self, eye[i, :]) for i in range(n)])
         return 0.5 * (h + h.T)
+
+
+def before_a_call(counts: Any) -> None:
+    """To be called before a function is, with the counts of its problem: a run with limits may end here."""
+    allow = getattr(counts, "allow", None)
+    if allow is not None:
+        allow()
 
 
 #: the function of a problem without which a point cannot have this

@@ -31,8 +31,11 @@ class OptimizeResult(dict[str, Any]):
 
     Where ``minimize`` differentiates the function, a gradient takes one call of it, which counts in ``nfev``
     and ``njev``, and so does a product with the Hessian (``nfev``, ``nhev``; with a given ``jac`` one call of
-    that). The codes that a :class:`nnx.optimizers.Stop` has in ``fit`` (:data:`nnx.optimizers.REASONS`)
-    become SciPy's:
+    that). Where ``maxfev`` leaves no call for the gradient at the best point (by differences it takes n),
+    ``jac`` and ``optimality`` are NaN.
+
+    The codes that a :class:`nnx.optimizers.Stop` has in ``fit`` (:data:`nnx.optimizers.REASONS`) become
+    SciPy's:
 
     =======================================================  ============  =================
     why it ended                                             ``minimize``  ``least_squares``

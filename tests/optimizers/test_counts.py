@@ -234,6 +234,23 @@ def test_the_best_point_seen_is_one_within_the_bounds(method):
             assert result.cost == pytest.approx(min(inside), rel=1e-14)
 
 
+@pytest.mark.parametrize("jac", ["2-point", "3-point"])
+@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "cg", "adam"])
+def test_differences_do_not_call_once_too_often_either(jac, method):
+    for most in range(1, 31):
+        calls = []
+        result = nnx.minimize(
+            lambda x, calls=calls: (calls.append(1), rosenbrock(x))[1],
+            START,
+            method=method,
+            jac=jac,
+            options={"maxfev": most},
+        )
+        assert result.nfev == len(calls) <= most
+        assert result.fun <= rosenbrock(np.asarray(START))
+        np.testing.assert_allclose(result.fun, rosenbrock(result.x), rtol=1e-12)
+
+
 def test_limits_hold_on_every_backend(backend):
     x0 = backend.asarray(START, dtype="float64")
     for method in ("bfgs", "lbfgs", "adam", "adaptive_learning_rate", "sr1"):
@@ -269,8 +286,13 @@ def test_without_a_limit_nothing_is_watched():
     budget["value"] += 2
     with pytest.raises(Spent, match="limit of 2 evaluations"):
         budget.allow()
-    budget.close()
-    budget.allow()
+    with pytest.raises(Spent, match="time limit"):
+        clock = Budget(Limits(maxtime=1e-3))
+        clock.allow()
+        clock.start(time.perf_counter() - 1.0)
+        clock.allow()
+    clock.stop_clock()
+    clock.allow()
     assert not Limits(maxiter=3).within_iterations
 
 

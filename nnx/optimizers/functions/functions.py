@@ -10,7 +10,7 @@ from nnx.autodiff import flatten, grad, jvp, value_and_grad
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.errors import DerivativeError, ShapeError
 from nnx.optimizers.functions.single import of_shape
-from nnx.optimizers.problem import Point
+from nnx.optimizers.problem import Point, before_a_call
 from nnx.parameters import Layout
 
 Array = Any
@@ -107,7 +107,7 @@ class FunctionProblem:
         else:
             # it differentiates the function, or the given gradient, which is called for that
             if self._given is None:
-                point.allow()
+                before_a_call(self.counts)
             product = self._slope_along(point.x, self.packed.split(v))
             self.counts["value" if self._given is None else "gradient"] += 1
         return as_vector(self.packed.join(product, point.w), point.w, "The Hessian's product with a vector")

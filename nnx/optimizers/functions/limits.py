@@ -61,7 +61,6 @@ class Budget(Counter[str]):
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self._limits, self._begin = limits, math.inf
-        self._closed = False
 
     @property
     def scarce(self) -> bool:
@@ -72,15 +71,13 @@ class Budget(Counter[str]):
         """The clock runs from ``begin`` on; before, only calls are limited."""
         self._begin = begin
 
-    def close(self) -> None:
-        """The run is over: what is computed now is for its result."""
-        self._closed = True
+    def stop_clock(self) -> None:
+        """The run is over: what is computed now is for its result. Calls remain limited."""
+        self._begin = math.inf
 
     def allow(self) -> None:
         """Raises :class:`Spent` where the function must not be called once more."""
         limits = self._limits
-        if self._closed:
-            return
         if limits.maxfev is not None and self["value"] >= limits.maxfev:
             raise Spent(Stop(0, f"The limit of {limits.maxfev} evaluations is reached.", False))
         if limits.maxtime is not None and time.perf_counter() - self._begin >= limits.maxtime:

@@ -106,4 +106,5 @@ def minimize(
     stop = run()
     best = run.best
     assert best is not None
-    return run.result(stop, fun=best.cost, jac=start.form(best.gradient), optimality=best.norm)
+    gradient, norm = run.slope()
+    return run.result(stop, fun=best.cost, jac=start.form(gradient), optimality=norm)

@@ -138,7 +138,7 @@ class Run:
             stop = spent.stop
             self._take_lowest_seen()
         if self.budget is not None:
-            self.budget.close()
+            self.budget.stop_clock()
         return stop
 
     def _iterate(self) -> Stop:
@@ -213,6 +213,15 @@ class Run:
         if self.budget is not None:
             self.budget.allow()
         return None
+
+    def slope(self) -> tuple[Array, float]:
+        """The gradient at the best point and its max-norm; NaN where a limit leaves no call for them."""
+        best = self.best
+        assert best is not None
+        try:
+            return best.gradient, best.norm
+        except Spent:
+            return namespace(best.w).full_like(best.w, math.nan), math.nan
 
     def result(self, stop: Stop, **fields: Any) -> OptimizeResult:
         """The best point and how it was found; ``status`` is that of SciPy's ``minimize``."""
