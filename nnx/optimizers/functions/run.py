@@ -147,8 +147,8 @@ class Run:
         most = self._most_steps(w)
         first_order = isinstance(self.method, FirstOrder)
         self.best = there = self._point(w, state)
+        there.compute()  # in the order in which most gradients bring the cost along
         if self.budget is not None:
-            there.compute()
             self.budget.start(begin)
         while True:
             if (stop := self._limit(most)) is not None:
@@ -160,6 +160,8 @@ class Run:
                 return info.stop
             self.steps += 1
             there = self._point(w, state)
+            if not isinstance(self.method, Deterministic):
+                there.compute()
             if self._better(there):
                 self.best = there
             stop = info.stop or (None if isinstance(self.method, Deterministic) else self._judge(there))
@@ -171,8 +173,7 @@ class Run:
     def _point(self, w: Array, state: Any) -> Iterate:
         if isinstance(self.method, Deterministic):
             return self.method.here(self.problem, w, state)
-        # the gradient brings the value along: computed first, the function runs once
-        return Evaluation(self.problem, namespace(w).asarray(w, copy=True)).compute()
+        return Evaluation(self.problem, namespace(w).asarray(w, copy=True))
 
     def _better(self, there: Iterate) -> bool:
         best = self.best
