@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from nnx.backend import device_of, namespace
@@ -18,8 +19,8 @@ class InverseHessian:
 
     V is γI, γ = sᵀr/rᵀr of the newest pair, after the BFGS updates of the pairs (SciPy's begins with I); I
     where there is no pair. ``V @ x`` (a vector or a matrix), ``V.matvec(x)``, ``V.todense()``, ``V.shape``,
-    ``V.dtype``. ``pairs`` are the m steps s and, below, the m changes r of the gradient; ``rows`` those that
-    count, the newest first.
+    ``V.dtype``. ``pairs`` are the m steps s and, below, the m changes r of the gradient, which nobody writes
+    to any more; ``rows`` those that count, the newest first.
 
     >>> f = lambda x: np.sum((x - np.arange(1.0, 4.0)) ** 2 * np.arange(1.0, 4.0))
     >>> v = nnx.minimize(f, np.zeros(3), method="lbfgs").hess_inv
@@ -28,11 +29,19 @@ class InverseHessian:
     """
 
     def __init__(self, pairs: Array, rows: Sequence[int]) -> None:
-        xp, m = namespace(pairs), pairs.shape[0] // 2
-        self._pairs = xp.asarray(pairs, copy=True)
-        known = read_vector(xp.reshape(self._pairs @ self._pairs.T, (-1,)))
-        self._products = [known[i : i + 2 * m] for i in range(0, len(known), 2 * m)]
-        self._rows = usable(rows, self._products, float(xp.finfo(pairs.dtype).eps))
+        self._pairs, self._candidates = pairs, list(rows)
+
+    @cached_property
+    def _products(self) -> list[list[float]]:
+        """The scalar products of the pairs."""
+        count = self._pairs.shape[0]
+        known = read_vector(namespace(self._pairs).reshape(self._pairs @ self._pairs.T, (-1,)))
+        return [known[i : i + count] for i in range(0, len(known), count)]
+
+    @cached_property
+    def _rows(self) -> list[int]:
+        eps = float(namespace(self._pairs).finfo(self.dtype).eps)
+        return usable(self._candidates, self._products, eps)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -67,7 +76,7 @@ class InverseHessian:
         return self @ namespace(pairs).eye(n, **options)
 
     def __repr__(self) -> str:
-        return f"<InverseHessian of shape {self.shape}, from {len(self._rows)} steps>"
+        return f"<InverseHessian of shape {self.shape}, from {len(self._candidates)} steps>"
 
 
 def usable(rows: Sequence[int], products: Sequence[Sequence[float]], eps: float) -> list[int]:

@@ -31,6 +31,10 @@ def bounded(optimizer: Any, bounds: Any, start: Start) -> tuple[Any, Start]:
 
 def need_inside(box: Box, w: Array, what: str) -> None:
     """Raises :class:`nnx.errors.OptionError` for a start ``w`` outside the box; ``what`` names it."""
+    xp = namespace(w)
+    inside = (box.lower <= w) & (w <= box.upper)
+    if read(xp.astype(xp.all(inside), w.dtype))[0]:
+        return
     sides = zip(*map(read_vector, (w, box.lower, box.upper)), strict=True)
     for i, (entry, low, high) in enumerate(sides):
         if not low <= entry <= high:
