@@ -63,6 +63,8 @@ def test_bounds_that_are_none_pass_with_every_method(method):
         ("x_scale", "jac"),
         ("loss", "linear"),
         ("f_scale", 1),
+        ("f_scale", np.float64(1.0)),
+        ("verbose", False),
         ("verbose", 0),
         ("tr_options", {}),
         ("workers", None),
@@ -106,7 +108,8 @@ def test_so_do_the_options_of_minimize(options):
         ("jac_sparsity", np.ones((2, 2)), "products"),
         ("tr_solver", "lsmr", "solver"),
         ("nan_policy", "omit", "NaN"),
-        ("verbose", False, "disp"),
+        ("verbose", True, "disp"),
+        ("x_scale", True, "scaling"),
         ("loss", lambda z: z, "robust loss"),
     ],
 )

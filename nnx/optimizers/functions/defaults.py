@@ -10,7 +10,7 @@ from nnx.errors import OptionError
 #: options of SciPy that nnx does not have, with the values that ask for nothing beyond what it does
 _NOTHING: dict[str, tuple[Any, ...]] = {
     "diff_step": (None,),
-    "disp": (None,),
+    "disp": (None, 0),
     "f_scale": (1.0,),
     "finite_diff_rel_step": (None,),
     "hess_inv0": (None,),
@@ -24,7 +24,7 @@ _NOTHING: dict[str, tuple[Any, ...]] = {
     "return_all": (False,),
     "tr_options": (None, {}),
     "tr_solver": (None,),
-    "verbose": (0,),
+    "verbose": (0, False),
     "workers": (None,),
     "x_scale": (None, 1.0, "jac"),
     "xrtol": (0,),
@@ -44,16 +44,13 @@ def that_ask(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _asks_nothing(name: str, value: Any) -> bool:
-    if value is not None and not isinstance(value, bool | int | float | str | dict):
-        return False  # an array, which == would compare entry by entry
-    return any(type(value) is type(known) and value == known for known in _numbers(name))
+    return any(value is known or _equal(value, known) for known in _NOTHING.get(name, ()))
 
 
-def _numbers(name: str) -> tuple[Any, ...]:
-    """The values that ask for nothing, numbers among them both as int and as float."""
-    known = _NOTHING.get(name, ())
-    whole = [int(v) for v in known if isinstance(v, float) and v.is_integer()]
-    return (*known, *whole, *(float(v) for v in known if type(v) is int))
+def _equal(value: Any, known: Any) -> bool:
+    """Whether two plain values are the same; 0 is not False, and an array is nothing of the kind."""
+    plain = isinstance(value, bool | int | float | str | dict)
+    return plain and isinstance(value, bool) == isinstance(known, bool) and bool(value == known)
 
 
 def need_derivative(where: str, name: str, value: Any, *further: Any) -> None:
