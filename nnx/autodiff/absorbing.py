@@ -1,9 +1,9 @@
 """Derivatives in which 0 times an infinite slope is 0, for those who can check the answer.
 
-a/(1 + eˣ) is 0 where eˣ overflows, and so is its derivative; the chain rule finds 0·∞ there. The same happens to
-(t/τ)ᵇ with b < 1 at t = 0, to √ of what is 0 in every direction, and to the side that ``where`` does not choose.
-Mostly 0 is right. It is not for (√x)² at 0, whose derivative is 1 = 0·∞: so ``grad``, ``jvp`` and the others
-answer NaN, and only a caller that compares with differences may ask for the 0.
+a/(1 + eˣ) is 0 where eˣ overflows, and so is its derivative; the chain rule finds 0·∞ there. The same happens
+to (t/τ)ᵇ with b < 1 at t = 0, to √ of what is 0 in every direction, and to the side that ``where`` does not
+choose. Mostly 0 is right. It is not for (√x)² at 0, whose derivative is 1 = 0·∞: so ``grad``, ``jvp`` and the
+others answer NaN, and only a caller that compares with differences may ask for the 0.
 """
 
 from __future__ import annotations
@@ -90,5 +90,5 @@ _absorbing = cache(_Absorbing)
 
 
 def _absorbed(xp: Any, factor: Any, product: Any) -> Any:
-    """The product of ``factor`` with a slope, 0 where it is not a number though the factor is 0 or infinite."""
+    """The product of ``factor`` with a slope: 0 where it is NaN and the factor is 0 or infinite."""
     return xp.where(xp.isnan(product) & ((factor == 0.0) | xp.isinf(factor)), 0.0, product)

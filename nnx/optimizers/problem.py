@@ -54,7 +54,8 @@ class Point:
 
     - ``argument(w)``: the weights in the form that its functions take, here ``point.x``;
     - for any cost ``value(point)`` and ``value_and_gradient(point)`` (value None: the gradient brings it),
-      and ``hvp(point, v)`` = H·v and ``hessian(point)`` (None: it is made of products) for second order;
+      perhaps ``gradient(point)``, the gradient without a call of the function (None: that takes one), and
+      ``hvp(point, v)`` = H·v and ``hessian(point)`` (None: it is made of products) for second order;
     - for a sum of squares ½‖r‖² ``residual(point)``, ``jvp(point, v)`` = J·v, ``vjp(point, u)`` = Jᵀ·u,
       ``jacobian(point)`` and ``blocks(point, memory_limit)`` (None: the Jacobian at once). It may have
       ``ridge``, a vector d that adds ½ Σ dᵢwᵢ² to the cost, and ``residual_scale(point)``, what its errors
@@ -77,6 +78,23 @@ class Point:
     def offers(self, part: str) -> bool:
         """Whether the problem has ``part``, the name of one of the quantities below. Computes nothing."""
         return hasattr(self._problem, _MADE_BY.get(part, part))
+
+    def knows(self, part: str) -> bool:
+        """Whether that quantity has been computed."""
+        return part in self._known
+
+    def mend(self) -> bool:
+        """Asks the problem for derivatives that are finite where those found so far are not.
+
+        ``mend(point)`` of a problem returns those that replace them, by their names; what depends on them is
+        computed anew. None, and False here: there are none.
+        """
+        found = self._problem.mend(self) if hasattr(self._problem, "mend") else None
+        if found is None:
+            return False
+        self._known.pop("gradient", None)
+        self._known.update(found)
+        return True
 
     @property
     def x(self) -> Any:
@@ -183,11 +201,13 @@ class Point:
 
     def _find_gradient(self) -> None:
         if hasattr(self._problem, "value_and_gradient"):
-            value, gradient = self._problem.value_and_gradient(self)
+            gradient = self._problem.gradient(self) if hasattr(self._problem, "gradient") else None
+            if gradient is None:
+                value, gradient = self._problem.value_and_gradient(self)
+                if "value" not in self._known:
+                    self._problem.counts["value"] += 1
+                    self._known["value"] = value
             self._problem.counts["gradient"] += 1
-            if "value" not in self._known:
-                self._problem.counts["value"] += 1
-                self._known["value"] = value
         else:
             gradient, d = self.vjp(self.residual), self.ridge
             gradient = gradient if d is None else gradient + d * self.w

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from nnx.backend import adapter_of, device_of, given, namespace
 from nnx.errors import DataError, FitError, OptionError, ShapeError
 from nnx.optimizers.functions.bounds import as_box
+from nnx.optimizers.functions.functions import beside
 from nnx.optimizers.functions.least_squares import least_squares
 from nnx.optimizers.functions.run import start_at
 from nnx.optimizers.functions.student import student_quantile
@@ -91,8 +92,10 @@ def curve_fit(
     """The parameters p with which ``f(xdata, *p)`` fits ``ydata`` best, and their covariance, as in SciPy.
 
     Minimises ½ Σ ((f(xᵢ, p) − yᵢ)/σᵢ)². ``f`` is written in array API or plain NumPy calls and gets each
-    parameter as a number (an array of shape ()); its derivatives come from automatic differentiation, or
-    from ``jac(xdata, *p)``, (m, n). Lists become arrays of the current backend; arrays stay where they are.
+    parameter as a number (an array of shape ()); its derivatives come from automatic differentiation, from
+    ``jac(xdata, *p)``, (m, n), or, for an ``f`` that cannot be traced, from differences: ``jac="2-point"``,
+    ``"3-point"`` or ``"cs"``, with ``diff_step`` as in :func:`nnx.least_squares`. Lists become arrays of the
+    current backend; arrays stay where they are.
 
     - ``p0``: where to start. Default: ones, as many as ``f`` has parameters after the first, or, with
       ``bounds``, between them.
@@ -129,7 +132,7 @@ def curve_fit(
     whiten = _whitening(sigma, y)
 
     def residual(p: Array) -> Array:
-        values = f(x, *(p[i] for i in range(n)))
+        values = beside(y, f(x, *(p[i] for i in range(n))))
         shape = tuple(getattr(values, "shape", ()))
         if shape not in ((), tuple(y.shape)):
             raise ShapeError(
@@ -146,7 +149,10 @@ def curve_fit(
     if "max_nfev" in options:
         options["maxfev"] = options.pop("max_nfev")
     derivative = jacobian if callable(jac) else jac
-    result = least_squares(residual, p, derivative, bounds, method, callback=callback, options=options)
+    step = options.pop("diff_step", None)
+    result = least_squares(
+        residual, p, derivative, bounds, method, callback=callback, options=options, diff_step=step
+    )
     if not result.success:
         raise FitError(f"curve_fit found no best parameters: {result.message}", result)
     freedom = int(result.fun.shape[0]) - n
