@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,8 +35,8 @@ class Differences:
     is coarser. ``rel_step``, a number or one for each variable, gives h = ``rel_step``·xᵢ instead,
     ``abs_step`` gives h itself; where xᵢ + h would be xᵢ, the default is taken. Within ``box`` no call lies
     outside (those of "cs" leave the real axis only): a step turns round or becomes shorter, and at a bound
-    the central difference becomes (−3f(x) + 4f(x + h) − f(x + 2h)) / 2h. The derivative by a variable that its
-    bounds fix is 0.
+    the central difference becomes (−3f(x) + 4f(x + h) − f(x + 2h)) / 2h. The derivative by a variable that
+    its bounds fix is 0.
 
     Source: ``scipy.optimize._numdiff`` (SciPy 1.17); W. Squire, G. Trapp, "Using complex variables to
     estimate derivatives of real functions", SIAM Review 40 (1998) 110–112.
@@ -176,6 +177,7 @@ def cannot_be_traced(error: Exception, again: Callable[[], Any]) -> DerivativeEr
     again()
     said = str(error)
     if not isinstance(error, DerivativeError):
+        said = textwrap.shorten(said, 300, placeholder=" ...")
         said = (
             "The function works on plain arrays, but nnx cannot differentiate it: on an array that is being "
             f"differentiated it raised {type(error).__name__}: {said}"

@@ -248,7 +248,7 @@ def not_analytic(what: str) -> DerivativeError:
 
 def as_array_like(w: Array, x: Any) -> Array:
     """``x`` as an array of the library, type and device of ``w``, without a graph of the library's own."""
-    if getattr(x, "dtype", None) != w.dtype and holds_complex(x) and not holds_complex(w):
+    if holds_complex(x) and not holds_complex(w):
         raise DtypeError("Real numbers are wanted, got complex ones: their imaginary parts would be lost.")
     return adapter_of(w).asarray(x, dtype=w.dtype, device=device_of(w))
 
