@@ -80,6 +80,23 @@ class Point:
         """Whether the problem has ``part``, the name of one of the quantities below. Computes nothing."""
         return hasattr(self._problem, _MADE_BY.get(part, part))
 
+    def knows(self, part: str) -> bool:
+        """Whether that quantity has been computed."""
+        return part in self._known
+
+    def mend(self) -> bool:
+        """Asks the problem for derivatives that are finite where those found so far are not.
+
+        ``mend(point)`` of a problem returns those that replace them, by their names; what depends on them is
+        computed anew. None, and False here: there are none.
+        """
+        found = self._problem.mend(self) if hasattr(self._problem, "mend") else None
+        if found is None:
+            return False
+        self._known.pop("gradient", None)
+        self._known.update(found)
+        return True
+
     @property
     def x(self) -> Any:
         """The weights in the form that the problem's functions take."""

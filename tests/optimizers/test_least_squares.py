@@ -70,12 +70,6 @@ def test_args_and_kwargs_reach_the_function_and_its_jacobian(method):
     np.testing.assert_allclose(alone.x, [3.0, 3.0], rtol=1e-12)
 
 
-@pytest.mark.parametrize("jac", ["2-point", "3-point", "cs"])
-def test_scipys_names_of_differences_mean_the_exact_jacobian(jac):
-    result = nnx.least_squares(decay, [1.0, 1.0], jac=jac)
-    np.testing.assert_array_equal(result.x, nnx.least_squares(decay, [1.0, 1.0]).x)
-
-
 def test_a_given_jacobian_takes_the_place_of_differentiation():
     def opaque(b):
         return decay(np.asarray(to_numpy(b)))  # which nothing could differentiate
@@ -388,7 +382,6 @@ def test_errors_teach():
     for name, words in (
         ("loss", "Use nothing in its place .*robust"),
         ("x_scale", "scaling='marquardt'"),
-        ("diff_step", "derivatives are not differences"),
         ("tr_solver", r"options=\{'solver': "),
         ("verbose", r"options=\{'disp': "),
         ("maxiter", r"options=\{'maxiter': "),

@@ -83,9 +83,10 @@ def test_it_stays_on_the_arrays_that_it_was_given(method, backend):
     np.testing.assert_allclose(to_numpy(result.x), expected.x, rtol=1e-6)
 
 
-@pytest.mark.parametrize("given", [False, "2-point", None], ids=str)
-def test_differences_are_the_exact_derivatives(given):
-    assert nnx.minimize(rosenbrock, START, jac=given, hess=given).success
+def test_false_and_none_are_automatic_derivatives():
+    found = [nnx.minimize(rosenbrock, START, jac=given, hess=given) for given in (False, None)]
+    np.testing.assert_array_equal(found[0].x, found[1].x)
+    assert found[0].success
 
 
 def test_a_given_hessian_serves_methods_that_ask_for_products():
@@ -101,7 +102,7 @@ def test_a_given_hessian_serves_methods_that_ask_for_products():
 
 
 class TestAGradientThatCannotBeDifferentiated:
-    """Python's own numbers in ``jac``: it serves, but gives no products with the Hessian."""
+    """Python's own numbers in ``jac``: products with the Hessian are differences of it."""
 
     @staticmethod
     def fun(x):
@@ -112,10 +113,11 @@ class TestAGradientThatCannotBeDifferentiated:
         return np.asarray([math.sinh(x[0]), 2.0 * float(x[1])])
 
     @pytest.mark.parametrize("method", ["scg", "newton-cg", "newton"])
-    def test_methods_that_need_products_ask_for_hessp(self, method):
+    def test_it_is_differenced_for_methods_that_need_products(self, method):
         for fun, jac in ((self.fun, self.jac), (lambda x: (self.fun(x), self.jac(x)), True)):
-            with pytest.raises(DerivativeError, match=r"Give hessp= .*'bfgs'.*went wrong"):
-                nnx.minimize(fun, [1.0, 2.0], method=method, jac=jac)
+            result = nnx.minimize(fun, [1.0, 2.0], method=method, jac=jac)
+            assert result.success
+            np.testing.assert_allclose(result.x, 0.0, atol=1e-6)
         result = nnx.minimize(
             self.fun,
             [1.0, 2.0],

@@ -49,7 +49,7 @@ class Deterministic(Method):
 
     renamed: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("diff_step", "eps", "epsfcn", "finite_diff_rel_step", "workers"),
-        "nothing in its place (derivatives are not differences)",
+        "nothing in its place (derivatives are not differences, unless jac='2-point' asks for them)",
     ) | {
         "norm": "nothing in its place (gtol compares the max-norm of the gradient)",
         "xrtol": "xtol",

@@ -21,6 +21,7 @@ from nnx.optimizers.functions.data import (
     numbers,
     real_as,
 )
+from nnx.optimizers.functions.functions import beside
 from nnx.optimizers.functions.least_squares import least_squares
 from nnx.optimizers.functions.run import start_at
 from nnx.optimizers.functions.student import student_quantile
@@ -99,8 +100,9 @@ def curve_fit(
     """The parameters p with which ``f(xdata, *p)`` fits ``ydata`` best, and their covariance, as in SciPy.
 
     Minimises ½ Σ ((f(xᵢ, p) − yᵢ)/σᵢ)². ``f`` is written in array API or plain NumPy calls and gets each
-    parameter as a number (an array of shape ()); its derivatives come from automatic differentiation, or
-    from ``jac(xdata, *p)``, (m, n).
+    parameter as a number (an array of shape ()); its derivatives come from automatic differentiation, from
+    ``jac(xdata, *p)``, (m, n), or, for an ``f`` that cannot be traced, from differences: ``jac="2-point"``,
+    ``"3-point"`` or ``"cs"``, with ``diff_step`` as in :func:`nnx.least_squares`.
 
     - ``xdata``, ``ydata``: arrays stay in their library. Lists, columns of data frames, arrays of objects and
       whatever else NumPy can read become arrays of the current backend; a data frame as ``xdata`` reaches
@@ -143,7 +145,7 @@ def curve_fit(
     whiten = Whitening(sigma, y)
 
     def residual(p: Array) -> Array:
-        errors = _errors(f(x, *(p[i] for i in range(n))), y)
+        errors = _errors(beside(y, f(x, *(p[i] for i in range(n)))), y)
         return whiten(namespace(errors).reshape(errors, (-1,)))
 
     def jacobian(p: Array) -> Array:
@@ -154,7 +156,10 @@ def curve_fit(
     if "max_nfev" in options:
         options["maxfev"] = options.pop("max_nfev")
     derivative = jacobian if callable(jac) else jac
-    result = least_squares(residual, p, derivative, bounds, method, callback=callback, options=options)
+    step = options.pop("diff_step", None)
+    result = least_squares(
+        residual, p, derivative, bounds, method, callback=callback, options=options, diff_step=step
+    )
     if not result.success:
         raise FitError(f"curve_fit found no best parameters: {result.message}", result)
     freedom = int(result.fun.shape[0]) - whiten.ignored - n

@@ -1,11 +1,9 @@
-"""What SciPy's users write out although it asks for nothing, and its names of derivatives."""
+"""What SciPy's users write out although it asks for nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-
-from nnx.errors import OptionError
 
 #: options of SciPy that nnx does not have, with the values that ask for nothing beyond what it does
 _NOTHING: dict[str, tuple[Any, ...]] = {
@@ -29,8 +27,6 @@ _NOTHING: dict[str, tuple[Any, ...]] = {
     "x_scale": (None, 1.0, "jac"),
     "xrtol": (0,),
 }
-#: SciPy's names of derivatives by differences
-DIFFERENCES = ("2-point", "3-point", "cs")
 
 
 def that_ask(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,16 +47,3 @@ def _equal(value: Any, known: Any) -> bool:
     """Whether two plain values are the same; 0 is not False, and an array is nothing of the kind."""
     plain = isinstance(value, bool | int | float | str | dict)
     return plain and isinstance(value, bool) == isinstance(known, bool) and bool(value == known)
-
-
-def need_derivative(where: str, name: str, value: Any, *further: Any) -> None:
-    """Raises :class:`nnx.errors.OptionError` unless ``value`` is None, a function or a known name.
-
-    ``further`` are values that are allowed besides.
-    """
-    if value is None or callable(value) or any(value is known for known in further):
-        return
-    if isinstance(value, str) and value in DIFFERENCES:
-        return
-    choices = ["None (by automatic differentiation)", "a function", *map(repr, (*DIFFERENCES, *further))]
-    raise OptionError(f"{where}: {name} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}.")

@@ -7,9 +7,11 @@ from typing import Any
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
+from nnx.optimizers.descent.box import Box
 from nnx.optimizers.functions import status
 from nnx.optimizers.functions.bounds import as_box, bounded, need_inside
-from nnx.optimizers.functions.defaults import need_derivative, that_ask
+from nnx.optimizers.functions.defaults import that_ask
+from nnx.optimizers.functions.differences import Differences, relative_step, scheme
 from nnx.optimizers.functions.residuals import ResidualProblem
 from nnx.optimizers.functions.run import Run, chosen, not_a_keyword, start_at
 from nnx.optimizers.problem import read
@@ -19,8 +21,6 @@ from nnx.optimizers.squares.levenberg_marquardt import LevenbergMarquardt
 
 #: what SciPy calls its methods, and what does the same here
 _SCIPYS = {"trf": "lm", "dogbox": "dogleg"}
-#: SciPy's names of approximate Jacobians: here they are exact
-_DIFFERENCES = ("2-point", "3-point", "cs")
 
 
 def least_squares(
@@ -37,15 +37,22 @@ def least_squares(
     kwargs: Mapping[str, Any] | None = None,
     callback: Any = None,
     options: Mapping[str, Any] | None = None,
+    diff_step: Any = None,
     **unknown: Any,
 ) -> OptimizeResult:
-    """The x near ``x0`` that minimises ½ Σ fun(x)ᵢ², in the form of SciPy's ``least_squares``.
+    r"""The x near ``x0`` that minimises ½ Σ fun(x)ᵢ², in the form of SciPy's ``least_squares``.
 
     ``fun(x, *args, **kwargs)`` returns an array of residuals (or a container of arrays) and is written in
     array API or plain NumPy calls; its Jacobian comes from automatic differentiation, or from ``jac`` (a
     function that returns it as an (m, n) array, or in the form that :func:`nnx.jacobian` gives it: for each
     array of residuals, one of shape (*residuals, *x) for each array of x). ``x0`` as in :func:`nnx.minimize`.
+    Complex residuals count as their real and imaginary parts, in this order: ½ Σ \|rᵢ\|² is minimised.
 
+    - ``jac="2-point"``, ``"3-point"``, ``"cs"``: by differences within the bounds, for a ``fun`` that cannot
+      be traced (``quad``, ``odeint``, compiled code, ``math``, lists, ``np.array([x[0], x[1]])``);
+      ``diff_step``, a number or one for each variable, is their relative step:
+      :class:`nnx.optimizers.functions.differences.Differences`. A function that is not traced gets a copy
+      of x.
     - ``method``: ``"lm"`` (None: that; :class:`nnx.optimizers.LevenbergMarquardt` with QR; it knows
       ``bounds``), ``"gauss_newton"``, ``"dogleg"``, ``"bayesian_regularization"``, or an object such as
       ``nnx.optimizers.LevenbergMarquardt(geodesic=True)``.
@@ -61,6 +68,9 @@ def least_squares(
     - ``options``: those of the method, and ``maxiter``, ``maxfev``, ``maxtime`` (seconds), ``goal`` (of the
       cost ½ Σ r²).
 
+    Where the automatic Jacobian is not finite though the residuals are (0·∞ by the chain rule), its limit, or
+    differences of these columns, take its place.
+
     Returns a :class:`nnx.optimizers.OptimizeResult` with SciPy's fields and codes. SciPy's other parameters
     may be given where they ask for nothing (``loss="linear"``, ``verbose=0``, ...). Raises
     :class:`nnx.errors.OptionError` for unknown methods, options and keywords (what SciPy has and nnx has not
@@ -73,8 +83,10 @@ def least_squares(
     array([2. , 1.5])
     """
     start = start_at(x0, "least_squares")
-    need_derivative("least_squares", "jac", jac)
-    jac = None if isinstance(jac, str) and jac in _DIFFERENCES else jac
+    jac = scheme("least_squares", "jac", jac)
+    step = relative_step("least_squares", "diff_step", diff_step)
+    if step is not None and not isinstance(jac, str):
+        raise OptionError("least_squares: diff_step is the step of differences: give it with jac='2-point'.")
     if not start.w.shape[0]:
         raise OptionError("least_squares: x0 has no entries: there is nothing to vary.")
     options = dict(options or {})
@@ -96,16 +108,17 @@ def least_squares(
             "'dogleg', or nnx.minimize with the sum itself."
         )
     args, kwargs = _spread(args), dict(kwargs or {})
-    problem = ResidualProblem(
-        lambda x: fun(x, *args, **kwargs),
-        start.layout,
-        start.build,
-        jacobian=jac if jac is None else lambda x: jac(x, *args, **kwargs),
-    )
     box = as_box(bounds, start, sides=True)
     if box is not None:
         need_inside(box, start.w, "least_squares: x0")
         optimizer, start = bounded(optimizer, box, start)
+    problem = ResidualProblem(
+        lambda x: fun(x, *args, **kwargs),
+        start.layout,
+        start.build,
+        jacobian=_derivative(jac, step, box, args, kwargs),
+        box=box,
+    )
     run = Run(problem, optimizer, start, limits, callback)
     stop = run()
     best: Any = run.best
@@ -129,3 +142,10 @@ def _spread(args: Any) -> tuple[Any, ...]:
     if isinstance(args, str) or not isinstance(args, Iterable) or getattr(args, "shape", None) == ():
         return (args,)
     return tuple(args)
+
+
+def _derivative(jac: Any, step: Any, box: Box | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``jac`` as a problem takes it."""
+    if isinstance(jac, str):
+        return Differences(jac, rel_step=step, box=box)
+    return (lambda x: jac(x, *args, **kwargs)) if callable(jac) else None
