@@ -73,6 +73,8 @@ class FunctionProblem:
         self.counts: Counter[str] = Counter()
         self._hessian, self._hvp = hessian, hvp
         self._returns_both, self._own_gradient = gradient is True, gradient is None
+        #: whether the gradient is the user's, which may be wrong
+        self.given_gradient = gradient is not None
         if gradient is True:
             self._both = f
         elif gradient is None:
