@@ -14,7 +14,7 @@ Array = Any
 #: Units of rounding of the cost that a promised fall may have and still be nothing
 _ROUNDING = 10.0
 #: ... and one that a second look in another direction finds: the model's errors are not those of the look
-_LOOSE = 3.0 * _ROUNDING
+_LOOSE = 10.0 * _ROUNDING
 #: A step of so many units of rounding of each variable moves nothing
 _STILL = 4.0
 #: Differences of values that are so many times their rounding are known to about three digits
@@ -24,12 +24,12 @@ _VISIBLE = 1e3
 class Outlook(NamedTuple):
     """The parabola along a descent direction: the step to its minimum, and the fall that it promises there.
 
-    ``band`` is the largest difference of values that were seen up to that step, 0 where none were.
+    ``missed`` says by how much the values near that step are not those of the parabola; NaN: none was seen.
     """
 
     step: Array
     fall: float
-    band: float = 0.0
+    missed: float = math.nan
 
 
 class Verdict(NamedTuple):
@@ -45,24 +45,25 @@ def verdict(here: Evaluation, outlook: Outlook | None, largest: float) -> Verdic
     Two things must say so. First the method's own model, ``outlook`` (None: it has none): the fall that it
     promises is below the rounding of the cost, or its step below the rounding of each variable. The rounding
     of a cost that is a small difference of larger terms is not that of its value: there the parabola must
-    hold farther out, where the values show it (``largest``, a magnitude that the cost had, says how far).
+    hold farther out, though the values near by deny it (``largest``, a magnitude that the cost had, says how
+    far out).
     Then a second look, one more gradient, in the direction of steepest descent in the variables' own units:
     the model may know nothing of it, or have learned it elsewhere.
     """
-    eps, rounding = _eps(here), lost(here, largest)
+    rounding = lost(here, largest)
     if outlook is None:
-        return _second_look(here, None, _LOOSE * rounding, here.sizes)
-    sizes = here.sizes
-    if outlook.fall <= _ROUNDING * rounding:
-        return _second_look(here, outlook, _LOOSE * rounding, sizes)
-    if _share(outlook.step, sizes) <= _STILL * eps:
-        return _second_look(here, outlook, _LOOSE * rounding, sizes)
-    far = _parabola_farther_out(here, outlook, largest)
-    if not far:
+        return _second_look(here, None, rounding, 0.0)
+    times = math.sqrt(100.0 * rounding / outlook.fall) if outlook.fall > 0.0 else 0.0
+    if outlook.fall <= _ROUNDING * rounding or _share(outlook.step, here.sizes) <= _STILL * _eps(here):
+        return _second_look(here, outlook, rounding, times)
+    if math.isnan(outlook.missed):
+        fell = here.cost - here.neighbour(here.w + outlook.step).cost
+        outlook = outlook._replace(missed=abs(fell - outlook.fall))
+    hidden = 0.5 * outlook.fall <= outlook.missed < math.inf
+    times = _parabola_farther_out(here, outlook, largest) if hidden else 0.0
+    if not times:
         return Verdict(False, f"a step promises a fall of {outlook.fall:.1e} from {here.cost:.6g}")
-    xp = namespace(here.w)
-    noise = max(outlook.band, outlook.fall)
-    return _second_look(here, outlook, _LOOSE * noise, xp.maximum(sizes, far * xp.abs(outlook.step)))
+    return _second_look(here, outlook, outlook.missed, times)
 
 
 def lost(here: Evaluation, largest: float) -> float:
@@ -93,10 +94,8 @@ def _share(step: Array, sizes: Array) -> float:
 
 def _parabola_farther_out(here: Evaluation, outlook: Outlook, largest: float) -> float:
     """How many steps away value and slope are those of the parabola, in two tries; 0: they are not."""
-    noise = _eps(here) * largest
-    bands = [outlook.band, noise] if outlook.band > 0.0 else [noise, 1e4 * noise]
-    for band in bands:
-        ratio = 1e4 * band / outlook.fall if outlook.fall > 0.0 else math.inf
+    for noise in (outlook.missed, _eps(here) * largest):
+        ratio = 1e4 * noise / outlook.fall if outlook.fall > 0.0 else math.inf
         if not 0.0 < ratio < math.inf:
             continue
         times = max(10.0, math.sqrt(ratio))
@@ -105,21 +104,32 @@ def _parabola_farther_out(here: Evaluation, outlook: Outlook, largest: float) ->
             continue
         slope, end = -2.0 * outlook.fall, there.slope(outlook.step)
         curvature, change = (end - slope) / times, 0.5 * times * (slope + end)
-        bends = 0.5 <= curvature / (2.0 * outlook.fall) <= 2.0
+        # the slopes at hand may be rounding in their greater part
+        bends = 0.1 <= curvature / (2.0 * outlook.fall) <= 10.0
         if bends and abs(there.cost - here.cost - change) <= 0.1 * abs(change):
             return times
     return 0.0
 
 
-def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, sizes: Array) -> Verdict:
-    """The curvature in the direction −gᵢsᵢ², s the sizes of the variables, and what it leaves to gain."""
+def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, times: float) -> Verdict:
+    """The curvature in the direction −gᵢsᵢ², s the sizes of the variables, and what it leaves to gain.
+
+    The point is a few millionths of the sizes away. A variable next to 0, compared with its step in the
+    model, has no size of its own: there it is ``times`` that step, which the rounding of the gradient does
+    not hide.
+    """
     xp, eps, unit = namespace(here.w), _eps(here), here.norm
-    longest = read(xp.max(sizes))[0]
-    known = xp.where(sizes > 0.0, sizes, xp.ones_like(sizes) * (longest or 1.0)) / (longest or 1.0)
+    near, sizes = eps ** (1.0 / 3.0), here.sizes
+    if outlook is not None and 0.0 < times < math.inf:
+        step = xp.abs(outlook.step)
+        sizes = xp.where(step > near * sizes, xp.maximum(sizes, (times / near) * step), sizes)
+    longest = read(xp.max(sizes))[0] or 1.0
+    known = xp.where(sizes > 0.0, sizes / longest, xp.ones_like(sizes))
     g = here.projected_gradient / unit
-    d = -g * known * known
-    reach = _share(d, known)
-    there = here.neighbour(here.w + (longest or 1.0) * (eps ** (1.0 / 3.0) / reach) * d).compute()
+    inclined = g * known
+    steepest = read(xp.max(xp.abs(inclined)))[0]
+    inclined, known = (inclined / steepest, known) if steepest > 0.0 else (g, xp.ones_like(g))
+    there = here.neighbour(here.w - (near * longest) * inclined * known).compute()
     if not there.finite:
         return Verdict(False, "cost or gradient are not finite near by")
     moved = there.w - here.w
@@ -132,7 +142,7 @@ def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, siz
     times = -slope / bend
     fall = 0.5 * times * unit * -slope
     step = times * _share(moved, sizes)
-    if fall <= rounding or (outlook is not None and step <= eps ** (2.0 / 3.0)):
+    if fall <= _LOOSE * rounding or (outlook is not None and step <= eps ** (2.0 / 3.0)):
         return Verdict(True, f"{promise}a second look {fall:.1e}, of {here.cost:.6g}")
     return Verdict(False, f"a second look promises a fall of {fall:.1e} from {here.cost:.6g}")
 
@@ -148,7 +158,9 @@ def stationary(here: Evaluation, arrived: bool) -> Verdict:
     longest = read(xp.max(sizes))[0] or 1.0
     sizes = xp.where(sizes > 0.0, sizes, longest * xp.ones_like(sizes))
     turn = xp.cos(1.7 * xp.arange(n, dtype=here.w.dtype, device=device_of(here.w)) + 0.5)
-    d = _eps(here) ** (1.0 / 3.0) * sizes * turn
+    # what a bound holds has a gradient, and stays
+    d = xp.where(here.gradient == 0.0, _eps(here) ** (1.0 / 3.0) * sizes * turn, xp.zeros_like(sizes))
+    held = not read(xp.max(xp.abs(d)))[0] > 0.0
     bends = []
     for _ in range(2):
         there = here.neighbour(here.w + d).compute()
@@ -161,7 +173,7 @@ def stationary(here: Evaluation, arrived: bool) -> Verdict:
         if not least < 0.0:
             break
         d = xp.where(product < 0.0, moved, xp.zeros_like(moved))
-    if bends[0] == 0.0 and not arrived:
+    if bends[0] == 0.0 and not arrived and not held:
         return Verdict(False, "The gradient is zero, and so is the curvature: no variable has influence here")
     return Verdict(True, "The gradient is zero")
 

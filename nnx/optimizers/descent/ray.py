@@ -92,20 +92,22 @@ class Ray:
     # -- what the trials tell ---------------------------------------------------------------------------
 
     def outlook(self, model: float | None = None) -> Outlook | None:
-        """The parabola through the slopes at the start and at the flattest trial.
+        """The parabola through the slopes at the start and at the first trial beyond its minimum, or near it.
 
         Without slopes, the one whose minimum is at α = ``model``, if that is given.
         """
         slope, alpha = self.start.slope, model
         bent = [t for t in self.trials if slope < t.slope < math.inf]
         if bent:
-            flat = min(bent, key=lambda t: abs(t.slope))
-            alpha = flat.alpha * (slope / (slope - flat.slope))
+            beyond = [t for t in bent if t.slope >= 0.0]
+            end = min(beyond, key=lambda t: t.alpha) if beyond else max(bent, key=lambda t: t.slope)
+            alpha = end.alpha * (slope / (slope - end.slope))
         if alpha is None or (not bent and any(t.slope <= slope for t in self.trials)):
             return None
-        near = [abs(t.value - self.start.value) for t in self.trials if t.alpha <= 2.0 * alpha]
-        band = max(filter(math.isfinite, near), default=0.0)
-        return Outlook(alpha * self.p, -0.5 * alpha * slope, band)
+        near = [t for t in self.trials if 0.25 * alpha <= t.alpha <= 2.0 * alpha and math.isfinite(t.value)]
+        parabola = [t.alpha * slope * (1.0 - 0.5 * t.alpha / alpha) for t in near]
+        missed = [abs(t.value - self.start.value - y) for t, y in zip(near, parabola, strict=True)]
+        return Outlook(alpha * self.p, -0.5 * alpha * slope, max(missed, default=math.nan))
 
     def contradiction(self) -> str:
         """In words, that the gradient is not that of the values on this line; empty where it may be."""

@@ -132,12 +132,12 @@ class End:
 
     def reached(self, p: Array, promised: float, cost: float, surely: bool = False) -> bool:
         """Whether ``p`` promises nothing, and a second look agrees: asked once, if values say so."""
-        band = abs(cost - self.here.cost)
-        hidden = max(promised, band) <= 1e3 * self.eps * self.largest
+        fell = self.here.cost - cost
+        hidden = max(promised, abs(fell)) <= 1e3 * self.eps * self.largest
         if self.words or not (surely or hidden or promised <= _ROUNDING * self.eps * abs(self.here.cost)):
             return False
-        band = band if math.isfinite(band) else 0.0
-        success, self.words = verdict(self.here, Outlook(p, promised, band), self.largest)
+        missed = abs(fell - promised) if math.isfinite(fell) else math.inf
+        success, self.words = verdict(self.here, Outlook(p, promised, missed), self.largest)
         return success
 
     def remember(self, p: Array, slope: float, cost: float) -> None:
