@@ -94,7 +94,16 @@ class Evaluation(Iterate):
     def __init__(self, problem: Problem, w: Array, box: Box | None = None) -> None:
         w = w if box is None else box.project(w)
         super().__init__(w, problem.at(w), getattr(problem, "version", 0))
-        self.box = box
+        self.problem, self.box = problem, box
+
+    def neighbour(self, w: Array) -> Evaluation:
+        """Another point, of the same problem and box."""
+        return Evaluation(self.problem, w, self.box)
+
+    @property
+    def sizes(self) -> Array:
+        """The magnitudes of the variables: the units in which their steps are short or long."""
+        return namespace(self.w).abs(self.w)
 
     @cached_property
     def gradient(self) -> Array:

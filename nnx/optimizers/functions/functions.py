@@ -88,6 +88,8 @@ class FunctionProblem:
         self.packed = Packed(layout, build)
         self.counts: Counter[str] = Counter()
         self._gradient, self._hvp, self._box = gradient, hvp, box
+        #: whether the gradient is the user's, which may be wrong
+        self.given_gradient = gradient is not None
         self._hessian = None if isinstance(hessian, Differences) else hessian
         self._differences = hessian if isinstance(hessian, Differences) else None
         self._both = value_and_grad(lambda x: _one_number(f(x)))
