@@ -182,7 +182,7 @@ def variably_dimensioned(xp, x):
     return xp.concat([x - 1.0, xp.stack([together, together**2])])
 
 
-@function("trigonometric, n = 10", [0.1] * 10, 0.0, 2.79506122e-5)
+@function("trigonometric, n = 10", [0.1] * 10, 0.0, 2.79505612188e-5)
 def trigonometric(xp, x):
     n = x.shape[0]
     return n - xp.sum(xp.cos(x)) + count(x, n) * (1.0 - xp.cos(x)) - xp.sin(x)

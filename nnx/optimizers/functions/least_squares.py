@@ -98,7 +98,7 @@ def least_squares(
         method = _SCIPYS.get(method, method)
         if method in ("lm", "levenberg_marquardt"):
             method = LevenbergMarquardt
-            options = {"solver": "qr", "mu_max": 1e30} | options
+            options = {"solver": "qr"} | options
     for name in that_ask(unknown):
         raise not_a_keyword(least_squares, name, method)
     optimizer, limits = chosen(method, options)

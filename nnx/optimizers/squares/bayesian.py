@@ -12,7 +12,7 @@ from nnx.errors import OptionError
 from nnx.optimizers.descent.deterministic import Move
 from nnx.optimizers.problem import Problem, Stop, read, register
 from nnx.optimizers.squares.gauss_newton import SumOfSquares
-from nnx.optimizers.squares.levenberg_marquardt import Damped, damping_field, geodesic_field
+from nnx.optimizers.squares.levenberg_marquardt import damped_path, damping_field, geodesic_field
 from nnx.optimizers.squares.linearized import Linearization, Penalized
 from nnx.optimizers.squares.step_control import GainRatio, scaling_field
 from nnx.optimizers.state import State
@@ -68,6 +68,7 @@ class BayesianRegularization(SumOfSquares):
     mu_max: float = number(1e10, above=0.0)
     _: KW_ONLY
     damping: str = damping_field("matlab")
+    factor: float = number(100.0, above=0.0)
     geodesic: bool | None = geodesic_field()
     scaling: str | None = scaling_field("identity")
     max_fail: int | None = number(None, least=1, whole=True, optional=True)
@@ -81,8 +82,7 @@ class BayesianRegularization(SumOfSquares):
     @cached_property
     def control(self) -> GainRatio:
         """Levenberg–Marquardt's damped path and its control of the step, for penalized points."""
-        path = Damped(self.mu, self.mu_dec, self.mu_inc, self.mu_max, self.damping, self.geodesic)
-        return GainRatio(path, self.scaling, None, self.ftol, self.xtol)
+        return GainRatio(damped_path(self), self.scaling, None, self.ftol, self.xtol)
 
     @property
     def linearization(self) -> Linearization:

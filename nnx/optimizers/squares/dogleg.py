@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from nnx.backend import namespace
 from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.squares.gauss_newton import solver_field
 from nnx.optimizers.squares.linearized import Linearized
+from nnx.optimizers.squares.radius import first_radius, follow
 from nnx.optimizers.squares.step_control import Attempt, Path, TrialStep, TrialSteps
 from nnx.optimizers.squares.stopping import least_damped
 from nnx.options import number
@@ -20,18 +21,12 @@ Array = Any
 
 @dataclass(frozen=True)
 class DoglegPath:
-    """The path from 0 over the Cauchy step to the Gauss–Newton step, up to the length Δ.
+    """The path from 0 over the Cauchy step to the Gauss–Newton step, up to the length Δ."""
 
-    ``first`` is the first Δ, in lengths of the first Cauchy step.
-    """
-
-    first: float
-
-    #: a step of at least this fraction of Δ ends at it, but for rounding
-    edge: ClassVar[float] = 0.999
+    factor: float
 
     def numbers(self) -> dict[str, float]:
-        return {"radius": 0.0}  # unknown before the first Cauchy step
+        return {"radius": 0.0, "mu": 0.0}  # a radius of 0 is not known yet; there is no μ
 
     def measures(self, values: dict[str, float]) -> dict[str, float]:
         return {"radius": values["radius"]}
@@ -53,9 +48,12 @@ class DoglegPath:
             dot(scale * newton, newton), dot(scale * rest, rest), dot(scale * cauchy, rest)
         )
         far = math.sqrt(far)
-        values["radius"] = values["radius"] or self.first * near
+        new = first_radius(here, scale, values, self.factor)
 
         def step() -> TrialStep:
+            nonlocal new
+            if new:
+                values["radius"], new = min(values["radius"], far), False
             radius = values["radius"]
             if radius >= far:
                 p = newton
@@ -66,18 +64,15 @@ class DoglegPath:
                 room = radius**2 - near**2
                 root = math.sqrt(along**2 + across * room)
                 p = cauchy + (room / (along + root) if along > 0.0 else (root - along) / across) * rest
-            return TrialStep(p, p)
+            return TrialStep(p, p, radius < far)
 
         return step
 
     def accepted(self, values: dict[str, float], attempt: Attempt) -> None:
-        if not attempt.gain >= 0.25:
-            values["radius"] = 0.25 * attempt.scaled
-        elif attempt.gain > 0.75 and attempt.scaled >= self.edge * values["radius"]:
-            values["radius"] *= 2.0
+        follow(values, attempt)
 
     def rejected(self, values: dict[str, float], attempt: Attempt | None) -> None:
-        values["radius"] = 0.25 * min(values["radius"], math.inf if attempt is None else attempt.scaled)
+        follow(values, attempt)
 
     def limit(self, values: dict[str, float]) -> str | None:
         return None
@@ -94,18 +89,18 @@ class Dogleg(TrialSteps):
 
     The step lies on a line with a bend, from 0 to the minimum of the linear model along the steepest descent
     (the Cauchy step −(qᵀg/‖Jq‖²)·q, q = D⁻¹g) and on to the Gauss–Newton step. Lengths are those of √D·p,
-    where D is ``scaling``. With ρ = actual fall of the cost / predicted fall, Δ ← ‖√D·p‖/4 if ρ < ¼, and
-    Δ ← 2Δ if ρ > ¾ and p ends at Δ; a step that does not lower the cost is rejected and tried again with the
-    smaller Δ. One system is solved in each iteration, however many steps are tried. Where JᵀJ is singular to
-    working precision, the least damping that makes it solvable is added.
+    where D is ``scaling``; Δ follows the gain ratio as in :class:`nnx.optimizers.LevenbergMarquardt`, and a step
+    that does not lower the cost is rejected and tried again with a smaller Δ. One system is solved in each
+    iteration, however many steps are tried. Where JᵀJ is singular to working precision, the least damping that
+    makes it solvable is added.
 
-    ``radius`` is the first Δ, in lengths of the first Cauchy step. ``scaling`` and ``bounds`` as in
+    The first Δ is ``factor``·‖√D·w‖, cut to the Gauss–Newton step. ``scaling`` and ``bounds`` as in
     :class:`nnx.optimizers.squares.step_control.TrialSteps`; further options:
     :class:`nnx.optimizers.SumOfSquares`.
 
     Source: M. J. D. Powell, in P. Rabinowitz (ed.), *Numerical Methods for Nonlinear Algebraic Equations*,
     1970, 87–114; K. Madsen, H. B. Nielsen, O. Tingleff, *Methods for Non-Linear Least Squares Problems*, 2nd
-    ed., 2004, section 3.3; radius: J. Nocedal, S. Wright, *Numerical Optimization*, 2006, algorithm 4.1.
+    ed., 2004, section 3.3; radius: J. Moré, LNM 630 (1978) 105–116.
 
     >>> def rosenbrock(x):
     ...     return np.stack([10.0 * (x[1] - x[0] ** 2), 1.0 - x[0]])
@@ -114,10 +109,10 @@ class Dogleg(TrialSteps):
     (array([1., 1.]), True)
     """
 
-    radius: float = number(10.0, above=0.0)
+    factor: float = number(100.0, above=0.0)
     _: KW_ONLY
     solver: str = solver_field("qr")
 
     @property
     def path(self) -> Path:
-        return DoglegPath(self.radius)
+        return DoglegPath(self.factor)

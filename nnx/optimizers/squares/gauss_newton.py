@@ -11,7 +11,8 @@ from nnx.optimizers.descent.deterministic import Deterministic, Move
 from nnx.optimizers.descent.stopping import StoppingRules
 from nnx.optimizers.problem import Problem, Stop, read, register
 from nnx.optimizers.squares.linearized import Linearization, Linearized, Unpenalized
-from nnx.optimizers.squares.stopping import Orthogonal, least_damped, no_lower
+from nnx.optimizers.squares.stopping import Orthogonal, least_damped
+from nnx.optimizers.squares.verdict import UNITS, look_again, nothing_left
 from nnx.optimizers.state import State
 from nnx.options import number, one_of
 
@@ -48,7 +49,7 @@ class SumOfSquares(Deterministic):
         "nan_policy": "nothing in its place (leave out the points with NaN; fit the others)",
         "tr_options": "solver",
         "tr_solver": "solver",
-        "x_scale": "scaling='marquardt' of 'lm' and 'dogleg', the default: units of x do not matter",
+        "x_scale": "scaling='jac' of 'lm' and 'dogleg', the default: units of x do not matter",
     }
 
     _: KW_ONLY
@@ -90,9 +91,12 @@ class GaussNewton(SumOfSquares):
         return Linearization(self.solver, self.memory_limit).at(problem, w)
 
     def move(self, problem: Problem, here: Linearized, state: State) -> Move:
-        xp = namespace(here.w)
+        xp, eps = namespace(here.w), float(namespace(here.w).finfo(here.w.dtype).eps)
         p = least_damped(here)
         alpha, slope = 1.0, here.slope(p) if p is not None else 0.0
+        if p is not None and -0.5 * slope <= UNITS * eps * here.cost and nothing_left(here):
+            words = f"The cost no longer falls: the linear model promises {-0.5 * slope:.1e} of {here.cost:.6g}."
+            return Move(None, {}, Stop(2, words, True))
         while p is not None and alpha > 1e-12:
             there = here.moved(problem, here.w + alpha * p)
             fall, length, size = read(
@@ -100,14 +104,20 @@ class GaussNewton(SumOfSquares):
             )
             if fall > 0.0 and fall >= -1e-4 * alpha * slope and there.compute().finite:
                 step = {"learning_rate": alpha, "step": alpha * length}
-                return Move(there, step, self._no_longer_falls(here, fall))
-            if alpha * length <= float(xp.finfo(here.w.dtype).eps) * size:
+                return Move(there, step, self._met(here, fall, alpha * length, size))
+            if alpha * length <= eps * size or abs(alpha * slope) <= here.rounding:
                 break
             alpha *= 0.5
-        return Move(None, {}, no_lower(here))
+        verdict = look_again(problem, here)
+        if verdict.lower is not None:
+            return Move(verdict.lower)
+        words = f"No lower cost could be found along the step; {verdict.words}."
+        return Move(None, {}, Stop(5, words, verdict.minimum))
 
-    def _no_longer_falls(self, here: Linearized, fall: float) -> Stop | None:
-        eps = float(namespace(here.w).finfo(here.w.dtype).eps)
-        if fall > max(self.ftol, eps) * here.cost:
-            return None
-        return Stop(2, f"The cost no longer falls: by {fall:.1e} of {here.cost:.6g} in the last step.", True)
+    def _met(self, here: Linearized, fall: float, length: float, size: float) -> Stop | None:
+        """The stop of a user's own tolerances."""
+        if fall <= self.ftol * here.cost:
+            return Stop(2, f"The cost no longer falls: by {fall:.1e} of {here.cost:.6g} in the last step.", True)
+        if length <= self.xtol * size:
+            return Stop(3, f"The variables no longer move: by {length:.1e} of {size:.6g}.", True)
+        return None

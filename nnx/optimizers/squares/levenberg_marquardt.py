@@ -1,7 +1,8 @@
-"""Levenberg–Marquardt: between Gauss–Newton and gradient descent, by a damping that follows success."""
+"""Levenberg–Marquardt: between Gauss–Newton and gradient descent, in a trust region or by a damping."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
@@ -9,30 +10,107 @@ from typing import Any, ClassVar
 from nnx.backend import namespace
 from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.squares.linearized import Linearized
+from nnx.optimizers.squares.radius import first_radius, follow
+from nnx.optimizers.squares.regions import region
 from nnx.optimizers.squares.step_control import Attempt, Path, TrialStep, TrialSteps
 from nnx.options import number, one_of
 
 Array = Any
 
 
+def bent(
+    problem: Problem, here: Linearized, p: Array, scale: Array, solve: Callable[[Array], Array | None]
+) -> Array | None:
+    """The step p + a/2, where a = −(JᵀJ + μD)⁻¹Jᵀ r''(p, p) is the acceleration along the geodesic.
+
+    ``solve`` multiplies by −(JᵀJ + μD)⁻¹. None where a is not small compared with p in D's norm: the linear
+    model does not hold that far.
+    """
+    xp, h = namespace(p), 0.1  # at this fraction of p the residuals are evaluated for their second derivative
+    # r'' by a difference: ½h²r'' = r(w + hp) − r(w) − hJp.
+    change = here.moved(problem, here.w + h * p).point.residual - here.point.residual
+    moved, ridge = here.point.vjp(change) / h, here.ridge
+    moved = moved if ridge is None else moved + ridge * p
+    a = solve((2.0 / h) * (moved - here.system.image(p)))
+    if a is None:
+        return None
+    norm, root = xp.linalg.vector_norm, xp.sqrt(scale)
+    long, short = read(norm(root * a), norm(root * p))
+    return p + 0.5 * a if long <= 0.75 * short else None
+
+
+@dataclass(frozen=True)
+class TrustRegion:
+    """The path of the best steps of length Δ; the options are those of :class:`LevenbergMarquardt`."""
+
+    factor: float
+    geodesic: bool | None
+
+    #: steps in a row that did not halve the total, after which the path is taken to bend
+    slow: ClassVar[int] = 10
+
+    def numbers(self) -> dict[str, float]:
+        return {"radius": 0.0, "mu": 0.0, "slow": 0.0}  # a radius of 0 is not known yet
+
+    def measures(self, values: dict[str, float]) -> dict[str, float]:
+        return {"mu": values["mu"], "radius": values["radius"]}
+
+    def steps(
+        self, problem: Problem, here: Linearized, scale: Array, values: dict[str, float]
+    ) -> Callable[[], TrialStep | None]:
+        inside = region(here.system, scale, here.free)
+        new = first_radius(here, scale, values, self.factor)
+
+        def step() -> TrialStep | None:
+            nonlocal new
+            found = inside.step(values["radius"], values["mu"])
+            if found is None:
+                return None
+            p, values["mu"], length = found
+            if new:
+                values["radius"], new = min(values["radius"], length), False
+            binds = values["mu"] > 0.0
+            if not self._bends(values, binds):
+                return TrialStep(p, p, binds)
+            s = bent(problem, here, p, scale, lambda right: inside.solve(values["mu"], right))
+            return TrialStep(p, p if s is None else s, binds, refused=s is None)
+
+        return step
+
+    def _bends(self, values: dict[str, float], binds: bool) -> bool:
+        return binds and values["slow"] > self.slow if self.geodesic is None else self.geodesic
+
+    def accepted(self, values: dict[str, float], attempt: Attempt) -> None:
+        slow = attempt.fall < attempt.there.total
+        if self._bends(values, attempt.binds) and attempt.gain < 0.25:
+            slow = False  # the bent step does not hold either: it is not worth its evaluation
+        values["slow"] = values["slow"] + 1.0 if slow else 0.0
+        follow(values, attempt)
+
+    def rejected(self, values: dict[str, float], attempt: Attempt | None) -> None:
+        if self.geodesic is None and values["slow"] > self.slow:
+            values["slow"] = 0.0
+        follow(values, attempt)
+
+    def limit(self, values: dict[str, float]) -> str | None:
+        return None
+
+
 @dataclass(frozen=True)
 class Damped:
-    """The path p(μ) = −(JᵀJ + μD)⁻¹Jᵀr; the options are those of :class:`LevenbergMarquardt`."""
+    """The path p(μ) with a μ that grows and shrinks by constant factors, as ``trainlm``'s does."""
 
     mu: float
     mu_dec: float
     mu_inc: float
     mu_max: float
-    damping: str
     geodesic: bool | None
 
     #: the least μ: below, μD is negligible compared with JᵀJ in any precision
     least: ClassVar[float] = 1e-24
-    #: at this fraction of p the residuals are evaluated for their second derivative
-    ahead: ClassVar[float] = 0.1
 
     def numbers(self) -> dict[str, float]:
-        return {"mu": self.mu, "nu": 2.0, "slow": 0.0}
+        return {"mu": self.mu, "slow": 0.0}
 
     def measures(self, values: dict[str, float]) -> dict[str, float]:
         return {"mu": values["mu"]}
@@ -45,46 +123,19 @@ class Damped:
         def step() -> TrialStep | None:
             damping = values["mu"] * scale
             p = here.system.solve(damping, here.free)
-            if p is None:
-                return None
-            s = self._bent(problem, here, p, damping) if bends else p
+            if p is None or not bends:
+                return None if p is None else TrialStep(p, p)
+            s = bent(problem, here, p, scale, lambda right: here.system.solve(damping, here.free, right))
             return None if s is None else TrialStep(p, s)
 
         return step
 
-    def _bent(self, problem: Problem, here: Linearized, p: Array, damping: Array) -> Array | None:
-        """The step p + a/2, where a = −(JᵀJ + μD)⁻¹Jᵀ r''(p, p) is the acceleration along the geodesic.
-
-        None where a is not small compared with p in D's norm: the linear model does not hold that far.
-        """
-        xp, h = namespace(p), self.ahead
-        # r'' by a difference: ½h²r'' = r(w + hp) − r(w) − hJp.
-        change = here.moved(problem, here.w + h * p).point.residual - here.point.residual
-        moved, ridge = here.point.vjp(change) / h, here.ridge
-        moved = moved if ridge is None else moved + ridge * p
-        bend = (2.0 / h) * (moved - here.system.image(p))
-        a = here.system.solve(damping, here.free, right=bend)
-        if a is None:
-            return None
-        norm, root = xp.linalg.vector_norm, xp.sqrt(damping)
-        long, short = read(norm(root * a), norm(root * p))
-        return p + 0.5 * a if long <= 0.75 * short else None
-
     def accepted(self, values: dict[str, float], attempt: Attempt) -> None:
-        gain = attempt.gain
-        if self.damping == "matlab":
-            factor = self.mu_dec
-        else:
-            factor = max(1.0 / 3.0, 1.0 - (2.0 * min(gain, 1.0) - 1.0) ** 3) if gain > 0.0 else 1.0
-        values["mu"], values["nu"] = max(values["mu"] * factor, self.least), 2.0
+        values["mu"] = max(values["mu"] * self.mu_dec, self.least)
         values["slow"] = float(attempt.fall < attempt.there.total)
 
     def rejected(self, values: dict[str, float], attempt: Attempt | None) -> None:
-        if self.damping == "matlab":
-            values["mu"] *= self.mu_inc
-        else:
-            values["mu"] *= values["nu"]
-            values["nu"] *= 2.0
+        values["mu"] *= self.mu_inc
 
     def limit(self, values: dict[str, float]) -> str | None:
         if values["mu"] <= self.mu_max:
@@ -93,8 +144,8 @@ class Damped:
 
 
 def damping_field(default: str) -> Any:
-    """A dataclass field for the rule by which μ follows."""
-    return one_of("matlab", "nielsen", default=default)
+    """A dataclass field for the rule by which steps are kept short."""
+    return one_of("trust_region", "matlab", default=default)
 
 
 def geodesic_field() -> Any:
@@ -102,40 +153,48 @@ def geodesic_field() -> Any:
     return one_of(None, True, False, default=None)
 
 
+def damped_path(method: Any) -> Path:
+    """The path that the options of a method ask for."""
+    if method.damping == "matlab":
+        return Damped(method.mu, method.mu_dec, method.mu_inc, method.mu_max, method.geodesic)
+    return TrustRegion(method.factor, method.geodesic)
+
+
 @register(
     "lm",
     "trainlm",
     full_batch=True,
     least_squares=True,
-    source="Levenberg 1944; Marquardt 1963; Hagan & Menhaj 1994; Nielsen 1999",
+    source="Levenberg 1944; Marquardt 1963; Moré 1978; Hagan & Menhaj 1994",
 )
 @dataclass(frozen=True)
 class LevenbergMarquardt(TrialSteps):
     """Levenberg–Marquardt: p = −(JᵀJ + μD)⁻¹Jᵀr, accepted if it lowers the cost ½‖r‖².
 
-    ``damping`` says how μ follows:
+    ``damping`` says what keeps the step short:
 
-    - ``"nielsen"`` (default): with ρ = actual fall of the cost / predicted fall,
-      μ ← μ·max(⅓, 1 − (2ρ − 1)³) after an accepted step; else μ ← νμ, ν ← 2ν, and another try;
-    - ``"matlab"``: ``trainlm``'s rule and constants: μ ← ``mu_dec``·μ after an accepted step;
-      else μ ← ``mu_inc``·μ and another try.
+    - ``"trust_region"`` (default; Moré, as in MINPACK): μ is the least with ‖√D·p‖ ≤ Δ, so 0 where the
+      Gauss–Newton step is short enough. With ρ = actual fall of the cost / predicted fall, Δ shrinks to
+      between a tenth and a half where ρ ≤ ¼ (or the cost is not finite), and becomes 2‖√D·p‖ where ρ ≥ ¾ or
+      μ = 0. The first Δ is ``factor``·‖√D·w‖, cut to the first step;
+    - ``"matlab"``: ``trainlm``'s rule and constants: μ ← ``mu_dec``·μ after an accepted step; else
+      μ ← ``mu_inc``·μ and another try. ``mu`` is the first μ; above ``mu_max`` the run ends.
 
     ``scaling`` is D (MATLAB's is ``"identity"``), see
     :class:`nnx.optimizers.squares.step_control.TrialSteps`.
 
-    ``mu`` is the first μ; above ``mu_max`` the run ends.
-
     ``geodesic`` bends the step by the second derivative of the residuals along p (Transtrum & Sethna):
-    p + a/2 with a = −(JᵀJ + μD)⁻¹Jᵀr''(p, p), accepted if ‖√D a‖ ≤ ¾‖√D p‖, and else rejected. r'' is a
-    difference, which takes one more evaluation of the residuals and a product with Jᵀ. None (default): in
-    steps after one that did not halve the cost, where the valley bends; True and False: always and never.
+    p + a/2 with a = −(JᵀJ + μD)⁻¹Jᵀr''(p, p), if ‖√D a‖ ≤ ¾‖√D p‖, and else the step is rejected. r'' is a
+    difference, which takes one more evaluation of the residuals and a product with Jᵀ. None (default): where
+    the region binds and ten steps in a row did not halve the cost, so that the valley bends; True and False:
+    always and never.
 
     ``bounds`` are kept by projection. Further options: :class:`nnx.optimizers.SumOfSquares` (``solver``,
     ``memory_limit``, ...).
 
-    Sources: K. Levenberg, Q. Appl. Math. 2 (1944) 164–168; D. Marquardt, SIAM J. 11 (1963) 431–441; M. Hagan,
-    M. Menhaj, IEEE Trans. Neural Networks 5 (1994) 989–993; J. Moré, LNM 630 (1978) 105–116; H. B. Nielsen,
-    IMM-REP-1999-05; M. Transtrum, J. Sethna, arXiv:1201.5885.
+    Sources: K. Levenberg, Q. Appl. Math. 2 (1944) 164–168; D. Marquardt, SIAM J. 11 (1963) 431–441; J. Moré,
+    LNM 630 (1978) 105–116; M. Hagan, M. Menhaj, IEEE Trans. Neural Networks 5 (1994) 989–993; M. Transtrum,
+    J. Sethna, arXiv:1201.5885.
 
     >>> x = np.linspace(0.0, 1.0, 20)
     >>> result = nnx.least_squares(lambda b: b[0] * np.exp(-b[1] * x) - 3.0 * np.exp(-2.0 * x), [1.0, 1.0])
@@ -148,9 +207,10 @@ class LevenbergMarquardt(TrialSteps):
     mu_inc: float = number(10.0, above=1.0)
     mu_max: float = number(1e10, above=0.0)
     _: KW_ONLY
-    damping: str = damping_field("nielsen")
+    damping: str = damping_field("trust_region")
+    factor: float = number(100.0, above=0.0)
     geodesic: bool | None = geodesic_field()
 
     @property
     def path(self) -> Path:
-        return Damped(self.mu, self.mu_dec, self.mu_inc, self.mu_max, self.damping, self.geodesic)
+        return damped_path(self)

@@ -26,6 +26,10 @@ class Linearization(NamedTuple):
         """The point ``w``."""
         return Unpenalized(self, problem, w)
 
+    def within(self, w: Array) -> Array:
+        """The nearest point within the bounds."""
+        return w if self.box is None else self.box.project(w)
+
     def has_matrix(self, w: Array) -> bool:
         """Whether an n × n matrix is kept, and not only products with J used."""
         size = namespace(w).finfo(w.dtype).bits // 8
@@ -91,6 +95,24 @@ class Linearized(Iterate):
     @property
     def projected_gradient(self) -> Array:
         return self.gradient if self.free is None else self.free * self.gradient
+
+    @cached_property
+    def rounding(self) -> float:
+        """What rounding may hide of the total: 4ε of itself, and ½(4εS)², S² = Σ wⱼ²‖Jⱼ‖².
+
+        εS is how much the residuals change if the last digit of each variable does.
+        """
+        xp, total = namespace(self.w), self.total
+        eps = 4.0 * float(xp.finfo(self.w.dtype).eps)
+        if not self.system.has_matrix:
+            return eps * total
+        return eps * total + 0.5 * eps * eps * read(xp.vecdot(self.w * self.w, self.system.diagonal))[0]
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether the residuals are nothing but rounding."""
+        eps = 4.0 * float(namespace(self.w).finfo(self.w.dtype).eps)
+        return self.total <= self.rounding - eps * self.total
 
     @cached_property
     def cosine(self) -> float:

@@ -14,7 +14,8 @@ from nnx.optimizers.descent.deterministic import Move
 from nnx.optimizers.problem import Problem, Stop, read
 from nnx.optimizers.squares.gauss_newton import SumOfSquares
 from nnx.optimizers.squares.linearized import Linearization, Linearized, Unpenalized
-from nnx.optimizers.squares.stopping import no_lower
+from nnx.optimizers.squares.scale import crawls, forget, lengths, plateau
+from nnx.optimizers.squares.verdict import UNITS, look_again, nothing_left
 from nnx.optimizers.state import State
 from nnx.options import one_of
 
@@ -22,21 +23,30 @@ Array = Any
 
 
 class TrialStep(NamedTuple):
-    """The step p of the linear model of the residuals, and the step to make: mostly the same."""
+    """The step p of the linear model of the residuals, and the step to make: mostly the same.
+
+    ``binds`` says whether the step is shorter than the Gauss–Newton step for the sake of the region;
+    ``refused``, that it is too long for the linear model to hold, and not to be made.
+    """
 
     linear: Array
     made: Array
+    binds: bool = True
+    refused: bool = False
 
 
 class Attempt(NamedTuple):
-    """A step that was tried: where it leads, the actual and the predicted fall of the cost."""
+    """A step that was tried: where it leads, and the actual and the predicted fall of the cost."""
 
-    there: Any
-    fall: float  # cost here − cost there
+    there: Any  # None for a step that is not to be made
+    total: float  # here
+    fall: float  # total here − total there; −∞ for a step that is not to be made
     promised: float  # the same by the linear model of the residuals
+    slope: float  # gᵀp
     length: float  # of the step
-    scaled: float  # ‖√D·step‖
-    size: float  # of the weights
+    scaled: float  # ‖√D·p‖
+    moved: float  # the largest change of a variable, relative to it
+    binds: bool
 
     @property
     def gain(self) -> float:
@@ -76,12 +86,12 @@ class Path(Protocol):
 
 def scaling_field(default: str | None) -> Any:
     """A dataclass field for the matrix D by which steps are measured, see :class:`TrialSteps`."""
-    return one_of(None, "identity", "marquardt", default=default)
+    return one_of(None, "identity", "jac", default=default)
 
 
 @dataclass(frozen=True)
 class GainRatio:
-    """Accepts a step of ``path`` if it lowers the total; after a rejected one, a shorter step is tried.
+    """Accepts a step of ``path`` if it lowers the total as promised; after a rejected one, a shorter is tried.
 
     ``scaling`` and ``box`` are the options ``scaling`` and ``bounds`` of :class:`TrialSteps`, ``ftol`` and
     ``xtol`` those of :class:`nnx.optimizers.Deterministic`.
@@ -93,15 +103,18 @@ class GainRatio:
     ftol: float
     xtol: float
 
-    #: the part of D that is kept from step to step; steps onto a plateau that are rejected in one iteration
-    kept: ClassVar[float] = 0.25
+    #: the least gain of a step that is accepted; steps onto a plateau that are rejected in one iteration
+    least_gain: ClassVar[float] = 1e-4
     patience: ClassVar[int] = 8
     #: steps tried in one iteration: enough to shorten them by 4⁻¹⁰⁰, below any precision
     most_tries: ClassVar[int] = 100
+    #: how often a run starts anew, with the present D, where it is stuck and no lower cost follows
+    most_restarts: ClassVar[int] = 3
 
     def numbers(self) -> dict[str, float]:
         """The floats that are kept from step to step, with those of the path, as they are at first."""
-        return {"highest": 0.0, "crawled": 0.0, **self.path.numbers()}
+        own = {"before": 0.0, "crawled": 0.0, "restarts": 0.0, "restarted_at": math.inf}
+        return own | self.path.numbers()
 
     def memory(self, w: Array) -> dict[str, Array]:
         """The vectors that are kept from step to step, as they are at first."""
@@ -110,125 +123,152 @@ class GainRatio:
 
     def move(self, problem: Problem, here: Any, state: State) -> Move:
         """One iteration: the first step of the path that is accepted."""
+        while True:
+            move = self._one(problem, here, state)
+            if move is not None:
+                return move
+            # No step led on: is this a minimum, is there a better step, or is D out of date?
+            verdict = look_again(problem, here)
+            if verdict.lower is not None and not verdict.minimum:
+                self._anew(state, here.total)
+                return Move(verdict.lower, {"step": 0.0})
+            if verdict.minimum or not self._anew(state, here.total):
+                words = "No lower cost could be found along the step; " + verdict.words
+                return Move(None, {}, Stop(5, f"{words}.", verdict.minimum))
+
+    def _one(self, problem: Problem, here: Any, state: State) -> Move | None:
+        """The move to the first step that is accepted, or a stop; None where no step is."""
         values, path = state.values, self.path
-        by_columns = (self.scaling or getattr(problem, "scaling", "marquardt")) == "marquardt"
-        scale = state.memory["scale"] = self._scale(here, state, by_columns)
+        by_columns = (self.scaling or getattr(problem, "scaling", "jac")) == "jac"
+        scale = lengths(here, state.memory, by_columns)
         next_step = path.steps(problem, here, scale, values)
         patience = self.patience if by_columns else 0
-        stop = None
         for _ in range(self.most_tries):
             if (reason := path.limit(values)) is not None:
-                stop = Stop(6, reason, no_lower(here).success)
-                break
-            attempt = self._attempt(problem, here, scale, next_step())
+                return Move(None, {}, Stop(6, reason, nothing_left(here)))
+            attempt = self._planned(problem, here, scale, next_step())
+            if attempt is not None and self._promises_nothing(here, attempt, values):
+                words = f"The cost no longer falls: the linear model promises {attempt.promised:.1e}"
+                return Move(None, {}, Stop(2, f"{words} of {here.total:.6g}.", True))
+            if attempt is not None and attempt.there is not None:
+                attempt = attempt._replace(fall=read(here.fall_to(attempt.there))[0])
             # A step that lowers the total makes the next Jacobian, which must be finite too.
-            if attempt is None or not (self._lower(here, attempt) and attempt.there.compute().finite):
-                if attempt is not None and self._nothing_left(here, attempt):
-                    break
-            elif patience and _plateau(here, attempt.there, state.memory["most"]):
+            if attempt is None or not (self._lower(attempt) and attempt.there.compute().finite):
+                if attempt is not None and self._too_short(here, attempt):
+                    return None
+            elif patience and plateau(here, attempt.there, state.memory["most"]):
                 patience -= 1
+                attempt = attempt._replace(fall=-math.inf)
             else:
                 path.accepted(values, attempt)
-                stop = self._done(here, attempt) or self._crawls(here, attempt, values)
-                return Move(attempt.there, {"step": attempt.length}, stop)
+                return self._moved(problem, here, attempt, state, by_columns)
             path.rejected(values, attempt)
-        return Move(None, {}, stop or no_lower(here))
+        return None
 
-    def _attempt(self, problem: Problem, here: Any, scale: Array, step: TrialStep | None) -> Attempt | None:
+    def _planned(self, problem: Problem, here: Any, scale: Array, step: TrialStep | None) -> Attempt | None:
+        """The attempt, before the residuals are evaluated: its ``fall`` is not known."""
         if step is None:
             return None
         xp = namespace(here.w)
-        p, s = step
+        p, s, binds, refused = step
         target = here.w + s
         if self.box is not None:
             target = self.box.project(target)
             p = s = target - here.w
-        there = here.moved(problem, target)
         # The fall that the linear model predicts for p: −gᵀp − ½‖Jp‖².
-        promised = -xp.vecdot(here.gradient, p) - 0.5 * xp.vecdot(p, here.system.image(p))
-        norm = xp.linalg.vector_norm
-        found = read(here.fall_to(there), promised, norm(s), norm(xp.sqrt(scale) * s), norm(here.w))
-        return Attempt(there, *found)
+        slope = xp.vecdot(here.gradient, p)
+        promised = -slope - 0.5 * xp.vecdot(p, here.system.image(p))
+        norm, size = xp.linalg.vector_norm, xp.abs(here.w)
+        moved = xp.max(xp.abs(s) / xp.where(size > 0.0, size, float(xp.finfo(s.dtype).smallest_normal)))
+        there = None if refused else here.moved(problem, target)
+        found = read(promised, slope, norm(s), norm(xp.sqrt(scale) * p), moved)
+        return Attempt(there, here.total, -math.inf, *found, binds)
 
-    def _scale(self, here: Any, state: State, by_columns: bool) -> Array:
-        """D: set at the start; with Marquardt's scaling it follows the columns of J."""
-        xp, before = namespace(here.w), state.memory["scale"]
-        diagonal = here.system.diagonal
-        largest = xp.max(diagonal)
-        state.memory["most"] = xp.maximum(state.memory["most"], diagonal)
-        if not by_columns:
-            return xp.where(before > 0.0, before, largest)
-        # A column of zeros has no scale of its own: it takes that of the others.
-        now = xp.maximum(self.kept * before, diagonal)
-        return xp.where(now > 0.0, now, largest)
+    # -- what becomes of an attempt ---------------------------------------------------------------------------
 
-    # -- when to stop -------------------------------------------------------------------------------------
+    def _moved(self, problem: Problem, here: Any, attempt: Attempt, state: State, by_columns: bool) -> Move:
+        """The move of a step that is accepted, with the stop where it is the last one."""
+        values, there, eps = state.values, attempt.there, _eps(here)
+        move = Move(there, {"step": attempt.length}, self._met(here, attempt))
+        if move.stop is not None:
+            return move
+        change = max(abs(attempt.fall), attempt.promised)
+        if change <= eps * here.total:
+            verdict = look_again(problem, there)
+            if verdict.lower is not None and not verdict.minimum:
+                self._anew(state, there.total)
+                return Move(verdict.lower, {"step": attempt.length})
+            if verdict.minimum or not self._anew(state, there.total):
+                words = f"The cost no longer falls: by {attempt.fall:.1e} of {here.total:.6g}; {verdict.words}."
+                return Move(there, {"step": attempt.length}, Stop(2, words, verdict.minimum))
+        elif by_columns and crawls(there, attempt.fall, state):
+            self._anew(state, there.total)
+        return move
 
-    def _crawls(self, here: Any, attempt: Attempt, values: dict[str, float]) -> Stop | None:
-        """The stop for residuals that vanish, compared with the first ones, and slowly.
+    def _anew(self, state: State, total: float) -> bool:
+        """Forgets D and the region; whether that is worth another try."""
+        values = state.values
+        if total <= 0.99 * values["restarted_at"]:
+            values["restarts"] = 0.0
+        if values["restarts"] >= self.most_restarts:
+            return False
+        forget(state)
+        values |= {**self.path.numbers(), "before": 0.0}
+        values["restarts"], values["restarted_at"] = values["restarts"] + 1.0, total
+        return True
 
-        Where more weights than residuals, or weights without influence, let the cost fall for ever.
-        """
-        eps = float(namespace(here.w).finfo(here.w.dtype).eps)
-        highest = values["highest"] = max(values["highest"], here.total)
-        slow = here.total <= eps * highest and attempt.fall <= 0.01 * here.total
-        values["crawled"] = values["crawled"] + 1.0 if slow else 0.0
-        if values["crawled"] < 10.0:
-            return None
-        words = f"The cost is {here.total:.1e}, negligible compared with the {highest:.1e} that it was"
-        return Stop(2, f"{words}, and falls by less than a hundredth in a step.", True)
+    def _promises_nothing(self, here: Any, attempt: Attempt, values: dict[str, float]) -> bool:
+        """Whether a step need not be made: a whole Gauss–Newton step, with nothing to gain."""
+        if attempt.binds:
+            values["before"] = 0.0
+            return attempt.promised <= UNITS * _eps(here) * here.total and nothing_left(here)
+        # Where the steps converge linearly, with ratio q, the way that is left is 1/(1 − q) times the step.
+        before, values["before"] = values["before"], attempt.promised
+        q = min(math.sqrt(attempt.promised / before), 0.95) if 0.0 <= attempt.promised < before else 0.0
+        enough = UNITS * _eps(here) * (1.0 - q) ** 2 * here.total
+        return attempt.promised <= max(enough, 0.1 * _eps(here) * here.total) and nothing_left(here)
 
-    def _least_step(self, here: Any) -> float:
-        return max(self.xtol, float(namespace(here.w).finfo(here.w.dtype).eps))
+    def _lower(self, attempt: Attempt) -> bool:
+        return attempt.fall > 0.0 and attempt.gain >= self.least_gain
 
-    def _lower(self, here: Any, attempt: Attempt) -> bool:
-        """Whether the cost fell, or, where the predicted fall is lost in rounding, stayed level."""
-        lost = float(namespace(here.w).finfo(here.w.dtype).eps) * here.total
-        return attempt.fall > 0.0 or (abs(attempt.fall) <= lost and 0.0 <= attempt.promised <= lost)
-
-    def _nothing_left(self, here: Any, attempt: Attempt) -> bool:
+    def _too_short(self, here: Any, attempt: Attempt) -> bool:
         """Whether shorter steps than this one, which was rejected, are not worth a try either."""
-        eps = float(namespace(here.w).finfo(here.w.dtype).eps)
-        rounding = 0.0 <= attempt.promised <= eps * here.total and here.cosine**2 <= eps
-        return rounding or attempt.length <= self._least_step(here) * attempt.size
+        lost = math.isfinite(attempt.fall) and max(abs(attempt.fall), attempt.promised) <= here.rounding
+        return lost or attempt.moved <= _eps(here)
 
-    def _done(self, here: Any, attempt: Attempt) -> Stop | None:
-        eps = float(namespace(here.w).finfo(here.w.dtype).eps)
-        there, ftol = attempt.there, max(self.ftol, eps)
-        change = max(attempt.fall, attempt.promised) / here.total
-        words = f"The cost no longer falls: by {attempt.fall:.1e} of {here.total:.6g}"
-        if change <= ftol and attempt.gain <= 2.0 and there.cosine**2 <= 20.0 * ftol:
-            return Stop(2, f"{words}, and promises {attempt.promised:.1e}.", True)
-        # A strong damping makes steps short as well: where it does, this is no minimum.
-        if change <= eps and attempt.gain <= 2.0:
-            end = no_lower(there)
-            return Stop(2, f"{words}. {end.message}", end.success)
-        if attempt.length <= self._least_step(here) * attempt.size:
-            words = f"The weights no longer move: by {attempt.length:.1e} of {attempt.size:.6g}."
-            return Stop(3, words, self.xtol > eps or no_lower(there).success)
+    def _met(self, here: Any, attempt: Attempt) -> Stop | None:
+        """The stop of a user's own tolerance, and of a whole Gauss–Newton step that changes no digit."""
+        change = max(abs(attempt.fall), attempt.promised)
+        if change <= self.ftol * here.total and attempt.gain <= 2.0:
+            words = f"The cost no longer falls: by {attempt.fall:.1e} of {here.total:.6g}"
+            return Stop(2, f"{words}, and promised {attempt.promised:.1e}.", True)
+        whole = 0.0 if attempt.binds else _eps(here) ** (2.0 / 3.0)
+        if attempt.moved <= max(self.xtol, whole):
+            return Stop(3, f"The variables no longer move: none by more than {attempt.moved:.1e} of it.", True)
         return None
 
 
-def _plateau(here: Any, there: Any, most: Array) -> bool:
-    """Whether a column of J that is not negligible here, compared with its longest so far, is so there."""
-    xp, now = namespace(here.w), here.system.diagonal
-    lost = (there.system.diagonal <= 1e-16 * now) & (now > 1e-16 * most)
-    return bool(read(xp.astype(xp.any(lost), here.w.dtype))[0])
+def _eps(here: Any) -> float:
+    return float(namespace(here.w).finfo(here.w.dtype).eps)
 
 
 @dataclass(frozen=True)
 class TrialSteps(SumOfSquares):
     """Base class of the methods whose steps lie on a :class:`Path` and are controlled by the gain ratio.
 
+    A step is accepted if the cost falls by at least 1e-4 of what the linear model predicts.
+
     ``scaling`` is D, by which steps are measured: ``"identity"``, in units of the largest entry of diag(JᵀJ)
-    at the start, so that neither the cost's scale nor the number of samples matters; or ``"marquardt"``:
-    D ← max(diag(JᵀJ), D/4), between Marquardt's diag(JᵀJ) and Moré's largest one so far, which makes the path
-    independent of the variables' units as well. A step after which a column of J is shorter than 1e-8 of what
-    it was (a plateau, from which nothing leads back) is then rejected, at most eight times in an iteration.
+    at the start, so that neither the cost's scale nor the number of samples matters; or ``"jac"``:
+    D ← max(diag(JᵀJ), D), the largest so far (Moré), which makes the path independent of the variables' units
+    as well. There D is never more than 1/ε of the present diag(JᵀJ), and where a run is stuck or crawls it is
+    made anew of that, so that a column that was large once does not hold its variable for ever. A step after
+    which a column of J is shorter than 1e-8 of what it was (a plateau, from which nothing leads back) is
+    rejected, at most eight times in an iteration.
 
     Without a ``scaling`` the problem chooses: a network in ``fit`` takes ``"identity"``, for its weights have
     like units, and a weight without influence now (that of a saturated neuron) must not be free to run away;
-    functions take ``"marquardt"``.
+    functions take ``"jac"``.
 
     ``bounds`` are kept by projection. Further options: :class:`nnx.optimizers.SumOfSquares`.
     """

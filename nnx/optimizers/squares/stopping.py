@@ -24,6 +24,8 @@ class Orthogonal:
             return not_finite(here)
         if here.cost == 0.0:
             return Stop(1, "The squares of all residuals are zero.", True)
+        if here.vanishes:
+            return Stop(1, f"The residuals are zero but for rounding: the cost is {here.cost:.1e}.", True)
         return orthogonal(method, here) if method.may_end(here, state) else None
 
     def settled(self, method: Any, here: Linearized, there: Linearized, state: State) -> Stop | None:
@@ -77,21 +79,3 @@ def least_damped(here: Linearized) -> Array | None:
         if p is not None and -math.inf < here.slope(p) < 0.0:
             return p
     return None
-
-
-def no_lower(here: Linearized) -> Stop:
-    """The stop where no lower cost was found: a success where this is a minimum as far as can be told.
-
-    That is, if the gradient is small; or, where the residuals are rounding error and the gradient says
-    nothing, if the Gauss–Newton step is negligible.
-    """
-    # The best step along one column lowers the cost by cosine²/2 of itself: 10 units of rounding hide that.
-    small = math.sqrt(20.0 * float(namespace(here.w).finfo(here.w.dtype).eps))
-    found = "No lower cost could be found along the step; "
-    if here.cosine > small:
-        p, norm = least_damped(here), namespace(here.w).linalg.vector_norm
-        length, size = (math.inf, 1.0) if p is None else read(norm(p), norm(here.w))
-        if length <= small * size:
-            return Stop(5, f"{found}the linear model asks for one of {length:.1e} of {size:.6g}.", True)
-    words = "the cosine between the residuals and the columns of the Jacobian is"
-    return Stop(5, f"{found}{words} {here.cosine:.1e}.", here.cosine <= small)

@@ -84,6 +84,11 @@ class OrthogonalFactors:
         self.diagonal = xp.sum(self.factor * self.factor, axis=0)
 
     @cached_property
+    def matrix(self) -> Array:
+        """JᵀJ."""
+        return self.factor.T @ self.factor
+
+    @cached_property
     def spectrum(self) -> Array:
         """The eigenvalues of JᵀJ, by the singular values of R."""
         return namespace(self.factor).linalg.svdvals(self.factor) ** 2
@@ -145,27 +150,41 @@ class MatrixFree:
         return image if self.ridge is None else image + self.ridge * p
 
     def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
-        """The p with (JᵀJ + diag(d)) p ≈ −g."""
-        xp = namespace(damping)
+        """The p with (JᵀJ + diag(d)) p ≈ −g (or = −``right``)."""
         unit, g = _in_units(self.gradient if right is None else right)
-        mask = 1.0 if free is None else free
+        p, _ = self._conjugate_gradients(g, damping, free, None, math.inf)
+        return None if p is None else unit * p
+
+    def within(self, root: Array, radius: float, free: Array | None = None) -> tuple[Array, bool]:
+        """The p with JᵀJ·p ≈ −g, or where its path leaves ‖``root``·p‖ ≤ ``radius``; whether it does."""
+        unit, g = _in_units(self.gradient)
+        size = read(unit)[0]
+        p, bound = self._conjugate_gradients(g, 0.0, free, root, radius / size)
+        return (namespace(g).zeros_like(g) if p is None else size * p), bound
+
+    def _conjugate_gradients(
+        self, g: Array, damping: Any, free: Array | None, root: Array | None, radius: float
+    ) -> tuple[Array | None, bool]:
+        xp, mask = namespace(g), 1.0 if free is None else free
         p, residual = xp.zeros_like(g), -g * mask
         direction = residual
         square = first = read(xp.vecdot(residual, residual))[0]
         for _ in range(self.most):
             if not math.isfinite(square):
-                return None
+                return None, False
             if square <= self.tolerance**2 * first:
                 break
             image = (self.image(direction) + damping * direction) * mask
             bend = read(xp.vecdot(direction, image))[0]
             if not bend > 0.0:
                 break
-            p = p + (square / bend) * direction
-            residual = residual - (square / bend) * image
+            longer = p + (square / bend) * direction
+            if root is not None and read(xp.linalg.vector_norm(root * longer))[0] >= radius:
+                return p + _to_the_edge(root * p, root * direction, radius) * direction, True
+            p, residual = longer, residual - (square / bend) * image
             after = read(xp.vecdot(residual, residual))[0]
             direction, square = residual + (after / square) * direction, after
-        return unit * p
+        return p, False
 
 
 class Ridged:
@@ -178,6 +197,11 @@ class Ridged:
         self.gradient = plain.gradient + ratio * w
         self.diagonal = plain.diagonal + ratio
 
+    @cached_property
+    def matrix(self) -> Array:
+        """JᵀJ + ratio·I."""
+        return self.plain.matrix + _diagonal(namespace(self.diagonal).zeros_like(self.diagonal) + self.ratio)
+
     def image(self, p: Array) -> Array:
         """(JᵀJ + ratio·I)·p, a vector."""
         return self.plain.image(p) + self.ratio * p
@@ -185,6 +209,15 @@ class Ridged:
     def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
         """The p with (JᵀJ + ratio·I + diag(d)) p = −g (or = −``right``)."""
         return self.plain.solve(damping + self.ratio, free, self.gradient if right is None else right)
+
+
+def _to_the_edge(p: Array, d: Array, radius: float) -> float:
+    """The τ ≥ 0 with ‖p + τd‖ = ``radius``, without cancellation."""
+    xp = namespace(p)
+    here, along, across = read(xp.vecdot(p, p), xp.vecdot(p, d), xp.vecdot(d, d))
+    room = max(radius * radius - here, 0.0)
+    root = math.sqrt(along * along + across * room)
+    return room / (along + root) if along > 0.0 else (root - along) / across
 
 
 def _in_units(g: Array) -> tuple[Array, Array]:
