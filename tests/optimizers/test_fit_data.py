@@ -103,6 +103,20 @@ def test_a_mapping_of_columns():
     same(nnx.curve_fit(lambda d, a, b: decay(d["t"], a, b), {"t": Column(T), "name": "x"}, Y, sigma=SIGMA))
 
 
+def test_independent_variables_that_are_no_numbers_reach_the_function_as_they_are():
+    records = np.zeros(T.size, dtype=[("t", float)])
+    records["t"] = T
+    seconds = np.arange(T.size).astype("timedelta64[s]")
+    for x, t in (
+        (records, lambda x: x["t"]),
+        (records.view(np.recarray), lambda x: x.t),
+        (np.asarray(["a"] * T.size), lambda x: T),
+        (np.datetime64("2020-01-01") + seconds, lambda x: (x - x[0]) / seconds[-1] * T[-1]),
+        (None, lambda x: T),
+    ):
+        same(nnx.curve_fit(lambda x, a, b, t=t: decay(t(x), a, b), x, Y, [1.0, 1.0], sigma=SIGMA))
+
+
 def test_data_frames_of_pandas():
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame({"t": T, "y": Y, "s": SIGMA, "name": "a"})

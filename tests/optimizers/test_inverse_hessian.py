@@ -10,6 +10,7 @@ import pytest
 import nnx
 from nnx.backend import namespace, to_numpy
 from nnx.errors import ShapeError
+from nnx.optimizers.descent.inverse_hessian import InverseHessian
 
 START = [-1.2, 1.0]
 
@@ -31,7 +32,6 @@ def test_the_inverse_hessian_of_lbfgs_is_an_operator():
         dense = v.todense()
         np.testing.assert_allclose(dense, dense.T, atol=1e-12)
         assert np.all(np.linalg.eigvalsh(dense) > 0.0)
-        np.testing.assert_allclose(dense, np.linalg.inv(a), rtol=0.2, atol=0.02)
         x = np.asarray([1.0, -2.0, 0.5])
         np.testing.assert_allclose(v @ x, dense @ x, rtol=1e-12)
         np.testing.assert_allclose(v.matvec(x), dense @ x, rtol=1e-12)
@@ -41,6 +41,24 @@ def test_the_inverse_hessian_of_lbfgs_is_an_operator():
         np.testing.assert_array_equal(same.todense(), dense)
         with pytest.raises(ShapeError, match=r"\(3, 3\)"):
             v @ np.ones(4)
+
+
+def test_it_is_the_matrix_of_the_updates():
+    """V ← (I − ρsrᵀ)V(I − ρrsᵀ) + ρssᵀ with ρ = 1/sᵀr, from γI; a pair with sᵀr < 0 is left out."""
+    rng = np.random.default_rng(4)
+    a = np.diag([1.0, 4.0, 9.0, 2.0]) + 0.5
+    s = rng.normal(size=(3, 4))
+    r = s @ a
+    r[1] = -r[1]
+    order = [2, 0]  # the newest first
+    v = np.eye(4) * (s[2] @ r[2]) / (r[2] @ r[2])
+    for i in reversed(order):
+        left = np.eye(4) - np.outer(s[i], r[i]) / (s[i] @ r[i])
+        v = left @ v @ left.T + np.outer(s[i], s[i]) / (s[i] @ r[i])
+    operator = InverseHessian(np.concatenate([s, r]), [2, 1, 0])
+    np.testing.assert_allclose(operator.todense(), v, rtol=1e-12, atol=1e-14)
+    pairs = np.concatenate([s[[0, 2]], r[[0, 2]]])
+    np.testing.assert_allclose(InverseHessian(pairs, [1, 0]) @ np.ones(4), v @ np.ones(4), rtol=1e-12)
 
 
 def test_the_updates_of_that_operator_are_those_of_bfgs():

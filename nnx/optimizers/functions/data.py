@@ -17,7 +17,7 @@ _SHORT = ("bool", "int8", "uint8", "int16", "uint16")
 
 def numbers(x: Any, what: str, *, real: bool = True) -> Array:
     """``x`` as an array, as by :func:`nnx.backend.given`; an array of objects as one of their numbers."""
-    if getattr(getattr(x, "dtype", None), "kind", "") == "O":
+    if _kind(x) == "O":
         try:
             x = x.astype(float)
         except (TypeError, ValueError) as error:
@@ -32,7 +32,7 @@ def independent(x: Any) -> Any:
     """
     if isinstance(x, Mapping):
         return {name: independent(part) for name, part in x.items()}
-    if not _is_array_like(x):
+    if not _is_array_like(x) or _kind(x) == "V":  # a structured array has its columns as they are
         return x
     return Table(x) if _is_table(x) else numbers(x, "curve_fit: xdata", real=False)
 
@@ -97,7 +97,13 @@ def in_all_arrays(change: Callable[[Any], Any], x: Any) -> Any:
 
 
 def _is_array(x: Any) -> bool:
-    return hasattr(x, "dtype") and hasattr(x, "shape")
+    """Whether it is an array of numbers, and not one of strings, dates or records."""
+    return hasattr(x, "dtype") and hasattr(x, "shape") and _kind(x) in ("", *"biufc")
+
+
+def _kind(x: Any) -> str:
+    """The kind of type that NumPy tells of ("" for other libraries)."""
+    return str(getattr(getattr(x, "dtype", None), "kind", ""))
 
 
 def common_type(p: Array, *data: Any) -> Any:
