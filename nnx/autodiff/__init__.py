@@ -1,5 +1,6 @@
 """Room 1: derivatives of any order of functions of arrays."""
 
+from nnx.autodiff.absorbing import zeros_absorb
 from nnx.autodiff.array import Traced
 from nnx.autodiff.check import check_derivatives
 from nnx.autodiff.custom import custom_derivative, register_ufunc
@@ -41,4 +42,5 @@ __all__ = [
     "stop_gradient",
     "value_and_grad",
     "vjp",
+    "zeros_absorb",
 ]

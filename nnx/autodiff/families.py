@@ -94,12 +94,22 @@ def along(axis: int, part: Any) -> tuple[Any, ...]:
 class Rule:
     """Base of the families."""
 
+    name: str
+
     #: Whether the pullback takes a third argument: arrays (or None) to compute cotangents into.
     fills = False
     #: Whether the pullback needs arguments that are not differentiated: until then they are locked.
     keeps = True
     #: Whether the function gives several arrays; ``result`` then makes its answer of them.
     several = False
+    #: Whether it works entry by entry, with broadcasting: then a product with a slope is one of entries.
+    entrywise = False
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        raise NotImplementedError
+
+    def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
+        raise NotImplementedError
 
 
 class Elementwise(Rule):
@@ -107,6 +117,8 @@ class Elementwise(Rule):
 
     If it ``divides``, ``d`` is 1/f′: dividing by that saves a pass over the array.
     """
+
+    entrywise = True
 
     def __init__(
         self, name: str, d: Callable[..., Any], *, of_result: bool = False, divides: bool = False
@@ -126,6 +138,8 @@ class Elementwise(Rule):
 
 class ElementwisePair(Rule):
     """y = f(x1, x2) with broadcasting; the partial derivatives are ``d(xp, y, x1, x2)``."""
+
+    entrywise = True
 
     def __init__(self, name: str, d1: Callable[..., Any], d2: Callable[..., Any]) -> None:
         self.name, self.d = name, (d1, d2)
@@ -243,8 +257,14 @@ class Bilinear(Rule):
     ``transposes[i](xp, g, other, shape_i, **options)`` is the cotangent of argument i before unbroadcasting.
     """
 
-    def __init__(self, name: str, apply: Callable[..., Any], *transposes: Callable[..., Any]) -> None:
-        self.name, self.apply, self.transposes = name, apply, transposes
+    def __init__(
+        self,
+        name: str,
+        apply: Callable[..., Any],
+        *transposes: Callable[..., Any],
+        entrywise: bool = False,
+    ) -> None:
+        self.name, self.apply, self.transposes, self.entrywise = name, apply, transposes, entrywise
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         transposes = self.transposes

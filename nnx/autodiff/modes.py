@@ -11,6 +11,7 @@ import reprlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nnx.autodiff.absorbing import new_dual, new_tape
 from nnx.autodiff.array import Traced
 from nnx.autodiff.boundary import (
     arrived,
@@ -25,7 +26,7 @@ from nnx.autodiff.boundary import (
 )
 from nnx.autodiff.families import cast, shape_of
 from nnx.autodiff.space import space_of
-from nnx.autodiff.trace import Dual, Tape, backward
+from nnx.autodiff.trace import backward
 from nnx.autodiff.tree import aligned, flatten
 from nnx.errors import DerivativeError, ShapeError
 
@@ -35,7 +36,7 @@ Argnums = int | Sequence[int]
 def pull_back(who: str, f: Callable[..., Any], primals: Sequence[Any], has_aux: bool = False) -> Any:
     """What :func:`vjp` returns."""
     _check_function(who, f)
-    tape = Tape(locks=True)
+    tape = new_tape()
     given, build = flatten(primals)
     leaves = [floating(leaf, who) for leaf in given]
     inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
@@ -74,7 +75,7 @@ def push_forward(
             f"{who} takes primals and tangents as two tuples, one entry for each argument of the function: "
             f"nnx.{who}(f, (x,), (v,))."
         )
-    trace = Dual()
+    trace = new_dual()
     given, build = flatten(tuple(primals))
     directions = aligned(tuple(tangents), tuple(primals), f"{who}: tangents")
     inputs = []
@@ -104,7 +105,7 @@ def value_and_gradient(
 
     def both(*args: Any, **kwargs: Any) -> Any:
         chosen, rebuild = _choose(who, args, positions)
-        tape = Tape(locks=True)
+        tape = new_tape()
         given, build = flatten(chosen)
         leaves = [floating(leaf, who) for leaf in given]
         inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]

@@ -54,7 +54,8 @@ class Point:
 
     - ``argument(w)``: the weights in the form that its functions take, here ``point.x``;
     - for any cost ``value(point)`` and ``value_and_gradient(point)`` (value None: the gradient brings it),
-      and ``hvp(point, v)`` = H·v and ``hessian(point)`` (None: it is made of products) for second order;
+      perhaps ``gradient(point)``, the gradient without a call of the function (None: that takes one), and
+      ``hvp(point, v)`` = H·v and ``hessian(point)`` (None: it is made of products) for second order;
     - for a sum of squares ½‖r‖² ``residual(point)``, ``jvp(point, v)`` = J·v, ``vjp(point, u)`` = Jᵀ·u,
       ``jacobian(point)`` and ``blocks(point, memory_limit)`` (None: the Jacobian at once). It may have
       ``ridge``, a vector d that adds ½ Σ dᵢwᵢ² to the cost, and ``residual_scale(point)``, what its errors
@@ -63,7 +64,8 @@ class Point:
     A function asks the point for what else it needs, and leaves in ``aux`` what comes along with its result:
     intermediate values for other functions, or what the caller wants to know (statistics of a batch).
     ``problem.counts`` says how often each was computed: "value" (the function or its residuals),
-    "gradient", "hvp", "hessian", "jacobian", "product" (with the Jacobian).
+    "gradient", "hvp", "hessian", "jacobian", "product" (with the Jacobian). Where it has a method
+    ``allow()``, that is called before the function is: a run with limits ends there.
 
     Ask before the weights are written to: a point does not copy them. Its arrays belong to the problem.
     """
@@ -78,12 +80,34 @@ class Point:
         """Whether the problem has ``part``, the name of one of the quantities below. Computes nothing."""
         return hasattr(self._problem, _MADE_BY.get(part, part))
 
+    def knows(self, part: str) -> bool:
+        """Whether that quantity has been computed."""
+        return part in self._known
+
+    def mend(self) -> bool:
+        """Asks the problem for derivatives that are finite where those found so far are not.
+
+        ``mend(point)`` of a problem returns those that replace them, by their names; what depends on them is
+        computed anew. None, and False here: there are none.
+        """
+        found = self._problem.mend(self) if hasattr(self._problem, "mend") else None
+        if found is None:
+            return False
+        self._known.pop("gradient", None)
+        self._known.update(found)
+        return True
+
     @property
     def x(self) -> Any:
         """The weights in the form that the problem's functions take."""
         if "x" not in self._known:
             self._known["x"] = self._problem.argument(self.w)
         return self._known["x"]
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the cost is known without a further call of the function."""
+        return "value" in self._known or "residual" in self._known
 
     # -- any cost -----------------------------------------------------------------------------------
 
@@ -121,6 +145,7 @@ class Point:
     def residual(self) -> Array:
         """r(w), a vector."""
         if "residual" not in self._known:
+            before_a_call(self._problem.counts)
             self._known["residual"] = self._problem.residual(self)
             self._problem.counts["value"] += 1
         return self._known["residual"]
@@ -168,6 +193,8 @@ class Point:
 
     def _find_value(self) -> None:
         if hasattr(self._problem, "value"):
+            if not self.is_evaluated:
+                before_a_call(self._problem.counts)
             value = self._problem.value(self)
             if value is None:
                 self._find_gradient()
@@ -183,11 +210,13 @@ class Point:
 
     def _find_gradient(self) -> None:
         if hasattr(self._problem, "value_and_gradient"):
-            value, gradient = self._problem.value_and_gradient(self)
-            self._problem.counts["gradient"] += 1
-            if "value" not in self._known:
+            gradient = self._problem.gradient(self) if hasattr(self._problem, "gradient") else None
+            if gradient is None:
+                before_a_call(self._problem.counts)
+                value, gradient = self._problem.value_and_gradient(self)
                 self._problem.counts["value"] += 1
-                self._known["value"] = value
+                self._known.setdefault("value", value)
+            self._problem.counts["gradient"] += 1
         else:
             gradient, d = self.vjp(self.residual), self.ridge
             gradient = gradient if d is None else gradient + d * self.w
@@ -199,6 +228,13 @@ class Point:
         eye = xp.eye(n, dtype=self.w.dtype, device=device_of(self.w))
         h = xp.stack([self._problem.hvp(self, eye[i, :]) for i in range(n)])
         return 0.5 * (h + h.T)
+
+
+def before_a_call(counts: Any) -> None:
+    """To be called before a function is, with the counts of its problem: a run with limits may end here."""
+    allow = getattr(counts, "allow", None)
+    if allow is not None:
+        allow()
 
 
 #: the function of a problem without which a point cannot have this

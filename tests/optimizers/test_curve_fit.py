@@ -144,7 +144,7 @@ def test_a_jacobian_may_be_given():
         np.testing.assert_allclose(popt, own.popt, rtol=1e-9)
         np.testing.assert_allclose(pcov, own.pcov, rtol=1e-7)
     assert calls
-    np.testing.assert_allclose(nnx.curve_fit(decay, T, Y, jac="3-point").popt, own_fit().popt, rtol=1e-12)
+    np.testing.assert_allclose(nnx.curve_fit(decay, T, Y, jac="3-point").popt, own_fit().popt, rtol=1e-8)
 
 
 def own_fit():
@@ -226,7 +226,7 @@ def test_errors_teach():
         nnx.curve_fit(decay, T, Y, sigma=SIGMA[:5])
     with pytest.raises(OptionError, match="positive definite"):
         nnx.curve_fit(decay, T, Y, sigma=-COVARIANCE)
-    with pytest.raises(OptionError, match="nowhere 0"):
+    with pytest.raises(OptionError, match="nowhere 0 nor NaN"):
         nnx.curve_fit(decay, T, Y, sigma=np.zeros(T.size))
     with pytest.raises(OptionError, match="confidence"):
         nnx.curve_fit(decay, T, Y, confidence=95)

@@ -12,7 +12,7 @@ import pytest
 import nnx
 from nnx.backend import namespace, to_numpy
 from nnx.errors import DataError, OptionError, ShapeError
-from nnx.optimizers import REASONS, LevenbergMarquardt
+from nnx.optimizers import LevenbergMarquardt
 
 METHODS = ("lm", "gauss_newton", "dogleg")
 T = np.linspace(0.0, 3.0, 30)
@@ -55,7 +55,7 @@ def test_the_fields_are_scipys_and_belong_to_the_point(method):
     np.testing.assert_allclose(result.grad, result.jac.T @ result.fun, atol=1e-14)
     assert result.optimality == np.max(np.abs(result.grad)) < 1e-6
     assert result.success
-    assert result.status in REASONS
+    assert result.status in (1, 2, 3)
     assert type(result.cost) is type(result.optimality) is float
     assert result.nfev >= result.njev > 0
 
@@ -68,12 +68,6 @@ def test_args_and_kwargs_reach_the_function_and_its_jacobian(method):
         np.testing.assert_allclose(given.x, plain.x, rtol=1e-7)
     alone = nnx.least_squares(lambda x, a: x - a, [1.0, 1.0], args=3.0)
     np.testing.assert_allclose(alone.x, [3.0, 3.0], rtol=1e-12)
-
-
-@pytest.mark.parametrize("jac", ["2-point", "3-point", "cs"])
-def test_scipys_names_of_differences_mean_the_exact_jacobian(jac):
-    result = nnx.least_squares(decay, [1.0, 1.0], jac=jac)
-    np.testing.assert_array_equal(result.x, nnx.least_squares(decay, [1.0, 1.0]).x)
 
 
 def test_a_given_jacobian_takes_the_place_of_differentiation():
@@ -102,7 +96,9 @@ def test_what_goes_in_as_a_container_comes_out_as_one():
 def test_an_array_of_any_shape_and_a_number_are_starts():
     target = np.arange(6.0).reshape(2, 3)
     assert nnx.least_squares(lambda x: x - target, np.zeros((2, 3))).x.shape == (2, 3)
-    assert float(nnx.least_squares(lambda x: x * x - 4.0, 3.0).x) == pytest.approx(2.0, rel=1e-12)
+    for x0 in (3.0, 3, np.float64(3.0), np.asarray(3.0)):  # the function gets a vector of one, as in SciPy
+        result = nnx.least_squares(lambda x: x * x[0] - 4.0, x0)
+        np.testing.assert_allclose(result.x, [2.0], rtol=1e-12)
     np.testing.assert_allclose(nnx.least_squares(lambda x: x - 1.0, np.asarray([3, 4])).x, [1.0, 1.0])
 
 
@@ -128,7 +124,7 @@ def test_tolerances_and_limits_end_the_run():
         assert not result.success
     assert nnx.least_squares(decay, [1.0, 1.0], max_nfev=2).status == 0
     goal = nnx.least_squares(rosenbrock, [-1.2, 1.0], options={"goal": 0.1})
-    assert (goal.status, goal.success) == (4, True)
+    assert (goal.status, goal.success) == (5, True)
     assert goal.cost <= 0.1
 
 
@@ -141,7 +137,7 @@ def test_the_callback_sees_every_iteration_and_may_end_them():
             raise StopIteration
 
     result = nnx.least_squares(rosenbrock, [-1.2, 1.0], callback=callback)
-    assert (len(seen), result.nit, result.status) == (3, 3, 99)
+    assert (len(seen), result.nit, result.status) == (3, 3, -2)
 
 
 @each_solver
@@ -208,9 +204,16 @@ def test_optimality_is_that_of_the_variables_that_may_move():
     assert inside.optimality == np.max(np.abs(inside.grad))
 
 
-def test_a_start_outside_moves_to_the_bound():
-    result = nnx.least_squares(lambda x: x - 5.0, [10.0, -10.0], bounds=([0.0, 0.0], [3.0, 8.0]))
-    np.testing.assert_allclose(result.x, [3.0, 5.0], rtol=1e-12)
+@pytest.mark.parametrize("method", ["lm", "trf", "dogleg"])
+def test_a_start_outside_is_refused_as_in_scipy(method):
+    bounds = ([0.0, 0.0], [3.0, 8.0])
+    for x0, words in (([10.0, 1.0], "entry 0 is 10.* 0 and 3"), ([1.0, -1e-9], "entry 1 is -1e-09")):
+        with pytest.raises(OptionError, match=f"x0 is outside of the bounds: {words}"):
+            nnx.least_squares(lambda x: x - 5.0, x0, bounds=bounds, method=method)
+        with pytest.raises(ValueError, match="outside of provided bounds"):
+            scipys(lambda x: x - 5.0, x0, bounds=bounds)
+    corner = nnx.least_squares(lambda x: x - 5.0, [3.0, 8.0], bounds=bounds, method=method)
+    np.testing.assert_allclose(corner.x, [3.0, 5.0], rtol=1e-12)
 
 
 def test_bounds_of_more_variables_may_be_pairs_or_an_object():
@@ -253,7 +256,7 @@ def test_more_variables_than_residuals(method, solver):
 @each_method
 def test_constant_residuals_end_at_once(method):
     result = nnx.least_squares(lambda x: 0.0 * x + 2.0, [1.0, 2.0], method=method)
-    assert (result.nit, result.status, result.success) == (0, 1, False)
+    assert (result.nit, result.status, result.success) == (0, -3, False)
     assert "Jacobian is zero" in result.message
     np.testing.assert_array_equal(result.x, [1.0, 2.0])
 
@@ -359,7 +362,7 @@ def test_the_damping_limit_is_a_status():
         jac=lambda x: -np.ones((1, 1)),
         method=LevenbergMarquardt(damping="matlab", mu_max=1e3),
     )
-    assert (result.status, result.success) == (6, False)
+    assert (result.status, result.success) == (-3, False)
     assert "mu_max" in result.message
     assert result.x[0] == 5.0
 
@@ -379,14 +382,13 @@ def test_errors_teach():
     for name, words in (
         ("loss", "Use nothing in its place .*robust"),
         ("x_scale", "scaling='marquardt'"),
-        ("diff_step", "derivatives are not differences"),
         ("tr_solver", r"options=\{'solver': "),
         ("verbose", r"options=\{'disp': "),
         ("maxiter", r"options=\{'maxiter': "),
         ("kwarg", r"Use kwargs\."),
     ):
         with pytest.raises(OptionError, match=rf"least_squares has no argument '{name}'\..*{words}"):
-            nnx.least_squares(decay, [1.0, 1.0], **{name: 1})
+            nnx.least_squares(decay, [1.0, 1.0], **{name: 2})
     with pytest.raises(OptionError, match=r"LevenbergMarquardt has no argument 'loss'\. Use nothing"):
         nnx.least_squares(decay, [1.0, 1.0], options={"loss": "soft_l1"})
     with pytest.raises(OptionError, match="solver must be one of"):

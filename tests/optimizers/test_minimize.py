@@ -83,9 +83,10 @@ def test_it_stays_on_the_arrays_that_it_was_given(method, backend):
     np.testing.assert_allclose(to_numpy(result.x), expected.x, rtol=1e-6)
 
 
-@pytest.mark.parametrize("given", [False, "2-point", None], ids=str)
-def test_differences_are_the_exact_derivatives(given):
-    assert nnx.minimize(rosenbrock, START, jac=given, hess=given).success
+def test_false_and_none_are_automatic_derivatives():
+    found = [nnx.minimize(rosenbrock, START, jac=given, hess=given) for given in (False, None)]
+    np.testing.assert_array_equal(found[0].x, found[1].x)
+    assert found[0].success
 
 
 def test_a_given_hessian_serves_methods_that_ask_for_products():
@@ -101,7 +102,7 @@ def test_a_given_hessian_serves_methods_that_ask_for_products():
 
 
 class TestAGradientThatCannotBeDifferentiated:
-    """Python's own numbers in ``jac``: it serves, but gives no products with the Hessian."""
+    """Python's own numbers in ``jac``: products with the Hessian are differences of it."""
 
     @staticmethod
     def fun(x):
@@ -112,10 +113,11 @@ class TestAGradientThatCannotBeDifferentiated:
         return np.asarray([math.sinh(x[0]), 2.0 * float(x[1])])
 
     @pytest.mark.parametrize("method", ["scg", "newton-cg", "newton"])
-    def test_methods_that_need_products_ask_for_hessp(self, method):
+    def test_it_is_differenced_for_methods_that_need_products(self, method):
         for fun, jac in ((self.fun, self.jac), (lambda x: (self.fun(x), self.jac(x)), True)):
-            with pytest.raises(DerivativeError, match=r"Give hessp= .*'bfgs'.*went wrong"):
-                nnx.minimize(fun, [1.0, 2.0], method=method, jac=jac)
+            result = nnx.minimize(fun, [1.0, 2.0], method=method, jac=jac)
+            assert result.success
+            np.testing.assert_allclose(result.x, 0.0, atol=1e-6)
         result = nnx.minimize(
             self.fun,
             [1.0, 2.0],
@@ -156,7 +158,7 @@ class TestCallback:
 class TestLimits:
     def test_iterations(self):
         result = nnx.minimize(rosenbrock, START, options={"maxiter": 3})
-        assert (result.nit, result.status, result.success) == (3, 0, False)
+        assert (result.nit, result.status, result.success) == (3, 1, False)
         assert "3 iterations" in result.message
 
     def test_none_at_all_gives_the_start(self):
@@ -166,7 +168,7 @@ class TestLimits:
     def test_evaluations_goal_and_time(self):
         assert "5 evaluations" in nnx.minimize(rosenbrock, START, options={"maxfev": 5}).message
         reached = nnx.minimize(rosenbrock, START, options={"goal": 1e-2})
-        assert (reached.status, reached.success) == (4, True)
+        assert (reached.status, reached.success) == (0, True)
         assert reached.fun <= 1e-2
         assert "time limit" in nnx.minimize(rosenbrock, START, options={"maxtime": 1e-9}).message
 
@@ -178,7 +180,7 @@ class TestLimits:
 def test_tol_is_the_methods_gtol():
     loose, tight = (nnx.minimize(rosenbrock, START, tol=tol) for tol in (1e-2, 1e-10))
     assert loose.nit < tight.nit
-    assert loose.status == tight.status == 1
+    assert loose.status == tight.status == 0
 
 
 class TestHonesty:
@@ -227,7 +229,7 @@ class TestCostsOfVeryDifferentScales:
     def test_the_message_says_what_happened_and_what_helps(self, method):
         for scale, words in ((1e-200, "too small.* 1e198"), (1e200, "too large.* 1e-202")):
             result = nnx.minimize(lambda x, s=scale: s * rosenbrock(x), START, method=method)
-            assert (result.status, result.success, result.nit) == (-1, False, 0)
+            assert (result.status, result.success, result.nit) == (3, False, 0)
             assert re.search(f"gradient.*{words}", result.message), result.message
             np.testing.assert_array_equal(result.x, START)
 

@@ -157,7 +157,7 @@ class TestRadius:
         with np.errstate(over="ignore", invalid="ignore"):
             result = nnx.minimize(np.sum, w, method=method, options={"maxiter": 1000})
         assert not result.success
-        assert result.status in (0, 5)
+        assert result.status in (1, 2)
         assert result.fun < -1e30
         assert np.all(np.isfinite(result.x))
 

@@ -136,6 +136,8 @@ def _times(xp: Any, g: Any, other: Any, shape: Any) -> Any:
 class _Quotient(Rule):
     """y = a / b: with c = g / b, the cotangents are c and -c·y. Only what these need is kept."""
 
+    entrywise = True
+
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -187,7 +189,7 @@ ELEMENTWISE = (
     Linear("conj", lambda xp, x: xp.conj(x), lambda xp, g, shape: xp.conj(g)),
     JointlyLinear("add", lambda xp, a, b: a + b, lambda xp, g, i, shapes, fixed: g),
     JointlyLinear("subtract", lambda xp, a, b: a - b, _minus_back),
-    Bilinear("multiply", lambda xp, a, b: a * b, _times, _times),
+    Bilinear("multiply", lambda xp, a, b: a * b, _times, _times, entrywise=True),
     _Quotient("divide"),
     ElementwisePair("pow", _pow_base, _pow_exponent),
     ElementwisePair(

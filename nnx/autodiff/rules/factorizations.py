@@ -69,7 +69,7 @@ class _OfRealMatrix(Rule):
                 "inv, det, slogdet or pinv, which are differentiated for complex matrices too."
             )
         _refuse_free_columns(self.name, x.shape, **kwargs)
-        return super().pull(argnums, answer, values, kwargs)  # type: ignore[misc]
+        return super().pull(argnums, answer, values, kwargs)
 
 
 def _refuse_free_columns(

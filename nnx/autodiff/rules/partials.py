@@ -20,6 +20,8 @@ class Partials(Rule):
     For each argument by its name: its partial derivative ``d(xp, y, *args)``, or why it is refused.
     """
 
+    entrywise = True
+
     def __init__(self, name: str, /, **partials: Callable[..., Any] | str) -> None:
         self.name, self.arguments, self.d = "special." + name, tuple(partials), tuple(partials.values())
 

@@ -25,3 +25,9 @@ class Box(NamedTuple):
         xp = namespace(w)
         held = ((w <= self.lower) & (g > 0.0)) | ((w >= self.upper) & (g < 0.0))
         return xp.astype(xp.logical_not(held), w.dtype)
+
+    def sides(self, w: Array) -> Array:
+        """−1 for each variable at its lower bound, 1 at its upper bound (or both), 0 between them; int64."""
+        xp = namespace(w)
+        low, high = (xp.astype(at, xp.int64) for at in (w <= self.lower, w >= self.upper))
+        return xp.where(high > 0, high, -low)

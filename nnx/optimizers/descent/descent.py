@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -12,35 +11,14 @@ from nnx.errors import OptionError
 from nnx.optimizers import searches
 from nnx.optimizers.descent.deterministic import Deterministic, Move
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate
-from nnx.optimizers.descent.stopping import judged, out_of_range
+from nnx.optimizers.descent.outlook import verdict
+from nnx.optimizers.descent.ray import Ray
+from nnx.optimizers.descent.stopping import out_of_range, small, stalled
 from nnx.optimizers.problem import Problem, Stop, read, register
-from nnx.optimizers.searches import Found, Trial
+from nnx.optimizers.searches import Found
 from nnx.optimizers.state import State
 
 Array = Any
-
-
-class Ray:
-    """The problem along the line w + αp, as a search evaluates it; ``at`` makes the points."""
-
-    def __init__(
-        self, problem: Problem, w: Array, p: Array, at: Callable[[Problem, Array], Iterate] = Evaluation
-    ) -> None:
-        self.problem, self.w, self.p, self.at = problem, w, p, at
-
-    def value(self, alpha: float) -> Trial:
-        """The cost at α."""
-        point = self._at(alpha)
-        return Trial(alpha, point.cost, math.nan, point)
-
-    def slope(self, alpha: float) -> Trial:
-        """Cost and slope at α."""
-        point = self._at(alpha)
-        slope = point.slope(self.p)
-        return Trial(alpha, point.cost, slope, point)
-
-    def _at(self, alpha: float) -> Iterate:
-        return self.at(self.problem, self.w + alpha * self.p)
 
 
 def known_search(where: str, name: str, value: Any) -> Any:
@@ -106,44 +84,67 @@ class Descent(Deterministic):
     def numbers(self) -> dict[str, float]:
         return {"fresh": float(self.begins_with_gradient), "last_fall": 0.0, **self.learned()}
 
-    def move(self, problem: Problem, here: Iterate, state: State) -> Move:
-        fresh = bool(state.values["fresh"])
-        p, found = self._along(problem, here, self.direction(here, state), state)
+    def move(self, problem: Problem, here: Evaluation, state: State) -> Move:
+        values = state.values
+        line = self._line(problem, here, self.direction(here, state), state)
+        if values["stalled"]:
+            stop, useless = stalled(here, line.outlook(self._model(line, state)), state)
+            if stop is not None:
+                return Move(None, {}, stop)
+            if useless and not values["fresh"]:
+                line = self._steepest(problem, here, state)
+        found = self._found(line, state)
+        if found.trial.point is here:
+            seen = line.outlook(self._model(line, state)) if line.leads_down else None
+            success, words = verdict(here, seen, values["largest_cost"])
+            if success:
+                return Move(None, {}, small(words))
+            if not values["fresh"]:
+                line = self._steepest(problem, here, state)
+                found = self._found(line, state)
         there = found.trial.point
-        if there is here and not fresh:
-            self._restart(here, state)
-            p, found = self._along(problem, here, -here.projected_gradient, state)
-            there = found.trial.point
         if there is here:
-            return Move(None, {}, self._stuck(here, found, state))
+            return Move(None, {}, self._stuck(line, found, state))
         alpha = found.trial.alpha
-        self.learn(here, there, p, alpha, state)
-        state.values["fresh"], state.values["last_fall"] = 0.0, here.cost - there.cost
-        length = alpha * read(namespace(p).linalg.vector_norm(p))[0]
+        self.learn(here, there, line.p, alpha, state)
+        values["fresh"], values["last_fall"] = 0.0, here.cost - there.cost
+        length = alpha * read(namespace(line.p).linalg.vector_norm(line.p))[0]
         return Move(there, {"learning_rate": alpha, "step": length})
 
-    def _along(self, problem: Problem, here: Iterate, p: Array, state: State) -> tuple[Array, Found]:
-        slope = here.slope(p)
-        if not _leads_down(slope):
-            self._restart(here, state)
-            p = -here.projected_gradient
-            slope = here.slope(p)
-        start = Trial(0.0, here.cost, slope, here)
-        if not _leads_down(slope):
-            return p, Found(start, False, "The slope is not finite and negative.")
-        first = self.first_trial(here, p, slope, state)
-        found = self._search(here.w)(Ray(problem, here.w, p, self.evaluate), start, first)
-        if found.trial.alpha == 0.0 or not found.trial.point.compute().finite:
-            found = found._replace(trial=start)
-        return p, found
+    def _line(self, problem: Problem, here: Evaluation, p: Array, state: State) -> Ray:
+        """The line along ``p``, or along −g where p does not lead down."""
+        noise = 1e3 * float(namespace(here.w).finfo(here.w.dtype).eps) * state.values["largest_cost"]
+        line = Ray(problem, here, p, self.evaluate, noise)
+        return line if line.leads_down or state.values["fresh"] else self._steepest(problem, here, state)
 
-    def _stuck(self, here: Iterate, found: Found, state: State) -> Stop:
+    def _steepest(self, problem: Problem, here: Evaluation, state: State) -> Ray:
+        """The line along −g, after which the method begins anew."""
+        self.forget(here, state)
+        state.values["fresh"], state.values["last_fall"] = 1.0, 0.0
+        return self._line(problem, here, -here.projected_gradient, state)
+
+    def _found(self, line: Ray, state: State) -> Found:
+        first = self.first_trial(line.here, line.p, line.start.slope, state) if line.leads_down else 1.0
+        return line.search(self._search(line.here.w), first)
+
+    def _model(self, line: Ray, state: State) -> float | None:
+        """The α of the minimum by the method's own model; None where it has none yet."""
+        if not line.leads_down or (state.values["fresh"] and self.begins_with_gradient):
+            return None
+        return 1.0 if not self.begins_with_gradient else self.first_trial(line.here, line.p, line.start.slope, state)
+
+    def _stuck(self, line: Ray, found: Found, state: State) -> Stop:
         """The stop where not even −g led to a lower cost."""
-        if not _leads_down(found.trial.slope):
+        here = line.here
+        if not line.leads_down:
             remedy = "Multiply the cost by about {}, or start elsewhere."
             return out_of_range("the entries of the gradient", here.norm, here.w, remedy)
         words = f"No lower cost was found, not even along the negative gradient: {found.message}"
-        return judged(5, words, here, state)
+        success, why = verdict(here, line.outlook(), state.values["largest_cost"])
+        if success:
+            return small(why)
+        wrong = line.contradiction() if getattr(line.problem, "given_gradient", False) else ""
+        return Stop(5, f"{words} {wrong or f'But {why}.'}", False)
 
     def _search(self, w: Array) -> Any:
         """The search, with no less tolerance for rounding than the weights' type needs."""
@@ -151,14 +152,6 @@ class Descent(Deterministic):
         if getattr(self.search, "epsilon", rounding) < rounding / 10.0:
             return replace(self.search, epsilon=rounding)
         return self.search
-
-    def _restart(self, here: Iterate, state: State) -> None:
-        self.forget(here, state)
-        state.values["fresh"], state.values["last_fall"] = 1.0, 0.0
-
-
-def _leads_down(slope: float) -> bool:
-    return -math.inf < slope < 0.0
 
 
 def unit_step(p: Array) -> float:
@@ -168,8 +161,12 @@ def unit_step(p: Array) -> float:
 
 
 def as_before(state: State, slope: float) -> float:
-    """The α at which a parabola with this slope has fallen by as much as the cost did in the last step."""
-    return -2.0 * state.values["last_fall"] / slope
+    """The α at which a parabola with this slope has fallen by as much as the cost did in the last step; or 1.
+
+    That is where the cost did not fall in it.
+    """
+    fell = state.values["last_fall"]
+    return -2.0 * fell / slope if fell > 0.0 else 1.0
 
 
 @register(

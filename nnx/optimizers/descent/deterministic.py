@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from nnx.backend import namespace
 from nnx.errors import OptionError
 from nnx.optimizers.descent.evaluation import Evaluation
-from nnx.optimizers.descent.stopping import SmallGradient, StoppingRules
+from nnx.optimizers.descent.stopping import PROGRESS, SmallGradient, StoppingRules
 from nnx.optimizers.method import Method
 from nnx.optimizers.problem import Info, Problem, Stop, offers, read
 from nnx.optimizers.state import State
@@ -30,15 +30,16 @@ class Move(NamedTuple):
 class Deterministic(Method):
     """Base class of the methods that compare costs from step to step: the function must stay the same.
 
-    Common options, all independent of the cost's scale:
+    They stop where nothing is left to gain: where the fall that the method's own model promises is below the
+    rounding of the cost, or its step below the rounding of every variable, and a second look in another
+    direction agrees. That has no units, and does not ask what was seen on the way. Common options:
 
-    - ``gtol``: stop when the max-norm of the gradient is at most ``gtol`` times the largest so far;
-    - ``ftol``: ... when the cost fell by at most ``ftol`` of its own size;
-    - ``xtol``: ... when the step's length is at most ``xtol`` of that of the weights;
+    - ``gtol``: stop, earlier, when the max-norm of the (projected) gradient is at most ``gtol``, in the units
+      of the cost over those of the variables, as in SciPy and as MATLAB's ``min_grad``; None: do not;
+    - ``ftol``: ... when the cost fell by at most ``ftol`` of its own size (0: do not);
+    - ``xtol``: ... when no variable moved by more than ``xtol`` of its own size (0: do not);
     - ``max_fail``: in ``fit`` with validation data, stop after this many epochs in a row without a better
       validation loss, and go back to the best one (MATLAB's rule; None: never).
-
-    ``ftol`` and ``xtol`` are never taken smaller than the precision of the weights' type.
     """
 
     #: what the method asks of a point beyond value and gradient
@@ -49,14 +50,14 @@ class Deterministic(Method):
 
     renamed: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("diff_step", "eps", "epsfcn", "finite_diff_rel_step", "workers"),
-        "nothing in its place (derivatives are not differences)",
+        "nothing in its place (derivatives are not differences, unless jac='2-point' asks for them)",
     ) | {
-        "norm": "nothing in its place (gtol compares the max-norm of the gradient)",
+        "norm": "nothing in its place (gtol is for the max-norm of the gradient)",
         "xrtol": "xtol",
     }
 
     _: KW_ONLY
-    gtol: float = number(1e-11, least=0.0)
+    gtol: float | None = number(None, least=0.0, optional=True)
     ftol: float = number(0.0, least=0.0)
     xtol: float = number(0.0, least=0.0)
     max_fail: int | None = number(6, least=1, whole=True, optional=True)
@@ -111,7 +112,7 @@ class Deterministic(Method):
         self.check_weights(problem, w)
         self._check_needs(problem, w)
         self.check_problem(problem, w)
-        values = {"largest_gradient": 0.0, **self.numbers()}
+        values = {**PROGRESS, **self.numbers()}
         return State(None, {}, self.memory(problem, w), values)
 
     def step(self, problem: Problem, w: Array, state: State) -> tuple[Array, State, Info]:

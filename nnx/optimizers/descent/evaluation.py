@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Self
 
@@ -46,12 +47,35 @@ class Iterate:
 
     def slope(self, p: Array) -> float:
         """The derivative of the cost along ``p``; the cost comes with it in one transfer."""
+        return self._measured(lambda: self._slope(p))
+
+    def _slope(self, p: Array) -> float:
         slope = namespace(p).vecdot(self.gradient, p)
         if self.cost_is_known:
             return read(slope)[0]
         self.cost, found = read(self.point.value, slope)
         self.cost_is_known = True
         return found
+
+    def _measured(self, measure: Callable[[], float]) -> float:
+        """``measure()`` of the derivatives; of mended ones where it is not finite and the cost is."""
+        found = measure()
+        if math.isfinite(found) or not math.isfinite(self.cost) or not self._mend():
+            return found
+        return measure()
+
+    def _mend(self) -> bool:
+        """Whether the problem has found finite derivatives in place of those known so far."""
+        mend = getattr(self.point, "mend", None)
+        if mend is None or not mend():
+            return False
+        self.forget()
+        return True
+
+    def forget(self) -> None:
+        """Lets go what was computed of the derivatives."""
+        for name in ("gradient", "system", "free", "cosine"):
+            self.__dict__.pop(name, None)
 
     def compute(self) -> Self:
         """This point, with gradient and cost computed, in this order: most gradients bring the cost along."""
@@ -70,7 +94,16 @@ class Evaluation(Iterate):
     def __init__(self, problem: Problem, w: Array, box: Box | None = None) -> None:
         w = w if box is None else box.project(w)
         super().__init__(w, problem.at(w), getattr(problem, "version", 0))
-        self.box = box
+        self.problem, self.box = problem, box
+
+    def neighbour(self, w: Array) -> Evaluation:
+        """Another point, of the same problem and box."""
+        return Evaluation(self.problem, w, self.box)
+
+    @property
+    def sizes(self) -> Array:
+        """The magnitudes of the variables: the units in which their steps are short or long."""
+        return namespace(self.w).abs(self.w)
 
     @cached_property
     def gradient(self) -> Array:
@@ -84,7 +117,7 @@ class Evaluation(Iterate):
     @cached_property
     def norm(self) -> float:
         """The max-norm of the projected gradient; NaN if an entry is."""
-        return max_norm(self.projected_gradient)
+        return self._measured(lambda: max_norm(self.projected_gradient))
 
 
 def max_norm(g: Array) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from nnx.backend import device_of, namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate
-from nnx.optimizers.descent.quasi_newton import safely_positive
+from nnx.optimizers.descent.inverse_hessian import InverseHessian, two_loops, usable
 from nnx.optimizers.problem import Problem, read, read_vector, register
 from nnx.optimizers.searches import Armijo
 from nnx.optimizers.state import State
@@ -41,7 +40,8 @@ class LBFGS(Descent):
     −γg takes to a bound, or leaves at one, go there or stay; the others move by −Vg, V made of the pairs'
     parts on them. The search goes along the projection of w + αp onto the box and asks for values only
     (``"armijo"`` in place of a search that needs slopes). The gradient's norm does not count what a bound
-    holds.
+    holds. ``hess_inv`` of the result of ``minimize`` is V as an operator, an
+    :class:`~nnx.optimizers.descent.inverse_hessian.InverseHessian`.
     Source: J. Nocedal, Math. Comp. 35 (1980) 773–782; D. C. Liu, J. Nocedal, Math. Programming 45 (1989)
     503–528; products only: W. Chen, Z. Wang, J. Zhou, NIPS 2014, 1332–1340; bounds: D. P. Bertsekas, SIAM J.
     Control Optim. 20 (1982) 221–246.
@@ -103,7 +103,7 @@ class LBFGS(Descent):
         known = read_vector(xp.concat([xp.reshape(products, (-1,)), pairs @ g]))
         *a, with_g = [known[i : i + 2 * m] for i in range(0, len(known), 2 * m)]
         eps = float(xp.finfo(g.dtype).eps)
-        rows = [i for i in self._rows(state) if safely_positive(a[i][i + m], a[i][i], a[i + m][i + m], eps)]
+        rows = usable(self._rows(state), a, eps)
         state.values["used"] = float(len(rows))
         gamma, weights = two_loops(rows, a, with_g)
         return xp.asarray(weights, dtype=g.dtype, device=device_of(g)) @ pairs - gamma * g
@@ -124,32 +124,8 @@ class LBFGS(Descent):
                 products[:, row] = new[:, k]
                 products[row, :] = new[:, k]
 
+    def extras(self, state: State) -> dict[str, Any]:
+        return {"hess_inv": InverseHessian(state.memory["pairs"], self._rows(state))}
+
     def forget(self, here: Iterate, state: State) -> None:
         state.values["seen"] = state.values["used"] = 0.0
-
-
-def two_loops(
-    rows: Sequence[int], products: Sequence[Sequence[float]], with_g: Sequence[float]
-) -> tuple[float, list[float]]:
-    """γ, and the coefficients c of the pairs in −Vg = −γg + Σ cᵢ·pairᵢ; γ = 1 where there is no pair.
-
-    ``products`` are those of the m steps s and, after them, the m changes r; ``with_g`` theirs with g;
-    ``rows`` the pairs that count, the newest first. Source: Nocedal 1980; Nocedal & Wright 2006, algorithm
-    7.4.
-    """
-    m = len(products) // 2
-    q: dict[int, float] = {}
-    c = [0.0] * (2 * m)
-    if not rows:
-        return 1.0, c
-    newest = rows[0]
-    gamma = products[newest][newest + m] / products[newest + m][newest + m]
-    for i in rows:  # q ← q − aᵢrᵢ with aᵢ = sᵢᵀq/sᵢᵀrᵢ, from q = g
-        sq = with_g[i] - sum(q[j] * products[i][j + m] for j in q)
-        q[i] = sq / products[i][i + m]
-    for j, a in q.items():
-        c[j + m] = gamma * a
-    for i in reversed(rows):  # p ← p − (aᵢ − bᵢ)sᵢ with bᵢ = −rᵢᵀp/sᵢᵀrᵢ, from p = −γq
-        rp = -gamma * with_g[i + m] + sum(c[j] * products[i + m][j] for row in rows for j in (row, row + m))
-        c[i] = -(q[i] + rp / products[i][i + m])
-    return gamma, c

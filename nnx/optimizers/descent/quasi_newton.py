@@ -17,7 +17,7 @@ Array = Any
 
 def safely_positive(sr: float, ss: float, rr: float, eps: float) -> bool:
     """Whether sᵀr > 0 beyond rounding, that is beyond ``eps``·‖s‖·‖r‖: only then is V r = s for a V > 0."""
-    return math.isfinite(sr) and sr > eps * math.sqrt(ss) * math.sqrt(rr)
+    return ss > 0.0 < rr and math.isfinite(sr) and sr > eps * math.sqrt(ss) * math.sqrt(rr)
 
 
 @dataclass(frozen=True)

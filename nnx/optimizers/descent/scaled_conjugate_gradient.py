@@ -8,7 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
 from nnx.optimizers.descent.deterministic import Deterministic, Move
-from nnx.optimizers.descent.evaluation import Iterate
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate
+from nnx.optimizers.descent.outlook import Outlook, contradiction, verdict
+from nnx.optimizers.descent.stopping import small, stalled
 from nnx.optimizers.problem import Problem, Stop, read, register
 from nnx.optimizers.state import State
 from nnx.options import number
@@ -60,7 +62,7 @@ class ScaledConjugateGradient(Deterministic):
     def numbers(self) -> dict[str, float]:
         return {"beta": 0.0, "lambda": 0.0, "since_restart": 0.0}
 
-    def move(self, problem: Problem, here: Iterate, state: State) -> Move:
+    def move(self, problem: Problem, here: Evaluation, state: State) -> Move:
         # p is in units of the max-norm of g, so that its products with g and Hp do not overflow
         values, g, unit = state.values, here.gradient, here.norm
         dot, down = namespace(g).vecdot, -g / unit
@@ -76,10 +78,14 @@ class ScaledConjugateGradient(Deterministic):
             # where the function is straight along p, a step of unit length
             start = self.lambda_start * abs(curvature) / length2
             values["lambda"] = start or -slope / math.sqrt(length2)
-        there, alpha = self._trials(problem, here, p, Parabola(slope, curvature, length2), values)
+        along = Parabola(slope, curvature, length2)
+        if values["stalled"]:
+            stop, _ = stalled(here, along.outlook(p), state)
+            if stop is not None:
+                return Move(None, {}, stop)
+        there, alpha = self._trials(problem, here, p, along, values)
         if there is None:
-            reason = f"No lower cost was found along the direction in {self.max_trials} trials of growing λ."
-            return Move(None, {"lambda": values["lambda"]}, Stop(5, reason, False))
+            return Move(None, {"lambda": values["lambda"]}, self._stuck(here, p, along, state))
         self._turn(here, there, p, slope, state)
         step = alpha * math.sqrt(length2)
         return Move(there, {"learning_rate": alpha / unit, "step": step, "lambda": values["lambda"]})
@@ -109,6 +115,18 @@ class ScaledConjugateGradient(Deterministic):
                 return there, alpha
         return None, 0.0
 
+    def _stuck(self, here: Evaluation, p: Array, along: Parabola, state: State) -> Stop:
+        """The stop where no λ led to a lower cost."""
+        success, why = verdict(here, along.outlook(p), state.values["largest_cost"])
+        if success:
+            return small(why)
+        reason = f"No lower cost was found along the direction in {self.max_trials} trials of growing λ."
+        wrong = ""
+        if getattr(here.problem, "given_gradient", False):
+            eps = float(namespace(p).finfo(p.dtype).eps)
+            wrong = contradiction(here, p, along.slope, eps ** (1.0 / 3.0) * along.reach(here.w, p))
+        return Stop(5, f"{reason} {wrong or f'But {why}.'}", False)
+
     def _turn(self, here: Iterate, there: Iterate, p: Array, slope: float, state: State) -> None:
         """Sets what the next direction is made of."""
         values, n = state.values, there.gradient
@@ -127,3 +145,15 @@ class Parabola(NamedTuple):
     slope: float
     curvature: float
     length2: float
+
+    def outlook(self, p: Array) -> Outlook | None:
+        """Its minimum and the fall to it; None where it has none."""
+        if not self.curvature > 0.0:
+            return None
+        alpha = -self.slope / self.curvature
+        return Outlook(alpha * p, -0.5 * alpha * self.slope)
+
+    def reach(self, w: Array, p: Array) -> float:
+        """The α of a step as long as ``w``, or of length 1 where w is zero."""
+        length = read(namespace(w).linalg.vector_norm(w))[0]
+        return (length or 1.0) / math.sqrt(self.length2)

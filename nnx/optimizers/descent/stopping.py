@@ -6,13 +6,15 @@ import math
 from typing import Any, Protocol
 
 from nnx.backend import namespace
-from nnx.optimizers.descent.evaluation import Iterate
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate
+from nnx.optimizers.descent.outlook import Outlook, lost, stationary, verdict
 from nnx.optimizers.problem import Stop, read
 from nnx.optimizers.state import State
 
 Array = Any
 
-#: What a status means. 4 is a success, 1 too but where the Jacobian is zero; 2, 3, 5, 6 at a minimum only.
+#: What the status of a Stop means (results have SciPy's, nnx.optimizers.OptimizeResult). 4 is a success; 2 and 3 by an option of the user's are, and 1 but where the function
+#: shows no minimum; what the precision of the type ends is a success at a minimum only.
 REASONS = {
     -1: "the cost or its gradient is not finite at the start, or their squares over- or underflow",
     0: "a limit was reached (iterations, evaluations or time)",
@@ -24,6 +26,12 @@ REASONS = {
     6: "the damping exceeds its limit",
     99: "the callback asked for it",
 }
+
+#: Steps in a row without a fall beyond rounding, nor half the gradient: so many, and the model is asked
+#: whether anything is left to gain; so many, and the run ends whatever it says
+_PATIENCE, _MOST_STALLED = 2.0, 8.0
+#: What the rules remember: those steps, the least gradient in them, and the largest magnitude of the cost
+PROGRESS = {"stalled": 0.0, "least_gradient": 0.0, "largest_cost": 0.0}
 
 
 class StoppingRules(Protocol):
@@ -37,57 +45,78 @@ class StoppingRules(Protocol):
 
 
 class SmallGradient:
-    """The rules that compare the max-norm of the gradient with the largest so far."""
+    """The rules of the methods for any cost: SciPy's tolerances where they are given, else what is left."""
 
-    def at_rest(self, method: Any, here: Iterate, state: State) -> Stop | None:
+    def at_rest(self, method: Any, here: Evaluation, state: State) -> Stop | None:
         if not here.finite:
             return not_finite(here)
-        largest = state.values["largest_gradient"] = max(state.values["largest_gradient"], here.norm)
+        state.values["largest_cost"] = max(state.values["largest_cost"], abs(here.cost))
         if here.norm == 0.0:
-            return Stop(1, "The gradient is zero.", True)
-        return _small_gradient(here.norm, largest) if here.norm <= method.gtol * largest else None
+            success, words = stationary(here, state.step > 0)
+            return Stop(1, f"{words}." if success else f"{words}. Start elsewhere.", success)
+        return _at_most_gtol(method, here)
 
-    def settled(self, method: Any, here: Iterate, there: Iterate, state: State) -> Stop | None:
-        xp = namespace(here.w)
-        eps = float(xp.finfo(here.w.dtype).eps)
-        largest = max(state.values["largest_gradient"], there.norm)
-        if there.norm <= method.gtol * largest:
-            return _small_gradient(there.norm, largest)
+    def settled(self, method: Any, here: Evaluation, there: Evaluation, state: State) -> Stop | None:
+        if (stop := _at_most_gtol(method, there)) is not None:
+            return stop
         fell, size = here.cost - there.cost, max(abs(here.cost), abs(there.cost))
-        if fell <= max(method.ftol, eps) * size:
-            words = f"The cost no longer falls: by {fell:.1e} of {size:.6g} in the last step."
-            return judged(2, words, there, state)
-        norm = xp.linalg.vector_norm
-        moved, length = read(norm(there.w - here.w), norm(there.w))
-        if moved <= max(method.xtol, eps) * length < math.inf:
-            words = f"The weights no longer move: by {moved:.1e} of {length:.6g}."
-            return judged(3, words, there, state)
+        if method.ftol and fell <= method.ftol * size:
+            return Stop(2, f"The cost no longer falls: by {fell:.1e} of {size:.6g} in the last step.", True)
+        if method.xtol:
+            xp = namespace(here.w)
+            excess = read(xp.max(xp.abs(there.w - here.w) - method.xtol * xp.abs(there.w)))[0]
+            if excess <= 0.0:
+                words = f"by at most {method.xtol:g} of each variable in the last step"
+                return Stop(3, f"The weights no longer move: {words}.", True)
+        self._count(fell, here, there, state.values)
         return None
 
+    def _count(self, fell: float, here: Evaluation, there: Evaluation, values: dict[str, float]) -> None:
+        """Counts the steps in a row after which the cost is the same but for rounding.
 
-def _small_gradient(norm: float, largest: float) -> Stop:
-    return Stop(1, f"The gradient is small: its max-norm fell to {norm / largest:.1e} of the largest.", True)
+        While each halves the gradient, they still bring something, but not where the cost is next to 0.
+        """
+        nothing = max(lost(point, values["largest_cost"]) for point in (here, there))
+        halved = not there.norm > 0.5 * values["least_gradient"] or not values["least_gradient"]
+        if fell > nothing:
+            values["stalled"] = values["least_gradient"] = 0.0
+        elif halved and abs(there.cost) > nothing:
+            values["stalled"], values["least_gradient"] = 0.0, there.norm
+        else:
+            values["stalled"] += 1.0
+
+
+def stalled(here: Evaluation, outlook: Outlook | None, state: State) -> tuple[Stop | None, bool]:
+    """The stop where the last steps brought nothing and the model says that nothing is left to gain.
+
+    And whether they brought nothing, and yet something is left: what the method learned is of no use.
+    """
+    count = state.values["stalled"]
+    if count < _PATIENCE:
+        return None, False
+    success, words = verdict(here, outlook, state.values["largest_cost"])
+    if success:
+        return small(words), False
+    if count < _MOST_STALLED:
+        return None, True
+    return Stop(2, f"The cost no longer falls beyond rounding. But {words}.", False), True
+
+
+def small(words: str) -> Stop:
+    """The stop where nothing is left to gain."""
+    return Stop(1, f"The gradient is small: nothing is left to gain ({words}).", True)
+
+
+def _at_most_gtol(method: Any, here: Iterate) -> Stop | None:
+    if method.gtol is None or not here.norm <= method.gtol:
+        return None
+    return Stop(1, f"The gradient is small: its max-norm is {here.norm:.1e}, gtol is {method.gtol:g}.", True)
 
 
 def not_finite(here: Iterate) -> Stop:
     """The stop at a point whose cost or gradient is not finite."""
     what = f"the cost is {here.cost}" if not math.isfinite(here.cost) else "the gradient is not finite"
     return Stop(-1, f"No step was made: {what} at this point. Start elsewhere.", False)
-
-
-def judged(status: int, words: str, here: Iterate, state: State) -> Stop:
-    """A stop because nothing moves any more: a success where the gradient is that of a minimum.
-
-    It is if it is small compared with the largest so far, or if each entry of it, times the whole length of
-    its variable, is less than a thousandth of the cost: a measure without units.
-    """
-    xp = namespace(here.w)
-    eps = float(xp.finfo(here.w.dtype).eps)
-    part = here.norm / max(state.values["largest_gradient"], here.norm)
-    reach = read(xp.max(xp.abs(here.projected_gradient * here.w)))[0]
-    if part <= eps ** (2.0 / 3.0) or reach <= 1e-3 * abs(here.cost):
-        return Stop(status, words, True)
-    return Stop(status, f"{words} But the gradient is still {part:.1e} of the largest so far.", False)
 
 
 def out_of_range(what: str, size: float, like: Array, remedy: str) -> Stop:

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
 from nnx.optimizers.descent.deterministic import Deterministic, Move
-from nnx.optimizers.descent.evaluation import Iterate
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate
+from nnx.optimizers.descent.outlook import Outlook, contradiction, verdict
+from nnx.optimizers.descent.stopping import small, stalled
 from nnx.optimizers.problem import Problem, Stop, read
 from nnx.optimizers.state import State
 from nnx.options import number
@@ -75,19 +77,28 @@ class TrustRegion(Deterministic):
     # -- one iteration --------------------------------------------------------------------------------
 
     def numbers(self) -> dict[str, float]:
-        return {"radius": self.initial_trust_radius, **self.learned()}
+        return {"radius": self.initial_trust_radius, "largest_gradient": 0.0, **self.learned()}
 
-    def move(self, problem: Problem, here: Iterate, state: State, again: bool = True) -> Move:
+    def move(self, problem: Problem, here: Evaluation, state: State, again: bool = True) -> Move:
         xp, values, unit = namespace(here.w), state.values, here.norm
         norm, eps = xp.linalg.vector_norm, float(xp.finfo(here.w.dtype).eps)
+        values["largest_gradient"] = max(values["largest_gradient"], unit)
         # The model in units of the gradient, so that squares do not overflow.
         g, eta = here.gradient / unit, unit / values["largest_gradient"]
-        for _ in range(_MOST_TRIES):
+        end = End(here, values["largest_cost"])
+        for tries in range(_MOST_TRIES):
             p, residual, at_edge = steihaug(
                 lambda v: self.product(here, state, v) / unit, g, values["radius"], min(0.5, math.sqrt(eta))
             )
-            fall, length, size = read(-0.5 * xp.vecdot(p, g + residual), norm(p), norm(here.w))
-            promised, there = unit * fall, self.evaluate(problem, here.w + p)
+            fall, slope, length, size = read(
+                -0.5 * xp.vecdot(p, g + residual), xp.vecdot(p, g), norm(p), norm(here.w)
+            )
+            promised = unit * fall
+            if not tries and not at_edge and values["stalled"]:
+                stop, _ = stalled(here, Outlook(p, promised), state)
+                if stop is not None:
+                    return Move(None, {}, stop)
+            there = self.evaluate(problem, here.w + p)
             gain = _gain(here, there, promised, _ROUNDING * eps * abs(here.cost))
             self.learn(here, there, state)
             if not gain >= 0.25:
@@ -96,16 +107,50 @@ class TrustRegion(Deterministic):
                 values["radius"] = min(2.0 * values["radius"], _LONGEST)
             if gain > _LEAST_GAIN:
                 return Move(there, {"radius": values["radius"], "step": length})
+            if not at_edge and end.reached(p, promised, there.cost):
+                return Move(None, {}, small(end.words))
+            end.remember(p, unit * slope, there.cost)
             if not length > eps * size or not promised > eps * abs(here.cost):
                 break
         values["radius"] = self.initial_trust_radius
         if again and self.forget(problem, here, state):
             return self.move(problem, here, state, again=False)
-        reason = (
-            f"No lower cost was found, not even by a step of {length:.1e}; the max-norm of the gradient is "
-            f"{eta:.1e} of the largest so far."
-        )
-        return Move(None, {"step": length}, Stop(5, reason, eta <= math.sqrt(eps)))
+        if not end.words and end.reached(p, promised, there.cost, surely=True):
+            return Move(None, {}, small(end.words))
+        found = f"No lower cost was found, not even by a step of {length:.1e}."
+        return Move(None, {"step": length}, Stop(5, f"{found} {end.why_not(problem)}", False))
+
+
+class End:
+    """What the rejected steps from a point tell: whether it is a minimum, or the gradient a wrong one."""
+
+    def __init__(self, here: Evaluation, largest: float) -> None:
+        self.here, self.largest = here, largest
+        self.eps = float(namespace(here.w).finfo(here.w.dtype).eps)
+        self.words = ""
+        self._clear: tuple[Array, float] | None = None
+
+    def reached(self, p: Array, promised: float, cost: float, surely: bool = False) -> bool:
+        """Whether ``p`` promises nothing, and a second look agrees: asked once, if values say so."""
+        fell = self.here.cost - cost
+        hidden = max(promised, abs(fell)) <= 1e3 * self.eps * self.largest
+        if self.words or not (surely or hidden or promised <= _ROUNDING * self.eps * abs(self.here.cost)):
+            return False
+        missed = abs(fell - promised) if math.isfinite(fell) else math.inf
+        success, self.words = verdict(self.here, Outlook(p, promised, missed), self.largest)
+        return success
+
+    def remember(self, p: Array, slope: float, cost: float) -> None:
+        """Keeps the shortest step whose change of the cost is more than rounding."""
+        if 1e3 * self.eps * abs(self.here.cost) < abs(cost - self.here.cost) < math.inf:
+            self._clear = p, slope
+
+    def why_not(self, problem: Problem) -> str:
+        """What is wrong, in a sentence."""
+        wrong = ""
+        if getattr(problem, "given_gradient", False) and self._clear is not None:
+            wrong = contradiction(self.here, *self._clear, 1.0)
+        return wrong or f"But {self.words}."
 
 
 def _gain(here: Iterate, there: Iterate, promised: float, rounding: float) -> float:

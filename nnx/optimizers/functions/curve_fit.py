@@ -10,18 +10,27 @@ from functools import cached_property
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
-from nnx.backend import adapter_of, device_of, given, namespace
-from nnx.errors import DataError, FitError, OptionError, ShapeError
-from nnx.optimizers.functions.bounds import as_box
+from nnx.backend import adapter_of, device_of, namespace, need_real
+from nnx.errors import FitError, OptionError, ShapeError
+from nnx.optimizers.functions.bounds import as_box, need_inside
+from nnx.optimizers.functions.data import (
+    common_type,
+    in_all_arrays,
+    independent,
+    need_finite,
+    numbers,
+    real_as,
+)
+from nnx.optimizers.functions.functions import beside
 from nnx.optimizers.functions.least_squares import least_squares
 from nnx.optimizers.functions.run import start_at
 from nnx.optimizers.functions.student import student_quantile
+from nnx.optimizers.functions.whitening import Whitening
 from nnx.optimizers.problem import read, read_vector
 from nnx.optimizers.result import OptimizeResult
 from nnx.options import Number
 
 Array = Any
-Whiten = Callable[[Array], Array]
 
 
 class Interval(NamedTuple):
@@ -77,9 +86,9 @@ def curve_fit(
     p0: Any = None,
     sigma: Any = None,
     absolute_sigma: bool = False,
-    check_finite: bool = True,
+    check_finite: bool | None = None,
     bounds: Any = None,
-    method: Any = "lm",
+    method: Any = None,
     jac: Any = None,
     *,
     full_output: bool = False,
@@ -91,14 +100,21 @@ def curve_fit(
     """The parameters p with which ``f(xdata, *p)`` fits ``ydata`` best, and their covariance, as in SciPy.
 
     Minimises ½ Σ ((f(xᵢ, p) − yᵢ)/σᵢ)². ``f`` is written in array API or plain NumPy calls and gets each
-    parameter as a number (an array of shape ()); its derivatives come from automatic differentiation, or
-    from ``jac(xdata, *p)``, (m, n). Lists become arrays of the current backend; arrays stay where they are.
+    parameter as a number (an array of shape ()); its derivatives come from automatic differentiation, from
+    ``jac(xdata, *p)``, (m, n), or, for an ``f`` that cannot be traced, from differences: ``jac="2-point"``,
+    ``"3-point"`` or ``"cs"``, with ``diff_step`` as in :func:`nnx.least_squares`.
 
+    - ``xdata``, ``ydata``: arrays stay in their library. Lists, columns of data frames, arrays of objects and
+      whatever else NumPy can read become arrays of the current backend; a data frame as ``xdata`` reaches
+      ``f`` with arrays for columns. ``ydata`` may be a number or of any shape that broadcasts to f's. All are
+      real numbers; single precision is kept where neither ``p0`` nor the data are double.
     - ``p0``: where to start. Default: ones, as many as ``f`` has parameters after the first, or, with
-      ``bounds``, between them.
-    - ``sigma``: standard deviations of ``ydata`` (one, or m), or their covariance (m, m).
+      ``bounds``, between them. It must be inside of the bounds.
+    - ``sigma``: standard deviations of ``ydata`` (one, or m; infinite: that datum has no weight and is not
+      counted in m), or their covariance (m, m).
     - ``absolute_sigma``: whether ``sigma`` is meant as it is. Otherwise (default) only its relative size
       counts, and pcov is scaled by s² = Σ r²/(m − n), r the residuals: pcov = s²·(JᵀJ)⁻¹.
+    - ``check_finite`` (None: True): whether NaN and infinities in the data are refused.
     - ``confidence``: of the intervals ``confidence_interval``, in (0, 1).
     - ``bounds``, ``method``, ``callback``, ``options`` and any further option (``ftol``, ``max_nfev``, ...):
       as in :func:`nnx.least_squares`.
@@ -118,24 +134,18 @@ def curve_fit(
     """
     if not Number(above=0.0, below=1.0).allows(confidence):
         raise OptionError(f"curve_fit: confidence must be a number in (0, 1), got {confidence!r}.")
-    y = given(ydata, "curve_fit: ydata")
+    x, y = independent(xdata), numbers(ydata, "curve_fit: ydata")
     p = _start(f, p0, bounds, y)
     xp, n = namespace(p), int(p.shape[0])
-    y = xp.astype(y, p.dtype, copy=False)
-    x = _floats(given(xdata, "curve_fit: xdata", real=False) if isinstance(xdata, list | tuple) else xdata, p)
-    if check_finite:
-        _check_finite(x, "xdata")
-        _check_finite(y, "ydata")
-    whiten = _whitening(sigma, y)
+    to_common = real_as(common_type(p, x, y))
+    p, y, x = to_common(p), to_common(y), in_all_arrays(to_common, x)
+    if check_finite is None or check_finite:
+        x = in_all_arrays(lambda part: need_finite(part, "xdata"), x)
+        need_finite(y, "ydata")
+    whiten = Whitening(sigma, y)
 
     def residual(p: Array) -> Array:
-        values = f(x, *(p[i] for i in range(n)))
-        shape = tuple(getattr(values, "shape", ()))
-        if shape not in ((), tuple(y.shape)):
-            raise ShapeError(
-                f"curve_fit: f must return an array of ydata's shape {tuple(y.shape)}, got {shape}."
-            )
-        errors = values - y
+        errors = _errors(beside(y, f(x, *(p[i] for i in range(n)))), y)
         return whiten(namespace(errors).reshape(errors, (-1,)))
 
     def jacobian(p: Array) -> Array:
@@ -146,10 +156,13 @@ def curve_fit(
     if "max_nfev" in options:
         options["maxfev"] = options.pop("max_nfev")
     derivative = jacobian if callable(jac) else jac
-    result = least_squares(residual, p, derivative, bounds, method, callback=callback, options=options)
+    step = options.pop("diff_step", None)
+    result = least_squares(
+        residual, p, derivative, bounds, method, callback=callback, options=options, diff_step=step
+    )
     if not result.success:
         raise FitError(f"curve_fit found no best parameters: {result.message}", result)
-    freedom = int(result.fun.shape[0]) - n
+    freedom = int(result.fun.shape[0]) - whiten.ignored - n
     pcov = _covariance(result, freedom, absolute_sigma)
     if full_output:
         about = {name: result[name] for name in ("nfev", "njev")} | {"fvec": result.fun}
@@ -163,23 +176,45 @@ def _normal_quantile(confidence: float) -> float:
     return NormalDist().inv_cdf(0.5 + 0.5 * confidence)
 
 
+def _errors(values: Any, y: Array) -> Array:
+    """Values minus data: of one shape, or the one broadcast to the other."""
+    if isinstance(values, complex):
+        values = namespace(y).asarray(values, device=device_of(y))
+    if hasattr(values, "dtype"):
+        need_real(values, "curve_fit: what f returned")
+    shape, data = tuple(getattr(values, "shape", ())), tuple(y.shape)
+    if not (_stretches(shape, data) or _stretches(data, shape)):
+        raise ShapeError(
+            f"curve_fit: f must return an array of ydata's shape {data}, got {shape}; and neither can be "
+            "broadcast to the other."
+        )
+    return values - y
+
+
+def _stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether an array of that shape can be broadcast ``to`` the other."""
+    ends = zip(reversed(shape), reversed(to), strict=False)
+    return len(shape) <= len(to) and all(n in (1, m) for n, m in ends)
+
+
 def _start(f: Callable[..., Any], p0: Any, bounds: Any, y: Array) -> Array:
     """The first parameters, a floating-point vector on the device of ``y``."""
     adapter, xp = adapter_of(y), namespace(y)
     if p0 is None:
         p = [1.0] * _count(f)
-        if bounds is not None:
-            box = as_box(bounds, start_at(_vector_like(p, y), "curve_fit"), sides=True)
+        box = as_box(bounds, start_at(_vector_like(p, y), "curve_fit"), sides=True)
+        if box is not None:
             p = [_between(*ends) for ends in zip(*map(read_vector, box), strict=True)]
         return _vector_like(p, y)
-    p = given(p0, "curve_fit: p0")
+    p = numbers(p0, "curve_fit: p0")
     if adapter_of(p) is not adapter or isinstance(p0, list | tuple | int | float):
         p = adapter.asarray(p, device=device_of(y))
-    if not xp.isdtype(p.dtype, "real floating"):
-        p = _floats(p, xp.zeros((), dtype=xp.float64, device=device_of(y)))
-    p = xp.reshape(p, (-1,))
+    p = xp.reshape(p if xp.isdtype(p.dtype, "real floating") else xp.astype(p, xp.float64), (-1,))
     if not p.shape[0]:
         raise OptionError("curve_fit: p0 has no parameters in it.")
+    box = as_box(bounds, start_at(p, "curve_fit"), sides=True)
+    if box is not None:
+        need_inside(box, p, "curve_fit: p0")
     return p
 
 
@@ -209,56 +244,13 @@ def _count(f: Callable[..., Any]) -> int:
     return len(plain) - 1
 
 
-def _floats(x: Any, like: Array) -> Any:
-    """An array of real numbers in the type of ``like``; anything else as it is."""
-    if not hasattr(x, "dtype") or not hasattr(x, "shape"):
-        return x
-    xp = namespace(x)
-    real = xp.isdtype(x.dtype, ("integral", "bool", "real floating"))
-    return xp.astype(x, like.dtype, copy=False) if real else x
-
-
-def _check_finite(x: Any, name: str) -> None:
-    if not hasattr(x, "dtype") or not hasattr(x, "shape"):
-        return
-    xp = namespace(x)
-    if not read(xp.astype(xp.all(xp.isfinite(x)), xp.float64))[0]:
-        raise DataError(
-            f"curve_fit: {name} must be finite, and has NaN or infinite values. Take those points out; "
-            "check_finite=False leaves this check out."
-        )
-
-
-def _whitening(sigma: Any, y: Array) -> Whiten:
-    """What divides residuals, or the rows of a Jacobian, by the deviations ``sigma``."""
-    if sigma is None:
-        return lambda r: r
-    xp, adapter, m = namespace(y), adapter_of(y), math.prod(y.shape)
-    sigma = adapter.asarray(given(sigma, "curve_fit: sigma"), dtype=y.dtype, device=device_of(y))
-    if m > 1 and tuple(sigma.shape) == (m, m):
-        factor = adapter.cholesky(sigma)
-        if factor is None:
-            raise OptionError("curve_fit: sigma, as a covariance, must be symmetric and positive definite.")
-        inverse = xp.linalg.inv(factor)
-        return lambda r: inverse @ r
-    if sigma.shape != () and tuple(sigma.shape) not in ((1,), tuple(y.shape)):
-        raise ShapeError(
-            f"curve_fit: sigma must be one number, or have the shape of ydata, {tuple(y.shape)}, or be a "
-            f"covariance, ({m}, {m}); got {tuple(sigma.shape)}."
-        )
-    if not read(xp.astype(xp.all(xp.isfinite(sigma) & (sigma != 0.0)), y.dtype))[0]:
-        raise OptionError("curve_fit: sigma must be finite and nowhere 0: it divides the residuals.")
-    each = xp.reshape(sigma + xp.zeros_like(y), (-1,))
-    return lambda r: r / (each if len(r.shape) == 1 else each[:, None])
-
-
 def _covariance(result: OptimizeResult, freedom: int, absolute: bool) -> Array:
     """(JᵀJ)⁻¹, times s² unless ``absolute``; infinite, with a warning, where the data do not determine it."""
     inverse = _inverse_of_square(result.jac)
     if inverse is None:
         why = "the Jacobian does not have full rank: the data do not determine all parameters"
     elif freedom < 1 and not absolute:
-        why = f"{result.fun.shape[0]} data are too few for the variance of their errors"
+        why = f"{freedom + result.x.shape[0]} data are too few for the variance of their errors"
     else:
         return inverse if absolute else inverse * (2.0 * result.cost / freedom)
     warnings.warn(f"curve_fit: the covariance is infinite, since {why}.", stacklevel=3)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
-from nnx.autodiff import flatten, jvp, vjp
+from nnx.autodiff import flatten, jvp, vjp, zeros_absorb
 from nnx.autodiff.tree import aligned
-from nnx.backend import device_of, namespace
-from nnx.errors import DataError, ShapeError
-from nnx.optimizers.functions.functions import Packed, as_array_like
+from nnx.backend import adapter_of, device_of, namespace
+from nnx.errors import DataError, DtypeError, ShapeError
+from nnx.optimizers.descent.box import Box
+from nnx.optimizers.functions.differences import Differences, cannot_be_traced, rounding
+from nnx.optimizers.functions.functions import Packed, as_array_like, holds_complex, not_analytic
+from nnx.optimizers.functions.mending import confirmed, mended
 from nnx.optimizers.problem import Point
 from nnx.parameters import Layout
 
@@ -21,9 +25,12 @@ Array = Any
 class ResidualProblem:
     """The problem of minimising ½‖r(w)‖² for a function ``r`` that returns an array of residuals.
 
-    ``counts`` says how many values and Jacobians, and products with them, were computed. ``layout`` and
-    ``build`` as in :class:`nnx.optimizers.FunctionProblem`; ``jacobian(x)``, where it is given, returns
-    ∂r/∂x, (m, n), or what :func:`nnx.jacobian` makes of ``r``.
+    Complex residuals count as their real parts followed by their imaginary parts, so that the cost is ½Σ|r|².
+    ``counts`` says how many values and Jacobians, and products with them, were computed; calls for
+    differences are not counted. ``layout`` and ``build`` as in :class:`nnx.optimizers.FunctionProblem`;
+    ``jacobian(x)``, where it is given, returns ∂r/∂x, (m, n), or what :func:`nnx.jacobian` makes of ``r``; it
+    may also be :class:`nnx.optimizers.functions.differences.Differences`. Mended derivatives (``mend``) call
+    ``r`` within ``box`` only. Functions that are not traced get a copy of their argument.
 
     >>> problem = nnx.optimizers.ResidualProblem(lambda w: w**2 - np.asarray([1.0, 4.0]))
     >>> point = problem.at(np.asarray([2.0, 1.0]))
@@ -41,13 +48,14 @@ class ResidualProblem:
         layout: Layout | None = None,
         build: Callable[[list[Any]], Any] | None = None,
         *,
-        jacobian: Callable[..., Any] | None = None,
+        jacobian: Callable[..., Any] | Differences | None = None,
+        box: Box | None = None,
     ) -> None:
         self.r = r
         self.layout = layout
         self.packed = Packed(layout, build)
         self.counts: Counter[str] = Counter()
-        self._jacobian = jacobian
+        self._jacobian, self._box = jacobian, box
 
     def at(self, w: Array) -> Point:
         return Point(self, w)
@@ -58,21 +66,17 @@ class ResidualProblem:
         return self.packed.split(w)
 
     def residual(self, point: Point) -> Array:
-        returned = point.aux["returned"] = self.r(point.x)
+        returned = point.aux["returned"] = self.r(self.packed.copied(point.w))
         return _vector(returned, point.w)
 
     def jacobian(self, point: Point) -> Array:
         """By rows in reverse mode, or by columns in forward mode if these are half as many."""
-        w, xp = point.w, namespace(point.w)
-        m, n = point.residual.shape[0], w.shape[0]
-        if self._jacobian is not None:
-            return _matrix(self._jacobian(point.x), point, (m, n))
-        if 2 * n <= m:  # a row costs half a column, which computes the function anew
-            eye = xp.eye(n, dtype=w.dtype, device=device_of(w))
-            return xp.stack([self.jvp(point, eye[i, :]) for i in range(n)], axis=1)
-        pullback = self._pullback(point)
-        eye = xp.eye(m, dtype=w.dtype, device=device_of(w))
-        return xp.stack([pullback(eye[i, :]) for i in range(m)])
+        w, given = point.w, self._jacobian
+        if isinstance(given, Differences):
+            return given.columns(self._called(point), w, point.residual, self._rounding(point))
+        if given is not None:
+            return _matrix(given(self.packed.copied(w)), point, (point.residual.shape[0], w.shape[0]))
+        return self._row_by_row(point)
 
     def blocks(self, point: Point, memory_limit: float) -> Iterator[tuple[Array, Array]] | None:
         """None where the limit holds all rows, or where they are given; else some at a time, in reverse mode.
@@ -87,12 +91,62 @@ class ResidualProblem:
         return self._rows(point, m, size)
 
     def jvp(self, point: Point, v: Array) -> Array:
-        return _vector(jvp(self._flat, (point.x,), (self.packed.split(v),))[1], point.w)
+        given = self._jacobian
+        if given is None:
+            return self._pushed(point, v)
+        if isinstance(given, Differences) and given.box is None and not point.knows("jacobian"):
+            return given.along(self._called(point), point.w, v, point.residual, self._rounding(point))
+        return point.jacobian @ v
 
     def vjp(self, point: Point, u: Array) -> Array:
-        return self._pullback(point)(u)
+        return u @ point.jacobian if self._jacobian is not None else self._pullback(point)(u)
+
+    def mend(self, point: Point) -> dict[str, Array] | None:
+        """Finite derivatives where the automatic ones are not: see :func:`mended`."""
+        if self._jacobian is not None:
+            return None
+        point.aux["absorbs"] = True
+        w, r, call, eps = point.w, point.residual, self._called(point), self._rounding(point)
+        if point.knows("jacobian"):
+            found = mended(call, w, r, point.jacobian, self._row_by_row(point), eps, self._box)
+            return None if found is None else {"jacobian": found}
+        good = confirmed(
+            call,
+            w,
+            r,
+            lambda v: self._pushed(point, v),
+            lambda v: abs(self._pushed(point, v)),
+            eps,
+            self._box,
+        )
+        point.aux["absorbs"] = good  # from now on products are those of the mended derivatives
+        return {} if good else None
 
     # -- details ------------------------------------------------------------------------------------
+
+    def _called(self, point: Point) -> Callable[[Array], Array]:
+        """The residuals at a vector that they may write into, which may be complex ("cs")."""
+        _ = point.residual
+        complex_step = isinstance(self._jacobian, Differences) and self._jacobian.scheme == "cs"
+        if complex_step and any(map(holds_complex, flatten(point.aux["returned"])[0])):
+            raise DtypeError(
+                "jac='cs' needs residuals that are real where x is, got complex ones. Take '3-point'."
+            )
+        return lambda w: _vector(self.r(self.packed.split(w)), w)
+
+    def _rounding(self, point: Point) -> float:
+        _ = point.residual
+        return rounding(point.w, point.aux["returned"])
+
+    def _row_by_row(self, point: Point) -> Array:
+        w, xp = point.w, namespace(point.w)
+        m, n = point.residual.shape[0], w.shape[0]
+        if 2 * n <= m:  # a row costs half a column, which computes the function anew
+            eye = xp.eye(n, dtype=w.dtype, device=device_of(w))
+            return xp.stack([self._pushed(point, eye[i, :]) for i in range(n)], axis=1)
+        pullback = self._pullback(point)
+        eye = xp.eye(m, dtype=w.dtype, device=device_of(w))
+        return xp.stack([pullback(eye[i, :]) for i in range(m)])
 
     def _rows(self, point: Point, m: int, size: int) -> Iterator[tuple[Array, Array]]:
         xp, w, pullback = namespace(point.w), point.w, self._pullback(point)
@@ -102,44 +156,98 @@ class ResidualProblem:
             rows = [pullback(units[i, :]) for i in range(stop - start)]
             yield xp.stack(rows), point.residual[start:stop]
 
+    def _pushed(self, point: Point, v: Array) -> Array:
+        directions = (self.packed.split(v),)
+        return _vector(self._traced(point, lambda: jvp(self._flat, (point.x,), directions))[1], point.w)
+
     def _pullback(self, point: Point) -> Callable[[Array], Array]:
-        _, pullback = vjp(self._flat, point.x)
+        _, pullback = self._traced(point, lambda: vjp(self._flat, point.x))
         return lambda u: as_array_like(point.w, self.packed.join(pullback(u)[0], point.w))
+
+    def _traced(self, point: Point, call: Callable[[], Any]) -> Any:
+        try:
+            with zeros_absorb() if point.aux.get("absorbs") else nullcontext():
+                return call()
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise cannot_be_traced(error, lambda: self.residual(point)) from error
 
     def _flat(self, x: Any) -> Array:
         leaves = flatten(self.r(x))[0]
         xp = namespace(*leaves)
-        return xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
+        return xp.concat([part for leaf in leaves for part in _real_parts(leaf)])
+
+
+def _real_parts(leaf: Array) -> list[Array]:
+    """The entries of an array as vectors of real numbers: of a complex one, its real and imaginary parts."""
+    xp = namespace(leaf)
+    leaf = xp.reshape(leaf, (-1,))
+    return [xp.real(leaf), xp.imag(leaf)] if holds_complex(leaf) else [leaf]
 
 
 def _matrix(given: Any, point: Point, shape: tuple[int, int]) -> Array:
-    """What ``jac`` returned, as one array: it is that, or a block for each array of r and each of x."""
-    xp = namespace(point.w)
-    if tuple(getattr(given, "shape", ())) == shape:
-        return as_array_like(point.w, given)
+    """What ``jac`` returned, as one array: it is that, or a block for each array of r and each of x.
+
+    A copy: the function may return the same array again.
+    """
+    w = point.w
+    xp = namespace(w)
+    if math.prod(shape) == 1 and isinstance(given, int | float):
+        given = [[given]]
+    if tuple(getattr(given, "shape", ())) == shape or isinstance(given, list):
+        return _checked(as_array_like(w, given), shape)
     outs, build = flatten(point.aux["returned"])
     blocks = iter(aligned(given, build([point.x] * len(outs)), "What jac returned"))
     rows = []
-    for out in (getattr(leaf, "shape", ()) for leaf in outs):
-        row = []
+    for leaf in outs:
+        out, row = tuple(getattr(leaf, "shape", ())), []
         for x in flatten(point.x)[0]:
-            block = as_array_like(point.w, next(blocks))
+            block = next(blocks)
             if tuple(block.shape) != (*out, *x.shape):
                 raise ShapeError(
-                    f"jac must return an array of shape {shape}, or for residuals of shape {tuple(out)} "
+                    f"jac must return an array of shape {shape}, or for residuals of shape {out} "
                     f"and variables of shape {tuple(x.shape)} one of shape {(*out, *x.shape)}; got "
                     f"{tuple(block.shape)}."
                 )
-            row.append(xp.reshape(block, (math.prod(out), math.prod(x.shape))))
-        rows.append(xp.concat(row, axis=1))
+            row.append(namespace(block).reshape(block, (math.prod(out), math.prod(x.shape))))
+        parts = _parts_of_rows(row, holds_complex(leaf))
+        rows += [xp.concat([as_array_like(w, block) for block in part], axis=1) for part in parts]
     return xp.concat(rows)
 
 
+def _parts_of_rows(blocks: list[Array], split: bool) -> list[list[Array]]:
+    """The rows of real residuals; of complex ones those of real parts, then those of imaginary parts."""
+    if not split:
+        return [blocks]
+    whole = [b if holds_complex(b) else b + 0j for b in blocks]
+    return [[namespace(b).real(b) for b in whole], [namespace(b).imag(b) for b in whole]]
+
+
+def _checked(matrix: Array, shape: tuple[int, int]) -> Array:
+    xp = namespace(matrix)
+    if math.prod(matrix.shape) == math.prod(shape) == 1:
+        matrix = xp.reshape(matrix, shape)
+    if tuple(matrix.shape) != shape:
+        raise ShapeError(f"jac must return an array of shape {shape}, got {tuple(matrix.shape)}.")
+    return xp.asarray(matrix, copy=True)
+
+
 def _vector(r: Any, w: Array) -> Array:
-    """An array, or a container of them, as one vector like ``w``."""
-    xp = namespace(w)
-    leaves = [as_array_like(w, leaf) for leaf in flatten(r)[0]]
-    vector = xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
+    """An array, or a container of them, as one vector like ``w``; complex ones in parts unless ``w`` is."""
+    xp, complex_wanted = namespace(w), holds_complex(w)
+    numbers = isinstance(r, list | tuple) and r and all(isinstance(v, int | float) for v in r)
+    leaves = [list(r)] if numbers else flatten(r)[0]
+    if complex_wanted and not any(map(holds_complex, leaves)):
+        raise not_analytic("The function of the residuals")
+    parts = []
+    for leaf in leaves:
+        if complex_wanted or not holds_complex(leaf):
+            parts.append(xp.reshape(as_array_like(w, leaf), (-1,)))
+        else:
+            both = _real_parts(adapter_of(w).asarray(leaf, device=device_of(w)))
+            parts += [as_array_like(w, part) for part in both]
+    vector = xp.concat(parts)
     if not vector.shape[0]:
         raise DataError("The function of the residuals returned none: there is nothing to minimise.")
     return vector

@@ -6,8 +6,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from nnx.autodiff import flatten
 from nnx.backend import asarray, given, namespace
@@ -15,37 +14,17 @@ from nnx.errors import DtypeError, OptionError
 from nnx.optimizers.descent.deterministic import Deterministic
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate
 from nnx.optimizers.first_order.base import FirstOrder
+from nnx.optimizers.functions import status
+from nnx.optimizers.functions.callback import teller
+from nnx.optimizers.functions.defaults import that_ask
+from nnx.optimizers.functions.limits import Budget, FirstPointKnown, Limits, Observed, Spent
 from nnx.optimizers.options import Options
-from nnx.optimizers.problem import Problem, Stop, registry
+from nnx.optimizers.problem import Stop, registry
 from nnx.optimizers.result import OptimizeResult
-from nnx.options import flag, no_argument, number
+from nnx.options import no_argument
 from nnx.parameters import Layout
 
 Array = Any
-
-
-@dataclass(frozen=True)
-class Limits(Options):
-    """When to stop whatever the method.
-
-    Checked between iterations: ``maxiter`` of them, ``maxfev`` evaluations of the function (its derivatives
-    not counted), ``maxtime`` seconds, a cost of at most ``goal``. ``disp`` prints the reason at the end.
-    """
-
-    renamed: ClassVar[Mapping[str, str]] = {
-        "iprint": "disp",
-        "max_iter": "maxiter",
-        "max_nfev": "maxfev",
-        "maxfun": "maxfev",
-        "return_all": "callback=, which gets every point",
-        "verbose": "disp",
-    }
-
-    maxiter: int | None = number(None, least=0, whole=True, optional=True)
-    maxfev: int | None = number(None, least=1, whole=True, optional=True)
-    maxtime: float | None = number(None, above=0.0, optional=True)
-    goal: float | None = number(None, optional=True)
-    disp: bool = flag(False)
 
 
 class Start(NamedTuple):
@@ -61,9 +40,14 @@ class Start(NamedTuple):
 
 
 def start_at(x0: Any, where: str) -> Start:
-    """The start: an array, a number, a list of numbers, or a container of arrays."""
+    """The start: an array, a number (which is a vector of one), numbers, or a container of arrays."""
+    if _is_number(x0):
+        x0 = [x0]
     if isinstance(x0, list | tuple) and x0 and all(_is_number(v) for v in x0):
         x0 = asarray(x0)
+    elif not isinstance(x0, Mapping | list | tuple) and hasattr(x0, "__array__"):
+        x0 = given(x0, f"{where}: x0")
+        x0 = namespace(x0).reshape(x0, (1,)) if x0.shape == () else x0
     leaves, build = flatten(x0)
     if not leaves:
         raise OptionError(f"{where}: x0 has no arrays in it, got {x0!r}.")
@@ -92,7 +76,7 @@ def _floating(leaf: Any, where: str) -> Array:
 def chosen(method: Any, options: Mapping[str, Any]) -> tuple[Any, Limits]:
     """The method and the limits that a user named, with the options that belong to each."""
     kind = kind_of(method)
-    every = Limits.arguments()
+    every, options = Limits.arguments(), that_ask(options)
     own = {name: value for name, value in options.items() if name not in every}
     if issubclass(kind, Options):
         allowed = kind.arguments()
@@ -130,37 +114,44 @@ def not_a_keyword(function: Callable[..., Any], name: str, method: Any) -> Optio
     return no_argument(function.__name__, name, allowed, hints | options)
 
 
-class FirstPointKnown:
-    """Wraps a problem so that the next ``at(w)`` returns a point that is evaluated already."""
-
-    def __init__(self, problem: Problem, point: Any) -> None:
-        self.layout, self._problem, self._point = problem.layout, problem, point
-
-    def at(self, w: Array) -> Any:
-        point, self._point = self._point, None
-        return self._problem.at(w) if point is None else point
-
-
 class Run:
     """One minimisation: the steps of ``method`` on ``problem`` from ``start``, and the best point so far."""
 
-    def __init__(self, problem: Problem, method: Any, start: Start, limits: Limits, callback: Any) -> None:
-        self.problem, self.method, self.start, self.limits = problem, method, start, limits
+    def __init__(self, problem: Any, method: Any, start: Start, limits: Limits, callback: Any) -> None:
+        self.method, self.start, self.limits = method, start, limits
+        self.problem: Any = problem
+        self.budget: Budget | None = None
+        if limits.within_iterations:
+            self.budget = problem.counts = Budget(limits)
+            self.problem = Observed(problem, getattr(method, "bounds", None))
         self.best: Iterate | None = None
         self.state: Any = None
         self.steps = 0
         self._largest = 0.0
-        self.tell = _teller(callback, self)
+        self.tell = teller(callback, self)
 
     def __call__(self) -> Stop:
         """Runs; afterwards ``best`` is the point with the lowest cost."""
-        w = self.start.w
+        try:
+            stop = self._iterate()
+        except Spent as spent:
+            stop = spent.stop
+            self._take_lowest_seen()
+        if self.budget is not None:
+            self.budget.stop_clock()
+        return stop
+
+    def _iterate(self) -> Stop:
+        w, begin = self.start.w, time.perf_counter()
         state = self.state = self.method.init(self.problem, w)
-        begin, most = time.perf_counter(), self._most_steps(w)
+        most = self._most_steps(w)
         first_order = isinstance(self.method, FirstOrder)
         self.best = there = self._point(w, state)
+        there.compute()  # in the order in which most gradients bring the cost along
+        if self.budget is not None:
+            self.budget.start(begin)
         while True:
-            if (stop := self._limit(begin, most)) is not None:
+            if (stop := self._limit(most)) is not None:
                 return stop
             problem = FirstPointKnown(self.problem, there.point) if first_order else self.problem
             w, state, info = self.method.step(problem, w, state)
@@ -169,10 +160,12 @@ class Run:
                 return info.stop
             self.steps += 1
             there = self._point(w, state)
+            if not isinstance(self.method, Deterministic):
+                there.compute()
             if self._better(there):
                 self.best = there
             stop = info.stop or (None if isinstance(self.method, Deterministic) else self._judge(there))
-            if self.tell is not None and self.tell():
+            if self.tell is not None and self.tell(there):
                 return Stop(99, "The callback asked to stop.", False)
             if stop is not None:
                 return stop
@@ -180,14 +173,23 @@ class Run:
     def _point(self, w: Array, state: Any) -> Iterate:
         if isinstance(self.method, Deterministic):
             return self.method.here(self.problem, w, state)
-        # the gradient brings the value along: computed first, the function runs once
-        return Evaluation(self.problem, namespace(w).asarray(w, copy=True)).compute()
+        return Evaluation(self.problem, namespace(w).asarray(w, copy=True))
 
     def _better(self, there: Iterate) -> bool:
         best = self.best
         if getattr(self.method, "keeps_last", False):
             return True
         return best is None or there.cost <= best.cost or not math.isfinite(best.cost)
+
+    def _take_lowest_seen(self) -> None:
+        """Makes ``best`` the lowest point at which the function was evaluated, trial points included."""
+        point, cost = self.problem.best()
+        best = self.best
+        if point is None or best is None or getattr(self.method, "keeps_last", False):
+            return
+        if cost < best.cost or not math.isfinite(best.cost):
+            evaluate = self.method.evaluate if isinstance(self.method, Deterministic) else Evaluation
+            self.best = evaluate(FirstPointKnown(self.problem, point), point.w)
 
     def _judge(self, there: Iterate) -> Stop | None:
         """The stopping rules for methods that have none of their own."""
@@ -203,29 +205,35 @@ class Run:
             return self.limits.maxiter
         return max(1000, 200 * int(w.shape[0])) if isinstance(self.method, Deterministic) else 10_000
 
-    def _limit(self, begin: float, most: int) -> Stop | None:
+    def _limit(self, most: int) -> Stop | None:
         limits, best = self.limits, self.best
         if limits.goal is not None and best is not None and best.cost <= limits.goal:
             return Stop(4, f"The goal is reached: the cost is {best.cost:.6g}.", True)
         if self.steps >= most:
             return Stop(0, f"The limit of {most} iterations is reached.", False)
-        spent = self.problem.counts["value"]  # type: ignore[attr-defined]
-        if limits.maxfev is not None and spent >= limits.maxfev:
-            return Stop(0, f"The limit of {limits.maxfev} evaluations is reached.", False)
-        if limits.maxtime is not None and time.perf_counter() - begin >= limits.maxtime:
-            return Stop(0, f"The time limit of {limits.maxtime:g} seconds is over.", False)
+        if self.budget is not None:
+            self.budget.allow()
         return None
 
+    def slope(self) -> tuple[Array, float]:
+        """The gradient at the best point and its max-norm; NaN where a limit leaves no call for them."""
+        best = self.best
+        assert best is not None
+        try:
+            return best.gradient, best.norm
+        except Spent:
+            return namespace(best.w).full_like(best.w, math.nan), math.nan
+
     def result(self, stop: Stop, **fields: Any) -> OptimizeResult:
-        """The best point and how it was found."""
-        best, counts = self.best, self.problem.counts  # type: ignore[attr-defined]
+        """The best point and how it was found; ``status`` is that of SciPy's ``minimize``."""
+        best, counts = self.best, self.problem.counts
         assert best is not None
         if self.limits.disp:
             print(f"{stop.message} Cost {best.cost:.6g} after {self.steps} iterations.")
         common = {
             "x": self.start.form(best.w),
             "success": stop.success,
-            "status": stop.status,
+            "status": status.of_minimize(stop),
             "message": stop.message,
             "nit": self.steps,
             "nfev": counts["value"],
@@ -235,30 +243,3 @@ class Run:
         if isinstance(self.method, Deterministic):
             fields = self.method.extras(self.state) | fields
         return OptimizeResult(common | fields)
-
-
-def _teller(callback: Any, run: Run) -> Callable[[], bool] | None:
-    """Calls the user's callback after an iteration; whether it asks to stop. SciPy's two signatures."""
-    if callback is None:
-        return None
-    if not callable(callback):
-        raise OptionError(f"callback must be a function, got {callback!r}.")
-    try:
-        names = set(inspect.signature(callback).parameters)
-    except (TypeError, ValueError):
-        names = set()
-
-    def tell() -> bool:
-        best = run.best
-        assert best is not None
-        x = run.start.form(namespace(best.w).asarray(best.w, copy=True))  # the callback may write into it
-        try:
-            if names == {"intermediate_result"}:
-                callback(intermediate_result=OptimizeResult(x=x, fun=best.cost, nit=run.steps))
-            else:
-                callback(x)
-        except StopIteration:
-            return True
-        return False
-
-    return tell

@@ -85,7 +85,7 @@ class Linearized(Iterate):
 
     @cached_property
     def norm(self) -> float:
-        return max_norm(self.gradient)
+        return self._measured(lambda: max_norm(self.gradient))
 
     @cached_property
     def free(self) -> Array | None:
@@ -183,6 +183,10 @@ class Penalized(Linearized):
         if self.cost_is_known:  # else it comes with the residuals
             other.cost, other.cost_is_known = self.cost, True
         return other
+
+    def forget(self) -> None:
+        super().forget()
+        self.plain.forget()
 
     @cached_property
     def squares(self) -> float:
