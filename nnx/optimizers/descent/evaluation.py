@@ -20,6 +20,9 @@ class Iterate:
     A subclass says where the gradient comes from.
     """
 
+    #: the iterate at the same point whose derivatives it uses, where there is one
+    made_of: Iterate | None = None
+
     def __init__(self, w: Array, point: Any, version: int) -> None:
         self.w, self.point, self.version = w, point, version
         self.cost_is_known = False
@@ -76,6 +79,8 @@ class Iterate:
         """Lets go what was computed of the derivatives."""
         for name in ("gradient", "system", "free", "cosine"):
             self.__dict__.pop(name, None)
+        if self.made_of is not None:
+            self.made_of.forget()
 
     def compute(self) -> Self:
         """This point, with gradient and cost computed, in this order: most gradients bring the cost along."""

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 from nnx.autodiff import Traced, flatten, grad, jvp, value_and_grad, zeros_absorb
@@ -227,18 +228,20 @@ class FunctionProblem:
                 f"The function to be minimised must return one number, got an array of shape {shape}. "
                 "Sum it, or take nnx.least_squares for a vector of residuals."
             )
-        if holds_complex(value) and not holds_complex(w):
+        if holds_complex(value) != holds_complex(w):
+            if holds_complex(w):
+                raise not_analytic("The function")
             raise DtypeError(
                 "The function to be minimised must return a real number, got a complex one: return its real "
                 "part or abs(z)**2."
             )
-        if holds_complex(w) and not holds_complex(value):
-            raise not_analytic("The function")
         return as_array_like(w, value)
 
 
 def _one_number(value: Any) -> Any:
     """What holds one number, as an array of shape () or as that number; anything else as it is."""
+    if isinstance(value, float):
+        return value
     while isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     shape = getattr(value, "shape", ())
@@ -247,9 +250,14 @@ def _one_number(value: Any) -> Any:
 
 def holds_complex(x: Any) -> bool:
     """Whether ``x`` is a complex number or array."""
-    if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+    if isinstance(x, float | int | complex):  # as NumPy's float64 and complex128 are
         return isinstance(x, complex)
-    return namespace(x).isdtype(x.dtype, "complex floating")
+    return hasattr(x, "dtype") and hasattr(x, "shape") and _is_complex(namespace(x), x.dtype)
+
+
+@cache
+def _is_complex(xp: Any, dtype: Any) -> bool:
+    return xp.isdtype(dtype, "complex floating")
 
 
 def not_analytic(what: str) -> DerivativeError:

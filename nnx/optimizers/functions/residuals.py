@@ -193,9 +193,8 @@ def _matrix(given: Any, point: Point, shape: tuple[int, int]) -> Array:
     """
     w = point.w
     xp = namespace(w)
-    if math.prod(shape) == 1 and isinstance(given, int | float):
-        given = [[given]]
-    if tuple(getattr(given, "shape", ())) == shape or isinstance(given, list):
+    plain = all(isinstance(leaf, int | float) for leaf in flatten(given)[0])  # a list of lists of numbers
+    if tuple(getattr(given, "shape", ())) == shape or (plain and not isinstance(given, dict)):
         return _checked(as_array_like(w, given), shape)
     outs, build = flatten(point.aux["returned"])
     blocks = iter(aligned(given, build([point.x] * len(outs)), "What jac returned"))

@@ -176,6 +176,7 @@ class Penalized(Linearized):
     def __init__(self, plain: Unpenalized, ratio: float) -> None:
         super().__init__(plain.w, plain.point, plain.version)
         self.how, self.plain, self.ratio = plain.how, plain, ratio
+        self.made_of = plain
 
     def with_ratio(self, ratio: float) -> Penalized:
         """The same point with another penalty."""
@@ -183,10 +184,6 @@ class Penalized(Linearized):
         if self.cost_is_known:  # else it comes with the residuals
             other.cost, other.cost_is_known = self.cost, True
         return other
-
-    def forget(self) -> None:
-        super().forget()
-        self.plain.forget()
 
     @cached_property
     def squares(self) -> float:
