@@ -54,7 +54,8 @@ class Point:
 
     - ``argument(w)``: the weights in the form that its functions take, here ``point.x``;
     - for any cost ``value(point)`` and ``value_and_gradient(point)`` (value None: the gradient brings it),
-      and ``hvp(point, v)`` = H·v and ``hessian(point)`` (None: it is made of products) for second order;
+      perhaps ``gradient(point)``, asked where the value is known (None: it takes another value, which then
+      counts), and ``hvp(point, v)`` = H·v and ``hessian(point)`` (None: it is made of products) for second order;
     - for a sum of squares ½‖r‖² ``residual(point)``, ``jvp(point, v)`` = J·v, ``vjp(point, u)`` = Jᵀ·u,
       ``jacobian(point)`` and ``blocks(point, memory_limit)`` (None: the Jacobian at once). It may have
       ``ridge``, a vector d that adds ½ Σ dᵢwᵢ² to the cost, and ``residual_scale(point)``, what its errors
@@ -182,12 +183,15 @@ class Point:
         self._known["value"] = value
 
     def _find_gradient(self) -> None:
-        if hasattr(self._problem, "value_and_gradient"):
-            value, gradient = self._problem.value_and_gradient(self)
-            self._problem.counts["gradient"] += 1
-            if "value" not in self._known:
-                self._problem.counts["value"] += 1
-                self._known["value"] = value
+        problem, known = self._problem, "value" in self._known
+        if hasattr(problem, "value_and_gradient"):
+            problem.counts["gradient"] += 1
+            alone = known and hasattr(problem, "gradient")
+            gradient = problem.gradient(self) if alone else None
+            if gradient is None:
+                value, gradient = problem.value_and_gradient(self)
+                problem.counts["value"] += alone or not known
+                self._known.setdefault("value", value)
         else:
             gradient, d = self.vjp(self.residual), self.ridge
             gradient = gradient if d is None else gradient + d * self.w

@@ -24,12 +24,14 @@ _VISIBLE = 1e3
 class Outlook(NamedTuple):
     """The parabola along a descent direction: the step to its minimum, and the fall that it promises there.
 
-    ``missed`` says by how much the values near that step are not those of the parabola; NaN: none was seen.
+    ``missed`` says by how much the values near that step are not those of the parabola (NaN: none was seen),
+    ``flat`` whether they are all the same.
     """
 
     step: Array
     fall: float
     missed: float = math.nan
+    flat: bool = False
 
 
 class Verdict(NamedTuple):
@@ -58,7 +60,7 @@ def verdict(here: Evaluation, outlook: Outlook | None, largest: float) -> Verdic
         return _second_look(here, outlook, rounding, times)
     if math.isnan(outlook.missed):
         fell = here.cost - here.neighbour(here.w + outlook.step).cost
-        outlook = outlook._replace(missed=abs(fell - outlook.fall))
+        outlook = outlook._replace(missed=abs(fell - outlook.fall), flat=fell == 0.0)
     hidden = 0.5 * outlook.fall <= outlook.missed < math.inf
     times = _parabola_farther_out(here, outlook, largest) if hidden else 0.0
     if not times:
@@ -94,7 +96,8 @@ def _share(step: Array, sizes: Array) -> float:
 
 def _parabola_farther_out(here: Evaluation, outlook: Outlook, largest: float) -> float:
     """How many steps away value and slope are those of the parabola, in two tries; 0: they are not."""
-    for noise in (outlook.missed, _eps(here) * largest):
+    # where all values near by are the same, they do not tell their rounding: that of ``largest`` may be it
+    for noise in (outlook.missed, _eps(here) * largest)[: 1 + outlook.flat]:
         ratio = 1e4 * noise / outlook.fall if outlook.fall > 0.0 else math.inf
         if not 0.0 < ratio < math.inf:
             continue
@@ -106,7 +109,9 @@ def _parabola_farther_out(here: Evaluation, outlook: Outlook, largest: float) ->
         curvature, change = (end - slope) / times, 0.5 * times * (slope + end)
         # the slopes at hand may be rounding in their greater part
         bends = 0.1 <= curvature / (2.0 * outlook.fall) <= 10.0
-        if bends and abs(there.cost - here.cost - change) <= 0.1 * abs(change):
+        # a wrong gradient of the right curvature would miss by ``times`` as much as near by
+        misses = abs(there.cost - here.cost - change)
+        if bends and misses <= max(1e-3 * abs(change), 3.0 * outlook.missed) <= 0.1 * abs(change):
             return times
     return 0.0
 
@@ -138,11 +143,11 @@ def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, tim
     )
     promise = "" if outlook is None else f"the model promises a fall of {outlook.fall:.1e}, "
     if not (slope < 0.0 < bend):
-        return Verdict(False, f"{promise}but the slope does not become less along the negative gradient")
+        return Verdict(False, f"{promise}the slope does not become less along the negative gradient")
     times = -slope / bend
     fall = 0.5 * times * unit * -slope
-    step = times * _share(moved, sizes)
-    if fall <= _LOOSE * rounding or (outlook is not None and step <= eps ** (2.0 / 3.0)):
+    step = times * _share(moved, here.sizes)
+    if fall <= _LOOSE * rounding or step <= eps ** (2.0 / 3.0):
         return Verdict(True, f"{promise}a second look {fall:.1e}, of {here.cost:.6g}")
     return Verdict(False, f"a second look promises a fall of {fall:.1e} from {here.cost:.6g}")
 

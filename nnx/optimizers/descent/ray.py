@@ -107,7 +107,8 @@ class Ray:
         near = [t for t in self.trials if 0.25 * alpha <= t.alpha <= 2.0 * alpha and math.isfinite(t.value)]
         parabola = [t.alpha * slope * (1.0 - 0.5 * t.alpha / alpha) for t in near]
         missed = [abs(t.value - self.start.value - y) for t, y in zip(near, parabola, strict=True)]
-        return Outlook(alpha * self.p, -0.5 * alpha * slope, max(missed, default=math.nan))
+        flat = all(t.value == self.start.value for t in near)
+        return Outlook(alpha * self.p, -0.5 * alpha * slope, max(missed, default=math.nan), flat)
 
     def contradiction(self) -> str:
         """In words, that the gradient is not that of the values on this line; empty where it may be."""

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 from nnx.backend import namespace
 from nnx.optimizers.descent.deterministic import Deterministic, Move
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate
-from nnx.optimizers.descent.outlook import Outlook, contradiction, verdict
-from nnx.optimizers.descent.stopping import small, stalled
+from nnx.optimizers.descent.outlook import Outlook, verdict
+from nnx.optimizers.descent.stopping import doubt, small, stalled
 from nnx.optimizers.problem import Problem, Stop, read, register
 from nnx.optimizers.state import State
 from nnx.options import number
@@ -121,11 +121,7 @@ class ScaledConjugateGradient(Deterministic):
         if success:
             return small(why)
         reason = f"No lower cost was found along the direction in {self.max_trials} trials of growing λ."
-        wrong = ""
-        if getattr(here.problem, "given_gradient", False):
-            eps = float(namespace(p).finfo(p.dtype).eps)
-            wrong = contradiction(here, p, along.slope, eps ** (1.0 / 3.0) * along.reach(here.w, p))
-        return Stop(5, f"{reason} {wrong or f'But {why}.'}", False)
+        return Stop(5, f"{reason} {doubt(here) or f'But {why}.'}", False)
 
     def _turn(self, here: Iterate, there: Iterate, p: Array, slope: float, state: State) -> None:
         """Sets what the next direction is made of."""
@@ -152,8 +148,3 @@ class Parabola(NamedTuple):
             return None
         alpha = -self.slope / self.curvature
         return Outlook(alpha * p, -0.5 * alpha * self.slope)
-
-    def reach(self, w: Array, p: Array) -> float:
-        """The α of a step as long as ``w``, or of length 1 where w is zero."""
-        length = read(namespace(w).linalg.vector_norm(w))[0]
-        return (length or 1.0) / math.sqrt(self.length2)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from nnx.backend import namespace
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate
-from nnx.optimizers.descent.outlook import Outlook, lost, stationary, verdict
+from nnx.optimizers.descent.outlook import Outlook, contradiction, lost, stationary, verdict
 from nnx.optimizers.problem import Stop, read
 from nnx.optimizers.state import State
 
@@ -99,7 +99,20 @@ def stalled(here: Evaluation, outlook: Outlook | None, state: State) -> tuple[St
         return small(words), False
     if count < _MOST_STALLED:
         return None, True
-    return Stop(2, f"The cost no longer falls beyond rounding. But {words}.", False), True
+    return Stop(2, f"The cost no longer falls beyond rounding. {doubt(here) or f'But {words}.'}", False), True
+
+
+def doubt(here: Evaluation) -> str:
+    """In words, that a gradient which the user gave contradicts the function at ``here``, by two values."""
+    if not getattr(here.problem, "given_gradient", False):
+        return ""
+    xp = namespace(here.w)
+    p = -here.projected_gradient / here.norm
+    slope, size, longest = read(
+        xp.vecdot(p, here.projected_gradient), xp.max(xp.abs(here.w)), xp.max(xp.abs(p))
+    )
+    near = float(xp.finfo(here.w.dtype).eps) ** (1.0 / 3.0)
+    return contradiction(here, p, slope, near * (size or 1.0) / (longest or 1.0))
 
 
 def small(words: str) -> Stop:

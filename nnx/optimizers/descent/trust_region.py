@@ -137,7 +137,7 @@ class End:
         if self.words or not (surely or hidden or promised <= _ROUNDING * self.eps * abs(self.here.cost)):
             return False
         missed = abs(fell - promised) if math.isfinite(fell) else math.inf
-        success, self.words = verdict(self.here, Outlook(p, promised, missed), self.largest)
+        success, self.words = verdict(self.here, Outlook(p, promised, missed, fell == 0.0), self.largest)
         return success
 
     def remember(self, p: Array, slope: float, cost: float) -> None:

@@ -95,6 +95,12 @@ class FunctionProblem:
         # a function that returns both is called once
         return None if self._returns_both else self._cost(self.f(point.x), point.w)
 
+    def gradient(self, point: Point) -> Array | None:
+        # without the function's value only where it is a function of its own
+        if not self.given_gradient or self._returns_both:
+            return None
+        return as_vector(self.packed.join(self._slope(point.x), point.w), point.w, "The gradient")
+
     def value_and_gradient(self, point: Point) -> tuple[Array, Array]:
         value, g = self._both(point.x)
         g = as_vector(self.packed.join(g, point.w), point.w, "The gradient")
