@@ -24,6 +24,8 @@ _LONGEST = 1e100
 _MOST_TRIES = 60
 #: A step is accepted if the cost falls by more than this fraction of the predicted fall
 _LEAST_GAIN = 1e-3
+#: A trial is learned from if the cost rises by no more than so many predicted falls
+_WALL = 1e3
 #: Differences of costs up to so many units of rounding are not judged
 _ROUNDING = 10.0
 
@@ -100,7 +102,9 @@ class TrustRegion(Deterministic):
                     return Move(None, {}, stop)
             there = self.evaluate(problem, here.w + p)
             gain = _gain(here, there, promised, _ROUNDING * eps * abs(here.cost))
-            self.learn(here, there, state)
+            # a point far up a wall knows nothing of the curvature here
+            if there.cost - here.cost <= _WALL * promised:
+                self.learn(here, there, state)
             if not gain >= 0.25:
                 values["radius"] = 0.25 * length
             elif gain > 0.75 and at_edge:
