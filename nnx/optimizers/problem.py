@@ -55,7 +55,8 @@ class Point:
     - ``argument(w)``: the weights in the form that its functions take, here ``point.x``;
     - for any cost ``value(point)`` and ``value_and_gradient(point)`` (value None: the gradient brings it),
       perhaps ``gradient(point)``, asked where the value is known (None: it takes another value, which then
-      counts), and ``hvp(point, v)`` = H·v and ``hessian(point)`` (None: it is made of products) for second order;
+      counts), and ``hvp(point, v)`` = H·v and ``hessian(point)`` (None: it is made of products) for second
+      order;
     - for a sum of squares ½‖r‖² ``residual(point)``, ``jvp(point, v)`` = J·v, ``vjp(point, u)`` = Jᵀ·u,
       ``jacobian(point)`` and ``blocks(point, memory_limit)`` (None: the Jacobian at once). It may have
       ``ridge``, a vector d that adds ½ Σ dᵢwᵢ² to the cost, and ``residual_scale(point)``, what its errors

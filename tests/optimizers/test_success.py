@@ -1,4 +1,4 @@
-"""What ``success`` means for the methods that minimise any cost: nothing is left to gain, as far as can be told.
+"""What ``success`` means for methods that minimise any cost: nothing is left to gain, as far as can be told.
 
 The rules hold on their own: not the gradient where a run began, nor a constant in the cost, nor the units of
 cost and variables, decide whether its end is a minimum.
@@ -271,6 +271,12 @@ def test_a_known_value_is_not_asked_for_again():
     assert (len(calls), problem.counts["value"], problem.counts["gradient"]) == (1, 1, 1)
 
 
+def fitted(b):
+    """The logarithms of Poisson's probabilities of the counts, but for a constant."""
+    rate = b[0] + b[1] * GROUP
+    return COUNTS * rate - np.exp(rate)
+
+
 #: functions, the value of their minimum, the size of what they are made of, and starts
 WALK = {
     "steep exponential": (steep, 2 * STEEP, 1.0, [[20.0, -5.0], [0.0, 0.0]]),
@@ -281,15 +287,14 @@ WALK = {
     "divergence": (divergence, 0.0, 1.0, [[0.0, 0.0, 0.0, 0.0], [1.0, 0.0, -1.0, 2.0]]),
     "decorrelation": (decorrelation, 0.0, 1.0, [[1.0, 0.0], [-1.0, 2.0]]),
     "deviance": (
-        lambda b: 2.0 * np.sum(COUNTS * (np.log(COUNTS) - b[0] - b[1] * GROUP) - COUNTS + np.exp(b[0] + b[1] * GROUP)),
+        lambda b: 2.0 * np.sum(COUNTS * np.log(COUNTS) - COUNTS - fitted(b)),
         None, 10.0, [[0.0, 0.0], [5.0, -3.0]],
     ),
     "log-likelihood": (
-        lambda b: 1e6 + 1e3 * np.sum(np.exp(b[0] + b[1] * GROUP) - COUNTS * (b[0] + b[1] * GROUP)),
-        None, 1e6, [[1.0, 1.0]],
+        lambda b: 1e6 - 1e3 * np.sum(fitted(b)), None, 1e6, [[1.0, 1.0]],
     ),
     "Beale": (
-        lambda x: sum((c - x[0] + x[0] * x[1] ** k) ** 2 for k, c in ((1, 1.5), (2, 2.25), (3, 2.625))),
+        lambda x: sum((c - x[0] + x[0] * x[1] ** k) ** 2 for k, c in enumerate((1.5, 2.25, 2.625), 1)),
         0.0, 1.0, [[1.0, 1.0]],
     ),
     "mixed units": (lambda x: quartic(x * np.asarray([1e3, 1e-3])), 0.0, 1.0, [[3e-3, -2e3]]),

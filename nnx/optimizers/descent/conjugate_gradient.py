@@ -102,7 +102,7 @@ class ConjugateGradient(Descent):
         return p + values["gamma"] * memory["restart_direction"] if values["gamma"] else p
 
     def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
-        # the step whose first-order gain αgᵀp is that of the last one, which may have been the last but rounding
+        # the step whose first-order gain αgᵀp is that of the last one, but for a step all the way
         gain, alpha = state.values["last_gain"], state.values["last_alpha"]
         return min(gain / slope, 1e3 * alpha) if gain else alpha or unit_step(p)
 

@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from nnx.backend import device_of, namespace
-from nnx.optimizers.descent.evaluation import Evaluation
+from nnx.optimizers.descent.evaluation import Evaluation, precision
 from nnx.optimizers.problem import read
 
 Array = Any
@@ -74,16 +74,12 @@ def lost(here: Evaluation, largest: float) -> float:
     Nor is there anything below a cost whose squares underflow, if it is also below the fourth power of the
     rounding of what it was (``largest``): where the minimum is 0, at x = 0, rounding alone never ends a run.
     """
-    floor = min(_least(here), _eps(here) ** 4 * largest)
-    return max(_eps(here) * abs(here.cost), floor)
-
-
-def _least(here: Evaluation) -> float:
-    return math.sqrt(float(namespace(here.w).finfo(here.w.dtype).smallest_normal))
+    eps, least = precision(here.w)
+    return max(eps * abs(here.cost), min(least, eps**4 * largest))
 
 
 def _eps(here: Evaluation) -> float:
-    return float(namespace(here.w).finfo(here.w.dtype).eps)
+    return precision(here.w).eps
 
 
 def _share(step: Array, sizes: Array) -> float:
@@ -138,9 +134,7 @@ def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, tim
     if not there.finite:
         return Verdict(False, "cost or gradient are not finite near by")
     moved = there.w - here.w
-    slope, bend = read(
-        xp.vecdot(g, moved), xp.vecdot(there.gradient / unit - here.gradient / unit, moved)
-    )
+    slope, bend = read(xp.vecdot(g, moved), xp.vecdot(there.gradient / unit - here.gradient / unit, moved))
     promise = "" if outlook is None else f"the model promises a fall of {outlook.fall:.1e}, "
     if not (slope < 0.0 < bend):
         return Verdict(False, f"{promise}the slope does not become less along the negative gradient")
@@ -173,7 +167,9 @@ def stationary(here: Evaluation, arrived: bool) -> Verdict:
         product = (there.gradient - here.gradient) * moved
         total, least, most = read(xp.sum(product), xp.min(product), xp.max(xp.abs(product)))
         if not there.finite or total < 0.0:
-            return Verdict(False, "The gradient is zero, but the cost curves down: this is a saddle or a maximum")
+            return Verdict(
+                False, "The gradient is zero, but the cost curves down: this is a saddle or a maximum"
+            )
         bends.append(most)
         if not least < 0.0:
             break
@@ -184,7 +180,7 @@ def stationary(here: Evaluation, arrived: bool) -> Verdict:
 
 
 def contradiction(here: Evaluation, p: Array, slope: float, alpha: float) -> str:
-    """Two values, at ±αp, against the slope along p: in words, where a given gradient is not theirs; or ""."""
+    """Two values, at ±αp, against the slope along p: in words, that a gradient is not theirs; else empty."""
     ahead, back = (here.neighbour(here.w + sign * alpha * p).cost for sign in (1.0, -1.0))
     rises = (ahead - here.cost) / alpha / slope, (here.cost - back) / alpha / slope
     if not all(map(math.isfinite, rises)) or ahead == here.cost:

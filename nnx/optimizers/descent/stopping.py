@@ -6,7 +6,7 @@ import math
 from typing import Any, Protocol
 
 from nnx.backend import namespace
-from nnx.optimizers.descent.evaluation import Evaluation, Iterate
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate, precision
 from nnx.optimizers.descent.outlook import Outlook, contradiction, lost, stationary, verdict
 from nnx.optimizers.problem import Stop, read
 from nnx.optimizers.state import State
@@ -76,11 +76,12 @@ class SmallGradient:
 
         While each halves the gradient, they still bring something, but not where the cost is next to 0.
         """
-        nothing = max(lost(point, values["largest_cost"]) for point in (here, there))
-        halved = not there.norm > 0.5 * values["least_gradient"] or not values["least_gradient"]
+        nothing = max(lost(here, values["largest_cost"]), lost(there, values["largest_cost"]))
         if fell > nothing:
             values["stalled"] = values["least_gradient"] = 0.0
-        elif halved and abs(there.cost) > nothing:
+            return
+        halved = not there.norm > 0.5 * values["least_gradient"] or not values["least_gradient"]
+        if halved and abs(there.cost) > nothing:
             values["stalled"], values["least_gradient"] = 0.0, there.norm
         else:
             values["stalled"] += 1.0
@@ -111,7 +112,7 @@ def doubt(here: Evaluation) -> str:
     slope, size, longest = read(
         xp.vecdot(p, here.projected_gradient), xp.max(xp.abs(here.w)), xp.max(xp.abs(p))
     )
-    near = float(xp.finfo(here.w.dtype).eps) ** (1.0 / 3.0)
+    near = precision(here.w).eps ** (1.0 / 3.0)
     return contradiction(here, p, slope, near * (size or 1.0) / (longest or 1.0))
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
 from nnx.optimizers.descent.deterministic import Deterministic, Move
-from nnx.optimizers.descent.evaluation import Evaluation, Iterate
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate, precision
 from nnx.optimizers.descent.outlook import Outlook, contradiction, verdict
 from nnx.optimizers.descent.stopping import small, stalled
 from nnx.optimizers.problem import Problem, Stop, read
@@ -83,7 +83,7 @@ class TrustRegion(Deterministic):
 
     def move(self, problem: Problem, here: Evaluation, state: State, again: bool = True) -> Move:
         xp, values, unit = namespace(here.w), state.values, here.norm
-        norm, eps = xp.linalg.vector_norm, float(xp.finfo(here.w.dtype).eps)
+        norm, eps = xp.linalg.vector_norm, precision(here.w).eps
         values["largest_gradient"] = max(values["largest_gradient"], unit)
         # The model in units of the gradient, so that squares do not overflow.
         g, eta = here.gradient / unit, unit / values["largest_gradient"]
@@ -130,7 +130,7 @@ class End:
 
     def __init__(self, here: Evaluation, largest: float) -> None:
         self.here, self.largest = here, largest
-        self.eps = float(namespace(here.w).finfo(here.w.dtype).eps)
+        self.eps = precision(here.w).eps
         self.words = ""
         self._clear: tuple[Array, float] | None = None
 

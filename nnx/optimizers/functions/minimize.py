@@ -45,8 +45,8 @@ def minimize(
       and ``hessp(x, p, *args)`` may be given likewise; else they are derivatives of ``jac``, where the method
       needs them.
     - ``bounds``: pairs (low, high) with None for no bound, or an object with ``lb`` and ``ub``; for L-BFGS.
-    - ``tol``: the method's ``gtol``: the gradient relative to the largest so far, not an absolute norm as in
-      SciPy, so that the cost's scale does not matter.
+    - ``tol``: the method's ``gtol``, as in SciPy: stop where the max-norm of the (projected) gradient is at
+      most that. Without it the run goes on until nothing is left to gain (docs/success.md).
     - ``options``: those of the method (``gtol``, ``search``, ...), and ``maxiter``, ``maxfev``, ``maxtime``
       (seconds), ``goal``, ``disp`` (say at the end why it stopped).
     - ``callback(x)`` or ``callback(intermediate_result)`` is called after each iteration; StopIteration ends.

@@ -191,7 +191,7 @@ class Run:
             return True
         return best is None or there.cost <= best.cost or not math.isfinite(best.cost)
 
-    def _judge(self, there: Evaluation) -> Stop | None:
+    def _judge(self, there: Any) -> Stop | None:
         """The stopping rules for methods that have none of their own.
 
         Where the gradient has become small, compared with the largest so far, and again where it is half of
