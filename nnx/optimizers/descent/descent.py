@@ -108,6 +108,7 @@ class Descent(Deterministic):
         alpha = found.trial.alpha
         self.learn(here, there, line.p, alpha, state)
         values["fresh"], values["last_fall"] = 0.0, here.cost - there.cost
+        values["promised"] = -alpha * line.start.slope
         length = alpha * read(namespace(line.p).linalg.vector_norm(line.p))[0]
         return Move(there, {"learning_rate": alpha, "step": length})
 

@@ -87,6 +87,7 @@ class ScaledConjugateGradient(Deterministic):
         if there is None:
             return Move(None, {"lambda": values["lambda"]}, self._stuck(here, p, along, state))
         self._turn(here, there, p, slope, state)
+        values["promised"] = -alpha * slope
         step = alpha * math.sqrt(length2)
         return Move(there, {"learning_rate": alpha / unit, "step": step, "lambda": values["lambda"]})
 

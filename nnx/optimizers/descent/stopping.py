@@ -30,8 +30,11 @@ REASONS = {
 #: Steps in a row without a fall beyond rounding, nor half the gradient: so many, and the model is asked
 #: whether anything is left to gain; so many, and the run ends whatever it says
 _PATIENCE, _MOST_STALLED = 2.0, 8.0
-#: What the rules remember: those steps, the least gradient in them, and the largest magnitude of the cost
-PROGRESS = {"stalled": 0.0, "least_gradient": 0.0, "largest_cost": 0.0}
+#: A fall of so many units of rounding is one, whatever was promised
+_SURELY = 1e4
+#: What the rules remember: those steps, the least gradient in them, the largest magnitude of the cost, and
+#: the largest fall that the last step of the method could bring where the cost is convex
+PROGRESS = {"stalled": 0.0, "least_gradient": 0.0, "largest_cost": 0.0, "promised": 0.0}
 
 
 class StoppingRules(Protocol):
@@ -74,10 +77,11 @@ class SmallGradient:
     def _count(self, fell: float, here: Evaluation, there: Evaluation, values: dict[str, float]) -> None:
         """Counts the steps in a row after which the cost is the same but for rounding.
 
+        It is also where the fall is larger than any that the slope could promise: a chance of the rounding.
         While each halves the gradient, they still bring something, but not where the cost is next to 0.
         """
         nothing = max(lost(here, values["largest_cost"]), lost(there, values["largest_cost"]))
-        if fell > nothing:
+        if fell > nothing and (values["promised"] > nothing or fell > _SURELY * nothing):
             values["stalled"] = values["least_gradient"] = 0.0
             return
         halved = not there.norm > 0.5 * values["least_gradient"] or not values["least_gradient"]

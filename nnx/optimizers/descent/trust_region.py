@@ -110,6 +110,7 @@ class TrustRegion(Deterministic):
             elif gain > 0.75 and at_edge:
                 values["radius"] = min(2.0 * values["radius"], _LONGEST)
             if gain > _LEAST_GAIN:
+                values["promised"] = -unit * slope
                 return Move(there, {"radius": values["radius"], "step": length})
             if not at_edge and end.reached(p, promised, there.cost):
                 return Move(None, {}, small(end.words))
