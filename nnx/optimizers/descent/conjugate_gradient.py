@@ -102,9 +102,10 @@ class ConjugateGradient(Descent):
         return p + values["gamma"] * memory["restart_direction"] if values["gamma"] else p
 
     def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
-        # the step whose first-order gain αgᵀp is that of the last one, but for a step all the way
+        # the step whose first-order gain αgᵀp is that of the last one; not where that went all the way
         gain, alpha = state.values["last_gain"], state.values["last_alpha"]
-        return min(gain / slope, 1e3 * alpha) if gain else alpha or unit_step(p)
+        first = gain / slope if gain else unit_step(p)
+        return min(first, 1e12 * alpha) if alpha else first
 
     def learn(self, here: Iterate, there: Iterate, p: Array, alpha: float, state: State) -> None:
         values, memory, dot = state.values, state.memory, namespace(p).vecdot
