@@ -87,15 +87,16 @@ class TestNewton:
         def f(w):
             return 0.5 * namespace(w).vecdot(w - c_there, a_there @ (w - c_there))
 
-        found, info = path(Newton(), f, own(backend, [5.0, 7.0]), 1)
-        np.testing.assert_allclose(found[-1], c, rtol=1e-14)
+        found, info = path(Newton(gtol=1e-12), f, own(backend, [5.0, 7.0]), 2)
+        np.testing.assert_allclose(found[0], c, rtol=1e-14)
+        assert len(found) == 1
         assert info.stop.status == 1
         assert info.learning_rate == 1.0
 
     def test_the_error_becomes_its_square(self):
         # f = Σ eʷ − w has its minimum at 0, where f'' = f''' = 1: error/error² → f'''/(2f'') = ½
-        found, _ = path(Newton(gtol=0.0), lambda w: np.sum(np.exp(w) - w), np.asarray([1.0, -0.7]), 20)
-        error = np.abs(found)
+        found, _ = path(Newton(), lambda w: np.sum(np.exp(w) - w), np.asarray([1.0, -0.7]), 20)
+        error = np.abs(found[:-1])  # the last step found nothing to gain, and stayed
         ratio = (error[1:] / error[:-1] ** 2)[(error[:-1] < 0.05) & (error[1:] > 1e-14)]
         assert len(ratio) >= 3
         np.testing.assert_allclose(ratio, 0.5, atol=0.05)  # the next term is error/3 at most
@@ -115,7 +116,7 @@ class TestNewton:
 
         result = nnx.minimize(lambda x: np.sum(x**4), [1.0, 2.0], method="newton", hess=hess)
         assert result.success
-        assert len(asked) == result.nit
+        assert result.nit <= len(asked) <= result.nit + 1  # and the step that promised nothing any more
 
     @pytest.mark.parametrize("method", [Newton(), NewtonCG()], ids=["newton", "newton_cg"])
     def test_says_what_a_problem_lacks(self, method):
@@ -171,7 +172,7 @@ class TestClassicalFunctions:
             other = optimize.minimize(
                 lambda x, f=f: float(f(x)), x0, jac=g, method=theirs, options={"maxiter": 200}, **second
             )
-            own = nnx.minimize(f, x0, method=method)
+            own = nnx.minimize(f, x0, method=method, tol=1e-5)  # theirs stop at 1e-4 to 1e-8
             if f.reached(own.fun) is not None and f.reached(other.fun) is not None:
                 ratios.append(own.njev / other.njev)
         assert len(ratios) >= 8

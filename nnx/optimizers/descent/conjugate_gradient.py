@@ -94,7 +94,7 @@ class ConjugateGradient(Descent):
         return vectors
 
     def learned(self) -> dict[str, float]:
-        return {"beta": 0.0, "gamma": 0.0, "last_gain": 0.0, "since_restart": 0.0}
+        return {"beta": 0.0, "gamma": 0.0, "last_gain": 0.0, "last_alpha": 0.0, "since_restart": 0.0}
 
     def direction(self, here: Iterate, state: State) -> Array:
         values, memory = state.values, state.memory
@@ -102,8 +102,10 @@ class ConjugateGradient(Descent):
         return p + values["gamma"] * memory["restart_direction"] if values["gamma"] else p
 
     def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
-        # the step whose first-order gain αgᵀp is that of the last one
-        return state.values["last_gain"] / slope if state.values["last_gain"] else unit_step(p)
+        # the step whose first-order gain αgᵀp is that of the last one; not where that went all the way
+        gain, alpha = state.values["last_gain"], state.values["last_alpha"]
+        first = gain / slope if gain else unit_step(p)
+        return min(first, 1e12 * alpha) if alpha else first
 
     def learn(self, here: Iterate, there: Iterate, p: Array, alpha: float, state: State) -> None:
         values, memory, dot = state.values, state.memory, namespace(p).vecdot
@@ -115,7 +117,7 @@ class ConjugateGradient(Descent):
         found = read(*products)
         a = InnerProducts(*found[:5])
         values["beta"] = _finite_or_zero(BETAS[self.beta], a)
-        values["last_gain"] = alpha * a.pg
+        values["last_gain"], values["last_alpha"] = alpha * a.pg, alpha
         if self.beta == "powell_beale":
             self._restart_or_third_term(state, a, *found[5:])
             if not values["gamma"]:

@@ -10,7 +10,7 @@ from nnx.backend import namespace
 from nnx.errors import OptionError
 from nnx.optimizers import searches
 from nnx.optimizers.descent.deterministic import Deterministic, Move
-from nnx.optimizers.descent.evaluation import Evaluation, Iterate
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate, precision
 from nnx.optimizers.descent.outlook import verdict
 from nnx.optimizers.descent.ray import Ray
 from nnx.optimizers.descent.stopping import out_of_range, small, stalled
@@ -108,12 +108,13 @@ class Descent(Deterministic):
         alpha = found.trial.alpha
         self.learn(here, there, line.p, alpha, state)
         values["fresh"], values["last_fall"] = 0.0, here.cost - there.cost
+        values["promised"] = -alpha * line.start.slope
         length = alpha * read(namespace(line.p).linalg.vector_norm(line.p))[0]
         return Move(there, {"learning_rate": alpha, "step": length})
 
     def _line(self, problem: Problem, here: Evaluation, p: Array, state: State) -> Ray:
         """The line along ``p``, or along −g where p does not lead down."""
-        noise = 1e3 * float(namespace(here.w).finfo(here.w.dtype).eps) * state.values["largest_cost"]
+        noise = 1e3 * precision(here.w).eps * state.values["largest_cost"]
         line = Ray(problem, here, p, self.evaluate, noise)
         return line if line.leads_down or state.values["fresh"] else self._steepest(problem, here, state)
 
@@ -131,7 +132,11 @@ class Descent(Deterministic):
         """The α of the minimum by the method's own model; None where it has none yet."""
         if not line.leads_down or (state.values["fresh"] and self.begins_with_gradient):
             return None
-        return 1.0 if not self.begins_with_gradient else self.first_trial(line.here, line.p, line.start.slope, state)
+        return (
+            1.0
+            if not self.begins_with_gradient
+            else self.first_trial(line.here, line.p, line.start.slope, state)
+        )
 
     def _stuck(self, line: Ray, found: Found, state: State) -> Stop:
         """The stop where not even −g led to a lower cost."""
@@ -148,7 +153,7 @@ class Descent(Deterministic):
 
     def _search(self, w: Array) -> Any:
         """The search, with no less tolerance for rounding than the weights' type needs."""
-        rounding = 100.0 * float(namespace(w).finfo(w.dtype).eps)
+        rounding = 100.0 * precision(w).eps
         if getattr(self.search, "epsilon", rounding) < rounding / 10.0:
             return replace(self.search, epsilon=rounding)
         return self.search

@@ -5,13 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from nnx.backend import namespace
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.problem import Problem, read
 
 Array = Any
+
+
+class Precision(NamedTuple):
+    """What is known of a type: its rounding ε, and the least number whose square is not below its range."""
+
+    eps: float
+    least: float
+
+
+_KNOWN: dict[Any, Precision] = {}
+
+
+def precision(w: Array) -> Precision:
+    """That of the type of ``w``."""
+    found = _KNOWN.get(w.dtype)
+    if found is None:
+        info = namespace(w).finfo(w.dtype)
+        found = _KNOWN[w.dtype] = Precision(float(info.eps), math.sqrt(float(info.smallest_normal)))
+    return found
 
 
 class Iterate:

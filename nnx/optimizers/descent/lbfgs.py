@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from nnx.backend import device_of, namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
-from nnx.optimizers.descent.evaluation import Evaluation, Iterate
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate, precision
 from nnx.optimizers.descent.inverse_hessian import InverseHessian, two_loops, usable
 from nnx.optimizers.problem import Problem, read, read_vector, register
 from nnx.optimizers.searches import Armijo
@@ -102,8 +102,7 @@ class LBFGS(Descent):
         xp, m = namespace(g), self.maxcor
         known = read_vector(xp.concat([xp.reshape(products, (-1,)), pairs @ g]))
         *a, with_g = [known[i : i + 2 * m] for i in range(0, len(known), 2 * m)]
-        eps = float(xp.finfo(g.dtype).eps)
-        rows = usable(self._rows(state), a, eps)
+        rows = usable(self._rows(state), a, precision(g).eps)
         state.values["used"] = float(len(rows))
         gamma, weights = two_loops(rows, a, with_g)
         return xp.asarray(weights, dtype=g.dtype, device=device_of(g)) @ pairs - gamma * g

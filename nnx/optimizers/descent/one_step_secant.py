@@ -7,7 +7,7 @@ from typing import Any
 
 from nnx.backend import namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
-from nnx.optimizers.descent.evaluation import Iterate
+from nnx.optimizers.descent.evaluation import Iterate, precision
 from nnx.optimizers.descent.quasi_newton import safely_positive
 from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.state import State
@@ -53,7 +53,7 @@ class OneStepSecant(Descent):
         xp, g, s, r = namespace(here.w), here.gradient, state.memory["step"], state.memory["change"]
         dot = xp.vecdot
         sr, ss, rr, sg, rg = read(dot(s, r), dot(s, s), dot(r, r), dot(s, g), dot(r, g))
-        state.values["used"] = float(safely_positive(sr, ss, rr, float(xp.finfo(g.dtype).eps)))
+        state.values["used"] = float(safely_positive(sr, ss, rr, precision(g).eps))
         if not state.values["used"]:
             return -g
         gamma = sr / rr  # with which 1 + γrᵀr/sᵀr = 2

@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from nnx.backend import device_of, namespace
-from nnx.optimizers.descent.evaluation import Evaluation
+from nnx.optimizers.descent.evaluation import Evaluation, precision
 from nnx.optimizers.problem import read
 
 Array = Any
@@ -24,12 +24,14 @@ _VISIBLE = 1e3
 class Outlook(NamedTuple):
     """The parabola along a descent direction: the step to its minimum, and the fall that it promises there.
 
-    ``missed`` says by how much the values near that step are not those of the parabola; NaN: none was seen.
+    ``missed`` says by how much the values near that step are not those of the parabola (NaN: none was seen),
+    ``flat`` whether they are all the same.
     """
 
     step: Array
     fall: float
     missed: float = math.nan
+    flat: bool = False
 
 
 class Verdict(NamedTuple):
@@ -58,7 +60,7 @@ def verdict(here: Evaluation, outlook: Outlook | None, largest: float) -> Verdic
         return _second_look(here, outlook, rounding, times)
     if math.isnan(outlook.missed):
         fell = here.cost - here.neighbour(here.w + outlook.step).cost
-        outlook = outlook._replace(missed=abs(fell - outlook.fall))
+        outlook = outlook._replace(missed=abs(fell - outlook.fall), flat=fell == 0.0)
     hidden = 0.5 * outlook.fall <= outlook.missed < math.inf
     times = _parabola_farther_out(here, outlook, largest) if hidden else 0.0
     if not times:
@@ -72,16 +74,12 @@ def lost(here: Evaluation, largest: float) -> float:
     Nor is there anything below a cost whose squares underflow, if it is also below the fourth power of the
     rounding of what it was (``largest``): where the minimum is 0, at x = 0, rounding alone never ends a run.
     """
-    floor = min(_least(here), _eps(here) ** 4 * largest)
-    return max(_eps(here) * abs(here.cost), floor)
-
-
-def _least(here: Evaluation) -> float:
-    return math.sqrt(float(namespace(here.w).finfo(here.w.dtype).smallest_normal))
+    eps, least = precision(here.w)
+    return max(eps * abs(here.cost), min(least, eps**4 * largest))
 
 
 def _eps(here: Evaluation) -> float:
-    return float(namespace(here.w).finfo(here.w.dtype).eps)
+    return precision(here.w).eps
 
 
 def _share(step: Array, sizes: Array) -> float:
@@ -94,7 +92,8 @@ def _share(step: Array, sizes: Array) -> float:
 
 def _parabola_farther_out(here: Evaluation, outlook: Outlook, largest: float) -> float:
     """How many steps away value and slope are those of the parabola, in two tries; 0: they are not."""
-    for noise in (outlook.missed, _eps(here) * largest):
+    # where all values near by are the same, they do not tell their rounding: that of ``largest`` may be it
+    for noise in (outlook.missed, _eps(here) * largest)[: 1 + outlook.flat]:
         ratio = 1e4 * noise / outlook.fall if outlook.fall > 0.0 else math.inf
         if not 0.0 < ratio < math.inf:
             continue
@@ -106,7 +105,9 @@ def _parabola_farther_out(here: Evaluation, outlook: Outlook, largest: float) ->
         curvature, change = (end - slope) / times, 0.5 * times * (slope + end)
         # the slopes at hand may be rounding in their greater part
         bends = 0.1 <= curvature / (2.0 * outlook.fall) <= 10.0
-        if bends and abs(there.cost - here.cost - change) <= 0.1 * abs(change):
+        # a wrong gradient of the right curvature would miss by ``times`` as much as near by
+        misses = abs(there.cost - here.cost - change)
+        if bends and misses <= max(1e-3 * abs(change), 3.0 * outlook.missed) <= 0.1 * abs(change):
             return times
     return 0.0
 
@@ -133,16 +134,14 @@ def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, tim
     if not there.finite:
         return Verdict(False, "cost or gradient are not finite near by")
     moved = there.w - here.w
-    slope, bend = read(
-        xp.vecdot(g, moved), xp.vecdot(there.gradient / unit - here.gradient / unit, moved)
-    )
+    slope, bend = read(xp.vecdot(g, moved), xp.vecdot(there.gradient / unit - here.gradient / unit, moved))
     promise = "" if outlook is None else f"the model promises a fall of {outlook.fall:.1e}, "
     if not (slope < 0.0 < bend):
-        return Verdict(False, f"{promise}but the slope does not become less along the negative gradient")
+        return Verdict(False, f"{promise}the slope does not become less along the negative gradient")
     times = -slope / bend
     fall = 0.5 * times * unit * -slope
-    step = times * _share(moved, sizes)
-    if fall <= _LOOSE * rounding or (outlook is not None and step <= eps ** (2.0 / 3.0)):
+    step = times * _share(moved, here.sizes)
+    if fall <= _LOOSE * rounding or step <= eps ** (2.0 / 3.0):
         return Verdict(True, f"{promise}a second look {fall:.1e}, of {here.cost:.6g}")
     return Verdict(False, f"a second look promises a fall of {fall:.1e} from {here.cost:.6g}")
 
@@ -168,7 +167,9 @@ def stationary(here: Evaluation, arrived: bool) -> Verdict:
         product = (there.gradient - here.gradient) * moved
         total, least, most = read(xp.sum(product), xp.min(product), xp.max(xp.abs(product)))
         if not there.finite or total < 0.0:
-            return Verdict(False, "The gradient is zero, but the cost curves down: this is a saddle or a maximum")
+            return Verdict(
+                False, "The gradient is zero, but the cost curves down: this is a saddle or a maximum"
+            )
         bends.append(most)
         if not least < 0.0:
             break
@@ -179,7 +180,7 @@ def stationary(here: Evaluation, arrived: bool) -> Verdict:
 
 
 def contradiction(here: Evaluation, p: Array, slope: float, alpha: float) -> str:
-    """Two values, at ±αp, against the slope along p: in words, where a given gradient is not theirs; or ""."""
+    """Two values, at ±αp, against the slope along p: in words, that a gradient is not theirs; else empty."""
     ahead, back = (here.neighbour(here.w + sign * alpha * p).cost for sign in (1.0, -1.0))
     rises = (ahead - here.cost) / alpha / slope, (here.cost - back) / alpha / slope
     if not all(map(math.isfinite, rises)) or ahead == here.cost:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nnx.backend import device_of, namespace
 from nnx.optimizers.descent.descent import Descent, unit_step
-from nnx.optimizers.descent.evaluation import Iterate
+from nnx.optimizers.descent.evaluation import Iterate, precision
 from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.state import State
 
@@ -60,7 +60,7 @@ class QuasiNewton(Descent):
         sr, ss, rr, rvr, *slopes = read(
             dot(s, r), dot(s, s), dot(r, r), dot(r, vr), dot(here.gradient, s), dot(there.gradient, s)
         )
-        if not (safely_positive(sr, ss, rr, float(xp.finfo(p.dtype).eps)) and 0.0 < rvr < math.inf):
+        if not (safely_positive(sr, ss, rr, precision(p).eps) and 0.0 < rvr < math.inf):
             return
         size = self.enlarge(alpha, sr, *slopes) if state.values["updates"] else sr / rr
         if size != 1.0:

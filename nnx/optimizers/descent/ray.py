@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
-from nnx.optimizers.descent.evaluation import Evaluation
+from nnx.optimizers.descent.evaluation import Evaluation, precision
 from nnx.optimizers.descent.outlook import Outlook, contradiction
 from nnx.optimizers.problem import Problem, read
 from nnx.optimizers.searches import Found, Search, Trial
@@ -41,14 +41,11 @@ class Ray:
         self.problem, self.here, self.p, self.at, self.noise = problem, here, p, at, noise
         self.start = self.lowest = Trial(0.0, here.cost, here.slope(p), here)
         self.trials: list[Trial] = []
-
-    @property
-    def leads_down(self) -> bool:
-        """Whether p is a descent direction, with a slope that is a number."""
-        return -math.inf < self.start.slope < 0.0
+        #: whether p is a descent direction, with a slope that is a number
+        self.leads_down = -math.inf < self.start.slope < 0.0
 
     def search(self, by: Search, first: float) -> Found:
-        """What the search ``by`` finds from the step ``first`` on; the start, where it finds nothing lower."""
+        """What the search ``by`` finds from the step ``first`` on; the start where that is nothing lower."""
         if not self.leads_down:
             return Found(self.start, False, "The slope is not finite and negative.")
         try:
@@ -70,9 +67,9 @@ class Ray:
         slope = point.slope(self.p)
         trial = self._kept(Trial(alpha, point.cost, slope, point))
         before = self.start.slope
-        if 0.0 <= trial.value - self.start.value <= self.noise and abs(slope) <= -0.1 * before:
-            if -0.5 * alpha * before <= self.noise:
-                raise _NothingToSee("The values no longer follow the slopes")
+        level = 0.0 <= trial.value - self.start.value <= self.noise and -0.5 * alpha * before <= self.noise
+        if level and abs(slope) <= -0.1 * before:
+            raise _NothingToSee("The values no longer follow the slopes")
         return trial
 
     def _at(self, alpha: float) -> Evaluation:
@@ -84,7 +81,7 @@ class Ray:
         return self.at(self.problem, w)
 
     def _kept(self, trial: Trial) -> Trial:
-        self.trials.append(trial._replace(point=None))
+        self.trials.append(Trial(trial.alpha, trial.value, trial.slope))
         if trial.value < self.lowest.value:
             self.lowest = trial
         return trial
@@ -107,10 +104,11 @@ class Ray:
         near = [t for t in self.trials if 0.25 * alpha <= t.alpha <= 2.0 * alpha and math.isfinite(t.value)]
         parabola = [t.alpha * slope * (1.0 - 0.5 * t.alpha / alpha) for t in near]
         missed = [abs(t.value - self.start.value - y) for t, y in zip(near, parabola, strict=True)]
-        return Outlook(alpha * self.p, -0.5 * alpha * slope, max(missed, default=math.nan))
+        flat = all(t.value == self.start.value for t in near)
+        return Outlook(alpha * self.p, -0.5 * alpha * slope, max(missed, default=math.nan), flat)
 
     def contradiction(self) -> str:
         """In words, that the gradient is not that of the values on this line; empty where it may be."""
-        visible = 1e3 * float(namespace(self.p).finfo(self.p.dtype).eps) * abs(self.start.value)
+        visible = 1e3 * precision(self.p).eps * abs(self.start.value)
         clear = [t.alpha for t in self.trials if visible < abs(t.value - self.start.value) < math.inf]
         return contradiction(self.here, self.p, self.start.slope, min(clear)) if clear else ""

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 from nnx.backend import namespace
 from nnx.optimizers.descent.deterministic import Deterministic, Move
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate
-from nnx.optimizers.descent.outlook import Outlook, contradiction, verdict
-from nnx.optimizers.descent.stopping import small, stalled
+from nnx.optimizers.descent.outlook import Outlook, verdict
+from nnx.optimizers.descent.stopping import doubt, small, stalled
 from nnx.optimizers.problem import Problem, Stop, read, register
 from nnx.optimizers.state import State
 from nnx.options import number
@@ -43,9 +43,9 @@ class ScaledConjugateGradient(Deterministic):
     Networks 6 (1993) 525–533.
 
     >>> f = lambda w: w[0] ** 2 + 5.0 * w[1] ** 2 + w[0] * w[1]
-    >>> result = nnx.minimize(f, [3.0, -2.0], method="scg")
+    >>> result = nnx.minimize(f, [3.0, -2.0], method="scg", tol=1e-5)
     >>> bool(result.fun < 1e-10), result.nit
-    (True, 4)
+    (True, 3)
     """
 
     renamed: ClassVar = {"lambda_": "lambda_start", "lambda0": "lambda_start"}
@@ -87,6 +87,7 @@ class ScaledConjugateGradient(Deterministic):
         if there is None:
             return Move(None, {"lambda": values["lambda"]}, self._stuck(here, p, along, state))
         self._turn(here, there, p, slope, state)
+        values["promised"] = -alpha * slope
         step = alpha * math.sqrt(length2)
         return Move(there, {"learning_rate": alpha / unit, "step": step, "lambda": values["lambda"]})
 
@@ -121,11 +122,7 @@ class ScaledConjugateGradient(Deterministic):
         if success:
             return small(why)
         reason = f"No lower cost was found along the direction in {self.max_trials} trials of growing λ."
-        wrong = ""
-        if getattr(here.problem, "given_gradient", False):
-            eps = float(namespace(p).finfo(p.dtype).eps)
-            wrong = contradiction(here, p, along.slope, eps ** (1.0 / 3.0) * along.reach(here.w, p))
-        return Stop(5, f"{reason} {wrong or f'But {why}.'}", False)
+        return Stop(5, f"{reason} {doubt(here) or f'But {why}.'}", False)
 
     def _turn(self, here: Iterate, there: Iterate, p: Array, slope: float, state: State) -> None:
         """Sets what the next direction is made of."""
@@ -152,8 +149,3 @@ class Parabola(NamedTuple):
             return None
         alpha = -self.slope / self.curvature
         return Outlook(alpha * p, -0.5 * alpha * self.slope)
-
-    def reach(self, w: Array, p: Array) -> float:
-        """The α of a step as long as ``w``, or of length 1 where w is zero."""
-        length = read(namespace(w).linalg.vector_norm(w))[0]
-        return (length or 1.0) / math.sqrt(self.length2)

@@ -6,8 +6,8 @@ import math
 from typing import Any, Protocol
 
 from nnx.backend import namespace
-from nnx.optimizers.descent.evaluation import Evaluation, Iterate
-from nnx.optimizers.descent.outlook import Outlook, lost, stationary, verdict
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate, precision
+from nnx.optimizers.descent.outlook import Outlook, contradiction, lost, stationary, verdict
 from nnx.optimizers.problem import Stop, read
 from nnx.optimizers.state import State
 
@@ -30,8 +30,11 @@ REASONS = {
 #: Steps in a row without a fall beyond rounding, nor half the gradient: so many, and the model is asked
 #: whether anything is left to gain; so many, and the run ends whatever it says
 _PATIENCE, _MOST_STALLED = 2.0, 8.0
-#: What the rules remember: those steps, the least gradient in them, and the largest magnitude of the cost
-PROGRESS = {"stalled": 0.0, "least_gradient": 0.0, "largest_cost": 0.0}
+#: A fall of so many units of rounding is one, whatever was promised
+_SURELY = 1e4
+#: What the rules remember: those steps, the least gradient in them, the largest magnitude of the cost, and
+#: the largest fall that the last step of the method could bring where the cost is convex
+PROGRESS = {"stalled": 0.0, "least_gradient": 0.0, "largest_cost": 0.0, "promised": 0.0}
 
 
 class StoppingRules(Protocol):
@@ -74,13 +77,15 @@ class SmallGradient:
     def _count(self, fell: float, here: Evaluation, there: Evaluation, values: dict[str, float]) -> None:
         """Counts the steps in a row after which the cost is the same but for rounding.
 
+        It is also where the fall is larger than any that the slope could promise: a chance of the rounding.
         While each halves the gradient, they still bring something, but not where the cost is next to 0.
         """
-        nothing = max(lost(point, values["largest_cost"]) for point in (here, there))
-        halved = not there.norm > 0.5 * values["least_gradient"] or not values["least_gradient"]
-        if fell > nothing:
+        nothing = max(lost(here, values["largest_cost"]), lost(there, values["largest_cost"]))
+        if fell > nothing and (values["promised"] > nothing or fell > _SURELY * nothing):
             values["stalled"] = values["least_gradient"] = 0.0
-        elif halved and abs(there.cost) > nothing:
+            return
+        halved = not there.norm > 0.5 * values["least_gradient"] or not values["least_gradient"]
+        if halved and abs(there.cost) > nothing:
             values["stalled"], values["least_gradient"] = 0.0, there.norm
         else:
             values["stalled"] += 1.0
@@ -99,7 +104,20 @@ def stalled(here: Evaluation, outlook: Outlook | None, state: State) -> tuple[St
         return small(words), False
     if count < _MOST_STALLED:
         return None, True
-    return Stop(2, f"The cost no longer falls beyond rounding. But {words}.", False), True
+    return Stop(2, f"The cost no longer falls beyond rounding. {doubt(here) or f'But {words}.'}", False), True
+
+
+def doubt(here: Evaluation) -> str:
+    """In words, that a gradient which the user gave contradicts the function at ``here``, by two values."""
+    if not getattr(here.problem, "given_gradient", False):
+        return ""
+    xp = namespace(here.w)
+    p = -here.projected_gradient / here.norm
+    slope, size, longest = read(
+        xp.vecdot(p, here.projected_gradient), xp.max(xp.abs(here.w)), xp.max(xp.abs(p))
+    )
+    near = precision(here.w).eps ** (1.0 / 3.0)
+    return contradiction(here, p, slope, near * (size or 1.0) / (longest or 1.0))
 
 
 def small(words: str) -> Stop:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
 from nnx.optimizers.descent.deterministic import Deterministic, Move
-from nnx.optimizers.descent.evaluation import Evaluation, Iterate
+from nnx.optimizers.descent.evaluation import Evaluation, Iterate, precision
 from nnx.optimizers.descent.outlook import Outlook, contradiction, verdict
 from nnx.optimizers.descent.stopping import small, stalled
 from nnx.optimizers.problem import Problem, Stop, read
@@ -24,6 +24,8 @@ _LONGEST = 1e100
 _MOST_TRIES = 60
 #: A step is accepted if the cost falls by more than this fraction of the predicted fall
 _LEAST_GAIN = 1e-3
+#: A trial is learned from if the cost rises by no more than so many predicted falls
+_WALL = 1e3
 #: Differences of costs up to so many units of rounding are not judged
 _ROUNDING = 10.0
 
@@ -81,7 +83,7 @@ class TrustRegion(Deterministic):
 
     def move(self, problem: Problem, here: Evaluation, state: State, again: bool = True) -> Move:
         xp, values, unit = namespace(here.w), state.values, here.norm
-        norm, eps = xp.linalg.vector_norm, float(xp.finfo(here.w.dtype).eps)
+        norm, eps = xp.linalg.vector_norm, precision(here.w).eps
         values["largest_gradient"] = max(values["largest_gradient"], unit)
         # The model in units of the gradient, so that squares do not overflow.
         g, eta = here.gradient / unit, unit / values["largest_gradient"]
@@ -100,12 +102,15 @@ class TrustRegion(Deterministic):
                     return Move(None, {}, stop)
             there = self.evaluate(problem, here.w + p)
             gain = _gain(here, there, promised, _ROUNDING * eps * abs(here.cost))
-            self.learn(here, there, state)
+            # a point far up a wall knows nothing of the curvature here
+            if there.cost - here.cost <= _WALL * promised:
+                self.learn(here, there, state)
             if not gain >= 0.25:
                 values["radius"] = 0.25 * length
             elif gain > 0.75 and at_edge:
                 values["radius"] = min(2.0 * values["radius"], _LONGEST)
             if gain > _LEAST_GAIN:
+                values["promised"] = -unit * slope
                 return Move(there, {"radius": values["radius"], "step": length})
             if not at_edge and end.reached(p, promised, there.cost):
                 return Move(None, {}, small(end.words))
@@ -126,7 +131,7 @@ class End:
 
     def __init__(self, here: Evaluation, largest: float) -> None:
         self.here, self.largest = here, largest
-        self.eps = float(namespace(here.w).finfo(here.w.dtype).eps)
+        self.eps = precision(here.w).eps
         self.words = ""
         self._clear: tuple[Array, float] | None = None
 
@@ -137,7 +142,7 @@ class End:
         if self.words or not (surely or hidden or promised <= _ROUNDING * self.eps * abs(self.here.cost)):
             return False
         missed = abs(fell - promised) if math.isfinite(fell) else math.inf
-        success, self.words = verdict(self.here, Outlook(p, promised, missed), self.largest)
+        success, self.words = verdict(self.here, Outlook(p, promised, missed, fell == 0.0), self.largest)
         return success
 
     def remember(self, p: Array, slope: float, cost: float) -> None:

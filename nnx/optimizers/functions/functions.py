@@ -90,7 +90,7 @@ class FunctionProblem:
         self.counts: Counter[str] = Counter()
         self._gradient, self._hvp, self._box = gradient, hvp, box
         #: whether the gradient is the user's, which may be wrong
-        self.given_gradient = gradient is not None
+        self.given_gradient = gradient is not None and not isinstance(gradient, Differences)
         self._hessian = None if isinstance(hessian, Differences) else hessian
         self._differences = hessian if isinstance(hessian, Differences) else None
         self._both = value_and_grad(lambda x: _one_number(f(x)))

@@ -52,8 +52,8 @@ def minimize(
       of a given ``jac`` that cannot be differentiated. A function that is not traced gets a copy of x.
     - ``bounds``: pairs (low, high) with None for no bound, an array (n, 2), or an object with ``lb`` and
       ``ub``; for L-BFGS. A start outside moves to the nearest point inside, as in SciPy.
-    - ``tol``: the method's ``gtol``: the gradient relative to the largest so far, not an absolute norm as in
-      SciPy, so that the cost's scale does not matter.
+    - ``tol``: the method's ``gtol``, as in SciPy: stop where the max-norm of the (projected) gradient is at
+      most that. Without it the run goes on until nothing is left to gain (docs/success.md).
     - ``options``: those of the method (``gtol``, ``search``, ...), and ``maxiter``, ``maxfev`` (calls of the
       function: not one more is made), ``maxtime`` (seconds), ``goal``, ``disp`` (say at the end why it
       stopped). With differences also

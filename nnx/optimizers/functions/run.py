@@ -13,6 +13,8 @@ from nnx.backend import asarray, given, namespace
 from nnx.errors import DtypeError, OptionError
 from nnx.optimizers.descent.deterministic import Deterministic
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate
+from nnx.optimizers.descent.outlook import stationary, verdict
+from nnx.optimizers.descent.stopping import small
 from nnx.optimizers.first_order.base import FirstOrder
 from nnx.optimizers.functions import status
 from nnx.optimizers.functions.callback import teller
@@ -127,7 +129,7 @@ class Run:
         self.best: Iterate | None = None
         self.state: Any = None
         self.steps = 0
-        self._largest = 0.0
+        self._largest, self._largest_cost, self._looked = 0.0, 0.0, math.inf
         self.tell = teller(callback, self)
 
     def __call__(self) -> Stop:
@@ -191,14 +193,24 @@ class Run:
             evaluate = self.method.evaluate if isinstance(self.method, Deterministic) else Evaluation
             self.best = evaluate(FirstPointKnown(self.problem, point), point.w)
 
-    def _judge(self, there: Iterate) -> Stop | None:
-        """The stopping rules for methods that have none of their own."""
+    def _judge(self, there: Any) -> Stop | None:
+        """The stopping rules for methods that have none of their own.
+
+        Where the gradient has become small, compared with the largest so far, and again where it is half of
+        that, a second look says whether anything is left to gain.
+        """
         if not there.finite:
             return Stop(-1, f"The cost became {there.cost} or its gradient is not finite.", False)
+        if there.norm == 0.0:
+            success, words = stationary(there, True)
+            return Stop(1, f"{words}.", success)
         self._largest = max(self._largest, there.norm)
-        if there.norm <= 1e-9 * self._largest:
-            return Stop(1, "The gradient is small: its max-norm fell to 1e-9 of the largest.", True)
-        return None
+        self._largest_cost = max(self._largest_cost, abs(there.cost))
+        if there.norm > min(1e-6 * self._largest, 0.5 * self._looked):
+            return None
+        self._looked = there.norm
+        success, words = verdict(there, None, self._largest_cost)
+        return small(words) if success else None
 
     def _most_steps(self, w: Array) -> int:
         if self.limits.maxiter is not None:
