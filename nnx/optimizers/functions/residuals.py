@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from nnx.autodiff import flatten, jvp, vjp
+from nnx.autodiff.recording import jacobian_by_rows
 from nnx.autodiff.tree import aligned
 from nnx.backend import device_of, namespace
 from nnx.errors import DataError, ShapeError
@@ -48,6 +49,7 @@ class ResidualProblem:
         self.packed = Packed(layout, build)
         self.counts: Counter[str] = Counter()
         self._jacobian = jacobian
+        self._mixed = False  #: whether the function was found to mix its samples
 
     def at(self, w: Array) -> Point:
         return Point(self, w)
@@ -62,11 +64,16 @@ class ResidualProblem:
         return _vector(returned, point.w)
 
     def jacobian(self, point: Point) -> Array:
-        """By rows in reverse mode, or by columns in forward mode if these are half as many."""
+        """All rows in one pass back, where each residual belongs to one sample.
+
+        Otherwise row by row in reverse mode, or by columns in forward mode if these are half as many.
+        """
         w, xp = point.w, namespace(point.w)
         m, n = point.residual.shape[0], w.shape[0]
         if self._jacobian is not None:
             return _matrix(self._jacobian(point.x), point, (m, n))
+        if (rows := self._by_rows(point)) is not None:
+            return rows(0, m)
         if 2 * n <= m:  # a row costs half a column, which computes the function anew
             eye = xp.eye(n, dtype=w.dtype, device=device_of(w))
             return xp.stack([self.jvp(point, eye[i, :]) for i in range(n)], axis=1)
@@ -95,12 +102,32 @@ class ResidualProblem:
     # -- details ------------------------------------------------------------------------------------
 
     def _rows(self, point: Point, m: int, size: int) -> Iterator[tuple[Array, Array]]:
-        xp, w, pullback = namespace(point.w), point.w, self._pullback(point)
+        xp, w = namespace(point.w), point.w
+        if (some := self._by_rows(point)) is not None:
+            for start in range(0, m, size):
+                stop = min(start + size, m)
+                yield some(start, stop), point.residual[start:stop]
+            return
+        pullback = self._pullback(point)
         for start in range(0, m, size):
             stop = min(start + size, m)
             units = xp.eye(stop - start, m, k=start, dtype=w.dtype, device=device_of(w))
             rows = [pullback(units[i, :]) for i in range(stop - start)]
             yield xp.stack(rows), point.residual[start:stop]
+
+    def _by_rows(self, point: Point) -> Callable[[int, int], Array] | None:
+        """The function that gives the rows from start to stop; None, from then on, where they are mixed."""
+        found = None if self._mixed else jacobian_by_rows(self.r, point.x)
+        self._mixed = found is None
+        if found is None:
+            return None
+        w, xp = point.w, namespace(point.w)
+
+        def rows(start: int, stop: int) -> Array:
+            blocks = [as_array_like(w, g) for g in found.rows(start, stop)]
+            return xp.concat([xp.reshape(g, (stop - start, -1)) for g in blocks], axis=1)
+
+        return rows
 
     def _pullback(self, point: Point) -> Callable[[Array], Array]:
         _, pullback = vjp(self._flat, point.x)
