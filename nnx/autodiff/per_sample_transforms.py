@@ -29,9 +29,8 @@ def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable
       gradients, hundreds of times faster for small networks: G[i] = ∂f(w, *data)[i] / ∂w.
 
     Raises :class:`nnx.errors.ShapeError` if the data have different lengths, or the losses are not (n,), and
-    :class:`nnx.errors.DerivativeError` as :func:`nnx.grad` does, and with ``stacked=True`` for a function that
-    mixes samples (a softmax over axis 0, batch normalization) or uses one that is not known to keep them
-    apart.
+    :class:`nnx.errors.DerivativeError` as :func:`nnx.grad` does; with ``stacked=True`` also where ``f`` mixes
+    the samples (batch normalization, a softmax over axis 0), or calls what is not known to keep them apart.
 
     >>> x, y = np.asarray([[1.0, 2.0], [3.0, 4.0]]), np.asarray([1.0, 0.0])
     >>> nnx.per_sample_grad(lambda w, x, y: (np.sum(w * x) - y) ** 2)(np.asarray([1.0, 0.0]), x, y)
@@ -104,9 +103,9 @@ def _at_once(who: str, f: Callable[..., Any], w: Any, data: Any, ndim: int) -> A
         rows = rowwise(tape, recorded).rows(0, math.prod(shape))
     except Mixed as mixed:
         raise DerivativeError(
-            f"{who} with stacked=True: {mixed} mixes the samples, which axis 0 counts, or is not known to keep "
-            "them apart. Write it with functions that treat row by row (elementwise ones, x @ w, sums over "
-            "other axes), or leave stacked=True out and give the function of one sample."
+            f"{who} with stacked=True: {mixed} mixes the samples, which axis 0 counts, or is not known "
+            "to keep them apart. Write it with functions that do (elementwise ones, x @ w, sums over other "
+            "axes), or leave stacked=True out and give the function of one sample."
         ) from None
     found = [space_of(g).reshape(g, (*shape, *g.shape[1:])) for g in rows]
     return recorded.build(found)[0]

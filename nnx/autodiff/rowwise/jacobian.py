@@ -90,6 +90,7 @@ class RowwiseJacobian:
         self._n = sum(math.prod(x.shape) for x in variables)
         self._largest = max(self._n, 1)
         self._groups: dict[Group, list[tuple[Node, Stack]]] = {}
+        self._shared_by: dict[Group, list[tuple[Node, Operation | None]]] = {}
         self._seen: dict[Group, set[int]] = {}  #: the operations whose results have the rows of a group
         self._pass_back(self._seeds(outputs))
         self._check_shared()
@@ -125,7 +126,7 @@ class RowwiseJacobian:
                 xp = space_of(y).base
                 ones = xp.ones(y.shape, dtype=y.dtype, device=xp.device_of(y))
                 if not y.shape:
-                    self._share(Rows(offset, 1, 1, 0, 1), node, _first_of(ones))
+                    self._share(Rows(offset, 1, 1, 0, 1), node, _first_of(ones), None)
                 else:
                     pieces = size // y.shape[0]
                     for rows, g in cut(ones, pieces, Rows(offset, 1, 1, 0, size), xp):
@@ -154,20 +155,20 @@ class RowwiseJacobian:
             order, rows = key = heappop(heap)
             node, g = pending.pop(key)
             if order not in self._operations:  # a variable
-                self._share(rows, node, _diagonal(rows, g))
+                self._share(rows, node, _diagonal(rows, g), None)
                 continue
             op = self._operations[order]
             found = [arrivals(op, i, rows, g) for i in op.argnums]
             if None in found:
                 if rows.hi - rows.lo > 1:
-                    raise Mixed(_described(op))
-                self._share(rows, node, _diagonal(rows, g))  # one row: a cotangent of the whole array
+                    raise self._mixed_by(op)
+                self._share(rows, node, _diagonal(rows, g), op)  # one row: a cotangent of the whole array
                 continue
             self._note(rows).add(order)
             for parent, some_rows in zip(op.parents, found, strict=True):
                 for some, c in some_rows or ():
                     if type(c) is Each:
-                        self._share(some, parent, c.of)
+                        self._share(some, parent, c.of, op)
                     else:
                         arrive(parent, some, c)
 
@@ -179,31 +180,38 @@ class RowwiseJacobian:
                 raise Mixed("the rows are used in too many ways")
         return self._seen[group]
 
-    def _share(self, rows: Rows, node: Node, of: Stack) -> None:
-        lo = rows.lo
+    def _share(self, rows: Rows, node: Node, of: Stack, by: Operation | None) -> None:
+        """Notes that all rows share the result of ``node``, which ``by`` uses."""
+        lo, group = rows.lo, _group(rows)
         self._note(rows)
-        stacks = self._groups.setdefault(_group(rows), [])
+        stacks = self._groups.setdefault(group, [])
         stacks.append((node, (lambda a, b: of(a + lo, b + lo)) if lo else of))
+        self._shared_by.setdefault(group, []).append((node, by))
+
+    def _mixed_by(self, op: Operation) -> Mixed:
+        if type(op.rule) is Part:  # of an operation with several results
+            op = self._operations[op.parents[0].order]
+        shapes = [f"{tuple(v.shape)}" for v in op.values if hasattr(v, "shape")]
+        return Mixed(f"{op.rule.name} of arrays of shape {', '.join(shapes)}")
 
     # -- back through arrays that the rows share -----------------------------------------------------------
 
     def _check_shared(self) -> None:
         """Raises an error where a shared array depends on one that has the rows, or is too large."""
-        for group, stacks in self._groups.items():
-            ahead, known = [node for node, _ in stacks], set()
+        for group, ahead in self._shared_by.items():
+            known: set[int] = set()
             while ahead:
-                node = ahead.pop()
+                node, by = ahead.pop()
                 op = self._operations.get(node.order)
                 if op is None or node.order in known:
                     continue
                 known.add(node.order)
-                if node.order in self._seen[group] or type(op.rule) is Part or op.rule.several:
-                    raise Mixed(_described(op))
-                size = math.prod(op.answer.shape)
-                if size > _LARGEST * max(self._n, 1):
-                    raise Mixed(_described(op))
+                size = math.prod(op.answer.shape) if not op.rule.several else 0
+                unknown = type(op.rule) is Part or op.rule.several
+                if node.order in self._seen[group] or unknown or size > _LARGEST * max(self._n, 1):
+                    raise self._mixed_by(op if by is None or unknown else by)
                 self._largest = max(self._largest, size)
-                ahead += op.parents
+                ahead += [(parent, op) for parent in op.parents]
 
     def _of_inputs(self, stacks: Sequence[tuple[Node, Stack]], a: int, b: int) -> list[Any]:
         """The cotangents of the variables, (b − a, *shape), for rows a … b − 1 of a group."""
@@ -299,8 +307,3 @@ def _put(out: Any, place: slice, g: Array, n: int) -> Array:
     else:
         out[place, ...] = out[place, ...] + g
     return out
-
-
-def _described(op: Operation) -> str:
-    shapes = [f"{tuple(v.shape)}" for v in op.values if hasattr(v, "shape")]
-    return f"{op.rule.name} of an array of shape {' and '.join(shapes)}"

@@ -191,7 +191,7 @@ def _reshape(op: Operation, i: int, rows: Rows, g: Array) -> Arrivals:
         return _same(op, i, rows, g)
     if n % m == 0:
         return [(rows._replace(group=group * (n // m)), op.pull(i, g))]
-    if m % n or n == 1:
+    if m % n:
         return None
     pieces = m // n
     if group % pieces == 0:
