@@ -7,7 +7,10 @@ values at t = 0 and x = ±1 whatever the weights are; what is to vanish is the e
 who reach a relative error of 6.7e-4). The known solution is that of E. Hopf and J. D. Cole, an integral, by
 Gauss and Hermite's formula (C. Basdevant et al., Computers and Fluids 14 (1986) 23–41).
 
-Run: python tutorials/burgers_pinn.py [--iterations 100] [--seed 0]
+From a random start the network settles on a wrong function without the shock. So the same equation is solved
+with ten times the viscosity first, then with three times, each from the weights of the one before.
+
+Run: python tutorials/burgers_pinn.py [--iterations 80] [--seed 0]
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ import nnx
 from nnx.layers import Dense
 
 NU = 0.01 / np.pi
-POINTS = 1500
+POINTS = 2000
+#: the viscosities on the way, in multiples of ν, and the iterations with each
+STAGES = ((10.0, 40), (3.0, 40))
 #: what the relative L2 error must not exceed
 ERROR = 1e-3
 
@@ -41,11 +46,10 @@ def exact(tx, nodes=200):
 
 
 def points(seed):
-    """Random points (t, x): two thirds of them anywhere, the others where the shock will be."""
+    """Random points (t, x), the denser the nearer to x = 0, where the shock will be."""
     random = np.random.default_rng(seed)
     t, x = random.uniform(size=POINTS), random.uniform(-1.0, 1.0, size=POINTS)
-    x[: POINTS // 3] *= 0.1
-    return np.stack([t, x], axis=1)
+    return np.stack([t, x * abs(x)], axis=1)
 
 
 def solution(f, w, tx):
@@ -54,8 +58,8 @@ def solution(f, w, tx):
     return t * (1.0 - x**2) * f(w, tx) - np.sin(np.pi * x)
 
 
-def burgers(f, tx):
-    """The residuals of the equation at the points, as a function of the weights."""
+def burgers(f, tx, nu):
+    """The residuals of the equation with viscosity ``nu`` at the points, as a function of the weights."""
     along_t, along_x = (np.zeros_like(tx) + unit for unit in np.eye(2))
 
     def residuals(w):
@@ -67,43 +71,34 @@ def burgers(f, tx):
 
         u_t = nnx.jvp(u, (tx,), (along_t,))[1]
         (value, slope), (_, curvature) = nnx.jvp(u_x, (tx,), (along_x,))
-        return (u_t + value * slope - NU * curvature) / len(tx) ** 0.5
+        return (u_t + value * slope - nu * curvature) / len(tx) ** 0.5
 
     return residuals
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--iterations", type=int, default=100)
+    parser.add_argument("--iterations", type=int, default=80, help="with the viscosity of the equation")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    layers = [Dense(20, "tanh", input_shape=(2,)), Dense(20, "tanh"), Dense(20, "tanh"), Dense(1)]
+    layers = [Dense(16, "tanh", input_shape=(2,)), Dense(16, "tanh"), Dense(16, "tanh"), Dense(1)]
     model = nnx.Sequential(layers, dtype="float64", seed=args.seed)
-    f, start = model.as_function()
-    grid = np.stack(np.meshgrid(np.linspace(0.0, 1.0, 101), np.linspace(-1.0, 1.0, 257)), axis=-1)
-    grid = grid.reshape(-1, 2)
+    f, w = model.as_function()
+    t, x = np.meshgrid(np.linspace(0.0, 1.0, 101), np.linspace(-1.0, 1.0, 257))
+    grid, tx = np.stack([t.ravel(), x.ravel()], axis=1), points(args.seed)
     known = exact(grid)
-
-    def error(w):
-        """‖u − known‖ / ‖known‖ on the grid."""
-        return np.linalg.norm(solution(f, w, grid)[:, 0] - known) / np.linalg.norm(known)
-
     print(f"{model.count_params()} weights, {POINTS} points")
-    begin, turn = time.perf_counter(), 0
-
-    def report(w):
-        nonlocal turn
-        turn += 1
-        if turn % 20 == 0:
-            print(f"{turn:5} iterations {time.perf_counter() - begin:6.1f} s   error {error(w):.2e}")
-
-    # geodesic: the second derivative of the residuals bends the step
-    options = {"solver": "cholesky", "geodesic": True, "maxiter": args.iterations}
-    best = nnx.least_squares(burgers(f, points(args.seed)), start, callback=report, options=options)
-    reached = error(best.x)
-    print(f"{best.nit:5} iterations {time.perf_counter() - begin:6.1f} s   error {reached:.2e}")
-    assert reached < ERROR, f"The relative error is {reached:.2e}, not below {ERROR}."
+    begin = time.perf_counter()
+    for multiple, iterations in (*STAGES, (1.0, args.iterations)):
+        # geodesic: the second derivative of the residuals bends the step
+        options = {"solver": "cholesky", "geodesic": True, "maxiter": iterations}
+        result = nnx.least_squares(burgers(f, tx, multiple * NU), w, options=options)
+        w, seconds = result.x, time.perf_counter() - begin
+        error = np.linalg.norm(solution(f, w, grid)[:, 0] - known) / np.linalg.norm(known)
+        print(f"viscosity {multiple:4} ν {seconds:6.1f} s {result.nit:5} iterations   error {error:.2e}")
+    model.set_weights(w)
+    assert error < ERROR, f"The relative L2 error is {error:.2e}, not below {ERROR}."
 
 
 if __name__ == "__main__":
