@@ -10,7 +10,7 @@ Gauss and Hermite's formula (C. Basdevant et al., Computers and Fluids 14 (1986)
 From a random start the network settles on a wrong function without the shock. So the same equation is solved
 with ten times the viscosity first, then with three times, each from the weights of the one before.
 
-Run: python tutorials/burgers_pinn.py [--iterations 80] [--seed 0]
+Run: python tutorials/burgers_pinn.py [--iterations 60] [--seed 0]
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def burgers(f, tx, nu):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--iterations", type=int, default=80, help="with the viscosity of the equation")
+    parser.add_argument("--iterations", type=int, default=60, help="with the viscosity of the equation")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
