@@ -224,6 +224,62 @@ def test_mixing_is_found(name):
         in_one_pass(lambda w: MIXED[name](namespace(w["k"], x), w, x), WEIGHTS)
 
 
+def test_operands_that_are_no_arrays():
+    x, factors = np.random.default_rng(0).uniform(size=(6, 3)), [[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]
+
+    def f(w):
+        return (x @ w["k"] + w["b"]) * factors + w["s"] * np.float64(2.0) + w["row"] * factors
+
+    found, wanted = nnx.jacobian(f)(WEIGHTS), row_by_row(f, WEIGHTS)
+    for own, other in zip(found.values(), wanted, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-12)
+
+
+def test_rows_are_computed_in_slices(backend):
+    """Any rows of the Jacobian, those of both kinds of residuals among them."""
+    w, x = prepared(backend, 5)
+    tape = RowTape()
+    f = lambda w: halves(namespace(w["k"], x), w, x)  # noqa: E731
+    recorded = record("jacobian", f, (w,), False, tape)
+    rows = rowwise(tape, recorded)
+    whole = [to_numpy(g) for g in rows.rows(0, 5)]
+    for start, stop in ((0, 1), (1, 4), (2, 3), (3, 5), (4, 4)):
+        for some, g in zip(rows.rows(start, stop), whole, strict=True):
+            np.testing.assert_array_equal(to_numpy(some), g[start:stop])
+
+
+def test_jacobians_can_be_differentiated(backend):
+    """A sum of squares of a Jacobian's entries, by reverse mode, as with the rows one by one."""
+    w, x = prepared(backend, 5)
+    w = {name: w[name] for name in ("k", "b", "v")}
+
+    def outputs(w):
+        xp = namespace(w["k"], x)
+        return hidden(xp, w, x) @ w["v"]
+
+    def squares(w, parts):
+        blocks = nnx.autodiff.flatten(parts(w))[0]
+        return sum(namespace(g).sum(g * g) for g in blocks)
+
+    def one_by_one(w):
+        _, pullback = nnx.vjp(outputs, w)
+        unit = namespace(x).eye(5, dtype=x.dtype, device=nnx.backend.device_of(x))
+        return [pullback(unit[i, :])[0] for i in range(5)]
+
+    found = nnx.grad(lambda w: squares(w, nnx.jacobian(outputs)))(w)
+    wanted = nnx.grad(lambda w: squares(w, one_by_one))(w)
+    for name in w:
+        np.testing.assert_allclose(to_numpy(found[name]), to_numpy(wanted[name]), rtol=1e-11)
+
+
+def test_variables_share_no_memory(backend):
+    x, start = (backend.asarray(np.ones(shape), dtype="float64") for shape in ((4,), ()))
+    a, b = nnx.jacobian(lambda a, b: x + a + b, argnums=(0, 1))(start, 2.0 * start)
+    space = nnx.autodiff.space_of(a)
+    assert tuple(a.shape) == (4,)
+    assert not space.shares_memory(a, b)
+
+
 # -- programs of random operations -----------------------------------------------------------------------
 
 UNARY = {

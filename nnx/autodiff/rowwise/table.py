@@ -29,6 +29,8 @@ TABLE: dict[Any, Entry] = {}
 def arrivals(op: Operation, i: int, rows: Rows, g: Any) -> Arrivals:
     """What the cotangents ``g`` of the rows of the result bring to argument ``i``."""
     rule = op.rule
+    if any(isinstance(v, list) for v in op.values) or not all(map(_is_known, op.values)):
+        return None
     entry = TABLE.get(rule)
     if entry is None:
         if isinstance(rule, Elementwise | ElementwisePair | Partials):
@@ -38,6 +40,11 @@ def arrivals(op: Operation, i: int, rows: Rows, g: Any) -> Arrivals:
         else:
             return None
     return entry(op, i, rows, g)
+
+
+def _is_known(v: Any) -> bool:
+    """Whether it is no container of another library that acts as an array, whose rows nobody knows."""
+    return not hasattr(v, "shape") or hasattr(v, "__dlpack__") or not v.shape
 
 
 def entry(*names: str) -> Callable[[Entry], Entry]:
