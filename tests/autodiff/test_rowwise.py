@@ -224,11 +224,40 @@ def test_mixing_is_found(name):
         in_one_pass(lambda w: MIXED[name](namespace(w["k"], x), w, x), WEIGHTS)
 
 
-def test_operands_that_are_no_arrays():
-    x, factors = np.random.default_rng(0).uniform(size=(6, 3)), [[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]
+@pytest.mark.parametrize("entry", activations.registry, ids=lambda entry: entry.name)
+def test_activations_keep_the_rows_apart(entry):
+    x = np.random.default_rng(0).normal(size=(4, 3))  # as many rows as units
+    options = {"threshold": 0.2, "default_value": 0.1} if entry.name == "threshold" else {}
+    function = entry.create(**options)
+    check(lambda w: function(x @ w["k"] + w["b"]), {name: WEIGHTS[name] for name in ("k", "b")})
+
+
+LOSSES = (
+    "mse mae mape msle huber log_cosh poisson cosine_similarity kl_divergence hinge squared_hinge "
+    "categorical_crossentropy binary_crossentropy sparse_categorical_crossentropy"
+).split()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_keep_the_rows_apart(name):
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(4, 3)), random.uniform(0.1, 0.9, size=(4, 4))
+    y = random.integers(4, size=4) if name.startswith("sparse") else y
+    loss = losses.registry.entry(name).create()
+    check(lambda w: loss(y, activations.softmax(x @ w["k"])), {"k": WEIGHTS["k"]})
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("kind", [list, tuple, np.asarray])
+def test_operands_that_are_no_arrays(kind, shared):
+    x, factors = (
+        np.random.default_rng(0).uniform(size=(6, 3)),
+        kind([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]),
+    )
 
     def f(w):
-        return (x @ w["k"] + w["b"]) * factors + w["s"] * np.float64(2.0) + w["row"] * factors
+        along = (x @ w["k"] + w["b"]) * factors + w["s"] * np.float64(2.0)
+        return along + (w["row"] * factors if shared else 0.0)
 
     found, wanted = nnx.jacobian(f)(WEIGHTS), row_by_row(f, WEIGHTS)
     for own, other in zip(found.values(), wanted, strict=True):

@@ -31,8 +31,9 @@ Array = Any
 Group = tuple[int, int, int]
 Stack = Callable[[int, int], Array]
 
-#: A shared array may have so many times the entries of all variables; more would cost more than it saves.
-_LARGEST = 8
+#: A shared array may have so many times the entries of all variables, and at least so many: stacks of larger
+#: ones would cost more than they save, and most often these are arrays of samples.
+_LARGEST, _SMALL = 8, 32
 #: entries of a stack that is computed at once: 16 MB of float64
 _AT_ONCE = 2**21
 
@@ -208,7 +209,7 @@ class RowwiseJacobian:
                 known.add(node.order)
                 size = math.prod(op.answer.shape) if not op.rule.several else 0
                 unknown = type(op.rule) is Part or op.rule.several
-                if node.order in self._seen[group] or unknown or size > _LARGEST * max(self._n, 1):
+                if node.order in self._seen[group] or unknown or size > max(_LARGEST * self._n, _SMALL):
                     raise self._mixed_by(op if by is None or unknown else by)
                 self._largest = max(self._largest, size)
                 ahead += [(parent, op) for parent in op.parents]

@@ -1,4 +1,4 @@
-"""What a row of an operation's result depends on: the table of entries.
+"""What a row of an operation's result depends on: the table of what is known.
 
 An entry answers for one argument of a recorded operation y = f(…, x, …), given the cotangents g of the rows
 of y, each of which belongs to another row of the Jacobian. Either row i of y depends on row i of x alone:
@@ -29,7 +29,7 @@ TABLE: dict[Any, Entry] = {}
 def arrivals(op: Operation, i: int, rows: Rows, g: Any) -> Arrivals:
     """What the cotangents ``g`` of the rows of the result bring to argument ``i``."""
     rule = op.rule
-    if any(isinstance(v, list) for v in op.values) or not all(map(_is_known, op.values)):
+    if any(map(_is_foreign, op.values)):
         return None
     entry = TABLE.get(rule)
     if entry is None:
@@ -42,9 +42,9 @@ def arrivals(op: Operation, i: int, rows: Rows, g: Any) -> Arrivals:
     return entry(op, i, rows, g)
 
 
-def _is_known(v: Any) -> bool:
-    """Whether it is no container of another library that acts as an array, whose rows nobody knows."""
-    return not hasattr(v, "shape") or hasattr(v, "__dlpack__") or not v.shape
+def _is_foreign(v: Any) -> bool:
+    """Whether it is an object that acts as an array and is none (a table of pandas')."""
+    return not hasattr(v, "__dlpack__") and getattr(v, "shape", ()) != ()
 
 
 def entry(*names: str) -> Callable[[Entry], Entry]:
@@ -59,6 +59,9 @@ def entry(*names: str) -> Callable[[Entry], Entry]:
 
 def _each(op: Operation, i: int, rows: Rows, g: Array) -> Arrivals:
     """The shared argument ``i`` of an operation that broadcasts."""
+    operands = op.values[:1] if op.rule is RULES["broadcast_to"] else op.values
+    if not all(hasattr(v, "shape") or isinstance(v, int | float | complex) for v in operands):
+        return None  # a list or the like, from which no rows can be taken
     xp, n, ndim = op.xp(g), g.shape[0], g.ndim
 
     def of(a: int, b: int) -> Array:

@@ -82,9 +82,9 @@ class ResidualProblem:
         return xp.stack([pullback(eye[i, :]) for i in range(m)])
 
     def blocks(self, point: Point, memory_limit: float) -> Iterator[tuple[Array, Array]] | None:
-        """None where the limit holds all rows, or where they are given; else some at a time, in reverse mode.
+        """None where the limit holds all rows, or where they are given; else some at a time.
 
-        That is ``memory_limit`` / (bytes of a row) of them.
+        That is ``memory_limit`` / (bytes of a row) of them; all in one pass back, or each in one of its own.
         """
         xp, w = namespace(point.w), point.w
         m, n = point.residual.shape[0], w.shape[0]
