@@ -224,7 +224,7 @@ def test_mixing_is_found(name):
         in_one_pass(lambda w: MIXED[name](namespace(w["k"], x), w, x), WEIGHTS)
 
 
-@pytest.mark.parametrize("entry", activations.registry, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", list(activations.registry), ids=lambda entry: entry.name)
 def test_activations_keep_the_rows_apart(entry):
     x = np.random.default_rng(0).normal(size=(4, 3))  # as many rows as units
     options = {"threshold": 0.2, "default_value": 0.1} if entry.name == "threshold" else {}
