@@ -31,7 +31,7 @@ STAGES = ((10.0, 40), (3.0, 40))
 ERROR = 1e-3
 
 
-def exact(tx, nodes=200):
+def exact(tx, nodes=100):
     """The solution at points (t, x), (n, 2) → (n,): two integrals over the heat kernel, each by a sum.
 
     u = −∫ sin(π(x − η))·f(x − η)·G(η) dη / ∫ f(x − η)·G(η) dη with f(y) = exp(−cos(πy)/(2πν)) and
