@@ -47,7 +47,7 @@ class Layout:
         return [xp.reshape(w[part], shape) for part, shape in zip(self.slices, self.shapes, strict=True)]
 
     def pick(self, named: Mapping[str, Any]) -> list[Any]:
-        """The pieces in order from a dict by name: with their shapes, or n copies of each, (n, *shape).
+        """The pieces in order from a dict by name.
 
         Raises :class:`nnx.errors.ShapeError` for other names or shapes.
         """
@@ -57,10 +57,9 @@ class Layout:
                 f"{', '.join(map(str, named)) or 'nothing'}."
             )
         pieces = [named[name] for name in self.names]
-        shapes = [tuple(getattr(piece, "shape", ())) for piece in pieces]
-        copies = shapes[0][:1] if shapes and len(shapes[0]) > len(self.shapes[0]) else ()
-        for name, shape, found in zip(self.names, self.shapes, shapes, strict=True):
-            if found != copies + shape:
+        for name, shape, piece in zip(self.names, self.shapes, pieces, strict=True):
+            found = tuple(getattr(piece, "shape", ()))
+            if found != shape:
                 raise ShapeError(f"'{name}' has shape {shape}, got an array of shape {found}.")
         return pieces
 

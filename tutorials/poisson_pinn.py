@@ -46,7 +46,10 @@ def laplacian(u, x):
 
 
 def poisson(f, inside, edge):
-    """The residuals of the network f(w, x) as a function of its weights w, and their Jacobian."""
+    """The residuals of the network f(w, x) as a function of its weights w.
+
+    Each belongs to one point, so least_squares finds all rows of their Jacobian in one pass back.
+    """
 
     def equation(w, x):
         return (laplacian(lambda x: f(w, x), x) + 2.0 * np.pi**2 * solution(x)) / len(inside) ** 0.5
@@ -57,13 +60,7 @@ def poisson(f, inside, edge):
     def residuals(w):
         return equation(w, inside), boundary(w, edge)
 
-    def jacobian(w):
-        # Each residual belongs to one point, so one pass back gives the rows of all of them. Without this
-        # function least_squares would find the same matrix row by row, in fifty times the time.
-        parts = ((equation, inside), (boundary, edge))
-        return tuple(nnx.per_sample_jacobian(r, stacked=True)(w, x) for r, x in parts)
-
-    return residuals, jacobian
+    return residuals
 
 
 class Watch:
@@ -119,7 +116,7 @@ def main():
     layers = [Dense(20, "tanh", input_shape=(2,)), Dense(20, "tanh"), Dense(1)]
     model = nnx.Sequential(layers, dtype="float64", seed=args.seed)
     f, start = model.as_function()
-    residuals, jacobian = poisson(f, *points(args.seed))
+    residuals = poisson(f, *points(args.seed))
     watches = {}
 
     def cost(w):
@@ -135,7 +132,7 @@ def main():
     watch = Watch(f, start)
     # geodesic: the second derivative of the residuals bends the step: a third of the iterations here
     options = {"solver": "cholesky", "geodesic": True, "maxiter": args.iterations}
-    best = nnx.least_squares(residuals, start, jac=jacobian, callback=watch, options=options)
+    best = nnx.least_squares(residuals, start, callback=watch, options=options)
     report("Levenberg–Marquardt", best, watch)
     # The others get the same time; Adam the constant rate of 0.001, 0.003, 0.01 and
     # 0.03 that lowers the cost most in 1500 iterations.

@@ -181,7 +181,7 @@ def _half_shape(shape: tuple[int, ...], axis: int = -1) -> tuple[int, ...]:
     shape=_half_shape,
     use="One half of the features opens and closes the other half.",
 )
-@fused(reverse=_glu_back)
+@fused(reverse=_glu_back, samples=True)
 def glu(x: Array, *, axis: int = -1) -> Array:
     """a·sigmoid(b) where a and b are the halves of ``x`` along ``axis``: that axis becomes half as long.
 

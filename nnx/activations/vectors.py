@@ -22,7 +22,7 @@ def _softmax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: int =
     range="(0, 1)",
     use="The probabilities of classes that exclude each other.",
 )
-@fused(reverse=_softmax_back)
+@fused(reverse=_softmax_back, samples=True)
 def softmax(x: Array, *, axis: int = -1) -> Array:
     """exp(x) divided by its sum along ``axis``: probabilities, positive and with sum 1.
 
@@ -48,7 +48,7 @@ def _log_softmax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: i
     range="(-∞, 0]",
     use="The logarithms of probabilities, accurate where softmax itself is 0 or 1.",
 )
-@fused(reverse=_log_softmax_back)
+@fused(reverse=_log_softmax_back, samples=True)
 def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """The logarithm of softmax, x − ln Σ exp(x) along ``axis``: nothing overflows.
 
@@ -75,7 +75,7 @@ def _sparsemax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: int
     use="Probabilities, many of them exactly 0.",
     source="A. Martins, R. Astudillo, From softmax to sparsemax, ICML 2016",
 )
-@fused(reverse=_sparsemax_back)
+@fused(reverse=_sparsemax_back, samples=True)
 def sparsemax(x: Array, *, axis: int = -1) -> Array:
     """The point nearest to ``x`` among those with entries ≥ 0 and sum 1 along ``axis``: sparse probabilities.
 

@@ -55,6 +55,7 @@ def fused(
     forward: Callable[..., Any] | None = None,
     fills: bool = False,
     several: bool = False,
+    samples: Any = None,
 ) -> Callable[[Callable[..., Any]], FusedFunction]:
     """Decorator that gives a function of arrays a hand-written derivative.
 
@@ -64,6 +65,12 @@ def fused(
     ``forward(xp, tangents, y, *args, **options)`` (None where an argument has no tangent). Write them in
     ``xp`` and operators only, then derivatives of any order follow. With ``fills``, ``needs[i]`` may be an
     array instead of True: the place that ``xp.matmul_into`` may compute into.
+
+    ``samples`` is for Jacobians whose rows are samples. True: row i of the result depends on row i of each
+    argument alone, where these have more than one axis, and ``axis=`` (-1 unless the function says otherwise)
+    is not the first. A function ``samples(xp, g, needs, y, *args, **options)``: that holds for the first
+    argument, and all rows share the others; it returns what ``reverse`` does, but for these one cotangent per
+    row, (n, *shape). Arguments with rows may come with further axes between the first and the last.
 
     With ``several`` the function returns a tuple of arrays. ``y`` is that tuple, and ``g`` a list with one
     cotangent for each result: None, not zeros, where nothing depends on it; ``forward`` returns one tangent
@@ -102,7 +109,9 @@ def fused(
             rule: Any = FusedSeveral(name, reverse, forward, fills)  # type: ignore[arg-type]
             return FusedFunction(_with_tuple(function), rule)
         if reverse is not None:
-            return FusedFunction(function, Fused(name, reverse, forward, fills))
+            rule = Fused(name, reverse, forward, fills)
+            rule.samples = dict(function.__kwdefaults__ or {}) if samples is True else samples
+            return FusedFunction(function, rule)
         return FusedFunction(function, _ElementwiseWithOptions(name, derivative))  # type: ignore[arg-type]
 
     return wrap

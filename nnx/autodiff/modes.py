@@ -6,6 +6,7 @@ was called, for its errors.
 
 from __future__ import annotations
 
+import math
 import operator
 import reprlib
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ from nnx.autodiff.boundary import (
     zeros,
 )
 from nnx.autodiff.families import cast, shape_of
+from nnx.autodiff.recording import Recorded, check_function, pullback_of, record, rowwise
+from nnx.autodiff.rowwise import Mixed, RowTape, RowwiseJacobian
 from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import backward
 from nnx.autodiff.tree import aligned, flatten
@@ -35,41 +38,16 @@ Argnums = int | Sequence[int]
 
 def pull_back(who: str, f: Callable[..., Any], primals: Sequence[Any], has_aux: bool = False) -> Any:
     """What :func:`vjp` returns."""
-    _check_function(who, f)
-    tape = new_tape()
-    given, build = flatten(primals)
-    leaves = [floating(leaf, who) for leaf in given]
-    inputs = [tape.leaf(leaf, space_of(leaf)) for leaf in leaves]
-    marks = [x.mark for x in inputs]  # before f, which may write into its arguments
-    out, aux = split_aux(traced_call(f, build(inputs), {}, tape, leaves), has_aux, tape)
-    outs, build_out = flatten(out)
-    outs = [settled(o) for o in outs]
-    own = [type(o) is Traced and o.tracer is tape for o in outs]
-    nodes = [o.mark if mine else None for o, mine in zip(outs, own, strict=True)]
-    values = [o.value if mine else o for o, mine in zip(outs, own, strict=True)]
-
-    def pullback(cotangent: Any) -> tuple[Any, ...]:
-        gs = aligned(cotangent, result, f"{who}: the cotangent given to the pullback")
-        seeds = []
-        for node, value, g in zip(nodes, values, gs, strict=True):
-            if node is not None:
-                g = cast(space_of(value), like(g, value), value.dtype)
-                if g.shape != value.shape:
-                    raise ShapeError(
-                        f"{who}: cotangent of shape {g.shape} for an output of shape {value.shape}."
-                    )
-                seeds.append((node, g))
-        return build(arrived(backward(seeds, marks), leaves, gs))
-
-    result = build_out(values)
-    return (result, pullback, aux) if has_aux else (result, pullback)
+    recorded = record(who, f, primals, has_aux, new_tape())
+    result, pullback = pullback_of(who, recorded)
+    return (result, pullback, recorded.aux) if has_aux else (result, pullback)
 
 
 def push_forward(
     who: str, f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
 ) -> Any:
     """What :func:`jvp` returns."""
-    _check_function(who, f)
+    check_function(who, f)
     if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
         raise DerivativeError(
             f"{who} takes primals and tangents as two tuples, one entry for each argument of the function: "
@@ -100,7 +78,7 @@ def value_and_gradient(
     who: str, f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
     """What :func:`value_and_grad` returns."""
-    _check_function(who, f)
+    check_function(who, f)
     positions = _positions(who, argnums)
 
     def both(*args: Any, **kwargs: Any) -> Any:
@@ -142,28 +120,35 @@ def jacobian_of(
     who: str, f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
     """What :func:`jacobian` returns."""
-    _check_function(who, f)
+    check_function(who, f)
     positions = _positions(who, argnums)
 
     def jac(*args: Any, **kwargs: Any) -> Any:
         chosen, rebuild = _choose(who, args, positions)
-        out = pull_back(who, lambda x: f(*rebuild(x), **kwargs), (chosen,), has_aux)
-        outs, build_out = flatten(out[0])
-        xs, build_in = flatten(chosen)
-        xs = [floating(x, who) for x in xs]
+        tape = RowTape()
+        recorded = record(who, lambda x: f(*rebuild(x), **kwargs), (chosen,), has_aux, tape)
+        build_in = flatten(chosen)[1]
+        try:
+            rows = rowwise(tape, recorded, sum(map(_entries, recorded.values)))
+        except Mixed:
+            tape.operations.clear()
+            out, pullback = pullback_of(who, recorded)
+            outs, build_out = flatten(out)
 
-        def row(cotangent: Any) -> list[Any]:
-            return flatten(out[1](cotangent)[0])[0]
+            def row(cotangent: Any) -> list[Any]:
+                return flatten(pullback(cotangent)[0])[0]
 
-        result = _blocks(who, outs, build_out, row, xs, build_in)
-        return (result, out[2]) if has_aux else result
+            result = _blocks(who, outs, build_out, row, recorded.leaves, build_in)
+        else:
+            result = _cut(rows, recorded)
+        return (result, recorded.aux) if has_aux else result
 
     return jac
 
 
 def hessian_of(who: str, f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """What :func:`hessian` returns: the gradient is pushed forward along each unit array."""
-    _check_function(who, f)
+    check_function(who, f)
     positions = _positions(who, argnums)
 
     def hess(*args: Any, **kwargs: Any) -> Any:
@@ -181,14 +166,6 @@ def hessian_of(who: str, f: Callable[..., Any], argnums: Argnums = 0) -> Callabl
 
 
 # -- details -------------------------------------------------------------------------------------------
-
-
-def _check_function(who: str, f: Any) -> None:
-    if not callable(f):
-        raise DerivativeError(
-            f"nnx.{who} differentiates a function, got {type(f).__name__}: pass the function itself, f, "
-            "not its value f(x)."
-        )
 
 
 def _positions(who: str, argnums: Any) -> int | tuple[int, ...]:
@@ -240,6 +217,22 @@ def _blocks(
         columns = zip(*rows, strict=True) if rows else ((),) * len(xs)
         blocks.append(build_in([_assemble(c, y, x) for c, x in zip(columns, xs, strict=True)]))
     return build_out(blocks)
+
+
+def _entries(x: Any) -> int:
+    return math.prod(shape_of(x))
+
+
+def _cut(rows: RowwiseJacobian, recorded: Recorded) -> Any:
+    """The rows in the form of the outputs, each in that of the variables."""
+    blocks, start = [], 0
+    for y in recorded.values:
+        stop = start + _entries(y)
+        found = rows.rows(start, stop)
+        cut = [space_of(g).reshape(g, (*y.shape, *g.shape[1:])) for g in found]
+        blocks.append(recorded.build(cut)[0])
+        start = stop
+    return recorded.build_out(blocks)
 
 
 def _basis(who: str, x: Any) -> list[Any]:

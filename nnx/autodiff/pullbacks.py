@@ -18,8 +18,12 @@ class Fused(Rule):
     argument (None where not needed). The tangent is the transpose of the pullback, which is linear
     in ``g``: so forward mode needs no rule of its own, but may have one for speed,
     ``forward(xp, tangents, answer, *args, **options)`` with None for what is not differentiated. With
-    ``fills``, ``needs[i]`` may also be an array to compute the cotangent into.
+    ``fills``, ``needs[i]`` may also be an array to compute the cotangent into. ``samples`` says how rows go
+    through it (:mod:`nnx.autodiff.rowwise`): a function as :func:`nnx.autodiff.fused` takes it, or the
+    defaults of its options where it treats each row alone; None: not row by row.
     """
+
+    samples: Any = None
 
     def __init__(
         self, name: str, reverse: Callable[..., Sequence[Any]], forward: Any = None, fills: bool = False

@@ -36,7 +36,29 @@ def _affine_forward(xp: Any, tangents: Any, y: Any, x: Any, kernel: Any, bias: A
     return sum(others, start=first)
 
 
-@fused(reverse=_affine_reverse, forward=_affine_forward, fills=True)
+def _products(x: Any, delta: Any) -> Any:
+    """xᵢδᵢᵀ for each sample i, added up over axes between the first and the last."""
+    if x.ndim == 2:
+        return x[:, :, None] * delta[:, None, :]
+    xp, n = namespace(x, delta), x.shape[0]
+    rows, moved = (xp.reshape(a, (n, -1, a.shape[-1])) for a in (x, delta))
+    return xp.matrix_transpose(rows) @ moved
+
+
+def _added(delta: Any) -> Any:
+    """The rows of each sample added up."""
+    if delta.ndim == 2:
+        return delta
+    xp = namespace(delta)
+    return xp.sum(xp.reshape(delta, (delta.shape[0], -1, delta.shape[-1])), axis=1)
+
+
+def _affine_samples(xp: Any, g: Any, needs: Any, y: Any, x: Any, kernel: Any, bias: Any) -> tuple[Any, ...]:
+    """With δ the gradient by z, sample i's by the kernel is xᵢδᵢᵀ, by the bias δᵢ."""
+    return None, _products(x, g) if needs[1] else None, _added(g) if needs[2] else None
+
+
+@fused(reverse=_affine_reverse, forward=_affine_forward, fills=True, samples=_affine_samples)
 def affine(x: Any, kernel: Any, bias: Any) -> Any:
     """Z = xΘ + β for a matrix ``x`` of samples; the equations BP2–BP4 of the lectures are its derivative."""
     z = x @ kernel
@@ -53,8 +75,6 @@ class Affine(Layer):
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
         kernel, bias = p["kernel"], p.get("bias")
-        if kernel.ndim == 3:
-            return _each(x, kernel, bias)
         # all axes but the last made one, so that one matrix product does it all
         flat = x if x.ndim == 2 else namespace(x).reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
         z = flat @ kernel if bias is None else affine(flat, kernel, bias)
@@ -78,31 +98,6 @@ class Affine(Layer):
             return (delta @ p["kernel"].T,), gradients
 
         return self.forward(p, x), back
-
-
-def _each(x: Any, kernel: Any, bias: Any) -> Any:
-    """The numbers z = xΘ + β where each sample has a kernel and a bias of its own."""
-    xp = namespace(x, kernel)
-    z = xp.reshape(x, (x.shape[0], -1, x.shape[-1])) @ kernel
-    z = z if bias is None else z + bias[:, None, :]
-    return xp.reshape(z, (z.shape[0], *x.shape[1:-1], z.shape[-1]))
-
-
-def _products(x: Any, delta: Any) -> Any:
-    """xᵢδᵢᵀ for each sample i, added up over axes between the first and the last."""
-    if x.ndim == 2:
-        return x[:, :, None] * delta[:, None, :]
-    xp, n = namespace(x, delta), x.shape[0]
-    rows, moved = (xp.reshape(a, (n, -1, a.shape[-1])) for a in (x, delta))
-    return xp.matrix_transpose(rows) @ moved
-
-
-def _added(delta: Any) -> Any:
-    """The rows of each sample added up."""
-    if delta.ndim == 2:
-        return delta
-    xp = namespace(delta)
-    return xp.sum(xp.reshape(delta, (delta.shape[0], -1, delta.shape[-1])), axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)

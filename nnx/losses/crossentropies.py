@@ -49,7 +49,7 @@ def _expected_back(
     return g * values if needs[0] else None, g * t if needs[1] else None
 
 
-@fused(reverse=_expected_back)
+@fused(reverse=_expected_back, samples=True)
 def _minus_expected(t: Array, values: Array, *, axis: int = -1) -> Array:
     """−Σ t·values along ``axis``."""
     return -namespace(t, values).sum(t * values, axis=axis)
@@ -70,7 +70,7 @@ def _chosen_back(
     return None, xp.where(_is_chosen(xp, labels, values, axis), -_along(xp, g, axis), 0.0)
 
 
-@fused(reverse=_chosen_back)
+@fused(reverse=_chosen_back, samples=True)
 def minus_chosen(labels: Array, values: Array, *, axis: int = -1) -> Array:
     """−values[label] along ``axis``; the other values do not matter, be they infinite."""
     xp = namespace(values)
@@ -83,7 +83,7 @@ def _sigmoid_loss_back(
     return -g * z if needs[0] else None, g * (sigmoid(z) - t) if needs[1] else None
 
 
-@fused(reverse=_sigmoid_loss_back)
+@fused(reverse=_sigmoid_loss_back, samples=True)
 def _sigmoid_loss(t: Array, z: Array) -> Array:
     # −t ln σ(z) − (1 − t) ln(1 − σ(z)), arranged so that nothing overflows or cancels.
     xp = namespace(t, z)

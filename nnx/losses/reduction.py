@@ -23,7 +23,7 @@ def _mean_back(
     return (xp.zeros_like(values) + share,)
 
 
-@fused(reverse=_mean_back)
+@fused(reverse=_mean_back, samples=True)
 def mean(values: Array, *, axis: int | None = None) -> Array:
     """The mean of all entries, or along one axis; 0 where there are none. One step on the tape."""
     return namespace(values).sum(values, axis=axis) / _count(values, axis)

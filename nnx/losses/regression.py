@@ -19,7 +19,7 @@ def _mean_square_back(xp: Any, g: Array, needs: Any, y: Array, error: Array) -> 
     return (((2.0 / max(error.shape[-1], 1)) * g)[..., None] * error,)
 
 
-@fused(reverse=_mean_square_back)
+@fused(reverse=_mean_square_back, samples=True)
 def _mean_square(error: Array) -> Array:
     xp = namespace(error)
     return xp.sum(error * error, axis=-1) / max(error.shape[-1], 1)

@@ -48,10 +48,8 @@ class Weighted(Structure):
         prediction (without dropout and noise) from a dict like ``w``, or from one vector of all of them; both
         it and ``w`` are independent of the model from then on. So :func:`nnx.minimize` and
         :func:`nnx.least_squares` train what ``fit`` cannot say (a differential equation, a constraint, one
-        model for two sets of data), and ``set_weights`` takes what they found. Where the arrays of the dict
-        are n copies of the weights, (n, *shape), the i-th belongs to sample i, as
-        :func:`nnx.per_sample_jacobian` with ``stacked=True`` asks for; layers of your own must allow for that
-        in ``forward``.
+        model for two sets of data), and ``set_weights`` takes what they found. Residuals that belong to one
+        row of ``x`` each have a Jacobian in one pass back, derivatives by the inputs among them.
 
         >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(1,))], dtype="float64", seed=1)
         >>> f, w = model.as_function()

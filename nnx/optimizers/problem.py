@@ -28,23 +28,30 @@ class OptimizerTraits(Traits):
 registry = Registry("optimizer", OptimizerTraits)
 
 
-def register(*aliases: str, **facts: Any) -> Callable[[Any], Any]:
-    """Decorator: makes an optimizer known by its name, its class name and ``aliases``.
+def registering(registry: Registry[Any]) -> Callable[..., Callable[[Any], Any]]:
+    """``register(*aliases, **facts)`` of a registry: a decorator that makes a class known by its names.
 
     ``facts`` are kept with the entry. Where no ``formula`` is among them, it is the equation that the
     docstring opens with, as in "Gradient descent: w ← w − ηg."
     """
 
-    def add(cls: Any) -> Any:
-        return registry.register(*aliases, **({"formula": _equation(cls)} | facts))(cls)
+    def register(*aliases: str, **facts: Any) -> Callable[[Any], Any]:
+        def add(cls: Any) -> Any:
+            return registry.register(*aliases, **({"formula": _equation(cls)} | facts))(cls)
 
-    return add
+        return add
+
+    return register
 
 
 def _equation(cls: Any) -> str:
     """What follows the first colon of a docstring, to the end of that sentence or line."""
-    first_line = (cls.__doc__ or "").strip().partition("\n")[0]
+    first_line = (cls.__doc__ or "").strip().partition("\n")[0].replace("``", "")
     return first_line.partition(": ")[2].partition(". ")[0].removesuffix(".")
+
+
+#: the decorator of optimizers
+register = registering(registry)
 
 
 class Point:

@@ -15,11 +15,13 @@ from typing import Any, ClassVar
 from nnx.backend import to_numpy
 from nnx.errors import OptionError
 from nnx.optimizers.options import Options, as_rate, learning_rate
+from nnx.optimizers.problem import registering
 from nnx.optimizers.refused import SCHEDULES, why
 from nnx.options import Number, Several, flag, number, option
 from nnx.registry import Registry, Traits
 
 registry = Registry("schedule", Traits, module="nnx.optimizers.schedules")
+register = registering(registry)
 
 _RENAMED = {"lr": "initial_learning_rate", "learning_rate": "initial_learning_rate"}
 
@@ -43,7 +45,7 @@ def _steps() -> Any:
     return number(above=0.0)
 
 
-@registry.register(formula="η₀ / (1 + i/c₁)^c₂")
+@register()
 @dataclass(frozen=True)
 class PowerDecay(Schedule):
     """Power scheduling: η₀ / (1 + i/c₁)^c₂ at step i, with c₁ = ``decay_steps`` and c₂ = ``power``.
@@ -65,12 +67,12 @@ class PowerDecay(Schedule):
         return self.initial_learning_rate / _power(1.0 + p, self.power)
 
 
-@registry.register(formula="η₀ / (1 + r·i/n)")
+@register()
 @dataclass(frozen=True)
 class InverseTimeDecay(Schedule):
-    """η₀ / (1 + r·i/n) at step i, with r = ``decay_rate``, n = ``decay_steps``: power scheduling with c₂ = 1.
+    """Inverse time: η₀ / (1 + r·i/n) at step i, with r = ``decay_rate`` and n = ``decay_steps``.
 
-    ``staircase``: ⌊i/n⌋ for i/n.
+    It is power scheduling with c₂ = 1. ``staircase``: ⌊i/n⌋ for i/n.
 
     >>> nnx.optimizers.schedules.InverseTimeDecay(0.1, decay_steps=10, decay_rate=0.5)(20)
     0.05
@@ -86,10 +88,12 @@ class InverseTimeDecay(Schedule):
         return self.initial_learning_rate / (1.0 + self.decay_rate * p)
 
 
-@registry.register(formula="η₀ r^(i/n)")
+@register()
 @dataclass(frozen=True)
 class ExponentialDecay(Schedule):
-    """η₀·r^(i/n) at step i, with r = ``decay_rate`` and n = ``decay_steps``. ``staircase``: ⌊i/n⌋ for i/n.
+    """Exponential decay: η₀·r^(i/n) at step i, with r = ``decay_rate`` and n = ``decay_steps``.
+
+    ``staircase``: ⌊i/n⌋ for i/n.
 
     >>> nnx.optimizers.schedules.ExponentialDecay(0.8, decay_steps=10, decay_rate=0.5, staircase=True)(25)
     0.2
@@ -121,10 +125,10 @@ def _increasing(where: str, name: str, value: Any) -> tuple[float, ...]:
     return boundaries
 
 
-@registry.register(formula="vₖ while i ≤ bₖ")
+@register()
 @dataclass(frozen=True)
 class PiecewiseConstantDecay(Schedule):
-    """``values[0]`` while step ≤ ``boundaries[0]``, then ``values[1]`` while step ≤ ``boundaries[1]``, ...
+    """Piecewise constant: ``values[k]`` at step i, for the first k with i ≤ ``boundaries[k]``.
 
     There is one value more than there are boundaries; the last one is for ever.
 
@@ -148,10 +152,10 @@ class PiecewiseConstantDecay(Schedule):
         return self.values[bisect_left(self.boundaries, step)]
 
 
-@registry.register(formula="(η₀ − η₁)(1 − i/n)^p + η₁")
+@register()
 @dataclass(frozen=True)
 class PolynomialDecay(Schedule):
-    """(η₀ − η₁)·(1 − i/n)^p + η₁ up to step n = ``decay_steps``, then η₁.
+    """Polynomial decay: (η₀ − η₁)·(1 − i/n)^p + η₁ up to step n = ``decay_steps``, then η₁.
 
     η₁ = ``end_learning_rate``, p = ``power``. ``cycle``: instead of staying at the end, n becomes its own
     next multiple.
@@ -176,10 +180,10 @@ class PolynomialDecay(Schedule):
         return span * (1.0 - p) ** self.power + self.end_learning_rate
 
 
-@registry.register(formula="η₀((1 − α)(1 + cos(πi/n))/2 + α)")
+@register()
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
-    """η₀·((1 − α)·(1 + cos(πi/n))/2 + α) up to step n = ``decay_steps``, then η₀·α.
+    """Cosine decay: η₀·((1 − α)·(1 + cos(πi/n))/2 + α) up to step n = ``decay_steps``, then η₀·α.
 
     With ``warmup_target``, the learning rate first rises in ``warmup_steps`` steps from
     ``initial_learning_rate`` to the target along a line, and decays from there.
@@ -205,10 +209,10 @@ class CosineDecay(Schedule):
         return top * _cosine(min(i, self.decay_steps) / self.decay_steps, 1.0, self.alpha)
 
 
-@registry.register(formula="CosineDecay of periods n, n·t, n·t², ... from η₀, η₀m, η₀m², ...")
+@register()
 @dataclass(frozen=True)
 class CosineDecayRestarts(Schedule):
-    """Cosine decay that starts again: periods of n, n·t, n·t², ... steps, from η₀, η₀·m, η₀·m², ...
+    """Cosine decay that starts again: periods of n, n·t, n·t², … steps, from η₀, η₀·m, ….
 
     n = ``first_decay_steps``, t = ``t_mul``, m = ``m_mul``; each period ends at η₀·``alpha``.
     A restart comes at its very step; Keras finds it by a logarithm and may come one step late.
@@ -240,10 +244,10 @@ class CosineDecayRestarts(Schedule):
         return self.initial_learning_rate * _cosine((step - start) / length, top, self.alpha)
 
 
-@registry.register(formula="a line from start to the schedule's first value, then the schedule")
+@register()
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """A line from ``start`` to the first value of ``schedule`` in ``steps`` steps, then the schedule.
+    """Warm-up: in ``steps`` steps on a line from ``start`` to the schedule's first value, then the schedule.
 
     ``schedule`` is a schedule or a number (for a learning rate that stays).
     Source: P. Goyal et al., arXiv:1706.02677, section 2.2.

@@ -319,7 +319,7 @@ def test_implicit_says_what_is_wrong():
 
 def losses(p, x, y):
     xp = namespace(p["w"])
-    hidden = xp.tanh((x[:, None, :] @ p["w"])[:, 0, :] + p["b"])
+    hidden = xp.tanh(x @ p["w"] + p["b"])
     return xp.sum((hidden - y) ** 2, axis=1)
 
 
@@ -342,29 +342,70 @@ def test_gradients_of_samples_are_those_of_one_sample_at_a_time(backend):
     p, x, y = small_network(backend)
     slow = nnx.per_sample_grad(loss)(p, x, y)
     fast = nnx.per_sample_grad(losses, stacked=True)(p, x, y)
-    whole = nnx.grad(lambda p: namespace(p["w"]).sum(losses(p, x, y)))(
-        {k: v[None, ...] for k, v in p.items()}
-    )
+    whole = nnx.grad(lambda p: namespace(p["w"]).sum(losses(p, x, y)))(p)
     for k in p:
         assert tuple(fast[k].shape) == (5, *p[k].shape)
         np.testing.assert_allclose(to_numpy(fast[k]), to_numpy(slow[k]), rtol=1e-12, atol=1e-14)
-        np.testing.assert_allclose(to_numpy(fast[k]).sum(axis=0), to_numpy(whole[k])[0], rtol=1e-12)
+        np.testing.assert_allclose(to_numpy(fast[k]).sum(axis=0), to_numpy(whole[k]), rtol=1e-12)
 
 
 def test_jacobians_of_samples(backend):
     p, x, _ = small_network(backend)
 
     def outputs(p, x):
-        return namespace(p["w"]).tanh((x[:, None, :] @ p["w"])[:, 0, :] + p["b"])
-
-    def output(p, x):
         return namespace(p["w"]).tanh(x @ p["w"] + p["b"])
 
     fast = nnx.per_sample_jacobian(outputs, stacked=True)(p, x)
-    slow = nnx.per_sample_jacobian(output)(p, x)
+    slow = nnx.per_sample_jacobian(outputs)(p, x)
     for k in p:
         assert tuple(fast[k].shape) == (5, 2, *p[k].shape)
         np.testing.assert_allclose(to_numpy(fast[k]), to_numpy(slow[k]), rtol=1e-12, atol=1e-14)
+
+
+def test_gradients_of_samples_are_differentiable(backend):
+    """A penalty on the length of each sample's gradient: reverse and forward mode around it."""
+    p, x, y = small_network(backend)
+
+    def lengths(p, gradients):
+        found = gradients(p, x, y)
+        return sum(namespace(g).sum(g * g) for g in found.values())
+
+    fast, slow = nnx.per_sample_grad(losses, stacked=True), nnx.per_sample_grad(loss)
+    for k, g in nnx.grad(lambda p: lengths(p, slow))(p).items():
+        found = nnx.grad(lambda p: lengths(p, fast))(p)[k]
+        np.testing.assert_allclose(to_numpy(found), to_numpy(g), rtol=1e-11, atol=1e-13)
+    along = [nnx.jvp(lambda p, g=g: lengths(p, g), (p,), (p,))[1] for g in (fast, slow)]
+    np.testing.assert_allclose(*map(to_numpy, along), rtol=1e-11)
+
+
+def test_gradients_of_samples_own_their_arrays(backend):
+    p, x, _ = small_network(backend)
+
+    def shifted(p, x):
+        return namespace(x).sum(x, axis=1) + p["b"] + p["c"]
+
+    p = {"b": p["b"][0], "c": p["b"][1]}
+    found = nnx.per_sample_grad(shifted, stacked=True)(p, x)
+    assert not nnx.autodiff.space_of(x).shares_memory(found["b"], found["c"])
+
+
+@pytest.mark.parametrize(
+    ("f", "named"),
+    [
+        (lambda w, x: np.cumsum(x @ w), "cumulative_sum"),
+        (lambda w, x: nnx.activations.softmax((x @ w)[:, None], axis=0)[:, 0], "softmax"),
+        (lambda w, x: (x @ w) - np.mean(x @ w), "mean"),
+        (lambda w, x: ((x @ w)[:, None] * (x @ w)) @ x[:, 0], "multiply"),
+        (lambda w, x: nnx.checkpoint(lambda w: x @ w)(w), "checkpoint"),
+    ],
+    ids=["running sum", "softmax", "mean", "gram matrix", "unknown"],
+)
+def test_samples_that_mix_are_refused_by_name(f, named):
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(DerivativeError, match=rf"(?s)per_sample_grad.*({named}).*leave stacked=True out"):
+        nnx.per_sample_grad(f, stacked=True)(np.ones(2), x)
+    with pytest.raises(DerivativeError, match=named):
+        nnx.per_sample_jacobian(lambda w, x: f(w, x)[:, None], stacked=True)(np.ones(2), x)
 
 
 def test_samples_must_be_equally_many():

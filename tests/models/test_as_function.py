@@ -8,7 +8,8 @@ import pytest
 import nnx
 from nnx.backend import namespace, to_numpy
 from nnx.errors import ShapeError
-from nnx.layers import Dense, Dropout, GaussianNoise, Maxout
+from nnx.layers import Dense, Dropout, Flatten, GaussianNoise, Maxout
+from nnx.optimizers import ResidualProblem
 
 
 def network(backend=None, *layers, **options):
@@ -88,13 +89,11 @@ def wrong(w):
         "empty": ({}, "nothing"),
         "transposed": (w | {"dense/kernel": kernel.T}, r"'dense/kernel' has shape \(2, 4\).*\(4, 2\)"),
         "number": (w | {"dense/bias": 1.0}, r"'dense/bias' has shape \(4,\).*\(\)"),
-        "copies of one only": (w | {"dense/kernel": np.stack([kernel] * 6)}, r"shape \(4,\)|\(6, 2, 4\)"),
+        "copies": ({name: np.stack([w[name]] * 6) for name in w}, r"shape \(2, 4\).*\(6, 2, 4\)"),
     }
 
 
-@pytest.mark.parametrize(
-    "case", ["missing", "foreign", "empty", "transposed", "number", "copies of one only"]
-)
+@pytest.mark.parametrize("case", ["missing", "foreign", "empty", "transposed", "number", "copies"])
 def test_wrong_names_and_shapes_are_named(case):
     model = network()
     f, w = model.as_function()
@@ -155,22 +154,31 @@ def test_a_constraint_as_a_penalty(backend):
     assert abs(exact[1]) < 1e-3
 
 
-@pytest.mark.parametrize("kind", ["dense", "no bias", "maxout", "sequence"])
-def test_copies_of_the_weights_belong_to_the_samples(backend, kind):
+def of_kind(backend, kind):
+    """A network and the shape of its inputs."""
     shape, layers = (2,), (Dense(4, "tanh", input_shape=(2,)), Dense(3))
     if kind == "no bias":
         layers = (Dense(4, "tanh", use_bias=False, input_shape=(2,)), Dense(3, use_bias=False))
     elif kind == "maxout":
         layers = (Maxout(4, pieces=2, input_shape=(2,)), Dense(3))
     elif kind == "sequence":
-        shape, layers = (5, 2), (Dense(4, "tanh", input_shape=(5, 2)), Dense(3))
-    model, x = network(backend, *layers), inputs(backend, 4, shape)
+        shape, layers = (5, 2), (Dense(4, "tanh", input_shape=(5, 2)), Dense(3, "softmax"), Flatten())
+    elif kind == "activations":
+        layers = (Dense(4, "gelu", input_shape=(2,)), Dense(6, "glu"), Dense(3, "softmax"))
+    return network(backend, *layers), shape
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+@pytest.mark.parametrize("kind", ["dense", "no bias", "maxout", "sequence", "activations"])
+def test_jacobians_of_the_samples_come_in_one_pass(backend, kind, n):
+    model, shape = of_kind(backend, kind)
     f, w = model.as_function()
-    xp = namespace(x)
-    own = [{name: w[name] + 0.1 * i for name in w} for i in range(4)]
-    copies = {name: xp.stack([own[i][name] for i in range(4)]) for name in w}
-    expected = np.concatenate([to_numpy(f(own[i], x[i : i + 1, ...])) for i in range(4)])
-    np.testing.assert_allclose(to_numpy(f(copies, x)), expected, rtol=1e-13, atol=1e-14)
+    x = inputs(backend, n, shape)
+    found = nnx.per_sample_jacobian(f, stacked=True)(w, x)
+    wanted = nnx.per_sample_jacobian(lambda w, x: f(w, x[None, ...])[0, ...])(w, x)
+    for name in w:
+        # sums in another order
+        np.testing.assert_allclose(to_numpy(found[name]), to_numpy(wanted[name]), rtol=1e-11, atol=1e-13)
 
 
 def poisson(f, units):
@@ -185,25 +193,82 @@ def poisson(f, units):
     return residual
 
 
-def test_the_jacobian_of_a_differential_equation_sample_by_sample(backend):
-    model, x = network(backend), inputs(backend)
-    f, w = model.as_function()
+def equation_and_edge(backend):
+    """Residuals of two kinds with 6 and 3 points, and the weights."""
+    f, w = network(backend).as_function()
+    x = inputs(backend)
     units = [backend.asarray(np.tile(unit, (6, 1)), dtype="float64") for unit in np.eye(2)]
     equation, edge = poisson(f, units), x[:3, :]
-    x_and_rows = ((equation, x), (f, edge))
+    return lambda w: [equation(w, x), f(w, edge)], w
 
-    def jacobian(w):
-        return [nnx.per_sample_jacobian(r, stacked=True)(w, x) for r, x in x_and_rows]
+
+def problem_of(residuals, w):
+    layout = nnx.parameters.Layout(tuple(w), tuple(tuple(a.shape) for a in w.values()))
+    problem = ResidualProblem(residuals, layout, lambda pieces: dict(zip(w, pieces, strict=True)))
+    return problem, problem.at(layout.pack(list(w.values())))
+
+
+def test_the_jacobian_of_a_differential_equation_comes_in_one_pass(backend):
+    residuals, w = equation_and_edge(backend)
+    problem, point = problem_of(residuals, w)
+    xp = namespace(point.w)
+    eye = backend.asarray(np.eye(9), dtype="float64")
+    wanted = np.stack([to_numpy(problem.vjp(point, eye[i, :])) for i in range(9)])
+    calls = count_pullbacks(problem)
+    assert tuple(point.jacobian.shape) == (9, 17)
+    np.testing.assert_allclose(to_numpy(point.jacobian), wanted, rtol=1e-11, atol=1e-13)  # other sums
+    # 4 rows at a time: the last of the first residuals together with the first of the second
+    blocks = list(problem.at(xp.asarray(point.w, copy=True)).blocks(4 * 17 * 8.0))
+    assert [tuple(rows.shape) for rows, _ in blocks] == [(4, 17), (4, 17), (1, 17)]
+    found = np.concatenate([to_numpy(rows) for rows, _ in blocks])
+    np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-13)
+    assert not calls
+
+
+def count_pullbacks(problem):
+    """A list that grows with every pullback of a single row, or product by forward mode."""
+    calls, pullback, jvp = [], problem._pullback, problem.jvp
+    problem._pullback = lambda point: calls.append("back") or pullback(point)
+    problem.jvp = lambda point, v: calls.append("forward") or jvp(point, v)
+    return calls
+
+
+@pytest.mark.parametrize("units", [9, 1])
+def test_samples_that_mix_take_the_old_way(backend, units):
+    """Bit for bit, by rows or (for fewer weights) by columns."""
+    f, w = network(backend, Dense(units, "tanh", input_shape=(2,)), Dense(1)).as_function()
+    x = inputs(backend, 40)
 
     def residuals(w):
-        return [r(w, x) for r, x in x_and_rows]
+        xp = namespace(*w.values())
+        return xp.flip(f(w, x), axis=0) - f(w, x)
 
+    problem, point = problem_of(residuals, w)
+    calls = count_pullbacks(problem)
+    found, n = to_numpy(point.jacobian), point.w.shape[0]
+    assert calls == (["forward"] * n if units == 1 else ["back"])
+    if units == 1:
+        units = [to_numpy(problem.jvp(point, column)) for column in _columns(backend, n)]
+        np.testing.assert_array_equal(found, np.stack(units, axis=1))
+    else:
+        rows = [to_numpy(problem.vjp(point, row)) for row in _columns(backend, 40)]
+        np.testing.assert_array_equal(found, np.stack(rows))
+
+
+def _columns(backend, n):
+    eye = backend.asarray(np.eye(n), dtype="float64")
+    return [eye[i, :] for i in range(n)]
+
+
+def test_a_step_with_the_jacobian_of_nnx_is_one_with_the_same_matrix_given(backend):
+    residuals, w = equation_and_edge(backend)
     options = {"maxiter": 1, "geodesic": False}
-    given, found = (nnx.least_squares(residuals, w, jac=jac, options=options) for jac in (jacobian, None))
-    assert tuple(given.jac.shape) == (9, 17)
-    assert given.nit == found.nit == 1
+    found = nnx.least_squares(residuals, w, options=options)
+    again = nnx.least_squares(residuals, w, jac=nnx.jacobian(residuals), options=options)
+    assert tuple(found.jac.shape) == (9, 17)
+    assert found.nit == again.nit == 1
     # After the same step: sums in another order, which the linear system of the step makes more of.
-    np.testing.assert_allclose(to_numpy(given.jac), to_numpy(found.jac), rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(to_numpy(again.jac), to_numpy(found.jac), rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -179,3 +179,17 @@ def test_a_layout_of_other_weights_is_refused_by_every_kind_of_method():
     for method in (Adam(), BFGS()):
         with pytest.raises(ShapeError, match=r"names 3 weights, the vector has 2"):
             method.init(problem, np.ones(2))
+
+
+def test_a_function_that_writes_into_a_buffer_of_its_own_goes_by_columns():
+    buffer, t = np.zeros(40), np.linspace(0.0, 1.0, 40)
+
+    def r(w):
+        total = 0.0
+        for k in range(4):
+            buffer[:] = t**k  # the tape of reverse mode would lock it
+            total = total + w[k] * buffer
+        return total
+
+    point = ResidualProblem(r).at(np.ones(4))
+    np.testing.assert_allclose(point.jacobian, np.stack([t**k for k in range(4)], axis=1), rtol=1e-15)

@@ -44,6 +44,12 @@ def test_every_schedule_has_an_example_here():
     assert {type(e) for e in EXAMPLES} == {entry.target for entry in schedules.registry}
 
 
+@pytest.mark.parametrize("entry", list(schedules.registry), ids=lambda entry: entry.name)
+def test_the_formula_is_that_of_the_docstring(entry):
+    assert entry.traits.formula
+    assert entry.traits.formula in entry.target.__doc__.replace("``", "")
+
+
 @pytest.mark.parametrize("schedule", EXAMPLES, ids=str)
 def test_rates_are_pythons_numbers_and_never_negative(schedule):
     rates = [schedule(i) for i in (*range(200), 10**6, 10**9)]

@@ -181,6 +181,7 @@ def test_it_has_a_name_and_what_a_file_says_makes_the_same(search):
     assert searches.get(entry.name) == searches.get(entry.class_name) == search
     assert from_config(to_config(search)) == search
     assert entry.traits.formula
+    assert entry.traits.formula in entry.target.__doc__.replace("``", "")
     assert hash(search) == hash(entry.create())
 
 

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from nnx.autodiff import flatten, jvp, vjp, zeros_absorb
+from nnx.autodiff.recording import jacobian_by_rows
 from nnx.autodiff.tree import aligned
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.errors import DataError, DtypeError, ShapeError
@@ -56,6 +57,7 @@ class ResidualProblem:
         self.packed = Packed(layout, build)
         self.counts: Counter[str] = Counter()
         self._jacobian, self._box = jacobian, box
+        self._mixed = False  #: whether the function was found to mix its samples
 
     def at(self, w: Array) -> Point:
         return Point(self, w)
@@ -70,18 +72,22 @@ class ResidualProblem:
         return _vector(returned, point.w)
 
     def jacobian(self, point: Point) -> Array:
-        """By rows in reverse mode, or by columns in forward mode if these are half as many."""
+        """All rows in one pass back, where each residual belongs to one sample.
+
+        Otherwise row by row in reverse mode, or by columns in forward mode if these are half as many.
+        """
         w, given = point.w, self._jacobian
         if isinstance(given, Differences):
             return given.columns(self._called(point), w, point.residual, self._rounding(point))
         if given is not None:
             return _matrix(given(self.packed.copied(w)), point, (point.residual.shape[0], w.shape[0]))
-        return self._row_by_row(point)
+        rows = self._by_rows(point)
+        return self._row_by_row(point) if rows is None else rows(0, point.residual.shape[0])
 
     def blocks(self, point: Point, memory_limit: float) -> Iterator[tuple[Array, Array]] | None:
-        """None where the limit holds all rows, or where they are given; else some at a time, in reverse mode.
+        """None where the limit holds all rows, or where they are given; else some at a time.
 
-        That is ``memory_limit`` / (bytes of a row) of them.
+        That is ``memory_limit`` / (bytes of a row) of them; all in one pass back, or each in one of its own.
         """
         xp, w = namespace(point.w), point.w
         m, n = point.residual.shape[0], w.shape[0]
@@ -149,7 +155,13 @@ class ResidualProblem:
         return xp.stack([pullback(eye[i, :]) for i in range(m)])
 
     def _rows(self, point: Point, m: int, size: int) -> Iterator[tuple[Array, Array]]:
-        xp, w, pullback = namespace(point.w), point.w, self._pullback(point)
+        xp, w = namespace(point.w), point.w
+        if (some := self._by_rows(point)) is not None:
+            for start in range(0, m, size):
+                stop = min(start + size, m)
+                yield some(start, stop), point.residual[start:stop]
+            return
+        pullback = self._pullback(point)
         for start in range(0, m, size):
             stop = min(start + size, m)
             units = xp.eye(stop - start, m, k=start, dtype=w.dtype, device=device_of(w))
@@ -159,6 +171,20 @@ class ResidualProblem:
     def _pushed(self, point: Point, v: Array) -> Array:
         directions = (self.packed.split(v),)
         return _vector(self._traced(point, lambda: jvp(self._flat, (point.x,), directions))[1], point.w)
+
+    def _by_rows(self, point: Point) -> Callable[[int, int], Array] | None:
+        """The function that gives the rows from start to stop; None, from then on, where they are mixed."""
+        found = None if self._mixed else jacobian_by_rows(self.r, point.x)
+        self._mixed = found is None
+        if found is None:
+            return None
+        w, xp = point.w, namespace(point.w)
+
+        def rows(start: int, stop: int) -> Array:
+            blocks = [as_array_like(w, g) for g in found.rows(start, stop)]
+            return xp.concat([xp.reshape(g, (stop - start, -1)) for g in blocks], axis=1)
+
+        return rows
 
     def _pullback(self, point: Point) -> Callable[[Array], Array]:
         _, pullback = self._traced(point, lambda: vjp(self._flat, point.x))

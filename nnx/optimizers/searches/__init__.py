@@ -7,7 +7,7 @@ returns the point to go to (:class:`Found`). It computes with Python floats only
 from __future__ import annotations
 
 from nnx.optimizers.searches.armijo import Armijo
-from nnx.optimizers.searches.base import Found, Line, ScalarLine, Search, Trial, registry
+from nnx.optimizers.searches.base import Found, Line, ScalarLine, Search, Trial, register, registry
 from nnx.optimizers.searches.exact import Brent, GoldenSection
 from nnx.optimizers.searches.fixed import Fixed
 from nnx.optimizers.searches.hager_zhang import HagerZhang
@@ -31,5 +31,4 @@ __all__ = [
 ]
 
 get = registry.get
-register = registry.register
 __getattr__ = registry.attribute

@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, register
 from nnx.options import number
 
 
-@registry.register(
-    "backtracking", formula="φ(α) ≤ φ(0) + c₁αφ'(0)", source="Armijo 1966; Dennis & Schnabel 1983"
-)
+@register("backtracking", source="Armijo 1966; Dennis & Schnabel 1983")
 @dataclass(frozen=True)
 class Armijo(Search):
-    """Backtracking from the first step until φ(α) ≤ φ(0) + c₁·α·φ'(0), with c₁ = ``c1`` in (0, 1).
+    """Backtracking: φ(α) ≤ φ(0) + c₁·α·φ'(0), with c₁ = ``c1`` in (0, 1).
 
-    The next step is the minimum of a polynomial through what is known (a quadratic after the first trial,
-    then a cubic through the last two), but within 0.1 and 0.5 of the one before. Asks for values only.
+    It begins with the first step and ends where the condition holds. The next step is the minimum of a
+    polynomial through what is known (a quadratic after the first trial, then a cubic through the last two),
+    but within 0.1 and 0.5 of the one before. Asks for values only.
 
     Rounding: where all that a step can bring, α·|φ'(0)|, is below ``epsilon``·|φ(0)|, the condition could not
     be seen in the values, and φ(α) ≤ φ(0) + ``epsilon``·|φ(0)| takes its place.

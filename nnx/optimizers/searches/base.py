@@ -9,9 +9,11 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from nnx.errors import OptionError
 from nnx.optimizers.options import Options
+from nnx.optimizers.problem import registering
 from nnx.registry import Registry, Traits
 
 registry = Registry("search", Traits, module="nnx.optimizers.searches")
+register = registering(registry)
 
 #: no step is longer, so that a product of two of them does not overflow
 LARGEST = math.sqrt(sys.float_info.max)

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from nnx.optimizers.searches.armijo import shorter
-from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, register
 from nnx.optimizers.searches.interpolation import NARROW
 from nnx.options import number
 
@@ -43,7 +43,7 @@ class Exact(Search):
         raise NotImplementedError(f"{type(self).__name__} must say how it narrows an interval.")
 
 
-@registry.register("golden", formula="c − a ≤ xtol·b,  φ(b) ≤ φ(a), φ(c)", source="Kiefer 1953")
+@register("golden", source="Kiefer 1953")
 @dataclass(frozen=True)
 class GoldenSection(Exact):
     """Golden section: [a, c] with a lower b inside, narrowed by 0.618 a trial until c − a ≤ ``xtol``·b.
@@ -68,9 +68,7 @@ class GoldenSection(Exact):
                 a, c = (a, trial) if right else (trial, c)
 
 
-@registry.register(
-    formula="parabolas through three points, golden section where they fail", source="Brent 1973"
-)
+@register(source="Brent 1973")
 @dataclass(frozen=True)
 class Brent(Exact):
     """Brent's method: steps to the minimum of the parabola through the three lowest points.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nnx.optimizers.searches.base import Algorithm, Search, Trial, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, register
 from nnx.options import number
 
 
-@registry.register("none", formula="α = step;  φ(α) ≤ φ(0)")
+@register("none")
 @dataclass(frozen=True)
 class Fixed(Search):
-    """One trial at α = ``step``; None takes the first step that the method offers.
+    """One trial: φ(α) ≤ φ(0) at α = ``step``. None takes the first step that the method offers.
 
-    Condition: φ(α) ≤ φ(0). Where it does not hold, the start is returned: a step that raises the cost is not
+    Where the condition does not hold, the start is returned: a step that raises the cost is not
     made. Asks for one value.
 
     >>> line = nnx.optimizers.searches.ScalarLine(lambda a: (a - 1.0) ** 2, lambda a: 2.0 * (a - 1.0))

@@ -8,22 +8,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nnx.errors import OptionError
-from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, register
 from nnx.optimizers.searches.interpolation import NARROW, middle, secant
 from nnx.options import number
 
 Interval = Generator[float, Trial, tuple[Trial, Trial]]
 
 
-@registry.register(
-    formula="Wolfe, or (2c₁−1)φ'(0) ≥ φ'(α) ≥ c₂φ'(0) and φ(α) ≤ φ(0) + ε|φ(0)|", source="Hager & Zhang 2005"
-)
+@register(source="Hager & Zhang 2005")
 @dataclass(frozen=True)
 class HagerZhang(Search):
-    """Ends where Wolfe's conditions or the approximate ones hold; 0 < ``c1`` < ½, c₁ ≤ ``c2`` < 1.
+    """Wolfe's conditions: φ(α) ≤ φ(0) + c₁·α·φ'(0) and φ'(α) ≥ c₂·φ'(0), or the approximate ones.
 
-    - Wolfe: φ(α) ≤ φ(0) + c₁·α·φ'(0) and φ'(α) ≥ c₂·φ'(0);
-    - approximate: (2c₁ − 1)·φ'(0) ≥ φ'(α) ≥ c₂·φ'(0) and φ(α) ≤ φ(0) + ``epsilon``·|φ(0)|. The cost may so
+    Ends where either pair holds; 0 < ``c1`` < ½, c₁ ≤ ``c2`` < 1.
+
+    - Approximate: (2c₁ − 1)·φ'(0) ≥ φ'(α) ≥ c₂·φ'(0) and φ(α) ≤ φ(0) + ``epsilon``·|φ(0)|. The cost may so
       rise by that little, which is the price for slopes that are right where values drown in rounding.
 
     An interval [a, b] with φ'(a) < 0 ≤ φ'(b), φ(a) ≤ φ(0) + ε|φ(0)| is found by steps that grow by ``rho``;

@@ -7,25 +7,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nnx.errors import OptionError
-from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, registry
+from nnx.optimizers.searches.base import Algorithm, Search, Trial, back_to_finite, register
 from nnx.optimizers.searches.interpolation import NARROW, cubic, middle, quadratic, secant
 from nnx.options import number
 
 
-@registry.register(
-    "more_thuente",
-    "wolfe",
-    formula="φ(α) ≤ φ(0) + c₁αφ'(0)  and  |φ'(α)| ≤ c₂|φ'(0)|",
-    source="Moré & Thuente 1994",
-)
+@register("more_thuente", "wolfe", source="Moré & Thuente 1994")
 @dataclass(frozen=True)
 class StrongWolfe(Search):
-    """Ends where φ(α) ≤ φ(0) + c₁·α·φ'(0) and |φ'(α)| ≤ c₂·|φ'(0)|; 0 < ``c1`` < ``c2`` < 1, c₁ < ½.
+    """Wolfe's strong conditions: φ(α) ≤ φ(0) + c₁·α·φ'(0) and |φ'(α)| ≤ c₂·|φ'(0)|.
 
-    The algorithm of Moré and Thuente: an interval whose lower end has the lowest value, and from which the
-    function falls towards the other end; a step is the minimum of a cubic or a parabola. Until a point with
-    enough decrease and φ' ≥ 0 is met, the interval belongs to ψ(α) = φ(α) − φ(0) − c₁·α·φ'(0).
-    Each trial asks for value and slope.
+    Ends where both hold; 0 < ``c1`` < ``c2`` < 1, c₁ < ½. The algorithm of Moré and Thuente: an interval
+    whose lower end has the lowest value, and from which the function falls towards the other end; a step is
+    the minimum of a cubic or a parabola. Until a point with enough decrease and φ' ≥ 0 is met, the interval
+    belongs to ψ(α) = φ(α) − φ(0) − c₁·α·φ'(0). Each trial asks for value and slope.
 
     Rounding: differences up to ``epsilon``·|φ(0)| are ignored. Between such values the slopes decide; and
     where the decrease that is asked for, c₁·α·|φ'(0)|, is no larger, slopes may judge it as well:
