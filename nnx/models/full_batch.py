@@ -53,7 +53,7 @@ class FullBatchProblem(BatchProblem):
 
     @cached_property
     def linear_weights(self) -> Array | None:
-        """1.0 for each weight in which the residuals are linear, 0.0 for others; None without such weights."""
+        """1.0 for each weight in which the residuals are linear, 0.0 for others; None where there is none."""
         numbers = self.objective.linear_weights
         if not numbers:
             return None
@@ -64,7 +64,7 @@ class FullBatchProblem(BatchProblem):
 
     @property
     def units(self) -> Array | None:
-        """In what size the weights are to be thought of: those that the output is linear in have the targets'."""
+        """The sizes that the weights are to have: the targets' for those in which the output is linear, 1."""
         mask, batch = self.linear_weights, self.batch
         if mask is None or batch is None:
             return None

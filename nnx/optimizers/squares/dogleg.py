@@ -89,10 +89,10 @@ class Dogleg(TrialSteps):
 
     The step lies on a line with a bend, from 0 to the minimum of the linear model along the steepest descent
     (the Cauchy step −(qᵀg/‖Jq‖²)·q, q = D⁻¹g) and on to the Gauss–Newton step. Lengths are those of √D·p,
-    where D is ``scaling``; Δ follows the gain ratio as in :class:`nnx.optimizers.LevenbergMarquardt`, and a step
-    that does not lower the cost is rejected and tried again with a smaller Δ. One system is solved in each
-    iteration, however many steps are tried. Where JᵀJ is singular to working precision, the least damping that
-    makes it solvable is added.
+    where D is ``scaling``; Δ follows the gain ratio as in :class:`nnx.optimizers.LevenbergMarquardt`, and a
+    step that does not lower the cost is rejected and tried again with a smaller Δ. One system is solved in
+    each iteration, however many steps are tried. Where JᵀJ is singular to working precision, the least
+    damping that makes it solvable is added.
 
     The first Δ is ``factor``·‖√D·w‖, cut to the Gauss–Newton step. ``scaling`` and ``bounds`` as in
     :class:`nnx.optimizers.squares.step_control.TrialSteps`; further options:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
@@ -232,9 +231,9 @@ class LevenbergMarquardt(TrialSteps):
 
     ``geodesic`` bends the step by the second derivative of the residuals along p (Transtrum & Sethna):
     p + a/2 with a = −(JᵀJ + μD)⁻¹Jᵀr''(p, p), if ‖√D a‖ ≤ ¾‖√D p‖, and else the step is rejected. r'' is a
-    difference, which takes one more evaluation of the residuals and a product with Jᵀ. None (default): where the
-    region binds and ten steps in a row did not halve the cost, so that the valley bends; True and False:
-    always and never.
+    difference, which takes one more evaluation of the residuals and a product with Jᵀ. None (default): where
+    the valley bends, which is after a step (in a trust region that binds, after ten in a row) that did not
+    halve the cost; True and False: always and never.
 
     ``bounds`` are kept by projection. Further options: :class:`nnx.optimizers.SumOfSquares` (``solver``,
     ``memory_limit``, ...).

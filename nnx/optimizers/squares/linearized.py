@@ -115,7 +115,7 @@ class Linearized(Iterate):
 
     @property
     def rounding(self) -> float:
-        """What rounding may hide of a difference of totals: 4ε of them, and what the residuals' noise makes."""
+        """What rounding may hide of a difference of totals: 4ε of them, and what noise of residuals makes."""
         eps, total = float(namespace(self.w).finfo(self.w.dtype).eps), self.total
         return 4.0 * eps * total + (math.sqrt(2.0 * total) + 8.0 * self.noise) * self.noise
 

@@ -91,7 +91,7 @@ def scaling_field(default: str | None) -> Any:
 
 @dataclass(frozen=True)
 class GainRatio:
-    """Accepts a step of ``path`` if it lowers the total as promised; after a rejected one, a shorter is tried.
+    """Accepts a step of ``path`` that lowers the total as promised; after a rejected one tries a shorter one.
 
     ``scaling`` and ``box`` are the options ``scaling`` and ``bounds`` of :class:`TrialSteps`, ``ftol`` and
     ``xtol`` those of :class:`nnx.optimizers.Deterministic`.
@@ -149,8 +149,8 @@ class GainRatio:
         for _ in range(self.most_tries):
             if (reason := path.limit(values)) is not None:
                 return Move(None, {}, Stop(6, reason, nothing_left(here)))
-            step = next_step() if linear is None else _linear_step(here, scale, linear)
-            linear = None
+            first, linear = linear, None
+            step = next_step() if first is None else _linear_step(here, scale, first)
             attempt = self._planned(problem, here, scale, step)
             if attempt is not None and self._promises_nothing(here, attempt, values):
                 words = f"The cost no longer falls: the linear model promises {attempt.promised:.1e}"
@@ -159,7 +159,7 @@ class GainRatio:
                 attempt = attempt._replace(fall=read(here.fall_to(attempt.there))[0])
             # A step that lowers the total makes the next Jacobian, which must be finite too.
             if attempt is None or not (self._lower(attempt) and attempt.there.compute().finite):
-                if attempt is not None and self._too_short(here, attempt):
+                if first is None and attempt is not None and self._too_short(here, attempt):
                     return None
             elif patience and plateau(here, attempt.there, state.memory["most"]):
                 patience -= 1
@@ -186,14 +186,15 @@ class GainRatio:
         norm, size = xp.linalg.vector_norm, xp.abs(here.w)
         moved = xp.max(xp.abs(s) / xp.where(size > 0.0, size, float(xp.finfo(s.dtype).smallest_normal)))
         there = None if refused else here.moved(problem, target)
-        found = read(promised, slope, norm(s), norm(xp.sqrt(scale) * p), moved)
-        return Attempt(there, here.total, -math.inf, *found, binds)
+        scaled = norm(xp.sqrt(scale) * p)
+        promised, slope, length, scaled, moved = read(promised, slope, norm(s), scaled, moved)
+        return Attempt(there, here.total, -math.inf, promised, slope, length, scaled, moved, binds)
 
-    # -- what becomes of an attempt ---------------------------------------------------------------------------
+    # -- what becomes of an attempt -------------------------------------------------------------------------
 
     def _moved(self, problem: Problem, here: Any, attempt: Attempt, state: State, by_columns: bool) -> Move:
         """The move of a step that is accepted, with the stop where it is the last one."""
-        values, there, eps = state.values, attempt.there, _eps(here)
+        there, eps = attempt.there, _eps(here)
         move = Move(there, {"step": attempt.length}, self._met(here, attempt))
         if move.stop is not None:
             return move
@@ -281,10 +282,10 @@ class TrialSteps(SumOfSquares):
     ``scaling`` is D, by which steps are measured: ``"identity"``, in units of the largest entry of diag(JᵀJ)
     at the start, so that neither the cost's scale nor the number of samples matters; or ``"jac"``:
     D ← max(diag(JᵀJ), D), the largest so far (Moré), which makes the path independent of the variables' units
-    as well. There an entry of D above 1e8 times the present one of diag(JᵀJ) falls a hundredfold in each step, and where a run is stuck or crawls it is
-    made anew of that, so that a column that was large once does not hold its variable for ever. A step after
-    which a column of J is shorter than 1e-8 of what it was (a plateau, from which nothing leads back) is
-    rejected, at most eight times in an iteration.
+    as well. There an entry of D above 1e8 times the present one of diag(JᵀJ) falls a hundredfold in each
+    step, and where a run is stuck or crawls D is made anew: a column that was large once does not hold its
+    variable for ever. A step after which a column of J is shorter than 1e-8 of what it was (a plateau, from
+    which nothing leads back) is rejected, at most eight times in an iteration.
 
     Without a ``scaling`` the problem chooses: a network in ``fit`` takes ``"identity"``, for its weights have
     like units, and a weight without influence now (that of a saturated neuron) must not be free to run away;

@@ -1,7 +1,7 @@
 """Whether a point is a minimum as far as can be told, whatever was seen on the way to it.
 
-The measure is the Newton decrement λ = ½·gᵀH⁻¹g, the fall of the cost that a whole Newton step promises. It has
-no units of the variables, and compared with the cost none of the cost either. Where J has full rank and the
+The measure is the Newton decrement λ = ½·gᵀH⁻¹g, the fall of the cost that a whole Newton step promises.
+It has no units of the variables, and compared with the cost none of the cost either. Where J has full rank and the
 model r + Jp holds, H is JᵀJ. Where J loses its rank the curvature comes from the residuals' own second
 derivatives, which JᵀJ does not have: then H is learned by probing, one gradient at a time.
 """
@@ -18,8 +18,8 @@ from nnx.optimizers.squares.regions import region
 
 Array = Any
 
-#: a decrement of at most so many units of rounding of the cost leaves nothing to gain: the parameters are then
-#: known to about 1e-7 of their standard errors
+#: a decrement of at most so many units of rounding of the cost leaves nothing to gain: the parameters are
+#: then known to about 1e-7 of their standard errors
 UNITS = 20.0
 
 
@@ -32,7 +32,7 @@ class Verdict(NamedTuple):
 
 
 def tolerance(here: Linearized) -> float:
-    """The decrement below which nothing is left to gain at ``here``: :data:`UNITS` of the total's rounding."""
+    """The decrement below which nothing is left to gain at ``here``: :data:`UNITS` of the total's ε."""
     return max(UNITS * _eps(here) * here.total, 8.0 * here.noise**2)
 
 
@@ -85,7 +85,7 @@ def look_again(problem: Problem, here: Linearized) -> Verdict:
         if _contradicted(-fall, along * down, along * up, here.rounding):
             return Verdict(
                 False,
-                "the derivatives contradict the function's own values (a wrong jac, a kink, or rounding within the function)",
+                "the derivatives contradict the function's values: a wrong jac, a kink, or rounding",
             )
         if not curvature > 0.0:
             break
