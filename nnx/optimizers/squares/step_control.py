@@ -199,7 +199,8 @@ class GainRatio:
         if move.stop is not None:
             return move
         change = max(abs(attempt.fall), attempt.promised)
-        if change <= eps * here.total:
+        still = not attempt.binds and attempt.moved <= eps ** (2.0 / 3.0)
+        if change <= eps * here.total or (still and not there.vanishes):
             verdict = look_again(problem, there)
             if verdict.lower is not None and not verdict.minimum:
                 self._anew(state, there.total)
@@ -245,13 +246,12 @@ class GainRatio:
         return lost or attempt.moved <= _eps(here)
 
     def _met(self, here: Any, attempt: Attempt) -> Stop | None:
-        """The stop of a user's own tolerance, and of a whole Gauss–Newton step that changes no digit."""
+        """The stop of a user's own tolerances."""
         change = max(abs(attempt.fall), attempt.promised)
         if change <= self.ftol * here.total and attempt.gain <= 2.0:
             words = f"The cost no longer falls: by {attempt.fall:.1e} of {here.total:.6g}"
             return Stop(2, f"{words}, and promised {attempt.promised:.1e}.", True)
-        whole = 0.0 if attempt.binds else _eps(here) ** (2.0 / 3.0)
-        if attempt.moved <= max(self.xtol, whole):
+        if attempt.moved <= self.xtol:
             return Stop(
                 3, f"The variables no longer move: none by more than {attempt.moved:.1e} of it.", True
             )

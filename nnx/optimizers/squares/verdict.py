@@ -1,8 +1,8 @@
 """Whether a point is a minimum as far as can be told, whatever was seen on the way to it.
 
-The measure is the Newton decrement λ = ½·gᵀH⁻¹g, the fall of the cost that a whole Newton step promises.
-It has no units of the variables, and compared with the cost none of the cost either. Where J has full rank and the
-model r + Jp holds, H is JᵀJ. Where J loses its rank the curvature comes from the residuals' own second
+The measure is the Newton decrement λ = ½·gᵀH⁻¹g, the fall of the cost that a whole Newton step promises. It
+has no units of the variables, and compared with the cost none of the cost either. Where J has full rank and
+the model r + Jp holds, H is JᵀJ. Where J loses its rank the curvature comes from the residuals' own second
 derivatives, which JᵀJ does not have: then H is learned by probing, one gradient at a time.
 """
 
@@ -63,7 +63,8 @@ def look_again(problem: Problem, here: Linearized) -> Verdict:
     unit = unit if here.free is None else unit * here.free
     h, g = unit[:, None] * here.system.matrix * unit[None, :], unit * here.gradient
     # a probed H has a few digits less than JᵀJ
-    enough, decrement = 50.0 * tolerance(here), math.inf
+    enough, decrement = max(50.0 * tolerance(here), here.rounding), math.inf
+    weak, strong = _parts(h, g)
     for _ in range(min(n, 30) + 2):
         q = _newton(h, g)
         decrement = -0.5 * read(xp.vecdot(g, q))[0]
@@ -91,7 +92,33 @@ def look_again(problem: Problem, here: Linearized) -> Verdict:
             break
         image = h @ q
         h = h - image[:, None] * image[None, :] / bent + y[:, None] * y[None, :] / curvature
+    if strong <= enough:
+        return _along(problem, here, unit * weak, decrement)
     return Verdict(False, f"Newton's step still promises {decrement:.1e} of {here.total:.6g}")
+
+
+def _parts(h: Array, g: Array) -> tuple[Array, float]:
+    """The part of the step −h⁻¹g in directions that J hardly feels, and what the rest of it promises.
+
+    These are singular values of J below the root of ε times the largest: h, which has their squares, and the
+    derivatives themselves may have nothing but rounding there.
+    """
+    xp = namespace(h)
+    values, vectors = xp.linalg.eigh(h)
+    along, most, eps = g @ vectors, xp.max(values), float(xp.finfo(h.dtype).eps)
+    felt = values > 100.0 * eps * most
+    strong = 0.5 * read(xp.sum(xp.where(felt, along * along / xp.where(felt, values, 1.0), 0.0)))[0]
+    least = xp.maximum(values, 10.0 * h.shape[0] * eps * most)
+    return -(vectors @ xp.where(felt, 0.0, along / least)), strong
+
+
+def _along(problem: Problem, here: Linearized, p: Array, decrement: float) -> Verdict:
+    """The verdict where only directions are left that J hardly feels: is the cost lower anywhere along p?"""
+    for power in range(0, 12, 2):
+        there = here.moved(problem, here.how.within(here.w + 10.0**-power * p))
+        if read(here.fall_to(there))[0] > 10.0 * here.rounding and there.compute().finite:
+            return Verdict(False, f"a step that J hardly feels lowers it to {there.total:.6g}", there)
+    return Verdict(True, f"the {decrement:.1e} that the model still promises is nowhere to be found")
 
 
 def flat(problem: Problem, here: Linearized, most: Array, last: Array) -> bool:
