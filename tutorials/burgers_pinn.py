@@ -92,7 +92,9 @@ def main():
     begin = time.perf_counter()
     for multiple, iterations in (*STAGES, (1.0, args.iterations)):
         # geodesic: the second derivative of the residuals bends the step
-        options = {"solver": "cholesky", "geodesic": True, "maxiter": iterations}
+        # damping and scaling as in fit: the weights of a network have like units
+        options = {"solver": "cholesky", "geodesic": True, "damping": "nielsen", "scaling": "identity"}
+        options["maxiter"] = iterations
         result = nnx.least_squares(burgers(f, tx, multiple * NU), w, options=options)
         w, seconds = result.x, time.perf_counter() - begin
         error = np.linalg.norm(solution(f, w, grid)[:, 0] - known) / np.linalg.norm(known)
