@@ -85,9 +85,9 @@ class _Look:
                 return self._scanned(first, words) if tried else Verdict(True, words)
             if (lower := self._lower(q)) is not None:
                 return Verdict(False, f"Newton's step lowers it to {lower.total:.6g}", lower)
-            if (words := self._learns(q, decrement)) is not None:
-                if words:
-                    return Verdict(words == _HIDDEN, words)
+            if (blame := self._learns(q, decrement)) is not None:
+                if blame:
+                    return Verdict(blame == _HIDDEN, blame)
                 break
             q = _newton(self.h, self.g)
         if strong <= self.enough:
@@ -142,7 +142,7 @@ class _Look:
         return None
 
     def _ways(self, q: Array) -> tuple[float, float]:
-        """How far along q the gradient is probed at first, and the factor by which then, if it does not change.
+        """How far along q the gradient is probed at first, and the factor by which then, if it is the same.
 
         At first a few digits of each variable change; in the end what changes a few digits of the residuals.
         """
