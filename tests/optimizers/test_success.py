@@ -80,7 +80,7 @@ class TestGtol:
         result = nnx.minimize(
             rosenbrock, [-1.2, 1.0], method=method, options={"gtol": gtol, "maxiter": 20_000}
         )
-        assert (result.status, result.success) == (1, True)
+        assert (result.status, result.success) == (0, True)
         assert result.optimality <= gtol
         assert f"gtol is {gtol:g}" in result.message
         assert result.nit > 0
@@ -94,7 +94,7 @@ class TestGtol:
 
     def test_what_a_bound_holds_does_not_count(self):
         result = nnx.minimize(rosenbrock, [0.0, 0.0], bounds=[(None, 0.5), (None, None)], tol=1e-4)
-        assert result.status == 1
+        assert "gtol is 0.0001" in result.message
         assert result.optimality <= 1e-4 < np.max(np.abs(result.jac))
 
     def test_a_network_in_fit_has_matlabs_min_grad(self):
@@ -107,9 +107,10 @@ class TestGtol:
 
 @each_method
 def test_a_users_ftol_and_xtol_are_a_success_where_they_are_met(method):
-    for option, status in (("ftol", 2), ("xtol", 3)):
+    for option, words in (("ftol", "The cost no longer falls"), ("xtol", "The weights no longer move")):
         result = nnx.minimize(steep, [3.0, -2.0], method=method, options={option: 1e-3})
-        assert (result.status, result.success) == (status, True), result.message
+        assert (result.status, result.success) == (0, True), result.message
+        assert words in result.message
 
 
 def test_xtol_is_for_each_variable():
@@ -205,7 +206,7 @@ class TestMinimaThatAreStarts:
             lambda x: np.sum(x * x) ** 2 - np.sum(d * x * x), [np.sqrt(2.5), 0.0, 0.0], method=method
         )
         assert result.success, result.message
-        assert result.nfev < 12
+        assert result.nfev < 12 + result.nhev  # a product with the Hessian takes a call of the function too
 
     @each_method
     def test_a_saddle_or_a_plateau_is_none(self, method):
@@ -258,8 +259,7 @@ def test_every_call_is_counted(method, jac, second):
     if method == "scaled_conjugate_gradient" or not second:
         second = {"hessp": scipy.optimize.rosen_hess_prod} if jac is not None else {}
     result = nnx.minimize(f, [-1.2, 1.0], jac=jac, method=method, options={"maxiter": 50}, **second)
-    products = 0 if second else result.nhev  # each differentiates the function once more
-    assert result.nfev <= len(calls) <= result.nfev + 2 * products
+    assert result.nfev == len(calls)
 
 
 def test_a_known_value_is_not_asked_for_again():
