@@ -59,7 +59,9 @@ def verdict(here: Evaluation, outlook: Outlook | None, largest: float) -> Verdic
     rounding = lost(here, largest)
     if outlook is None:
         return _second_look(here, None, rounding, 0.0)
-    times = math.sqrt(100.0 * rounding / outlook.fall) if outlook.fall > 0.0 else 0.0
+    # values that are visibly others say that the model does not know how far to go
+    known = outlook.fall > 0.0 and not outlook.missed > _VISIBLE * _eps(here) * largest
+    times = math.sqrt(100.0 * rounding / outlook.fall) if known else 0.0
     if outlook.fall <= _ROUNDING * rounding or _share(outlook.step, here.sizes) <= _STILL * _eps(here):
         return _second_look(here, outlook, rounding, times)
     if math.isnan(outlook.missed):

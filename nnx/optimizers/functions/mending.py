@@ -22,9 +22,9 @@ def mended(
 ) -> Array | None:
     r"""The derivative ∂f/∂w, (\*f's, n), with finite entries; None where differences are not finite either.
 
-    That is ``absorbed``, the derivative with 0·∞ = 0 (see :func:`nnx.autodiff.zeros_absorb`), if differences
-    confirm it (:func:`confirmed`). Else each entry of ``broken`` that is not finite is that of a difference of
-    its column, at first a central one. ``f`` owns each vector that it is given.
+    That is ``absorbed``, the derivative with 0·∞ = 0 (see :func:`nnx.autodiff.zeros_absorb`), if it is
+    :func:`confirmed` by differences. Else each entry of ``broken`` that is not finite is that of a difference
+    of its column, at first a central one. ``f`` owns each vector that it is given.
     """
     if confirmed(f, w, f0, lambda v: absorbed @ v, lambda v: abs(absorbed) @ abs(v), eps, box):
         return absorbed
