@@ -198,6 +198,45 @@ class TestConstantsAndUnits:
         np.testing.assert_allclose(result.x, STEEP_AT, rtol=5e-3)
 
 
+APART = np.asarray([1e-15, 1e15])
+
+
+class TestUnitsFarApart:
+    """A variable at 0, or at 1 where its unit is 1e15, does not say how far it has to go."""
+
+    @each_method
+    @pytest.mark.parametrize("start", [[0.0, 0.0], [0.0, 1.0]])
+    @pytest.mark.parametrize(
+        ("f", "least"),
+        [
+            (lambda x: bowl(x / APART), 0.0),
+            (lambda x: bowl(x / APART) + 0.5 * (x[0] / APART[0] - 1.0) * (x[1] / APART[1] - 1.0), 0.0),
+            (lambda x: quartic(x / APART), 0.0),
+            (lambda x: steep(x / APART), 2.0 * STEEP),
+            (lambda x: bowl(x * np.asarray([1.0, 1e30])), 0.0),
+            (lambda x: bowl(x * np.asarray([1.0, 1e-30])), 0.0),
+            (lambda x: bowl(x * np.asarray([1.0, 1e-12])), 0.0),
+        ],
+        ids=["bowl", "coupled", "quartic", "steep", "short", "long", "rather long"],
+    )
+    def test_a_success_is_at_the_minimum(self, method, start, f, least):
+        with np.errstate(all="ignore"):
+            result = nnx.minimize(f, start, method=method, options={"maxiter": 500})
+        assert not result.success or abs(result.fun - least) < 1e-10, result.message
+
+    @each_method
+    @pytest.mark.parametrize("far", [1e-8, 1e-30])
+    def test_a_minimum_next_to_zero_is_one(self, method, far):
+        result = nnx.minimize(lambda x: 3.0 + np.sum(np.cosh(x)), [1.0, far], method=method)
+        assert result.success, result.message
+        assert abs(result.fun - 5.0) < 1e-12
+
+    def test_what_is_missing_is_said(self):
+        result = nnx.minimize(lambda x: steep(x / APART), [0.0, 0.0])
+        assert not result.success
+        assert "scale it" in result.message
+
+
 class TestMinimaThatAreStarts:
     @each_method
     def test_exact_to_rounding(self, method):

@@ -22,7 +22,7 @@ _VISIBLE = 1e3
 #: A variable whose entry of the gradient changes by no more than this share of it has shown no curvature
 _UNBENT = 0.05
 #: Where its own look leads too far, it becomes shorter: by this factor, so often
-_SHORTER, _TRIES = 1e-4, 12
+_SHORTER, _TRIES = 1e-6, 25
 
 
 class Outlook(NamedTuple):
