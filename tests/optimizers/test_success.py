@@ -80,7 +80,7 @@ class TestGtol:
         result = nnx.minimize(
             rosenbrock, [-1.2, 1.0], method=method, options={"gtol": gtol, "maxiter": 20_000}
         )
-        assert (result.status, result.success) == (1, True)
+        assert (result.status, result.success) == (0, True)
         assert result.optimality <= gtol
         assert f"gtol is {gtol:g}" in result.message
         assert result.nit > 0
@@ -94,7 +94,7 @@ class TestGtol:
 
     def test_what_a_bound_holds_does_not_count(self):
         result = nnx.minimize(rosenbrock, [0.0, 0.0], bounds=[(None, 0.5), (None, None)], tol=1e-4)
-        assert result.status == 1
+        assert "gtol is 0.0001" in result.message
         assert result.optimality <= 1e-4 < np.max(np.abs(result.jac))
 
     def test_a_network_in_fit_has_matlabs_min_grad(self):
@@ -107,9 +107,10 @@ class TestGtol:
 
 @each_method
 def test_a_users_ftol_and_xtol_are_a_success_where_they_are_met(method):
-    for option, status in (("ftol", 2), ("xtol", 3)):
+    for option, words in (("ftol", "The cost no longer falls"), ("xtol", "The weights no longer move")):
         result = nnx.minimize(steep, [3.0, -2.0], method=method, options={option: 1e-3})
-        assert (result.status, result.success) == (status, True), result.message
+        assert (result.status, result.success) == (0, True), result.message
+        assert words in result.message
 
 
 def test_xtol_is_for_each_variable():
@@ -197,6 +198,45 @@ class TestConstantsAndUnits:
         np.testing.assert_allclose(result.x, STEEP_AT, rtol=5e-3)
 
 
+APART = np.asarray([1e-15, 1e15])
+
+
+class TestUnitsFarApart:
+    """A variable at 0, or at 1 where its unit is 1e15, does not say how far it has to go."""
+
+    @each_method
+    @pytest.mark.parametrize("start", [[0.0, 0.0], [0.0, 1.0]])
+    @pytest.mark.parametrize(
+        ("f", "least"),
+        [
+            (lambda x: bowl(x / APART), 0.0),
+            (lambda x: bowl(x / APART) + 0.5 * (x[0] / APART[0] - 1.0) * (x[1] / APART[1] - 1.0), 0.0),
+            (lambda x: quartic(x / APART), 0.0),
+            (lambda x: steep(x / APART), 2.0 * STEEP),
+            (lambda x: bowl(x * np.asarray([1.0, 1e30])), 0.0),
+            (lambda x: bowl(x * np.asarray([1.0, 1e-30])), 0.0),
+            (lambda x: bowl(x * np.asarray([1.0, 1e-12])), 0.0),
+        ],
+        ids=["bowl", "coupled", "quartic", "steep", "short", "long", "rather long"],
+    )
+    def test_a_success_is_at_the_minimum(self, method, start, f, least):
+        with np.errstate(all="ignore"):
+            result = nnx.minimize(f, start, method=method, options={"maxiter": 500})
+        assert not result.success or abs(result.fun - least) < 1e-10, result.message
+
+    @each_method
+    @pytest.mark.parametrize("far", [1e-8, 1e-30])
+    def test_a_minimum_next_to_zero_is_one(self, method, far):
+        result = nnx.minimize(lambda x: 3.0 + np.sum(np.cosh(x)), [1.0, far], method=method)
+        assert result.success, result.message
+        assert abs(result.fun - 5.0) < 1e-12
+
+    def test_what_is_missing_is_said(self):
+        result = nnx.minimize(lambda x: steep(x / APART), [0.0, 0.0])
+        assert not result.success
+        assert "scale it" in result.message
+
+
 class TestMinimaThatAreStarts:
     @each_method
     def test_exact_to_rounding(self, method):
@@ -205,7 +245,7 @@ class TestMinimaThatAreStarts:
             lambda x: np.sum(x * x) ** 2 - np.sum(d * x * x), [np.sqrt(2.5), 0.0, 0.0], method=method
         )
         assert result.success, result.message
-        assert result.nfev < 12
+        assert result.nfev < 12 + result.nhev  # a product with the Hessian takes a call of the function too
 
     @each_method
     def test_a_saddle_or_a_plateau_is_none(self, method):
@@ -258,8 +298,7 @@ def test_every_call_is_counted(method, jac, second):
     if method == "scaled_conjugate_gradient" or not second:
         second = {"hessp": scipy.optimize.rosen_hess_prod} if jac is not None else {}
     result = nnx.minimize(f, [-1.2, 1.0], jac=jac, method=method, options={"maxiter": 50}, **second)
-    products = 0 if second else result.nhev  # each differentiates the function once more
-    assert result.nfev <= len(calls) <= result.nfev + 2 * products
+    assert result.nfev == len(calls)
 
 
 def test_a_known_value_is_not_asked_for_again():

@@ -19,6 +19,10 @@ _LOOSE = 10.0 * _ROUNDING
 _STILL = 4.0
 #: Differences of values that are so many times their rounding are known to about three digits
 _VISIBLE = 1e3
+#: A variable whose entry of the gradient changes by no more than this share of it has shown no curvature
+_UNBENT = 0.05
+#: Where its own look leads too far, it becomes shorter: by this factor, so often
+_SHORTER, _TRIES = 1e-6, 25
 
 
 class Outlook(NamedTuple):
@@ -55,7 +59,9 @@ def verdict(here: Evaluation, outlook: Outlook | None, largest: float) -> Verdic
     rounding = lost(here, largest)
     if outlook is None:
         return _second_look(here, None, rounding, 0.0)
-    times = math.sqrt(100.0 * rounding / outlook.fall) if outlook.fall > 0.0 else 0.0
+    # values that are visibly others say that the model does not know how far to go
+    known = outlook.fall > 0.0 and not outlook.missed > _VISIBLE * _eps(here) * largest
+    times = math.sqrt(100.0 * rounding / outlook.fall) if known else 0.0
     if outlook.fall <= _ROUNDING * rounding or _share(outlook.step, here.sizes) <= _STILL * _eps(here):
         return _second_look(here, outlook, rounding, times)
     if math.isnan(outlook.missed):
@@ -117,7 +123,8 @@ def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, tim
 
     The point is a few millionths of the sizes away. A variable next to 0, compared with its step in the
     model, has no size of its own: there it is ``times`` that step, which the rounding of the gradient does
-    not hide.
+    not hide. Variables whose entries of the gradient nearly stay as they are have shown no curvature of
+    their own, whatever size was taken: they get another look (:func:`_unsized_gain_nothing`).
     """
     xp, eps, unit = namespace(here.w), _eps(here), here.norm
     near, sizes = eps ** (1.0 / 3.0), here.sizes
@@ -134,7 +141,11 @@ def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, tim
     if not there.finite:
         return Verdict(False, "cost or gradient are not finite near by")
     moved = there.w - here.w
-    slope, bend = read(xp.vecdot(g, moved), xp.vecdot(there.gradient / unit - here.gradient / unit, moved))
+    change = there.gradient / unit - here.gradient / unit
+    unbent = (g != 0.0) & (xp.abs(change) <= _UNBENT * xp.abs(g))
+    slope, bend, unsized = read(
+        xp.vecdot(g, moved), xp.vecdot(change, moved), xp.astype(xp.any(unbent), g.dtype)
+    )
     promise = "" if outlook is None else f"the model promises a fall of {outlook.fall:.1e}, "
     if not (slope < 0.0 < bend):
         return Verdict(False, f"{promise}the slope does not become less along the negative gradient")
@@ -142,8 +153,39 @@ def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, tim
     fall = 0.5 * times * unit * -slope
     step = times * _share(moved, here.sizes)
     if fall <= _LOOSE * rounding or step <= eps ** (2.0 / 3.0):
+        if unsized and not _unsized_gain_nothing(here, unbent, rounding):
+            return Verdict(False, "a variable that hardly bends the cost here may have far to go: scale it")
         return Verdict(True, f"{promise}a second look {fall:.1e}, of {here.cost:.6g}")
     return Verdict(False, f"a second look promises a fall of {fall:.1e} from {here.cost:.6g}")
+
+
+def _unsized_gain_nothing(here: Evaluation, unbent: Array, rounding: float) -> bool:
+    """Whether the variables ``unbent``, whose sizes do not tell how far they go, have nothing to gain.
+
+    Each moves as far as its slope takes to promise a fall that counts, or, where that is too far for a
+    parabola, as far as its entry of the gradient takes to change.
+    """
+    xp, eps, g, enough = namespace(here.w), _eps(here), here.projected_gradient, _LOOSE * rounding
+    slope = xp.where(unbent, xp.abs(g), xp.ones_like(g))
+    length = xp.minimum(2.0 * enough / slope, xp.ones_like(g) / precision(here.w).least)
+    step, shorter = xp.where(unbent, -xp.sign(g) * length, xp.zeros_like(g)), 1.0
+    for _ in range(_TRIES):
+        there = here.neighbour(here.w + shorter * step).compute()
+        if there.finite:
+            moved = there.w - here.w
+            bend = xp.sign(moved) * (there.gradient - here.gradient) / slope
+            promise, seen = 0.5 * xp.abs(g * moved), bend > math.sqrt(eps)
+            # ... or a bound, or the rounding of the variable, leaves no such step
+            nothing = ~unbent | (seen & (promise <= enough * bend)) | (promise <= 0.5 * shorter * enough)
+            good, visible = read(
+                xp.min(xp.astype(nothing, g.dtype)), xp.max(xp.astype(unbent & seen, g.dtype))
+            )
+            if good and here.cost - there.cost <= enough:
+                return True
+            if not visible:
+                return False
+        shorter *= _SHORTER
+    return False
 
 
 def stationary(here: Evaluation, arrived: bool) -> Verdict:

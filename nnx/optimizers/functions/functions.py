@@ -163,12 +163,10 @@ class FunctionProblem:
             return None
         w, value = point.w, point.value
 
-        def absorbed() -> Array:
-            with zeros_absorb():
-                return self._as_gradient(self._both(point.x)[1], w)
-
-        eps = rounding(w, point.aux["returned"])
-        found = mended(self._cost_at, w, value, point.gradient, absorbed(), eps, self._box)
+        broken, eps = point.gradient, rounding(w, point.aux["returned"])
+        with zeros_absorb():
+            absorbed = self._gradient_at(w)
+        found = mended(self._cost_at, w, value, broken, absorbed, eps, self._box)
         point.aux["absorbs"] = found is not None
         return None if found is None else {"gradient": found}
 

@@ -22,9 +22,9 @@ def mended(
 ) -> Array | None:
     r"""The derivative ∂f/∂w, (\*f's, n), with finite entries; None where differences are not finite either.
 
-    That is ``absorbed``, the derivative with 0·∞ = 0 (see :func:`nnx.autodiff.zeros_absorb`), if one
-    difference confirms it. Else each entry of ``broken`` that is not finite is that of a difference of its
-    column, at first a central one. ``f`` owns each vector that it is given.
+    That is ``absorbed``, the derivative with 0·∞ = 0 (see :func:`nnx.autodiff.zeros_absorb`), if it is
+    :func:`confirmed` by differences. Else each entry of ``broken`` that is not finite is that of a difference
+    of its column, at first a central one. ``f`` owns each vector that it is given.
     """
     if confirmed(f, w, f0, lambda v: absorbed @ v, lambda v: abs(absorbed) @ abs(v), eps, box):
         return absorbed
@@ -49,13 +49,25 @@ def confirmed(
 ) -> bool:
     """Whether ``along(v)``, the derivative along v, is what a difference of ``f`` along one v finds.
 
-    ``size(v)`` bounds the terms that ``along`` sums up. Within ``box`` nothing is called outside.
+    Where that of w and w + v does not agree, as next to a minimum, where the curvature is most of it, one
+    with w + v/2 as well decides: (−3f(w) + 4f(w + v/2) − f(w + v)). ``size(v)`` bounds the terms that
+    ``along`` sums up. Within ``box`` nothing is called outside.
     """
     xp, plain = namespace(w), Differences().within(box)
     # unlike shares of each step: no terms cancel by design
     golden = 0.6180339887 * xp.arange(1, w.shape[0] + 1, dtype=w.dtype, device=device_of(w))
     v = plain.bounded_steps(w, eps) * (0.5 + 0.5 * (golden - xp.floor(golden)))
-    actual, predicted = f(w + v) - f0, along(v)
-    allowed = _SHARE * size(v) + _OPERATIONS * eps * xp.max(abs(f0))
-    good = xp.isfinite(predicted) & (abs(actual - predicted) <= allowed)
-    return bool(read(xp.astype(xp.all(good), w.dtype))[0])
+    end, predicted, noise = f(w + v), along(v), _OPERATIONS * eps
+
+    def agrees(actual: Array, largest: Array, bend: Array) -> bool:
+        allowed = _SHARE * (size(v) + bend) + noise * xp.max(largest)
+        good = xp.isfinite(predicted) & (abs(actual - predicted) <= allowed)
+        return bool(read(xp.astype(xp.all(good), w.dtype))[0])
+
+    if agrees(end - f0, abs(f0), xp.zeros_like(f0)):
+        return True
+    middle = f(w + 0.5 * v)
+    # what is left is the change of the curvature along v, which is a small part of the curvature
+    bend = abs(f0 - 2.0 * middle + end)
+    largest = xp.maximum(abs(f0), xp.maximum(abs(middle), abs(end)))
+    return agrees(4.0 * middle - 3.0 * f0 - end, largest, bend)
