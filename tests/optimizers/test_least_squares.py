@@ -381,7 +381,7 @@ def test_errors_teach():
         nnx.least_squares(decay, [1.0, 1.0], method=LevenbergMarquardt(), options={"mu": 1.0})
     for name, words in (
         ("loss", "Use nothing in its place .*robust"),
-        ("x_scale", "scaling='marquardt'"),
+        ("x_scale", "scaling='jac'"),
         ("tr_solver", r"options=\{'solver': "),
         ("verbose", r"options=\{'disp': "),
         ("maxiter", r"options=\{'maxiter': "),

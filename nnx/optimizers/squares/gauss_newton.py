@@ -94,7 +94,7 @@ class GaussNewton(SumOfSquares):
         xp, eps = namespace(here.w), float(namespace(here.w).finfo(here.w.dtype).eps)
         p = least_damped(here)
         alpha, slope = 1.0, here.slope(p) if p is not None else 0.0
-        if p is not None and -0.5 * slope <= UNITS * eps * here.cost and nothing_left(here):
+        if p is not None and state.step and -0.5 * slope <= UNITS * eps * here.cost and nothing_left(here):
             words = (
                 f"The cost no longer falls: the linear model promises {-0.5 * slope:.1e} of {here.cost:.6g}."
             )

@@ -46,7 +46,7 @@ class Region:
 
     def solve(self, mu: float, right: Array) -> Array | None:
         """−(JᵀJ + μD)⁻¹·``right``."""
-        return self.system.solve(mu * self.scale, self.free, right)
+        raise NotImplementedError
 
     @property
     def decrement(self) -> float:
@@ -125,6 +125,9 @@ class FactoredRegion(Region):
         length = read(xp.linalg.vector_norm(xp.sqrt(self.scale) * p))[0]
         return RegionStep(p, mu, length) if math.isfinite(length) else None
 
+    def solve(self, mu: float, right: Array) -> Array | None:
+        return self.system.solve(mu * self.scale, self.free, right)
+
     @property
     def decrement(self) -> float:
         xp, unit = namespace(self.scale), 1.0 / namespace(self.scale).sqrt(self.scale)
@@ -179,8 +182,10 @@ class TruncatedRegion(Region):
 
     @property
     def decrement(self) -> float:
-        p = self.system.solve(0.0 * self.scale, self.free)
-        return math.inf if p is None else -0.5 * read(namespace(p).vecdot(self.system.gradient, p))[0]
+        return self.system.decrement(self.free)
+
+    def solve(self, mu: float, right: Array) -> Array | None:
+        return self.system.solve(mu * self.scale, self.free, right)
 
     def step(self, radius: float, mu: float) -> RegionStep | None:
         xp, root = namespace(self.scale), namespace(self.scale).sqrt(self.scale)

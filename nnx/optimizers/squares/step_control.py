@@ -152,7 +152,7 @@ class GainRatio:
             first, linear = linear, None
             step = next_step() if first is None else _linear_step(here, scale, first)
             attempt = self._planned(problem, here, scale, step)
-            if attempt is not None and self._promises_nothing(here, attempt, values):
+            if attempt is not None and state.step and self._promises_nothing(here, attempt, values):
                 words = f"The cost no longer falls: the linear model promises {attempt.promised:.1e}"
                 return Move(None, {}, Stop(2, f"{words} of {here.total:.6g}.", True))
             if attempt is not None and attempt.there is not None:
