@@ -13,9 +13,9 @@ from nnx.optimizers.state import State
 
 Array = Any
 
-#: What the status of a Stop means (results have SciPy's, nnx.optimizers.OptimizeResult). 4 is a success; 2 and 3
-#: by an option of the user's are, and 1 but where the function shows no minimum; what the precision of the type
-#: ends is a success at a minimum only.
+#: What the status of a Stop means (results have SciPy's, nnx.optimizers.OptimizeResult). 4 is a success; 2
+#: and 3 by an option of the user's are, and 1 but where the function shows no minimum; what the precision of
+#: the type ends is a success at a minimum only.
 REASONS = {
     -1: "the cost or its gradient is not finite at the start, or their squares over- or underflow",
     0: "a limit was reached (iterations, evaluations or time)",

@@ -34,6 +34,8 @@ class Region:
 
     #: ‖√D·p‖ may differ from Δ by this fraction
     slack: ClassVar[float] = 0.1
+    #: whether directions that J does not feel, up to rounding, are known, and left out of the steps
+    knows_rank: ClassVar[bool] = False
     #: values of μ tried: Newton's method needs two or three
     most: ClassVar[int] = 12
 
@@ -63,6 +65,8 @@ class Region:
 
 class SpectralRegion(Region):
     """By the singular values σ of R·D^(-1/2), R the triangle of J: one decomposition for all μ."""
+
+    knows_rank = True
 
     @cached_property
     def _decomposed(self) -> tuple[Array, Array, Array]:

@@ -324,10 +324,11 @@ class TrialSteps(SumOfSquares):
         return self.control.move(problem, here, state)
 
     def confirmed(self, problem: Problem, here: Any, state: State, stop: Stop) -> Stop:
-        memory = state.memory
-        if not (stop.success and flat(problem, here, memory["most"], memory["last"])):
+        memory, by_columns = state.memory, (self.scaling or getattr(problem, "scaling", "jac")) == "jac"
+        known = by_columns and stop.success and here.system.has_matrix
+        if not (known and flat(problem, here, memory["most"], memory["last"])):
             return stop
-        words = "variables that had influence at first have none here or nearby: a plateau. Start elsewhere."
+        words = "variables with influence elsewhere have none here or nearby: a plateau. Start elsewhere."
         return Stop(stop.status, f"{stop.message} But {words}", False)
 
     def after_run(self, state: State) -> None:
