@@ -85,7 +85,7 @@ def by_hand(task: Task, seed: int) -> Run:
 def by_columns(task: Task, seed: int) -> Run:
     import nnx
 
-    return nnx_fit(nnx.optimizers.LevenbergMarquardt(scaling="marquardt"), task, seed)
+    return nnx_fit(nnx.optimizers.LevenbergMarquardt(scaling="jac"), task, seed)
 
 
 def torch_adam(task: Task, seed: int) -> Run:
@@ -119,7 +119,7 @@ if __name__ == "__main__":
             SCIPY: scipy_lm,
             "LM by hand in NumPy": by_hand,
             "nnx fit": partial(nnx_fit, "levenberg_marquardt"),
-            "nnx fit (Marquardt scaling)": by_columns,
+            "nnx fit (scaling by columns)": by_columns,
             "PyTorch Adam": torch_adam,
         },
         "Levenberg–Marquardt: time to the same mse",

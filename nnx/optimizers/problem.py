@@ -186,6 +186,11 @@ class Point:
         jacobian = self._known.get("jacobian")
         return self._problem.vjp(self, u) if jacobian is None else u @ jacobian
 
+    def contradiction(self) -> str:
+        """In words, that the Jacobian contradicts the residuals, where a user gave it; "" otherwise."""
+        found = getattr(self._problem, "contradiction", None)
+        return "" if found is None else found(self)
+
     @property
     def ridge(self) -> Array | None:
         """The vector d of a penalty ½ Σ dᵢwᵢ² that is added to ½‖r‖²; None without one."""

@@ -16,7 +16,7 @@ from nnx import optimizers
 from nnx.optimizers import Deterministic
 from nnx.optimizers.squares.bayesian import BayesianRegularization
 from nnx.optimizers.squares.dogleg import DoglegPath
-from nnx.optimizers.squares.levenberg_marquardt import Damped
+from nnx.optimizers.squares.levenberg_marquardt import ByProblem, Damped, TrustRegion
 from nnx.optimizers.squares.step_control import GainRatio
 
 
@@ -83,24 +83,28 @@ def test_methods_are_few_classes_deep():
 
 
 def test_each_method_for_sums_of_squares_is_a_path_and_a_control():
-    kinds = {"lm": Damped, "bayesian": Damped, "dogleg": DoglegPath}
+    kinds = {"lm": ByProblem, "bayesian": Damped, "dogleg": DoglegPath}
     for name, path in kinds.items():
         control = optimizers.get(name).control
         assert type(control) is GainRatio
         assert type(control.path) is path
+    chosen = {"trust_region": TrustRegion, "nielsen": Damped, "matlab": Damped}
+    for damping, path in chosen.items():
+        assert type(nnx.optimizers.LevenbergMarquardt(damping=damping).control.path) is path
     assert not issubclass(BayesianRegularization, nnx.optimizers.LevenbergMarquardt)
 
 
 def test_the_options_of_a_method_are_those_of_its_parts():
-    method = nnx.optimizers.LevenbergMarquardt(mu=0.5, mu_max=7.0, xtol=1e-3, scaling="identity")
-    assert (method.control.path.mu, method.control.path.mu_max) == (0.5, 7.0)
+    method = nnx.optimizers.LevenbergMarquardt(mu=0.5, mu_max=7.0, factor=3.0, xtol=1e-3, scaling="identity")
+    path = method.control.path
+    assert (path.alike.mu, path.alike.mu_max, path.others.factor) == (0.5, 7.0, 3.0)
     assert (method.control.xtol, method.control.scaling) == (1e-3, "identity")
 
 
 def test_a_run_that_a_limit_of_the_damping_ended_can_go_on():
     problem = nnx.optimizers.ResidualProblem(lambda w: np.stack([w[0] - 1.0, w[0] + 1.0]))
     for method in (
-        nnx.optimizers.LevenbergMarquardt(mu_max=1.0),
+        nnx.optimizers.LevenbergMarquardt(damping="matlab", mu_max=1.0),
         nnx.optimizers.BayesianRegularization(mu_max=1.0),
     ):
         w = np.asarray([3.0])

@@ -41,21 +41,21 @@ def test_parity(method, seed):
 @pytest.mark.filterwarnings("ignore:overflow")  # of steps that go too far, and are not made
 def test_without_a_scaling_weights_are_measured_alike_and_variables_by_their_columns():
     """The default is the better one in either case."""
-    own, identity, marquardt = (
+    own, identity, jac = (
         train(sin, nnx.optimizers.LevenbergMarquardt(scaling=scaling), 2, epochs=50)
-        for scaling in (None, "identity", "marquardt")
+        for scaling in (None, "identity", "jac")
     )
     assert own.error == identity.error
-    assert own.evaluations < marquardt.evaluations
+    assert own.evaluations < jac.evaluations
 
     def residual(b):
         return b[0] * np.exp(-b[1] * np.arange(10.0)) - 3000.0 * np.exp(-0.5 * np.arange(10.0))
 
-    own, marquardt, identity = (
+    own, jac, identity = (
         nnx.least_squares(residual, [1000.0, 1.0], options={"scaling": scaling})
-        for scaling in (None, "marquardt", "identity")
+        for scaling in (None, "jac", "identity")
     )
-    assert own.nfev == marquardt.nfev
+    assert own.nfev == jac.nfev
     assert own.nfev < identity.nfev
     np.testing.assert_allclose(own.x, [3000.0, 0.5], rtol=1e-10)
 

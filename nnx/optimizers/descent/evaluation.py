@@ -109,7 +109,12 @@ class Iterate:
     @property
     def finite(self) -> bool:
         """Whether cost and gradient are finite, so that a method can go on from here."""
-        return math.isfinite(self.norm) and math.isfinite(self.cost)
+        return math.isfinite(self.norm) and math.isfinite(self.cost) and self.usable
+
+    @property
+    def usable(self) -> bool:
+        """Whether what the method needs beyond cost and gradient is finite."""
+        return True
 
 
 class Evaluation(Iterate):

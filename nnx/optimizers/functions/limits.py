@@ -67,6 +67,12 @@ class Budget(Counter[str]):
         """Whether calls of the function are limited."""
         return self._limits.maxfev is not None
 
+    @property
+    def left(self) -> float:
+        """How many calls of the function are left."""
+        most = self._limits.maxfev
+        return math.inf if most is None else most - self["value"]
+
     def start(self, begin: float) -> None:
         """The clock runs from ``begin`` on; before, only calls are limited."""
         self._begin = begin

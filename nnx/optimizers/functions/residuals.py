@@ -14,13 +14,18 @@ from nnx.autodiff.tree import aligned
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.errors import DataError, DtypeError, ShapeError
 from nnx.optimizers.descent.box import Box
+from nnx.optimizers.functions.contradiction import contradicted
 from nnx.optimizers.functions.differences import Differences, cannot_be_traced, rounding
 from nnx.optimizers.functions.functions import Packed, as_array_like, holds_complex, not_analytic
 from nnx.optimizers.functions.mending import confirmed, mended
-from nnx.optimizers.problem import Point
+from nnx.optimizers.problem import Point, before_a_call
 from nnx.parameters import Layout
 
 Array = Any
+
+
+#: a run that may make fewer calls than this spends none on a check of the user's Jacobian
+_SPARED = 20
 
 
 class ResidualProblem:
@@ -127,6 +132,25 @@ class ResidualProblem:
         )
         point.aux["absorbs"] = good  # from now on products are those of the mended derivatives
         return {} if good else None
+
+    def contradiction(self, point: Point) -> str:
+        """In words, that a Jacobian that the user gave contradicts the residuals; "" where it does not.
+
+        That takes one call of them, or two. It is left out where few calls are left.
+        """
+        unlimited = getattr(self.counts, "left", math.inf) >= _SPARED
+        if self._jacobian is None or isinstance(self._jacobian, Differences) or not unlimited:
+            return ""
+        call = self._called(point)
+
+        def counted(w: Array) -> Array:
+            before_a_call(self.counts)
+            self.counts["value"] += 1
+            return call(w)
+
+        return contradicted(
+            counted, point.w, point.residual, point.jacobian, self._rounding(point), self._box
+        )
 
     # -- details ------------------------------------------------------------------------------------
 

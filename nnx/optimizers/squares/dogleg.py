@@ -48,6 +48,8 @@ class DoglegPath:
             dot(scale * newton, newton), dot(scale * rest, rest), dot(scale * cauchy, rest)
         )
         far = math.sqrt(far)
+        if not math.isfinite(across):  # beyond the range of squares
+            newton, far = cauchy, near
         new = first_radius(here, scale, values, self.factor)
 
         def step() -> TrialStep:
@@ -60,10 +62,11 @@ class DoglegPath:
             elif radius <= near:
                 p = (radius / near) * cauchy
             else:
-                # the τ > 0 with ‖cauchy + τ·rest‖ = Δ, without cancellation
-                room = radius**2 - near**2
-                root = math.sqrt(along**2 + across * room)
-                p = cauchy + (room / (along + root) if along > 0.0 else (root - along) / across) * rest
+                # the τ > 0 with ‖cauchy + τ·rest‖ = Δ, without cancellation, all lengths as multiples of Δ
+                onward, whole = along / radius / radius, across / radius / radius
+                room = 1.0 - (near / radius) * (near / radius)
+                root = math.sqrt(onward * onward + whole * room)
+                p = cauchy + (room / (onward + root) if onward > 0.0 else (root - onward) / whole) * rest
             return TrialStep(p, p, radius < far)
 
         return step

@@ -11,8 +11,9 @@ from nnx.optimizers.descent.deterministic import Deterministic, Move
 from nnx.optimizers.descent.stopping import StoppingRules
 from nnx.optimizers.problem import Problem, Stop, read, register
 from nnx.optimizers.squares.linearized import Linearization, Linearized, Unpenalized
+from nnx.optimizers.squares.second_look import look_again
 from nnx.optimizers.squares.stopping import Orthogonal, least_damped
-from nnx.optimizers.squares.verdict import UNITS, look_again, nothing_left
+from nnx.optimizers.squares.verdict import UNITS, nothing_left
 from nnx.optimizers.state import State
 from nnx.options import number, one_of
 
@@ -94,7 +95,7 @@ class GaussNewton(SumOfSquares):
         xp, eps = namespace(here.w), float(namespace(here.w).finfo(here.w.dtype).eps)
         p = least_damped(here)
         alpha, slope = 1.0, here.slope(p) if p is not None else 0.0
-        if p is not None and -0.5 * slope <= UNITS * eps * here.cost and nothing_left(here):
+        if p is not None and state.step and -0.5 * slope <= UNITS * eps * here.cost and nothing_left(here):
             words = (
                 f"The cost no longer falls: the linear model promises {-0.5 * slope:.1e} of {here.cost:.6g}."
             )

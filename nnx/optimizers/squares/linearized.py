@@ -96,21 +96,16 @@ class Linearized(Iterate):
     def projected_gradient(self) -> Array:
         return self.gradient if self.free is None else self.free * self.gradient
 
-    @property
-    def finite(self) -> bool:
-        return self._columns_are_finite and super().finite
-
     @cached_property
-    def _columns_are_finite(self) -> bool:
+    def usable(self) -> bool:
+        """Whether the columns of the Jacobian are finite, and their squares."""
         return math.isfinite(read(namespace(self.w).max(self.system.diagonal))[0])
 
     @cached_property
     def noise(self) -> float:
         """S·ε with S² = Σ wⱼ²‖Jⱼ‖²: how much the residuals change if the last digit of each variable does."""
         xp = namespace(self.w)
-        if not self.system.has_matrix:
-            return 0.0
-        square = read(xp.vecdot(self.w * self.w, self.system.diagonal))[0]
+        square = read(self.system.spread(self.w))[0]
         return math.sqrt(square) * float(xp.finfo(self.w.dtype).eps) if math.isfinite(square) else 0.0
 
     @property

@@ -34,6 +34,8 @@ class Region:
 
     #: ‖√D·p‖ may differ from Δ by this fraction
     slack: ClassVar[float] = 0.1
+    #: whether directions that J does not feel, up to rounding, are known, and left out of the steps
+    knows_rank: ClassVar[bool] = False
     #: values of μ tried: Newton's method needs two or three
     most: ClassVar[int] = 12
 
@@ -46,7 +48,7 @@ class Region:
 
     def solve(self, mu: float, right: Array) -> Array | None:
         """−(JᵀJ + μD)⁻¹·``right``."""
-        return self.system.solve(mu * self.scale, self.free, right)
+        raise NotImplementedError
 
     @property
     def decrement(self) -> float:
@@ -63,6 +65,8 @@ class Region:
 
 class SpectralRegion(Region):
     """By the singular values σ of R·D^(-1/2), R the triangle of J: one decomposition for all μ."""
+
+    knows_rank = True
 
     @cached_property
     def _decomposed(self) -> tuple[Array, Array, Array]:
@@ -125,6 +129,9 @@ class FactoredRegion(Region):
         length = read(xp.linalg.vector_norm(xp.sqrt(self.scale) * p))[0]
         return RegionStep(p, mu, length) if math.isfinite(length) else None
 
+    def solve(self, mu: float, right: Array) -> Array | None:
+        return self.system.solve(mu * self.scale, self.free, right)
+
     @property
     def decrement(self) -> float:
         xp, unit = namespace(self.scale), 1.0 / namespace(self.scale).sqrt(self.scale)
@@ -179,8 +186,10 @@ class TruncatedRegion(Region):
 
     @property
     def decrement(self) -> float:
-        p = self.system.solve(0.0 * self.scale, self.free)
-        return math.inf if p is None else -0.5 * read(namespace(p).vecdot(self.system.gradient, p))[0]
+        return self.system.decrement(self.free)
+
+    def solve(self, mu: float, right: Array) -> Array | None:
+        return self.system.solve(mu * self.scale, self.free, right)
 
     def step(self, radius: float, mu: float) -> RegionStep | None:
         xp, root = namespace(self.scale), namespace(self.scale).sqrt(self.scale)

@@ -15,7 +15,8 @@ from nnx.optimizers.problem import Problem, Stop, read
 from nnx.optimizers.squares.gauss_newton import SumOfSquares
 from nnx.optimizers.squares.linearized import Linearization, Linearized, Unpenalized
 from nnx.optimizers.squares.scale import crawls, forget, lengths, plateau
-from nnx.optimizers.squares.verdict import UNITS, flat, look_again, nothing_left
+from nnx.optimizers.squares.second_look import look_again
+from nnx.optimizers.squares.verdict import UNITS, flat, nothing_left
 from nnx.optimizers.state import State
 from nnx.options import one_of
 
@@ -152,7 +153,7 @@ class GainRatio:
             first, linear = linear, None
             step = next_step() if first is None else _linear_step(here, scale, first)
             attempt = self._planned(problem, here, scale, step)
-            if attempt is not None and self._promises_nothing(here, attempt, values):
+            if attempt is not None and state.step and self._promises_nothing(here, attempt, values):
                 words = f"The cost no longer falls: the linear model promises {attempt.promised:.1e}"
                 return Move(None, {}, Stop(2, f"{words} of {here.total:.6g}.", True))
             if attempt is not None and attempt.there is not None:
@@ -325,10 +326,11 @@ class TrialSteps(SumOfSquares):
         return self.control.move(problem, here, state)
 
     def confirmed(self, problem: Problem, here: Any, state: State, stop: Stop) -> Stop:
-        memory = state.memory
-        if not (stop.success and flat(problem, here, memory["most"], memory["last"])):
+        memory, by_columns = state.memory, (self.scaling or getattr(problem, "scaling", "jac")) == "jac"
+        known = by_columns and stop.success and here.system.has_matrix
+        if not (known and flat(problem, here, memory["most"], memory["last"])):
             return stop
-        words = "variables that had influence at first have none here or nearby: a plateau. Start elsewhere."
+        words = "variables with influence elsewhere have none here or nearby: a plateau. Start elsewhere."
         return Stop(stop.status, f"{stop.message} But {words}", False)
 
     def after_run(self, state: State) -> None:

@@ -9,6 +9,7 @@ from nnx.backend import namespace
 from nnx.optimizers.descent.stopping import not_finite, out_of_range
 from nnx.optimizers.problem import Stop, read
 from nnx.optimizers.squares.linearized import Linearized
+from nnx.optimizers.squares.regions import region
 from nnx.optimizers.state import State
 
 Array = Any
@@ -22,6 +23,8 @@ class Orthogonal:
             return stop
         if not here.finite:
             return not_finite(here)
+        if not state.step and (words := here.point.contradiction()):
+            return Stop(5, words, False)
         if here.cost == 0.0:
             return Stop(1, "The squares of all residuals are zero.", True)
         if here.vanishes:
@@ -70,10 +73,18 @@ def _no_squares(here: Linearized) -> Stop | None:
 
 
 def least_damped(here: Linearized) -> Array | None:
-    """The step −(JᵀJ + d)⁻¹Jᵀr with the least damping d that makes it a descent; None where none does."""
+    """The Gauss–Newton step, the shortest one where J is singular to rounding; None where it leads not down.
+
+    Where only factors of JᵀJ are known, and not its rank: −(JᵀJ + d)⁻¹Jᵀr with the least damping d that makes
+    it a descent.
+    """
     xp, diagonal = namespace(here.w), here.system.diagonal
     eps = float(xp.finfo(here.w.dtype).eps)
     scale = xp.where(diagonal > 0.0, diagonal, xp.max(diagonal))
+    inside = region(here.system, scale, here.free)
+    if inside.knows_rank:
+        found = inside.step(math.inf, 0.0)
+        return None if found is None or not -math.inf < here.slope(found.p) < 0.0 else found.p
     for damping in (0.0, eps, 1e2 * eps, 1e4 * eps, 1e6 * eps):
         p = here.system.solve(damping * scale, here.free)
         if p is not None and -math.inf < here.slope(p) < 0.0:

@@ -46,6 +46,10 @@ class NormalEquations:
         """G·p, a vector."""
         return self.matrix @ p
 
+    def spread(self, w: Array) -> Array:
+        """Σ wⱼ²Gⱼⱼ."""
+        return namespace(w).vecdot(w * w, self.diagonal)
+
     def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
         """The p with (G + diag(d)) p = −g (or = −``right``); None where that matrix is not positive definite.
 
@@ -97,6 +101,10 @@ class OrthogonalFactors:
         """JᵀJ·p, a vector."""
         return self.factor.T @ (self.factor @ p)
 
+    def spread(self, w: Array) -> Array:
+        """Σ wⱼ²(JᵀJ)ⱼⱼ."""
+        return namespace(w).vecdot(w * w, self.diagonal)
+
     def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
         """The p that minimises ‖Jp + r‖² + Σ dᵢpᵢ² (``right``: (JᵀJ + diag(d)) p = −``right``)."""
         xp = namespace(damping)
@@ -131,6 +139,8 @@ class MatrixFree:
     has_matrix = False
     #: conjugate gradients end at this fraction of the first residual, or after so many steps
     tolerance, most = 1e-3, 200
+    #: the same where they say whether a point is a minimum
+    for_a_verdict = 1e-6
 
     def __init__(self, point: Any, ridge: Array | None, w: Array) -> None:
         self.point, self.ridge = point, ridge
@@ -155,6 +165,23 @@ class MatrixFree:
         p, _ = self._conjugate_gradients(g, damping, free, None, math.inf)
         return None if p is None else unit * p
 
+    def decrement(self, free: Array | None = None) -> float:
+        """½·gᵀ(JᵀJ)⁻¹g: by how much −(JᵀJ)⁻¹g lowers the linear model. More accurate than a step need be."""
+        xp = namespace(self.gradient)
+        unit, g = _in_units(self.gradient)
+        p, _ = self._conjugate_gradients(g, 0.0, free, None, math.inf, self.for_a_verdict)
+        return math.inf if p is None else -0.5 * read(unit * xp.vecdot(g, unit * p))[0]
+
+    def spread(self, w: Array) -> Array:
+        """Σ wⱼ²(JᵀJ)ⱼⱼ, estimated by one product: the mean of ‖J(w∘z)‖² over all signs z is that.
+
+        Source: M. F. Hutchinson, Commun. Statist. Simula. 19 (1990) 433–450.
+        """
+        xp = namespace(w)
+        k = xp.arange(w.shape[0], dtype=w.dtype, device=device_of(w))
+        signed = w * xp.where(xp.sin(1.7 * k * k + k + 1.0) < 0.0, -1.0, 1.0)
+        return xp.vecdot(signed, self.image(signed))
+
     def within(self, root: Array, radius: float, free: Array | None = None) -> tuple[Array, bool]:
         """The p with JᵀJ·p ≈ −g, or where its path leaves ‖``root``·p‖ ≤ ``radius``; whether it does."""
         unit, g = _in_units(self.gradient)
@@ -163,16 +190,23 @@ class MatrixFree:
         return (namespace(g).zeros_like(g) if p is None else size * p), bound
 
     def _conjugate_gradients(
-        self, g: Array, damping: Any, free: Array | None, root: Array | None, radius: float
+        self,
+        g: Array,
+        damping: Any,
+        free: Array | None,
+        root: Array | None,
+        radius: float,
+        tolerance: float | None = None,
     ) -> tuple[Array | None, bool]:
         xp, mask = namespace(g), 1.0 if free is None else free
         p, residual = xp.zeros_like(g), -g * mask
         direction = residual
         square = first = read(xp.vecdot(residual, residual))[0]
+        tolerance = self.tolerance if tolerance is None else tolerance
         for _ in range(self.most):
             if not math.isfinite(square):
                 return None, False
-            if square <= self.tolerance**2 * first:
+            if square <= tolerance**2 * first:
                 break
             image = (self.image(direction) + damping * direction) * mask
             bend = read(xp.vecdot(direction, image))[0]
@@ -205,6 +239,10 @@ class Ridged:
     def image(self, p: Array) -> Array:
         """(JᵀJ + ratio·I)·p, a vector."""
         return self.plain.image(p) + self.ratio * p
+
+    def spread(self, w: Array) -> Array:
+        """Σ wⱼ² times the diagonal."""
+        return namespace(w).vecdot(w * w, self.diagonal)
 
     def solve(self, damping: Array, free: Array | None = None, right: Array | None = None) -> Array | None:
         """The p with (JᵀJ + ratio·I + diag(d)) p = −g (or = −``right``)."""

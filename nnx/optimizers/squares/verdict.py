@@ -1,14 +1,12 @@
 """Whether a point is a minimum as far as can be told, whatever was seen on the way to it.
 
-The measure is the Newton decrement λ = ½·gᵀH⁻¹g, the fall of the cost that a whole Newton step promises. It
-has no units of the variables, and compared with the cost none of the cost either. Where J has full rank and
-the model r + Jp holds, H is JᵀJ. Where J loses its rank the curvature comes from the residuals' own second
-derivatives, which JᵀJ does not have: then H is learned by probing, one gradient at a time.
+The measure is the Newton decrement λ = ½·gᵀH⁻¹g, the fall of the cost that a whole Newton step promises.
+It has no units of the variables, and compared with the cost none of the cost either. Where J has full rank
+and the model r + Jp holds, H is JᵀJ; where it does not, see second_look.py.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 from nnx.backend import namespace
@@ -46,167 +44,34 @@ def nothing_left(here: Linearized) -> bool:
     return region(here.system, scale, here.free).decrement <= tolerance(here)
 
 
-def look_again(problem: Problem, here: Linearized) -> Verdict:
-    """The verdict where no step led further.
-
-    The steps −H⁻¹g are tried themselves, so that a lower point may come out; and each is probed: the gradient
-    a little way along it corrects H by the BFGS formula. It ends when the decrement is negligible.
-    """
-    if not here.system.has_matrix:
-        end = nothing_left(here)
-        return Verdict(
-            end, "the linear model promises nothing more" if end else "the linear model promises more"
-        )
-    return _Look(problem, here).verdict()
-
-
-class _Look:
-    """The second look at a point, in units in which every column of J has the length 1."""
-
-    def __init__(self, problem: Problem, here: Linearized) -> None:
-        self.problem, self.here = problem, here
-        xp, diagonal = namespace(here.w), here.system.diagonal
-        unit = 1.0 / xp.sqrt(xp.where(diagonal > 0.0, diagonal, 1.0))
-        self.unit = unit if here.free is None else unit * here.free
-        self.h = self.unit[:, None] * here.system.matrix * self.unit[None, :]
-        self.g = self.unit * here.gradient
-        # a probed H has a few digits less than JᵀJ
-        self.enough = max(50.0 * tolerance(here), here.rounding)
-
-    def verdict(self) -> Verdict:
-        here, first = self.here, _newton(self.h, self.g)
-        weak, strong = _parts(self.h, self.g)
-        q, decrement = first, math.inf
-        for tried in range(min(here.w.shape[0], 30) + 2):
-            decrement = -0.5 * read(namespace(q).vecdot(self.g, q))[0]
-            if decrement <= self.enough:
-                words = f"Newton's step promises {decrement:.1e}"
-                # curvature that was probed does not hold everywhere: is JᵀJ's own step lower at any length?
-                return self._scanned(first, words) if tried else Verdict(True, words)
-            if (lower := self._lower(q)) is not None:
-                return Verdict(False, f"Newton's step lowers it to {lower.total:.6g}", lower)
-            if (blame := self._learns(q, decrement)) is not None:
-                if blame:
-                    return Verdict(blame == _HIDDEN, blame)
-                break
-            q = _newton(self.h, self.g)
-        if strong <= self.enough:
-            words = f"the {decrement:.1e} that the model still promises is nowhere to be found"
-            return self._scanned(weak, words)
-        return Verdict(False, f"Newton's step still promises {decrement:.1e} of {here.total:.6g}")
-
-    def _lower(self, q: Array) -> Any:
-        """The point a step further, if the cost is lower there."""
-        here = self.here
-        there = here.moved(self.problem, here.how.within(here.w + self.unit * q))
-        lower = read(here.fall_to(there))[0] > 10.0 * here.rounding and there.compute().finite
-        return there if lower else None
-
-    def _scanned(self, q: Array, words: str) -> Verdict:
-        """A minimum, with these words, unless the cost is lower somewhere along q."""
-        for power in range(0, 12, 2):
-            if (lower := self._lower(10.0**-power * q)) is not None:
-                return Verdict(False, f"a shorter step lowers it to {lower.total:.6g}", lower)
-        return Verdict(True, words)
-
-    def _learns(self, q: Array, decrement: float) -> str | None:
-        """Corrects H by the gradient a little way along q. Words: no use, the derivatives are to blame."""
-        here, xp = self.here, namespace(q)
-        noise = 100.0 * _eps(here) * math.sqrt(2.0 * here.total)
-        along, further = self._ways(q)
-        for _ in range(8):
-            probe = here.moved(self.problem, here.w + (along * self.unit) * q).compute()
-            if not probe.finite:
-                return ""
-            g = self.unit * probe.gradient
-            y, image = (g - self.g) / along, self.h @ q
-            fall, down, up, curvature, bent, length = read(
-                here.fall_to(probe), xp.vecdot(self.g, q), xp.vecdot(g, q), xp.vecdot(y, q),
-                xp.vecdot(q, image), xp.linalg.vector_norm(q),
-            )  # fmt: skip
-            mismatch, seen = abs(fall + 0.5 * along * (down + up)), along * (abs(down) + abs(up))
-            if mismatch > 0.25 * seen and mismatch > here.rounding:
-                left = self._mismatch(q, 0.1 * along, down) / mismatch
-                if left > 0.3:  # there is as much of it nearby
-                    return _HIDDEN if decrement <= mismatch else ""
-                if left > 0.03 and seen > 1e4 * here.rounding:  # it grows like the way: a wrong slope
-                    return _CONTRADICTED
-                along *= 0.1  # it grows like the cube of the way: too long a way
-                continue
-            if abs(up - down) > noise * length or along * further > 1.0:
-                break
-            along *= further
-        if not (curvature > 0.0 and bent > 0.0):
-            return ""
-        self.h = self.h - image[:, None] * image[None, :] / bent + y[:, None] * y[None, :] / curvature
-        return None
-
-    def _ways(self, q: Array) -> tuple[float, float]:
-        """How far along q the gradient is probed at first, and the factor by which then, if it is the same.
-
-        At first a few digits of each variable change; in the end what changes a few digits of the residuals.
-        """
-        here, xp, eps = self.here, namespace(q), _eps(self.here)
-        other = math.sqrt(eps * 2.0 * here.total) * self.unit
-        own = xp.where(here.w != 0.0, xp.abs(here.w), xp.where(other > 0.0, other, 1.0))
-        step, most = xp.abs(self.unit * q), xp.linalg.vector_norm(q)
-        first, last = read(xp.max(step / own), most / math.sqrt(eps * 2.0 * here.total))
-        if not (0.0 < first < math.inf and 0.0 < last < math.inf):
-            return 1.0, 2.0
-        first, last = (min(eps ** (1.0 / 3.0) / size, 1.0) for size in (first, last))
-        return first, max((last / first) ** (1.0 / 6.0), 100.0)
-
-    def _mismatch(self, q: Array, along: float, slope: float) -> float:
-        """By how much the change of the cost is not that which the slopes at both ends of the way give."""
-        here = self.here
-        near = here.moved(self.problem, here.w + (along * self.unit) * q).compute()
-        fall, end = read(here.fall_to(near), namespace(q).vecdot(self.unit * near.gradient, q))
-        return abs(fall + 0.5 * along * (slope + end))
-
-
-_HIDDEN = "what the model still promises is hidden by the function's rounding"
-_CONTRADICTED = "the derivatives contradict the function's values: a wrong jac, a kink, or rounding"
-
-
-def _parts(h: Array, g: Array) -> tuple[Array, float]:
-    """The part of the step −h⁻¹g in directions that J hardly feels, and what the rest of it promises.
-
-    These are singular values of J below the root of ε times the largest: h, which has their squares, and the
-    derivatives themselves may have nothing but rounding there.
-    """
-    xp = namespace(h)
-    values, vectors = xp.linalg.eigh(h)
-    along, most, eps = g @ vectors, xp.max(values), float(xp.finfo(h.dtype).eps)
-    felt = values > 100.0 * eps * most
-    strong = 0.5 * read(xp.sum(xp.where(felt, along * along / xp.where(felt, values, 1.0), 0.0)))[0]
-    least = xp.maximum(values, 10.0 * h.shape[0] * eps * most)
-    return -(vectors @ xp.where(felt, 0.0, along / least)), strong
-
-
 def flat(problem: Problem, here: Linearized, most: Array, last: Array) -> bool:
-    """Whether variables lost their influence at a blow, and have none nearby either.
+    """Whether variables lost their influence at a blow, or never had any, and have none nearby but elsewhere.
 
     That is a plateau: a model far out, where exp(−bx) is 0 for all x. The gradient vanishes there, and it is
     no minimum that anybody looks for. A variable that loses its influence little by little, while the cost
-    falls, is on its way to a minimum at infinity. ``most`` and ``last`` are the largest entries of diag(JᵀJ)
-    so far, and the last ones that were not 0.
+    falls, is on its way to a minimum at infinity; one without influence anywhere is not used. ``most`` and
+    ``last`` are the largest entries of diag(JᵀJ) so far, and the last ones that were not 0.
     """
     xp = namespace(here.w)
-    size = xp.abs(here.w)
-    lost = (here.system.diagonal == 0.0) & (last > 1e-16 * most)
-    if not read(xp.astype(xp.any(lost), here.w.dtype))[0]:
-        return False
-    way = xp.where(lost, 0.1 * xp.where(size > 0.0, size, 1.0), 0.0)
-    apart = [here.moved(problem, here.how.within(here.w + s * way)).point.residual for s in (1.0, -1.0)]
-    return max(read(*(xp.max(xp.abs(r - here.point.residual)) for r in apart))) == 0.0
+    none = here.system.diagonal == 0.0
+    lost, never = none & (last > 1e-16 * most), none & (last == 0.0)
+    some = read(*(xp.astype(xp.any(which), here.w.dtype) for which in (lost, never)))
+    near, far = (1.1, 0.9), (0.0, 1e-3, 1e3)
+    if some[0]:
+        return not _matters(problem, here, lost, near)
+    return bool(some[1]) and not _matters(problem, here, never, near) and _matters(problem, here, never, far)
 
 
-def _newton(h: Array, g: Array) -> Array:
-    """−h⁻¹g, with the eigenvalues of h that are rounding raised to it."""
-    xp = namespace(h)
-    values, vectors = xp.linalg.eigh(0.5 * (h + h.T))
-    least = 10.0 * h.shape[0] * float(xp.finfo(h.dtype).eps) * xp.max(values)
-    return -(vectors @ ((g @ vectors) / xp.maximum(values, least)))
+def _matters(problem: Problem, here: Linearized, which: Array, factors: tuple[float, ...]) -> bool:
+    """Whether the residuals change if the variables ``which`` are multiplied by one of the factors."""
+    xp = namespace(here.w)
+    size = xp.where(here.w == 0.0, 1.0, here.w)
+    for factor in factors:
+        w = here.w + xp.where(which, (factor - 1.0) * size, 0.0)
+        r = here.moved(problem, here.how.within(w)).point.residual
+        if read(xp.max(xp.abs(r - here.point.residual)))[0] != 0.0:
+            return True
+    return False
 
 
 def _eps(here: Linearized) -> float:
