@@ -8,7 +8,7 @@ others answer NaN, and only a caller that compares with differences may ask for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -36,9 +36,9 @@ def zeros_absorb() -> Iterator[None]:
         _asked.reset(token)
 
 
-def new_tape() -> Tape:
-    """The trace of a transform in reverse mode."""
-    return _AbsorbingTape(locks=True) if _asked.get() else Tape(locks=True)
+def new_tape(plain: Callable[[], Tape] = lambda: Tape(locks=True)) -> Tape:
+    """The trace of a transform in reverse mode; ``plain()`` where 0·∞ is not to be 0."""
+    return _AbsorbingTape(locks=True) if _asked.get() else plain()
 
 
 def new_dual() -> Dual:

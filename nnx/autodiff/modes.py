@@ -29,7 +29,7 @@ from nnx.autodiff.families import cast, shape_of
 from nnx.autodiff.recording import Recorded, check_function, pullback_of, record, rowwise
 from nnx.autodiff.rowwise import Mixed, RowTape, RowwiseJacobian
 from nnx.autodiff.space import space_of
-from nnx.autodiff.trace import backward
+from nnx.autodiff.trace import Tape, backward
 from nnx.autodiff.tree import aligned, flatten
 from nnx.errors import DerivativeError, ShapeError
 
@@ -125,13 +125,11 @@ def jacobian_of(
 
     def jac(*args: Any, **kwargs: Any) -> Any:
         chosen, rebuild = _choose(who, args, positions)
-        tape = RowTape()
+        tape = new_tape(RowTape)
         recorded = record(who, lambda x: f(*rebuild(x), **kwargs), (chosen,), has_aux, tape)
         build_in = flatten(chosen)[1]
-        try:
-            rows = rowwise(tape, recorded, sum(map(_entries, recorded.values)))
-        except Mixed:
-            tape.operations.clear()
+        rows = _apart(tape, recorded)
+        if rows is None:
             out, pullback = pullback_of(who, recorded)
             outs, build_out = flatten(out)
 
@@ -144,6 +142,17 @@ def jacobian_of(
         return (result, recorded.aux) if has_aux else result
 
     return jac
+
+
+def _apart(tape: Tape, recorded: Recorded) -> RowwiseJacobian | None:
+    """The Jacobian with all rows in one pass; None where they mix, or where 0·∞ is to be 0."""
+    if not isinstance(tape, RowTape):
+        return None
+    try:
+        return rowwise(tape, recorded, sum(map(_entries, recorded.values)))
+    except Mixed:
+        tape.operations.clear()
+        return None
 
 
 def hessian_of(who: str, f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:

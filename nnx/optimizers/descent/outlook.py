@@ -195,6 +195,8 @@ def stationary(here: Evaluation, arrived: bool) -> Verdict:
     """
     xp = namespace(here.w)
     n = here.w.shape[0]
+    if not n:
+        return Verdict(True, "There are no variables")
     sizes = here.sizes
     longest = read(xp.max(sizes))[0] or 1.0
     sizes = xp.where(sizes > 0.0, sizes, longest * xp.ones_like(sizes))

@@ -197,7 +197,12 @@ class ResidualProblem:
         return _vector(self._traced(point, lambda: jvp(self._flat, (point.x,), directions))[1], point.w)
 
     def _by_rows(self, point: Point) -> Callable[[int, int], Array] | None:
-        """The function that gives the rows from start to stop; None, from then on, where they are mixed."""
+        """The function that gives the rows from start to stop; None, from then on, where they are mixed.
+
+        None at a point where 0·∞ is to be 0, too.
+        """
+        if point.aux.get("absorbs"):
+            return None
         found = None if self._mixed else jacobian_by_rows(self.r, point.x)
         self._mixed = found is None
         if found is None:
