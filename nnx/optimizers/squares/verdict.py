@@ -134,7 +134,7 @@ def flat(problem: Problem, here: Linearized, most: Array, last: Array) -> bool:
     none = here.system.diagonal == 0.0
     lost, never = none & (last > 1e-16 * most), none & (last == 0.0)
     some = read(*(xp.astype(xp.any(which), here.w.dtype) for which in (lost, never)))
-    near, far = (1.1, 0.9), (0.0, 1e-3, 1e3)
+    near, far = (1.1, 0.9), (1e-3, 1e-6, 1e-9, 1e3)
     if some[0]:
         return not _matters(problem, here, lost, near)
     return bool(some[1]) and not _matters(problem, here, never, near) and _matters(problem, here, never, far)
