@@ -116,7 +116,7 @@ def test_units_of_the_residuals_do_not_matter(fun, x0, best, unit):
     assert result.success, result.message
 
 
-# without those whose valley float32 does not resolve: there the last digit of a variable makes more of the cost
+# without those whose valley float32 does not resolve: the last digit of a variable makes more of the cost
 @pytest.mark.parametrize("name", [name for name in PROBLEMS if "grow" not in name and "1e+06" not in name])
 def test_single_precision(name):
     fun, x0, best, _ = PROBLEMS[name]
