@@ -22,9 +22,10 @@ def contradicted(
 ) -> str:
     """In words, that f(w + δ) − f(w) is not J·δ for a small δ in which all variables move; "" if it may be.
 
-    A difference beyond :data:`SHARE` is only a contradiction if it is far above the rounding of f, and if
-    half of δ brings half of the change: else f bends, has a kink or makes noise within δ, and nothing is
-    known. That takes a second call of ``f``, which owns each vector that it is given. δ stays within ``box``.
+    A difference beyond :data:`SHARE` is only a contradiction if it and the change are far above the rounding
+    of f, and if δ/2 brings half of the change and −δ/2 (where that is within ``box``, as δ is) takes it back:
+    else f bends, has a kink or steps, or makes noise within δ, and nothing is known. That takes two more
+    calls of ``f``, which owns each vector that it is given.
     """
     xp = namespace(w)
     # unlike shares of each step: no terms cancel by design
@@ -35,13 +36,18 @@ def contradicted(
     norm = xp.linalg.vector_norm
     change, promised = f(w + step) - f0, jacobian @ step
     # what rounding may make of both
-    noise = 1e3 * eps * norm(f0) + 1e-3 * norm(xp.abs(jacobian) @ xp.abs(step))
-    apart, actual, said, rounding = read(norm(change - promised), norm(change), norm(promised), noise)
-    if not max(SHARE * max(actual, said), rounding) < apart < math.inf:
+    noise, terms = 1e3 * eps * norm(f0), 1e-3 * norm(xp.abs(jacobian) @ xp.abs(step))
+    apart, actual, said, rounding, sums = read(
+        norm(change - promised), norm(change), norm(promised), noise, terms
+    )
+    if not max(SHARE * max(actual, said), rounding, sums) < apart < math.inf or actual <= rounding:
         return ""
-    curved = read(norm(2.0 * (f(w + 0.5 * step) - f0) - change))[0]
-    if not curved <= 0.1 * apart:
-        return ""
+    for half in (0.5, -0.5):
+        there = w + half * step
+        if box is not None and read(xp.max(xp.abs(box.project(there) - there)))[0] > 0.0:
+            continue
+        if not read(norm((f(there) - f0) / half - change))[0] <= 0.1 * min(apart, actual):
+            return ""
     return (
         "The given jac contradicts fun: for a small change of x, fun changes by "
         f"{actual:.3g} (2-norm) and jac says {said:.3g}; the two differ by {apart:.3g}."

@@ -136,7 +136,7 @@ class ResidualProblem:
     def contradiction(self, point: Point) -> str:
         """In words, that a Jacobian that the user gave contradicts the residuals; "" where it does not.
 
-        That takes one call of them, or two. It is left out where few calls are left.
+        That takes one call of them, or three. It is left out where few calls are left.
         """
         unlimited = getattr(self.counts, "left", math.inf) >= _SPARED
         if self._jacobian is None or isinstance(self._jacobian, Differences) or not unlimited:

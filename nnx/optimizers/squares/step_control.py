@@ -185,8 +185,8 @@ class GainRatio:
         slope = xp.vecdot(here.gradient, p)
         promised = -slope - 0.5 * xp.vecdot(p, here.system.image(p))
         norm, size = xp.linalg.vector_norm, xp.abs(here.w)
-        # a variable that leaves 0 moves by the whole of itself
-        moved = xp.max(xp.abs(s) / xp.where(size > 0.0, size, xp.where(s == 0.0, 1.0, xp.abs(s))))
+        from_zero = xp.where(s == 0.0, 0.0, xp.full_like(s, math.inf))
+        moved = xp.max(xp.where(size > 0.0, xp.abs(s) / xp.where(size > 0.0, size, 1.0), from_zero))
         there = None if refused else here.moved(problem, target)
         scaled = norm(xp.sqrt(scale) * p)
         promised, slope, length, scaled, moved = read(promised, slope, norm(s), scaled, moved)

@@ -179,7 +179,7 @@ class MatrixFree:
         """
         xp = namespace(w)
         k = xp.arange(w.shape[0], dtype=w.dtype, device=device_of(w))
-        signed = w * xp.where(xp.sin(1.7 * k * k + k + 1.0) < 0.0, -1.0, 1.0)
+        signed = w * xp.where(xp.sin(1.7 * k * k + k + 1.0) < 0.0, -xp.ones_like(w), 1.0)
         return xp.vecdot(signed, self.image(signed))
 
     def within(self, root: Array, radius: float, free: Array | None = None) -> tuple[Array, bool]:

@@ -61,7 +61,7 @@ def flat(problem: Problem, here: Linearized, most: Array, last: Array) -> bool:
     return (
         bool(some[1])
         and not _matters(problem, here, never, (1.1,))
-        and _matters(problem, here, never, (1e-3,))
+        and _matters(problem, here, never, (1e-3, 1e-6))
     )
 
 
