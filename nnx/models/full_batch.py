@@ -51,9 +51,30 @@ class FullBatchProblem(BatchProblem):
         self.version += batch is not self.batch or self._random
         super().show(batch, step)
 
-    @cached_property
+    @property
     def linear_weights(self) -> Array | None:
-        """1.0 for each weight in which the residuals are linear, 0.0 for others; None where there is none."""
+        """1.0 for weights in which the output is linear, 0.0 for others; None where targets are of size 1.
+
+        A start knows nothing of the size of its targets. Where that is far from 1, the weights that the
+        output is linear in are found before the others move.
+        """
+        return None if self.units is None else self._linear
+
+    @property
+    def units(self) -> Array | None:
+        """The sizes that weights are to have, where they differ: the targets' for the linear ones, and 1."""
+        batch = self.batch
+        if self._linear is None or batch is None:
+            return None
+        if self._units is None or self._units[0] is not batch:
+            xp = self.adapter.xp
+            size = read(xp.sqrt(xp.mean(batch.y * batch.y)))[0]
+            near = 0.01 <= size <= 100.0 or not 0.0 < size < math.inf
+            self._units = batch, None if near else xp.where(self._linear > 0.0, size, 1.0)
+        return self._units[1]
+
+    @cached_property
+    def _linear(self) -> Array | None:
         numbers = self.objective.linear_weights
         if not numbers:
             return None
@@ -61,18 +82,6 @@ class FullBatchProblem(BatchProblem):
         for i in numbers:
             mask[self.layout.slices[i]] = 1.0
         return mask
-
-    @property
-    def units(self) -> Array | None:
-        """The sizes that the weights are to have: the targets' for those in which the output is linear, 1."""
-        mask, batch = self.linear_weights, self.batch
-        if mask is None or batch is None:
-            return None
-        if self._units is None or self._units[0] is not batch:
-            xp = self.adapter.xp
-            size = xp.sqrt(xp.mean(batch.y * batch.y))
-            self._units = batch, xp.where(mask > 0.0, xp.where(size > 0.0, size, 1.0), 1.0)
-        return self._units[1]
 
     # -- what a point asks for --------------------------------------------------------------------
 

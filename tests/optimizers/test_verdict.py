@@ -19,7 +19,8 @@ import nnx
 from nnx.backend import namespace
 from nnx.optimizers import ResidualProblem
 from nnx.optimizers.squares.linearized import Linearization
-from nnx.optimizers.squares.verdict import flat, look_again, nothing_left
+from nnx.optimizers.squares.second_look import look_again
+from nnx.optimizers.squares.verdict import flat, nothing_left
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 each_solver = pytest.mark.parametrize("solver", ["qr", "cholesky"])

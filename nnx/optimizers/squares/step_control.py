@@ -263,8 +263,8 @@ class GainRatio:
 def _linear_step(here: Any, scale: Array, mask: Array) -> TrialStep | None:
     """The step to the best values of the weights in which the residuals are linear, whatever they are now.
 
-    A network's start knows nothing of the size of its targets. After this step its output has it, and no
-    other weight had to move for that. The ridge keeps the weights from what fits noise of the first features.
+    After it the output of a network has the size of its targets, and no other weight had to move for that.
+    The ridge keeps the weights from what fits noise of the first features.
     """
     ridge = 1e-3 * mask * scale
     p = here.system.solve(ridge, mask, here.gradient + ridge * here.w)
