@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from optimizers.two_variables import START, line, residual, rosenbrock
 
 import nnx
-from nnx.backend import namespace, to_numpy
+from nnx.backend import to_numpy
 from nnx.errors import OptionError, ShapeError
 
 optimize = pytest.importorskip("scipy.optimize")
-
-START = [-1.2, 1.0]
-
-
-def rosenbrock(x):
-    xp = namespace(x)
-    return xp.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
-
-
-def residual(x):
-    return namespace(x).stack([10.0 * (x[1] - x[0] ** 2), 1.0 - x[0]])
-
-
-def line(t, a, b):
-    return a * t + b
-
 
 SIDES = [[-2.0, -1.0], [0.5, 3.0]]
 

@@ -185,3 +185,14 @@ def test_a_network_learns_targets_of_any_size(size):
         model.compile(optimizer="trainlm", loss="mse")
         good += model.fit(x, y, epochs=60, verbose=0).history["loss"][-1] < 1e-4 * y.var()
     assert good >= 3  # of 6 seeds: 5 or 6 for each size
+
+
+def test_a_lower_point_whose_jacobian_is_not_finite_shortens_the_step():
+    """It may not lengthen it, however good its gain is: the same point would be tried for ever."""
+
+    def jacobian(x):
+        return np.asarray([[1.0 if x[0] < 2.5 else np.nan]])
+
+    result = nnx.least_squares(lambda x: x - 3.0, [0.0], jac=jacobian)
+    assert 2.0 < result.x[0] < 2.5
+    assert not result.success

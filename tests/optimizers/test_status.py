@@ -6,23 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
+from optimizers.two_variables import START, residual, rosenbrock
 
 import nnx
-from nnx.backend import namespace
 
 optimize = pytest.importorskip("scipy.optimize")
-
-START = [-1.2, 1.0]
-
-
-def rosenbrock(x):
-    xp = namespace(x)
-    return xp.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
-
-
-def residual(x):
-    return namespace(x).stack([10.0 * (x[1] - x[0] ** 2), 1.0 - x[0]])
-
 
 # -- status -----------------------------------------------------------------------------------------------
 

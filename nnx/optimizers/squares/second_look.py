@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from nnx.backend import device_of, namespace
+from nnx.optimizers.descent.evaluation import precision
 from nnx.optimizers.problem import Problem, read
 from nnx.optimizers.squares.linearized import Linearized
 from nnx.optimizers.squares.verdict import Verdict, nothing_left, tolerance
@@ -100,7 +101,7 @@ class _Look:
     def _learns(self, q: Array, decrement: float) -> str | None:
         """Corrects H by the gradient a little way along q. Words: no use, the derivatives are to blame."""
         here, xp = self.here, namespace(q)
-        noise = 100.0 * _eps(here) * math.sqrt(2.0 * here.total)
+        noise = 100.0 * precision(here.w).eps * math.sqrt(2.0 * here.total)
         along, further = self._ways(q)
         for _ in range(8):
             probe = here.moved(self.problem, here.w + (along * self.unit) * q).compute()
@@ -134,7 +135,7 @@ class _Look:
 
         At first a few digits of each variable change; in the end what changes a few digits of the residuals.
         """
-        here, xp, eps = self.here, namespace(q), _eps(self.here)
+        here, xp, eps = self.here, namespace(q), precision(self.here.w).eps
         other = math.sqrt(eps * 2.0 * here.total) * self.unit
         own = xp.where(here.w != 0.0, xp.abs(here.w), xp.where(other > 0.0, other, 1.0))
         step, most = xp.abs(self.unit * q), xp.linalg.vector_norm(q)
@@ -177,7 +178,3 @@ def _newton(h: Array, g: Array) -> Array:
     values, vectors = xp.linalg.eigh(0.5 * (h + h.T))
     least = 10.0 * h.shape[0] * float(xp.finfo(h.dtype).eps) * xp.max(values)
     return -(vectors @ ((g @ vectors) / xp.maximum(values, least)))
-
-
-def _eps(here: Linearized) -> float:
-    return float(namespace(here.w).finfo(here.w.dtype).eps)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from nnx.backend import namespace
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.descent.deterministic import Move
+from nnx.optimizers.descent.evaluation import precision
 from nnx.optimizers.problem import Problem, Stop, read
 from nnx.optimizers.squares.gauss_newton import SumOfSquares
 from nnx.optimizers.squares.linearized import Linearization, Linearized, Unpenalized
@@ -130,14 +131,10 @@ class GainRatio:
             move = self._one(problem, here, state)
             if move is not None:
                 return move
-            # No step led on: is this a minimum, is there a better step, or is D out of date?
-            verdict = look_again(problem, here)
-            if verdict.lower is not None and not verdict.minimum:
-                self._anew(state, here.total)
-                return Move(verdict.lower, {"step": 0.0})
-            if verdict.minimum or not self._anew(state, here.total):
-                words = "No lower cost could be found along the step; " + verdict.words
-                return Move(None, {}, Stop(5, f"{words}.", verdict.minimum))
+            words = "No lower cost could be found along the step"
+            move = self._looked(problem, here, state, Move(None, {}, Stop(5, words, False)))
+            if move is not None:
+                return move
 
     def _one(self, problem: Problem, here: Any, state: State) -> Move | None:
         """The move to the first step that is accepted, or a stop; None where no step is."""
@@ -159,7 +156,9 @@ class GainRatio:
             if attempt is not None and attempt.there is not None:
                 attempt = attempt._replace(fall=read(here.fall_to(attempt.there))[0])
             # A step that lowers the total makes the next Jacobian, which must be finite too.
-            if attempt is None or not (self._lower(attempt) and attempt.there.compute().finite):
+            if attempt is not None and self._lower(attempt) and not attempt.there.compute().finite:
+                attempt = attempt._replace(fall=-math.inf)
+            if attempt is None or not self._lower(attempt):
                 if first is None and attempt is not None and self._too_short(here, attempt):
                     return None
             elif patience and plateau(here, attempt.there, state.memory["most"]):
@@ -196,25 +195,34 @@ class GainRatio:
 
     def _moved(self, problem: Problem, here: Any, attempt: Attempt, state: State, by_columns: bool) -> Move:
         """The move of a step that is accepted, with the stop where it is the last one."""
-        there, eps = attempt.there, _eps(here)
+        there, eps = attempt.there, precision(here.w).eps
         move = Move(there, {"step": attempt.length}, self._met(here, attempt))
         if move.stop is not None:
             return move
         change = max(abs(attempt.fall), attempt.promised)
         still = not attempt.binds and attempt.moved <= eps ** (2.0 / 3.0)
         if change <= eps * here.total or (still and not there.vanishes):
-            verdict = look_again(problem, there)
-            if verdict.lower is not None and not verdict.minimum:
-                self._anew(state, there.total)
-                return Move(verdict.lower, {"step": attempt.length})
-            if verdict.minimum or not self._anew(state, there.total):
-                words = (
-                    f"The cost no longer falls: by {attempt.fall:.1e} of {here.total:.6g}; {verdict.words}."
-                )
-                return Move(there, {"step": attempt.length}, Stop(2, words, verdict.minimum))
+            words = f"The cost no longer falls: by {attempt.fall:.1e} of {here.total:.6g}"
+            last = move._replace(stop=Stop(2, words, False))
+            return self._looked(problem, there, state, last) or move
         elif by_columns and crawls(there, attempt.fall, state):
             self._anew(state, there.total)
         return move
+
+    def _looked(self, problem: Problem, at: Any, state: State, last: Move) -> Move | None:
+        """The move after a second look at a point: ``last``, judged; or a better step; None: try anew.
+
+        Is this a minimum, is there a lower point, or is D out of date?
+        """
+        verdict = look_again(problem, at)
+        if verdict.lower is not None:
+            self._anew(state, at.total)
+            return Move(verdict.lower, last.measures)
+        if not verdict.minimum and self._anew(state, at.total):
+            return None
+        assert last.stop is not None
+        words = f"{last.stop.message}; {verdict.words}."
+        return last._replace(stop=Stop(last.stop.status, words, verdict.minimum))
 
     def _anew(self, state: State, total: float) -> bool:
         """Forgets D and the region; whether that is worth another try."""
@@ -230,14 +238,15 @@ class GainRatio:
 
     def _promises_nothing(self, here: Any, attempt: Attempt, values: dict[str, float]) -> bool:
         """Whether a step need not be made: a whole Gauss–Newton step, with nothing to gain."""
+        rounding = precision(here.w).eps * here.total
         if attempt.binds:
             values["before"] = 0.0
-            return attempt.promised <= UNITS * _eps(here) * here.total and nothing_left(here)
+            return attempt.promised <= UNITS * rounding and nothing_left(here)
         # Where the steps converge linearly, with ratio q, the way that is left is 1/(1 − q) times the step.
         before, values["before"] = values["before"], attempt.promised
         q = min(math.sqrt(attempt.promised / before), 0.95) if 0.0 <= attempt.promised < before else 0.0
-        enough = UNITS * _eps(here) * (1.0 - q) ** 2 * here.total
-        return attempt.promised <= max(enough, 0.1 * _eps(here) * here.total) and nothing_left(here)
+        enough = max(UNITS * (1.0 - q) ** 2, 0.1) * rounding
+        return attempt.promised <= enough and nothing_left(here)
 
     def _lower(self, attempt: Attempt) -> bool:
         return attempt.fall > 0.0 and attempt.gain >= self.least_gain
@@ -245,7 +254,7 @@ class GainRatio:
     def _too_short(self, here: Any, attempt: Attempt) -> bool:
         """Whether shorter steps than this one, which was rejected, are not worth a try either."""
         lost = math.isfinite(attempt.fall) and max(abs(attempt.fall), attempt.promised) <= here.rounding
-        return lost or attempt.moved <= _eps(here)
+        return lost or attempt.moved <= precision(here.w).eps
 
     def _met(self, here: Any, attempt: Attempt) -> Stop | None:
         """The stop of a user's own tolerances."""
@@ -269,10 +278,6 @@ def _linear_step(here: Any, scale: Array, mask: Array) -> TrialStep | None:
     ridge = 1e-3 * mask * scale
     p = here.system.solve(ridge, mask, here.gradient + ridge * here.w)
     return None if p is None else TrialStep(p, p)
-
-
-def _eps(here: Any) -> float:
-    return float(namespace(here.w).finfo(here.w.dtype).eps)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnx.backend import namespace
+from nnx.optimizers.descent.evaluation import precision
 from nnx.optimizers.problem import Problem, read
 from nnx.optimizers.squares.linearized import Linearized
 from nnx.optimizers.squares.regions import region
@@ -31,7 +32,7 @@ class Verdict(NamedTuple):
 
 def tolerance(here: Linearized) -> float:
     """The decrement below which nothing is left to gain at ``here``: :data:`UNITS` of the total's ε."""
-    return max(UNITS * _eps(here) * here.total, 8.0 * here.noise**2)
+    return max(UNITS * precision(here.w).eps * here.total, 8.0 * here.noise**2)
 
 
 def nothing_left(here: Linearized) -> bool:
@@ -75,7 +76,3 @@ def _matters(problem: Problem, here: Linearized, which: Array, factors: tuple[fl
         if read(xp.max(xp.abs(r - here.point.residual)))[0] != 0.0:
             return True
     return False
-
-
-def _eps(here: Linearized) -> float:
-    return float(namespace(here.w).finfo(here.w.dtype).eps)
