@@ -11,11 +11,11 @@ import pytest
 
 from nnx.backend import namespace, to_numpy
 from nnx.optimizers import ResidualProblem
+from nnx.optimizers.squares.attempts import Attempt
 from nnx.optimizers.squares.linearized import Linearization, Penalized
 from nnx.optimizers.squares.radius import first_radius, follow
 from nnx.optimizers.squares.regions import FactoredRegion, SpectralRegion, TruncatedRegion, region
-from nnx.optimizers.squares.scale import forget, lengths, plateau
-from nnx.optimizers.squares.step_control import Attempt
+from nnx.optimizers.squares.scale import forget, lengths, memory, numbers, plateau, turns
 
 RNG = np.random.default_rng(11)
 M, N = 15, 5
@@ -201,10 +201,8 @@ def at(backend, diagonal):
 
 def test_lengths_are_the_largest_so_far_and_fall_where_they_are_out_of_date(backend):
     here = at(backend, [4.0, 0.0])
-    state = SimpleNamespace(
-        memory=dict.fromkeys(("scale", "most", "last"), 0.0 * here.w), values={"crawled": 3.0}
-    )
-    step = lambda d: to_numpy(lengths(at(backend, d), state.memory, True, None)).tolist()  # noqa: E731
+    state = SimpleNamespace(memory=memory(here.w), values=numbers() | {"crawled": 3.0})
+    step = lambda d: to_numpy(lengths(at(backend, d), state, "jac", None)).tolist()  # noqa: E731
     assert step([4.0, 0.0]) == [4.0, 4.0]  # a column of zeros takes the scale of the others
     assert step([1.0, 9.0]) == [4.0, 9.0]
     assert step([1e-12, 9.0]) == pytest.approx([0.04, 9.0])  # a hundredth in each step
@@ -219,13 +217,48 @@ def test_lengths_are_the_largest_so_far_and_fall_where_they_are_out_of_date(back
 
 
 def test_lengths_that_are_alike_stay_those_of_the_start(backend):
-    memory = {"scale": backend.asarray([0.0, 0.0], dtype="float64")}
-    assert to_numpy(lengths(at(backend, [4.0, 1.0]), memory, False, None)).tolist() == [4.0, 4.0]
-    assert to_numpy(lengths(at(backend, [9.0, 100.0]), memory, False, None)).tolist() == [4.0, 4.0]
-    memory = {"scale": backend.asarray([0.0, 0.0], dtype="float64")}
+    def constant(diagonals, units=None):
+        state = SimpleNamespace(memory=memory(at(backend, diagonals[0]).w), values=numbers())
+        return [to_numpy(lengths(at(backend, d), state, "identity", units)).tolist() for d in diagonals]
+
+    assert constant([[4.0, 1.0], [9.0, 100.0]]) == [[4.0, 4.0], [4.0, 4.0]]
     units = backend.asarray([1.0, 10.0], dtype="float64")
-    found = to_numpy(lengths(at(backend, [4.0, 1.0]), memory, False, units))
-    assert found.tolist() == [100.0, 1.0]  # in units of the second weight its entry is the largest
+    assert constant([[4.0, 1.0]], units) == [[100.0, 1.0]]  # there the second weight's entry is the largest
+
+
+def test_relative_lengths_are_those_of_the_variables_largest_sizes(backend):
+    here = at(backend, [4.0, 1.0])
+    state = SimpleNamespace(memory=memory(here.w), values=numbers())
+
+    def step(diagonal, w, measure="relative"):
+        there = at(backend, diagonal)
+        there.w = backend.asarray(w, dtype="float64")
+        return to_numpy(lengths(there, state, measure, None)).tolist()
+
+    # the longest column, in units of the variable's size, is ‖J₁‖·|w₁| = 2 · 10
+    assert step([4.0, 1.0], [10.0, -5.0]) == [4.0, 16.0]
+    assert step([4.0, 1.0], [1.0, -20.0]) == [4.0, 1.0]  # the largest sizes so far: 10 and 20
+    assert step([0.0, 0.0], [1.0, 1.0]) == [1.0, 1.0]  # no influence at all
+    state.memory["size"] = 0.0 * state.memory["size"]
+    assert step([4.0, 9.0], [0.0, 2.0]) == [9.0, 9.0]  # a variable that was always 0 takes the largest size
+
+
+@pytest.mark.parametrize(("w", "relative"), [([3.0, 0.0], 1.0), ([0.0, 0.0], 0.0)])
+def test_the_first_measure_is_relative_where_a_variable_has_a_size(backend, w, relative):
+    here = at(backend, [4.0, 1.0])
+    here.w = backend.asarray(w, dtype="float64")
+    state = SimpleNamespace(memory=memory(here.w), values=numbers())
+    lengths(here, state, None, None)
+    assert state.values["relative"] == relative
+    columns = SimpleNamespace(memory=memory(here.w), values=numbers())
+    assert to_numpy(lengths(here, columns, "jac", None)).tolist() == [4.0, 1.0]
+
+
+def test_the_measure_turns_after_steps_that_were_held_short(backend):
+    state = SimpleNamespace(memory=memory(at(backend, [4.0, 1.0]).w), values=numbers() | {"relative": 1.0})
+    turned = [turns(slow, state) for slow in [True] * 7 + [False] + [True] * 20]
+    assert [i for i, turn in enumerate(turned) if turn] == [15, 27]  # after 8 in a row, then after 12
+    assert state.values["relative"] == 1.0
 
 
 def test_a_column_that_vanishes_in_a_step_is_a_plateau(backend):

@@ -9,10 +9,11 @@ from typing import Any
 
 from nnx.backend import namespace
 from nnx.optimizers.problem import Problem, read, register
+from nnx.optimizers.squares.attempts import Attempt, Path, TrialStep
 from nnx.optimizers.squares.gauss_newton import solver_field
 from nnx.optimizers.squares.linearized import Linearized
 from nnx.optimizers.squares.radius import first_radius, follow
-from nnx.optimizers.squares.step_control import Attempt, Path, TrialStep, TrialSteps
+from nnx.optimizers.squares.step_control import TrialSteps
 from nnx.optimizers.squares.stopping import least_damped
 from nnx.options import number
 

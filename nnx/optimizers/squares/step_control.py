@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.descent.deterministic import Move
 from nnx.optimizers.descent.evaluation import precision
 from nnx.optimizers.problem import Problem, Stop, read
+from nnx.optimizers.squares import scale
+from nnx.optimizers.squares.attempts import Attempt, Path, TrialStep
 from nnx.optimizers.squares.gauss_newton import SumOfSquares
-from nnx.optimizers.squares.linearized import Linearization, Linearized, Unpenalized
-from nnx.optimizers.squares.scale import crawls, forget, lengths, plateau
+from nnx.optimizers.squares.linearized import Linearization, Unpenalized
 from nnx.optimizers.squares.second_look import look_again
 from nnx.optimizers.squares.verdict import UNITS, flat, nothing_left
 from nnx.optimizers.state import State
@@ -24,71 +24,9 @@ from nnx.options import one_of
 Array = Any
 
 
-class TrialStep(NamedTuple):
-    """The step p of the linear model of the residuals, and the step to make: mostly the same.
-
-    ``binds`` says whether the step is shorter than the Gauss–Newton step for the sake of the region;
-    ``refused``, that it is too long for the linear model to hold, and not to be made.
-    """
-
-    linear: Array
-    made: Array
-    binds: bool = True
-    refused: bool = False
-
-
-class Attempt(NamedTuple):
-    """A step that was tried: where it leads, and the actual and the predicted fall of the cost."""
-
-    there: Any  # None for a step that is not to be made
-    total: float  # here
-    fall: float  # total here − total there; −∞ for a step that is not to be made
-    promised: float  # the same by the linear model of the residuals
-    slope: float  # gᵀp
-    length: float  # of the step
-    scaled: float  # ‖√D·p‖
-    moved: float  # the largest change of a variable, relative to it
-    binds: bool
-
-    @property
-    def gain(self) -> float:
-        """The gain ratio ρ, actual fall / predicted fall; NaN where a cost is not finite."""
-        return self.fall / self.promised if self.promised > 0.0 else math.nan
-
-
-class Path(Protocol):
-    """Which steps are tried from a point: a curve of steps with one parameter, which follows the gain ratio.
-
-    ``values`` are those of the state, among them those of the path.
-    """
-
-    def numbers(self) -> dict[str, float]:
-        """The floats that the path keeps from step to step, as they are at first."""
-
-    def measures(self, values: dict[str, float]) -> dict[str, float]:
-        """Its measures for the history."""
-
-    def steps(
-        self, problem: Problem, here: Linearized, scale: Array, values: dict[str, float]
-    ) -> Callable[[], TrialStep | None]:
-        """A function that returns the step for ``values`` as they are when it is called; None: there is none.
-
-        ``scale`` is D. Only variables that are ``here.free`` may move.
-        """
-
-    def accepted(self, values: dict[str, float], attempt: Attempt) -> None:
-        """Moves the parameter after a step that is accepted."""
-
-    def rejected(self, values: dict[str, float], attempt: Attempt | None) -> None:
-        """Moves the parameter after a step that is rejected (None: there was none): the next is shorter."""
-
-    def limit(self, values: dict[str, float]) -> str | None:
-        """Why no further step is worth a try, in words, if so."""
-
-
 def scaling_field(default: str | None) -> Any:
     """A dataclass field for the matrix D by which steps are measured, see :class:`TrialSteps`."""
-    return one_of(None, "identity", "jac", default=default)
+    return one_of(None, "identity", "jac", "relative", default=default)
 
 
 @dataclass(frozen=True)
@@ -114,16 +52,25 @@ class GainRatio:
     most_tries: ClassVar[int] = 100
     #: how often a run starts anew, with the present D, where it is stuck and no lower cost follows
     most_restarts: ClassVar[int] = 3
+    #: the fall of the total, as a fraction of it, below which steps held short are not all that is tried
+    hardly: ClassVar[float] = 1e-4
 
     def numbers(self) -> dict[str, float]:
         """The floats that are kept from step to step, with those of the path, as they are at first."""
-        own = {"before": 0.0, "crawled": 0.0, "restarts": 0.0, "restarted_at": math.inf}
-        return own | self.path.numbers()
+        own = {"before": 0.0, "restarts": 0.0, "restarted_at": math.inf}
+        return own | scale.numbers() | self.path.numbers()
 
     def memory(self, w: Array) -> dict[str, Array]:
         """The vectors that are kept from step to step, as they are at first."""
-        xp = namespace(w)
-        return {name: xp.zeros_like(w) for name in ("scale", "most", "last")}
+        return scale.memory(w)
+
+    def measure(self, problem: Problem) -> str | None:
+        """D's name; None, where the problem has none either: relative or by columns, in turn.
+
+        A damping of its own, as opposed to a region, remembers μ in the units of D: it keeps to the columns.
+        """
+        region = "radius" in self.path.numbers()
+        return self.scaling or getattr(problem, "scaling", None if region else "jac")
 
     def move(self, problem: Problem, here: Any, state: State) -> Move:
         """One iteration: the first step of the path that is accepted."""
@@ -139,17 +86,17 @@ class GainRatio:
     def _one(self, problem: Problem, here: Any, state: State) -> Move | None:
         """The move to the first step that is accepted, or a stop; None where no step is."""
         values, path = state.values, self.path
-        by_columns = (self.scaling or getattr(problem, "scaling", "jac")) == "jac"
-        scale = lengths(here, state.memory, by_columns, getattr(problem, "units", None))
-        next_step = path.steps(problem, here, scale, values)
+        measure = self.measure(problem)
+        metric = scale.lengths(here, state, measure, getattr(problem, "units", None))
+        next_step = path.steps(problem, here, metric, values)
         linear = getattr(problem, "linear_weights", None) if self.linear_start and not state.step else None
-        patience = self.patience if by_columns else 0
+        patience = 0 if measure == "identity" else self.patience
         for _ in range(self.most_tries):
             if (reason := path.limit(values)) is not None:
                 return Move(None, {}, Stop(6, reason, nothing_left(here)))
             first, linear = linear, None
-            step = next_step() if first is None else _linear_step(here, scale, first)
-            attempt = self._planned(problem, here, scale, step)
+            step = next_step() if first is None else _linear_step(here, metric, first)
+            attempt = self._planned(problem, here, metric, step)
             if attempt is not None and state.step and self._promises_nothing(here, attempt, values):
                 words = f"The cost no longer falls: the linear model promises {attempt.promised:.1e}"
                 return Move(None, {}, Stop(2, f"{words} of {here.total:.6g}.", True))
@@ -161,16 +108,16 @@ class GainRatio:
             if attempt is None or not self._lower(attempt):
                 if first is None and attempt is not None and self._too_short(here, attempt):
                     return None
-            elif patience and plateau(here, attempt.there, state.memory["most"]):
+            elif patience and scale.plateau(here, attempt.there, state.memory["most"]):
                 patience -= 1
                 attempt = attempt._replace(fall=-math.inf)
             else:
                 path.accepted(values, attempt)
-                return self._moved(problem, here, attempt, state, by_columns)
+                return self._moved(problem, here, attempt, state, measure)
             path.rejected(values, attempt)
         return None
 
-    def _planned(self, problem: Problem, here: Any, scale: Array, step: TrialStep | None) -> Attempt | None:
+    def _planned(self, problem: Problem, here: Any, metric: Array, step: TrialStep | None) -> Attempt | None:
         """The attempt, before the residuals are evaluated: its ``fall`` is not known."""
         if step is None:
             return None
@@ -187,13 +134,15 @@ class GainRatio:
         from_zero = xp.where(s == 0.0, 0.0, xp.full_like(s, math.inf))
         moved = xp.max(xp.where(size > 0.0, xp.abs(s) / xp.where(size > 0.0, size, 1.0), from_zero))
         there = None if refused else here.moved(problem, target)
-        scaled = norm(xp.sqrt(scale) * p)
+        scaled = norm(xp.sqrt(metric) * p)
         promised, slope, length, scaled, moved = read(promised, slope, norm(s), scaled, moved)
         return Attempt(there, here.total, -math.inf, promised, slope, length, scaled, moved, binds)
 
     # -- what becomes of an attempt -------------------------------------------------------------------------
 
-    def _moved(self, problem: Problem, here: Any, attempt: Attempt, state: State, by_columns: bool) -> Move:
+    def _moved(
+        self, problem: Problem, here: Any, attempt: Attempt, state: State, measure: str | None
+    ) -> Move:
         """The move of a step that is accepted, with the stop where it is the last one."""
         there, eps = attempt.there, precision(here.w).eps
         move = Move(there, {"step": attempt.length}, self._met(here, attempt))
@@ -205,9 +154,25 @@ class GainRatio:
             words = f"The cost no longer falls: by {attempt.fall:.1e} of {here.total:.6g}"
             last = move._replace(stop=Stop(2, words, False))
             return self._looked(problem, there, state, last) or move
-        elif by_columns and crawls(there, attempt.fall, state):
+        slow = attempt.binds and attempt.fall < there.total
+        if measure is None and scale.turns(slow, state):
+            self._new_region(state)
+            if attempt.fall < self.hardly * there.total:
+                return self._held(problem, move, attempt.fall)
+        elif measure != "identity" and scale.crawls(there, attempt.fall, state):
             self._anew(state, there.total)
         return move
+
+    def _held(self, problem: Problem, move: Move, fall: float) -> Move:
+        """The move after many steps that were held short: on to where Newton's step leads, if lower.
+
+        JᵀJ is no Hessian where residuals stay large or J loses its rank: the steps grow short without end.
+        """
+        verdict = look_again(problem, move.there)
+        if verdict.lower is not None:
+            return Move(verdict.lower, move.measures)
+        words = f"The cost hardly falls: by {fall:.1e} of {move.there.total:.6g}; {verdict.words}."
+        return move._replace(stop=Stop(2, words, True)) if verdict.minimum else move
 
     def _looked(self, problem: Problem, at: Any, state: State, last: Move) -> Move | None:
         """The move after a second look at a point: ``last``, judged; or a better step; None: try anew.
@@ -231,10 +196,13 @@ class GainRatio:
             values["restarts"] = 0.0
         if values["restarts"] >= self.most_restarts:
             return False
-        forget(state)
-        values |= {**self.path.numbers(), "before": 0.0}
+        scale.forget(state)
+        self._new_region(state)
         values["restarts"], values["restarted_at"] = values["restarts"] + 1.0, total
         return True
+
+    def _new_region(self, state: State) -> None:
+        state.values |= {**self.path.numbers(), "before": 0.0}
 
     def _promises_nothing(self, here: Any, attempt: Attempt, values: dict[str, float]) -> bool:
         """Whether a step need not be made: a whole Gauss–Newton step, with nothing to gain."""
@@ -269,13 +237,13 @@ class GainRatio:
         return None
 
 
-def _linear_step(here: Any, scale: Array, mask: Array) -> TrialStep | None:
+def _linear_step(here: Any, metric: Array, mask: Array) -> TrialStep | None:
     """The step to the best values of the weights in which the residuals are linear, whatever they are now.
 
     After it the output of a network has the size of its targets, and no other weight had to move for that.
     The ridge keeps the weights from what fits noise of the first features.
     """
-    ridge = 1e-3 * mask * scale
+    ridge = 1e-3 * mask * metric
     p = here.system.solve(ridge, mask, here.gradient + ridge * here.w)
     return None if p is None else TrialStep(p, p)
 
@@ -331,8 +299,8 @@ class TrialSteps(SumOfSquares):
         return self.control.move(problem, here, state)
 
     def confirmed(self, problem: Problem, here: Any, state: State, stop: Stop) -> Stop:
-        memory, by_columns = state.memory, (self.scaling or getattr(problem, "scaling", "jac")) == "jac"
-        known = by_columns and stop.success and here.system.has_matrix
+        memory, measured = state.memory, self.control.measure(problem) != "identity"
+        known = measured and stop.success and here.system.has_matrix
         if not (known and flat(problem, here, memory["most"], memory["last"])):
             return stop
         words = "variables with influence elsewhere have none here or nearby: a plateau. Start elsewhere."
