@@ -52,7 +52,7 @@ class Judged(NamedTuple):
 
     @property
     def false_failure(self) -> bool:
-        return not self.success and self.verdict is not None and self.verdict.minimum
+        return not self.success and self.verdict is not None and self.verdict.reached
 
 
 def unit(rng: np.random.Generator) -> float:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,8 @@ EPS = float(np.finfo(float).eps)
 NOTHING = 1e-6
 #: a decrement so small that no polishing is asked for
 SURE = 1e-12
+#: a gain below which a minimum is not only near
+ARRIVED = 1e-10
 #: times the rounding errors themselves: errors of x and r add up along a run's last step
 ROUNDING = 20.0
 
@@ -45,6 +48,11 @@ class Verdict(NamedTuple):
     @property
     def minimum(self) -> bool:
         return self.kind == "minimum"
+
+    @property
+    def reached(self) -> bool:
+        """A minimum from which nothing at all leads lower: a run that stands here has arrived."""
+        return self.minimum and self.gain <= ARRIVED
 
 
 def verdict(p: LeastSquares, x: Any) -> Verdict:
@@ -106,10 +114,11 @@ def _scale(p: LeastSquares, x: Any) -> Any:
     return np.where(x != 0.0, np.abs(x), np.where(start > 0.0, start, 1.0))
 
 
-def differences(p: LeastSquares, x: Any, scale: Any, levels: int = 9) -> Any:
+def differences(p: Callable[[Any], Any], x: Any, scale: Any, levels: int = 18) -> Any:
     """∂r/∂x in ``np.longdouble``, column by column.
 
-    Steps shrink by 4 from a tenth of the variable; of the extrapolations that with the least error is taken.
+    Steps shrink by 4 from a tenth of the variable to 6e-12 of it, since poles and phases want short ones. Of
+    the extrapolations that with the least error is taken.
     """
     columns = []
     for i, size in enumerate(scale):
@@ -122,6 +131,8 @@ def differences(p: LeastSquares, x: Any, scale: Any, levels: int = 9) -> Any:
                 power = np.longdouble(16.0) ** (k + 1)
                 row.append((power * row[k] - coarse) / (power - 1.0))
                 off = float(max(np.max(np.abs(row[-1] - row[-2])), np.max(np.abs(row[-1] - coarse))))
+                # as a part of the derivative: over a way of many periods differences of a sine are small
+                off /= float(np.max(np.abs(row[-1]))) or 1.0
                 if off < error:
                     best, error = row[-1], off
             before = row

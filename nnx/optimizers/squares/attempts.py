@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from nnx.optimizers.problem import Problem
 from nnx.optimizers.squares.linearized import Linearized
@@ -49,6 +49,9 @@ class Path(Protocol):
 
     ``values`` are those of the state, among them those of the path.
     """
+
+    #: whether D may change its kind on the way: not where a damping of its own remembers μ in D's units
+    turns: ClassVar[bool]
 
     def numbers(self) -> dict[str, float]:
         """The floats that the path keeps from step to step, as they are at first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.optimizers.problem import Problem, read, register
@@ -25,6 +25,8 @@ class DoglegPath:
     """The path from 0 over the Cauchy step to the Gauss–Newton step, up to the length Δ."""
 
     factor: float
+
+    turns: ClassVar[bool] = False
 
     def numbers(self) -> dict[str, float]:
         return {"radius": 0.0, "mu": 0.0}  # a radius of 0 is not known yet; there is no μ

@@ -46,6 +46,7 @@ class TrustRegion:
     factor: float
     geodesic: bool | None
 
+    turns: ClassVar[bool] = True
     #: steps in a row that did not halve the total, after which the path is taken to bend
     slow: ClassVar[int] = 10
 
@@ -106,6 +107,7 @@ class Damped:
     mu_max: float
     geodesic: bool | None
 
+    turns: ClassVar[bool] = False
     #: the least μ: below, μD is negligible compared with JᵀJ in any precision
     least: ClassVar[float] = 1e-24
 
@@ -158,6 +160,8 @@ class ByProblem:
 
     alike: Damped
     others: TrustRegion
+
+    turns: ClassVar[bool] = True
 
     def numbers(self) -> dict[str, float]:
         return self.others.numbers() | self.alike.numbers() | {"alike": 0.0}

@@ -17,12 +17,12 @@ STEPS, SLOW = 20, 1e-9
 #: a length that is more than so many times that of the present column falls by this factor in each step
 MOST, FALL = 1e4, 0.1
 #: the other measure is tried after so many slow steps in a row that the region held short; then after longer
-HELD, LONGER = 8.0, 1.5
+HELD, LONGER = 30.0, 1.5
 
 
 def numbers() -> dict[str, float]:
-    """The floats that are kept from step to step; ``relative`` < 0: the measure is not chosen yet."""
-    return {"relative": -1.0, "held": 0.0, "patience": HELD, "crawled": 0.0}
+    """The floats that are kept from step to step."""
+    return {"relative": 0.0, "held": 0.0, "patience": HELD, "crawled": 0.0}
 
 
 def memory(w: Array) -> dict[str, Array]:
@@ -40,10 +40,7 @@ def lengths(here: Linearized, state: State, measure: str | None, units: Array | 
     memory["most"] = xp.maximum(memory["most"], diagonal)
     memory["last"] = xp.where(diagonal > 0.0, diagonal, memory["last"])
     memory["size"] = xp.maximum(memory["size"], xp.abs(here.w))
-    if values["relative"] < 0.0:  # sizes of variables that are all 0 at the start say nothing
-        known = measure != "jac" and read(xp.max(memory["size"]))[0] > 0.0
-        values["relative"] = float(measure == "relative" or known)
-    if values["relative"]:
+    if measure == "relative" or values["relative"]:
         now = _relative(diagonal, memory["size"])
     else:
         now = memory["scale"] = _columns(diagonal, memory["scale"])

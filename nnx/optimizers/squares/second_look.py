@@ -117,7 +117,10 @@ class _Look:
             if mismatch > 0.25 * seen and mismatch > here.rounding:
                 left = self._mismatch(q, 0.1 * along, down) / mismatch
                 if left > 0.3:  # there is as much of it nearby
-                    return _HIDDEN if decrement <= mismatch else ""
+                    if decrement > mismatch:
+                        return ""
+                    negligible = decrement <= math.sqrt(precision(here.w).eps) * here.total
+                    return _HIDDEN if negligible else _JUMPS
                 if left > 0.03 and seen > 1e4 * here.rounding:  # it grows like the way: a wrong slope
                     return _CONTRADICTED
                 along *= 0.1  # it grows like the cube of the way: too long a way
@@ -154,6 +157,7 @@ class _Look:
 
 
 _HIDDEN = "what the model still promises is hidden by the function's rounding"
+_JUMPS = "the function jumps nearby, by more than the model still promises"
 _CONTRADICTED = "the derivatives contradict the function's values: a wrong jac, a kink, or rounding"
 
 

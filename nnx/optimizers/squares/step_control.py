@@ -52,8 +52,6 @@ class GainRatio:
     most_tries: ClassVar[int] = 100
     #: how often a run starts anew, with the present D, where it is stuck and no lower cost follows
     most_restarts: ClassVar[int] = 3
-    #: the fall of the total, as a fraction of it, below which steps held short are not all that is tried
-    hardly: ClassVar[float] = 1e-4
 
     def numbers(self) -> dict[str, float]:
         """The floats that are kept from step to step, with those of the path, as they are at first."""
@@ -65,12 +63,8 @@ class GainRatio:
         return scale.memory(w)
 
     def measure(self, problem: Problem) -> str | None:
-        """D's name; None, where the problem has none either: relative or by columns, in turn.
-
-        A damping of its own, as opposed to a region, remembers μ in the units of D: it keeps to the columns.
-        """
-        region = "radius" in self.path.numbers()
-        return self.scaling or getattr(problem, "scaling", None if region else "jac")
+        """D's name; None, where neither the method nor the problem says: by columns or relative, in turn."""
+        return self.scaling or getattr(problem, "scaling", None if self.path.turns else "jac")
 
     def move(self, problem: Problem, here: Any, state: State) -> Move:
         """One iteration: the first step of the path that is accepted."""
@@ -157,22 +151,9 @@ class GainRatio:
         slow = attempt.binds and attempt.fall < there.total
         if measure is None and scale.turns(slow, state):
             self._new_region(state)
-            if attempt.fall < self.hardly * there.total:
-                return self._held(problem, move, attempt.fall)
         elif measure != "identity" and scale.crawls(there, attempt.fall, state):
             self._anew(state, there.total)
         return move
-
-    def _held(self, problem: Problem, move: Move, fall: float) -> Move:
-        """The move after many steps that were held short: on to where Newton's step leads, if lower.
-
-        JᵀJ is no Hessian where residuals stay large or J loses its rank: the steps grow short without end.
-        """
-        verdict = look_again(problem, move.there)
-        if verdict.lower is not None:
-            return Move(verdict.lower, move.measures)
-        words = f"The cost hardly falls: by {fall:.1e} of {move.there.total:.6g}; {verdict.words}."
-        return move._replace(stop=Stop(2, words, True)) if verdict.minimum else move
 
     def _looked(self, problem: Problem, at: Any, state: State, last: Move) -> Move | None:
         """The move after a second look at a point: ``last``, judged; or a better step; None: try anew.
@@ -262,9 +243,13 @@ class TrialSteps(SumOfSquares):
     variable for ever. A step after which a column of J is shorter than 1e-8 of what it was (a plateau, from
     which nothing leads back) is rejected, at most eight times in an iteration.
 
+    ``"relative"`` measures changes relative to the variables: Dᵢ = max(√diag(JᵀJ)·s)²/sᵢ², with s the largest
+    |w| so far.
+
     Without a ``scaling`` the problem chooses: a network in ``fit`` takes ``"identity"``, for its weights have
     like units, and a weight without influence now (that of a saturated neuron) must not be free to run away;
-    functions take ``"jac"``.
+    functions take ``"jac"``. There Levenberg–Marquardt in a trust region changes to ``"relative"``, and back,
+    after 30 (45, 68, ...) steps in a row that the region held short and that did not halve the cost.
 
     ``bounds`` are kept by projection. Further options: :class:`nnx.optimizers.SumOfSquares`.
     """
