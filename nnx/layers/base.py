@@ -46,6 +46,7 @@ def found(things: Registry[Any]) -> Check:
             )
         return thing
 
+    check.__doc__ = f"The check that an option is a name, a function or an object of nnx.{things.kind}s."
     return check
 
 
@@ -61,6 +62,7 @@ def _name(where: str, name: str, value: Any) -> Any:
 
 
 def _shape(where: str, name: str, value: Any) -> Any:
+    """The check that an option is the shape of one sample, a tuple of positive integers, or None."""
     return None if value is None else SHAPE(where, name, value)
 
 

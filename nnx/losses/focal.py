@@ -20,7 +20,7 @@ _NOT_NEGATIVE = Number(least=0.0, arrays=True)
 
 
 def _weights(where: str, name: str, value: Any) -> Any:
-    """The check of weights: a number ≥ 0, or one for each class."""
+    """The check that an option is a number >= 0, or several of them, one for each class."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         if not value:
             raise OptionError(f"{where}: {name} must be a number or one for each class, got {value!r}.")

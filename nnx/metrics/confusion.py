@@ -15,7 +15,7 @@ Array = Any
 
 
 def _limits(where: str, name: str, value: Any) -> Any:
-    """The check of thresholds: None, a number between 0 and 1, or several."""
+    """The check that an option is None, a number from 0 to 1, or several of them."""
     if value is None or not isinstance(value, Iterable):
         return Number(least=0.0, most=1.0, optional=True)(where, name, value)
     if isinstance(value, str) or not list(value):

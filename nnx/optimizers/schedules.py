@@ -115,10 +115,12 @@ def _listed(value: Any) -> Any:
 
 
 def _rates(where: str, name: str, value: Any) -> tuple[float, ...]:
+    """The check that an option is several learning rates, each a finite number >= 0."""
     return Several(Number(least=0.0))(where, name, _listed(value))
 
 
 def _increasing(where: str, name: str, value: Any) -> tuple[float, ...]:
+    """The check that an option is several finite numbers, each above the one before."""
     boundaries = Several(Number())(where, name, _listed(value))
     if list(boundaries) != sorted(set(boundaries)):
         raise OptionError(f"{where}: {name} must increase from one to the next, got {value!r}.")

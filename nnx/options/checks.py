@@ -14,6 +14,8 @@ from nnx.errors import OptionError
 #: takes what was called, the option's name and its value; returns the value to keep
 Check = Callable[[str, str, Any], Any]
 
+_SEED = "a whole number from 0 to 2**64 - 1"
+
 
 @dataclass(frozen=True)
 class Number:
@@ -89,6 +91,9 @@ class Numbers:
             raise OptionError(f"{where}: {name} must be {self.words}, got {value!r}.")
         return tuple(map(int, parts))
 
+    def __str__(self) -> str:
+        return self.words + (" or None" if self.optional and "None" not in self.words else "")
+
 
 @dataclass(frozen=True)
 class Several:
@@ -107,9 +112,11 @@ class Several:
     def __call__(self, where: str, name: str, value: Any) -> tuple[Any, ...]:
         fits = isinstance(value, tuple | list) and self.count in (None, len(value))
         if not fits or not all(map(self.each.allows, value)):
-            many = "several" if self.count is None else str(self.count)
-            raise OptionError(f"{where}: {name} must be {many} numbers, each {self.each}, got {value!r}.")
+            raise OptionError(f"{where}: {name} must be {self}, got {value!r}.")
         return tuple(self.each(where, name, number) for number in value)
+
+    def __str__(self) -> str:
+        return f"{'several' if self.count is None else self.count} numbers, each {self.each}"
 
 
 @dataclass(frozen=True)
@@ -120,13 +127,18 @@ class OneOf:
 
     def __call__(self, where: str, name: str, value: Any) -> Any:
         if not isinstance(value, Hashable) or value not in self.allowed:
-            known = ", ".join(map(repr, self.allowed))
-            raise OptionError(f"{where}: {name} must be one of {known}, got {value!r}.")
+            raise OptionError(f"{where}: {name} must be {self}, got {value!r}.")
         return value
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(map(repr, self.allowed))}"
 
 
 def truth(where: str, name: str, value: Any) -> bool:
-    """The check that an option is True or False (Python's or NumPy's, not 1 or 0)."""
+    """The check that an option is True or False.
+
+    Python's or NumPy's; 1 and 0 are neither.
+    """
     if type(value).__name__ not in ("bool", "bool_"):
         raise OptionError(f"{where}: {name} must be True or False, got {value!r}.")
     return bool(value)
@@ -149,8 +161,11 @@ class Seed:
         if value is None and self.optional:
             return None
         if not isinstance(value, Integral) or isinstance(value, bool) or not 0 <= int(value) < 2**64:
-            raise OptionError(f"{where}: {name} must be a whole number from 0 to 2**64 - 1, got {value!r}.")
+            raise OptionError(f"{where}: {name} must be {_SEED}, got {value!r}.")
         return int(value)
+
+    def __str__(self) -> str:
+        return _SEED + (" or None" if self.optional else "")
 
 
 def _is_array(value: Any) -> bool:

@@ -23,7 +23,10 @@ Rule = Callable[..., tuple[Array, ...]]
 
 
 def _mask(where: str, name: str, value: Any) -> Any:
-    """Names stay names; anything else is a vector, checked when the weights are known."""
+    """The check that an option is None, regular expressions for names, or a vector of bools.
+
+    A vector is checked when the weights are known.
+    """
     is_names = isinstance(value, str) or (
         isinstance(value, tuple | list) and all(isinstance(v, str) for v in value)
     )
