@@ -54,6 +54,7 @@ def _scaled(w: Array, axis: Axis, length: Any) -> Array:
 def max_norm(w: Array, *, max_value: float = 2, axis: Axis = 0) -> Array:
     """``w`` with the vectors along ``axis`` (0: the weights into one neuron) no longer than ``max_value``.
 
+    Shapes: (inputs, ...) → (inputs, ...).
     Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15
     (2014), section 5.1.
 
@@ -68,6 +69,8 @@ def max_norm(w: Array, *, max_value: float = 2, axis: Axis = 0) -> Array:
 def non_neg(w: Array) -> Array:
     """``w`` with 0 in place of negative entries.
 
+    Shapes: (...) → (...). Source: Keras' ``constraints.non_neg``.
+
     >>> nnx.constraints.NonNeg()(np.asarray([-1.0, 2.0]))
     array([0., 2.])
     """
@@ -79,6 +82,8 @@ def non_neg(w: Array) -> Array:
 )
 def unit_norm(w: Array, *, axis: Axis = 0) -> Array:
     """``w`` with the vectors along ``axis`` of length 1 (a zero vector stays zero).
+
+    Shapes: (inputs, ...) → (inputs, ...). Source: Keras' ``constraints.unit_norm``.
 
     >>> nnx.constraints.UnitNorm()(np.asarray([[3.0, 0.0], [4.0, 0.0]])).round(6)
     array([[0.6, 0. ],
@@ -96,6 +101,8 @@ def min_max_norm(
     w: Array, *, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Axis = 0
 ) -> Array:
     """``w`` with the lengths along ``axis`` moved into [min_value, max_value], the share ``rate`` of the way.
+
+    Shapes: (inputs, ...) → (inputs, ...). Source: Keras' ``constraints.min_max_norm``.
 
     >>> nnx.constraints.MinMaxNorm(1.0, 2.0)(np.asarray([[3.0, 0.5], [4.0, 0.0]])).round(6)
     array([[1.2, 1. ],

@@ -25,6 +25,8 @@ def random_uniform(
 ) -> Array:
     """Numbers drawn evenly from [minval, maxval).
 
+    Shapes: any. Source: Keras' ``initializers.random_uniform``.
+
     >>> w = nnx.initializers.RandomUniform(0.0, 2.0, seed=1)((1000,))
     >>> bool(0 <= w.min() and w.max() < 2), round(float(w.mean()))
     (True, 1)
@@ -43,6 +45,8 @@ def random_normal(
 ) -> Array:
     """Numbers of the normal distribution with the given mean and standard deviation.
 
+    Shapes: any. Source: Keras' ``initializers.random_normal``.
+
     >>> nnx.initializers.RandomNormal(stddev=0.1, seed=1)((1000,)).std().round(1)
     np.float64(0.1)
     """
@@ -60,6 +64,8 @@ def truncated_normal(
     """Normal numbers, drawn again where they are more than two ``stddev`` away from ``mean``.
 
     Their standard deviation is therefore only 0.88·stddev.
+
+    Shapes: any. Source: Keras' ``initializers.truncated_normal``.
 
     >>> w = nnx.initializers.TruncatedNormal(stddev=1.0, seed=1)((1000,))
     >>> bool(abs(w).max() <= 2.0)

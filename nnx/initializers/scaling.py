@@ -57,6 +57,8 @@ def variance_scaling(
     "truncated_normal" (or "normal"), "untruncated_normal" or "uniform". Raises
     :class:`nnx.errors.OptionError` for others, and for a ``scale`` that is not positive.
 
+    Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.variance_scaling``.
+
     >>> w = nnx.initializers.VarianceScaling(2.0, "fan_in", "uniform", seed=1)((600, 4))
     >>> bool(abs(w).max() <= 0.1)
     True
@@ -80,6 +82,7 @@ def variance_scaling(
 def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Uniform numbers with variance 2/(fan_in + fan_out).
 
+    Shapes: (inputs, units) or ``(*window, inputs, units)``.
     Source: X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS 2010, equation 16.
 
@@ -94,6 +97,8 @@ def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None)
 def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Truncated normal numbers with variance 2/(fan_in + fan_out); source as :func:`glorot_uniform`.
 
+    Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.glorot_normal``.
+
     >>> nnx.initializers.glorot_normal((2, 4)).shape
     (2, 4)
     """
@@ -103,6 +108,8 @@ def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) 
 @registry.register(checks=SEED, formula=r"U(-l, l), \; l = \sqrt{6 / n_{in}}", use="relu and its relatives.")
 def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Uniform numbers with variance 2/fan_in; source as :func:`he_normal`.
+
+    Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.he_uniform``.
 
     >>> bool(abs(nnx.initializers.he_uniform((6, 4))).max() <= 1.0)
     True
@@ -114,6 +121,7 @@ def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> 
 def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Truncated normal numbers with variance 2/fan_in.
 
+    Shapes: (inputs, units) or ``(*window, inputs, units)``.
     Source: K. He et al., "Delving deep into rectifiers", ICCV 2015, equation 10.
 
     >>> nnx.initializers.he_normal((6, 4)).shape
@@ -126,6 +134,8 @@ def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> A
 def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Uniform numbers with variance 1/fan_in; source as :func:`lecun_normal`.
 
+    Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.lecun_uniform``.
+
     >>> bool(abs(nnx.initializers.lecun_uniform((3, 4))).max() <= 1.0)
     True
     """
@@ -136,6 +146,7 @@ def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) 
 def lecun_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Truncated normal numbers with variance 1/fan_in.
 
+    Shapes: (inputs, units) or ``(*window, inputs, units)``.
     Source: Y. LeCun et al., "Efficient BackProp", in Neural Networks: Tricks of the Trade, 1998, section 4.6.
 
     >>> nnx.initializers.lecun_normal((6, 4)).shape

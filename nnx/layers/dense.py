@@ -131,6 +131,8 @@ class Dense(WithKernel):
     those of Keras. Source: lectures, "Feedforward"; D. E. Rumelhart, G. E. Hinton, R. J. Williams,
     Nature 323 (1986) 533.
 
+    Shapes: (n, ..., inputs) → (n, ..., units).
+
     >>> model = nnx.Sequential([nnx.layers.Dense(10, activation="softmax", input_shape=(784,))])
     >>> model.count_params()
     7850
@@ -170,6 +172,7 @@ class Maxout(WithKernel):
     """The largest of ``pieces`` affine functions for each unit: ``max_k (xΘ_k + β_k)``.
 
     ``kernel`` has shape (inputs, units · pieces): the pieces of one unit lie side by side.
+    Shapes: (n, ..., inputs) → (n, ..., units).
     Source: I. Goodfellow et al., "Maxout networks", ICML 2013, section 3.
 
     >>> nnx.Sequential([nnx.layers.Maxout(4, pieces=3, input_shape=(5,))]).count_params()

@@ -31,6 +31,8 @@ class BatchNormalization(Layer):
     (Levenberg–Marquardt) refuse it. Source: S. Ioffe, C. Szegedy, "Batch normalization", ICML 2015,
     algorithms 1 and 2. Names and defaults are Keras'.
 
+    Shapes: (n, ...) → (n, ...).
+
     >>> model = nnx.Sequential([nnx.layers.BatchNormalization(input_shape=(3,))])
     >>> model.count_params(), len(model.layers[0].trainable_weights)
     (12, 2)

@@ -120,6 +120,8 @@ def categorical_crossentropy(
     Logits must be finite (−∞ at a class with target 0 gives nan here, but works in the sparse loss).
     Raises :class:`nnx.errors.ShapeError` where the shapes differ.
 
+    Shapes: (..., classes), (..., classes) → (...). Source: Keras' ``losses.categorical_crossentropy``.
+
     >>> y = np.asarray([[0.0, 1.0]])
     >>> nnx.losses.categorical_crossentropy(y, np.asarray([[0.5, 0.5]]))
     array([0.69314718])
@@ -149,6 +151,8 @@ def sparse_categorical_crossentropy(
     ``y_true`` has the shape of ``y_pred`` without ``axis``, or with length 1 there. Otherwise as
     :func:`categorical_crossentropy` of one-hot targets, also in a model.
     A number outside of the classes costs 0 and moves nothing: a model checks its labels on the host instead.
+
+    Shapes: (...), (..., classes) → (...). Source: Keras' ``losses.sparse_categorical_crossentropy``.
 
     >>> nnx.losses.sparse_categorical_crossentropy(np.asarray([1]), np.asarray([[0.5, 0.5]]))
     array([0.69314718])
@@ -184,6 +188,8 @@ def binary_crossentropy(
     ``label_smoothing`` s takes (1 − s)·y_true + s/2 as target.
     Raises :class:`nnx.errors.ShapeError` where the shapes differ.
 
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.binary_crossentropy``.
+
     >>> nnx.losses.binary_crossentropy(np.asarray([[1.0, 0.0]]), np.asarray([[0.5, 0.5]]))
     array([0.69314718])
     >>> nnx.losses.binary_crossentropy(np.asarray([[0.0]]), np.asarray([[1e4]]), from_logits=True)
@@ -212,6 +218,8 @@ def binary_crossentropy(
 )
 def kl_divergence(y_true: Array, y_pred: Array) -> Array:
     """Σ y_true·ln(y_true / y_pred) over the last axis; both are kept between 1e−7 and 1.
+
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.kl_divergence``.
 
     >>> nnx.losses.kl_divergence(np.asarray([[0.5, 0.5]]), np.asarray([[0.25, 0.75]]))
     array([0.14384104])

@@ -48,6 +48,7 @@ def circle(
     The samples are compared with ``ref_embeddings`` of the classes ``ref_labels``, if given, else with each
     other: then the loss of one sample depends on the whole batch.
 
+    Shapes: (n,), (n, d) → (n,).
     Source: Y. Sun et al., "Circle loss: a unified perspective of pair similarity optimization", CVPR 2020.
 
     >>> y_pred = np.asarray([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])

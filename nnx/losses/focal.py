@@ -64,6 +64,7 @@ def binary_focal_crossentropy(
     the logarithm, or with ``from_logits`` what goes into the sigmoid. ``label_smoothing`` s takes (1 −
     s)·y_true + s/2 as target.
 
+    Shapes: (..., n), (..., n) → (...).
     Source: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, equations 4 and 5.
 
     >>> y_true, y_pred = np.asarray([[0.0, 1.0]]), np.asarray([[0.5, 0.5]])
@@ -106,6 +107,7 @@ def categorical_focal_crossentropy(
     divided by their sum and kept 1e−7 away from 0 and 1, or with ``from_logits`` what goes into softmax.
     ``label_smoothing`` s takes (1 − s)·y_true + s/classes as target.
 
+    Shapes: (..., classes), (..., classes) → (...).
     Source: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017.
 
     >>> y_true, y_pred = np.asarray([[0.0, 1.0]]), np.asarray([[0.5, 0.5]])
@@ -134,6 +136,7 @@ def categorical_generalized_cross_entropy(y_true: Array, y_pred: Array, *, q: fl
 
     ``y_pred`` holds probabilities; at probability 0 the derivative is infinite.
 
+    Shapes: (...), (..., classes) → (...).
     Source: Z. Zhang, M. Sabuncu, "Generalized cross entropy loss for training deep neural networks with noisy
     labels", NeurIPS 2018, equation 6.
 

@@ -91,6 +91,8 @@ class Loss(Options):
 class LossFunctionWrapper(Loss):
     """The loss that a function ``(y_true, y_pred)`` → one value per sample (or one number) is.
 
+    Shapes: (n, ...), (n, ...) → (). Source: Keras' class of this name, which it does not export.
+
     >>> loss = nnx.losses.LossFunctionWrapper(lambda y_true, y_pred: abs(y_pred - y_true))
     >>> float(loss(np.asarray([0.0, 0.0]), np.asarray([1.0, 2.0])))
     1.5

@@ -29,6 +29,8 @@ def accuracy(y_true: Array, y_pred: Array) -> Array:
     If ``y_pred`` holds whole numbers, these are class numbers, and are compared with ``y_true``.
     (For several labels that may hold together, ask for ``binary_accuracy`` by name.)
 
+    Shapes: (n,), (n, classes) → (n,). Source: Keras' string ``"accuracy"`` in ``compile``.
+
     >>> nnx.metrics.accuracy(np.asarray([0, 2]), np.asarray([[0.9, 0.1, 0.0], [0.5, 0.3, 0.2]]))
     array([1., 0.])
     """
@@ -51,6 +53,8 @@ def equality(y_true: Array, y_pred: Array) -> Array:
     """1.0 where ``y_pred`` is ``y_true``, else 0.0, entry by entry: what Keras calls the class ``Accuracy``.
 
     Outputs that are probabilities equal no label: ask for ``"accuracy"`` by name then (:func:`accuracy`).
+
+    Shapes: (...), (...) → (...). Source: Keras' ``metrics.Accuracy``.
 
     >>> nnx.metrics.Accuracy()([0, 1, 2, 3], [0, 2, 2, 3])
     0.75
@@ -75,6 +79,8 @@ def crossentropy(y_true: Array, y_pred: Array) -> Array:
     :func:`nnx.losses.sparse_categorical_crossentropy`; several outputs and rows of them:
     :func:`nnx.losses.categorical_crossentropy`.
 
+    Shapes: (n,), (n, classes) → (n,). Source: Keras' string ``"crossentropy"`` in ``compile``.
+
     >>> nnx.metrics.crossentropy(np.asarray([0]), np.asarray([[0.5, 0.25, 0.25]]))
     array([0.69314718])
     """
@@ -98,6 +104,8 @@ def _by_shape(y_true: Array, y_pred: Array, binary: Any, sparse: Any, categorica
 def binary_accuracy(y_true: Array, y_pred: Array, *, threshold: float = 0.5) -> Array:
     """The share of outputs of a sample that are on the right side of ``threshold``: (n,) from (n, labels).
 
+    Shapes: (n, labels), (n, labels) → (n,). Source: Keras' ``metrics.binary_accuracy``.
+
     >>> nnx.metrics.binary_accuracy(np.asarray([[1.0], [0.0]]), np.asarray([[0.7], [0.6]]))
     array([1., 0.])
     """
@@ -118,6 +126,8 @@ def binary_accuracy(y_true: Array, y_pred: Array, *, threshold: float = 0.5) -> 
 def categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
     """1.0 where the best output is at the place of the largest target, else 0.0: (n,) from (n, classes).
 
+    Shapes: (..., classes), (..., classes) → (...). Source: Keras' ``metrics.categorical_accuracy``.
+
     >>> nnx.metrics.categorical_accuracy(np.asarray([[0.0, 1.0]]), np.asarray([[0.2, 0.8]]))
     array([1.])
     """
@@ -133,6 +143,8 @@ def categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
 )
 def sparse_categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
     """1.0 where the best output is at the place that ``y_true`` names, else 0.0: (n,) from (n, classes).
+
+    Shapes: (...), (..., classes) → (...). Source: Keras' ``metrics.sparse_categorical_accuracy``.
 
     >>> nnx.metrics.sparse_categorical_accuracy(np.asarray([1]), np.asarray([[0.2, 0.8]]))
     array([1.])
@@ -154,6 +166,8 @@ def top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> A
 
     A tie at the k-th place counts as in; nan counts as better than every number.
 
+    Shapes: (..., classes), (..., classes) → (...). Source: Keras' ``metrics.top_k_categorical_accuracy``.
+
     >>> y = np.asarray([[0.0, 0.0, 1.0]])
     >>> nnx.metrics.top_k_categorical_accuracy(y, np.asarray([[0.5, 0.3, 0.2]]), k=2)
     array([0.])
@@ -172,6 +186,8 @@ def top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> A
 )
 def sparse_top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> Array:
     """1.0 where the class that ``y_true`` names is among the ``k`` best outputs, else 0.0.
+
+    Shapes: (...), (..., classes) → (...). Source: Keras' ``metrics.sparse_top_k_categorical_accuracy``.
 
     >>> nnx.metrics.sparse_top_k_categorical_accuracy(np.asarray([2]), np.asarray([[0.5, 0.2, 0.3]]), k=2)
     array([1.])

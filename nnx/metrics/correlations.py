@@ -23,6 +23,8 @@ def pearson_correlation(y_true: Array, y_pred: Array, *, axis: int = -1) -> Arra
 
     NaN where targets or outputs are constant.
 
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``metrics.pearson_correlation``.
+
     >>> nnx.metrics.pearson_correlation(np.asarray([[0.0, 1.0]]), np.asarray([[1.0, 3.0]])).round(12)
     array([1.])
     """
@@ -44,6 +46,7 @@ def pearson_correlation(y_true: Array, y_pred: Array, *, axis: int = -1) -> Arra
 def concordance_correlation(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
     """The concordance coefficient of targets and outputs along ``axis``, from −1 to 1; 1e−7 is added below.
 
+    Shapes: (..., n), (..., n) → (...).
     Source: L. I. Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45
     (1989).
 

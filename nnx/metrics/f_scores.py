@@ -65,6 +65,8 @@ class FBetaScore(_FScore):
     called positive; None calls the best output of each sample positive (with one output alone: the threshold
     is 0.5).
 
+    Shapes: (n,), (n, classes) → (classes,). Source: Keras' ``metrics.FBetaScore``.
+
     >>> metric = nnx.metrics.FBetaScore("macro", beta=2.0)
     >>> round(metric([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
     0.6944
@@ -84,6 +86,8 @@ class F1Score(_FScore):
     """The harmonic mean of precision and recall, 2·TP / (2·TP + FP + FN), for each class.
 
     Options: see :class:`FBetaScore`, with β = 1.
+
+    Shapes: (n,), (n, classes) → (classes,). Source: Keras' ``metrics.F1Score``.
 
     >>> metric = nnx.metrics.F1Score(average="macro")
     >>> round(metric([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)

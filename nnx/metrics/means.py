@@ -29,6 +29,8 @@ class MeanMetricWrapper(Metric):
     on a GPU, a function that needs NumPy's calls ``nnx.to_numpy`` on them (which waits for the device). What
     it returns may belong to another library. The statistics are [Σ w·value, Σ w].
 
+    Shapes: (n, ...), (n, ...) → (). Source: Keras' ``metrics.MeanMetricWrapper``.
+
     >>> def within(y_true, y_pred, tolerance=0.5):
     ...     return abs(y_true - y_pred) < tolerance
     >>> metric = nnx.metrics.MeanMetricWrapper(within, tolerance=1.5)
@@ -137,6 +139,8 @@ class OfValues(Metric):
 class Mean(OfValues):
     """Σ w·value / Σ w of the values that it is given.
 
+    Shapes: (...) → (). Source: Keras' ``metrics.Mean``.
+
     >>> metric = nnx.metrics.Mean("loss")
     >>> metric.update_state([1.0, 3.0, 5.0, 7.0], sample_weight=[1.0, 1.0, 0.0, 0.0])
     >>> metric.result()
@@ -153,6 +157,8 @@ class Mean(OfValues):
 @dataclass(frozen=True)
 class Sum(OfValues):
     """Σ w·value of the values that it is given.
+
+    Shapes: (...) → (). Source: Keras' ``metrics.Sum``.
 
     >>> metric = nnx.metrics.Sum()
     >>> metric([1.0, 3.0, 5.0, 7.0])

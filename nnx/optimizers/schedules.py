@@ -74,6 +74,8 @@ class InverseTimeDecay(Schedule):
 
     It is power scheduling with c₂ = 1. ``staircase``: ⌊i/n⌋ for i/n.
 
+    Source: Keras' ``optimizers.schedules.InverseTimeDecay``.
+
     >>> nnx.optimizers.schedules.InverseTimeDecay(0.1, decay_steps=10, decay_rate=0.5)(20)
     0.05
     """
@@ -94,6 +96,8 @@ class ExponentialDecay(Schedule):
     """Exponential decay: η₀·r^(i/n) at step i, with r = ``decay_rate`` and n = ``decay_steps``.
 
     ``staircase``: ⌊i/n⌋ for i/n.
+
+    Source: Keras' ``optimizers.schedules.ExponentialDecay``.
 
     >>> nnx.optimizers.schedules.ExponentialDecay(0.8, decay_steps=10, decay_rate=0.5, staircase=True)(25)
     0.2
@@ -134,6 +138,8 @@ class PiecewiseConstantDecay(Schedule):
 
     There is one value more than there are boundaries; the last one is for ever.
 
+    Source: Keras' ``optimizers.schedules.PiecewiseConstantDecay``.
+
     >>> schedule = nnx.optimizers.schedules.PiecewiseConstantDecay([5, 20], [0.1, 0.01, 0.001])
     >>> schedule(5), schedule(6), schedule(21)
     (0.1, 0.01, 0.001)
@@ -161,6 +167,8 @@ class PolynomialDecay(Schedule):
 
     η₁ = ``end_learning_rate``, p = ``power``. ``cycle``: instead of staying at the end, n becomes its own
     next multiple.
+
+    Source: Keras' ``optimizers.schedules.PolynomialDecay``.
 
     >>> schedule = nnx.optimizers.schedules.PolynomialDecay(0.1, decay_steps=100, end_learning_rate=0.0)
     >>> schedule(50), schedule(1000)

@@ -97,7 +97,7 @@ def described(name: str, thing: Any, entry: Any) -> Public:
         body = tuple(f for f in map(plain, made_by) if inspect.isfunction(f) and own_code(f))
         return Public(name, category, thing, own_doc(thing), kind, body, checks=checks)
     function = plain(thing)
-    if inspect.isfunction(function):
+    if inspect.isfunction(function) and not inspect.ismethod(thing):
         return Public(name, "function", thing, inspect.getdoc(thing) or "", kind, (function,), checks=checks)
     if inspect.ismethod(thing):  # `get` and `register` of a registry: documented there
         return Public(name, "bound method", thing, inspect.getdoc(thing) or "")

@@ -83,6 +83,7 @@ SHAPE = re.compile(
     r"|\((\*?\w+|\.\.\.), |\((\w+,|)\)"
 )
 RAISES = re.compile(r"\b[Rr]aises?\b|\braised\b|Error\b|NotBuilt|UnknownName|BackendUnavailable|\bis refused")
+NUMERIC = re.compile(r"^(ForwardRef\(')?(\w+ \| )*(int|float)\b(?!\])|^(tuple|Sequence)\[(int|float)\b")
 EXAMPLE = re.compile(r"^\s*>>> ", re.M)
 SOURCE = re.compile(r"\bSources?( of [\w ]+)?: ", re.M)
 
@@ -146,7 +147,7 @@ def numeric_options(thing: Public) -> list[str]:
     return [
         name
         for name, parameter in parameters.items()
-        if name not in checked and re.search(r"\b(int|float)\b", str(parameter.annotation))
+        if name not in checked and NUMERIC.search(str(parameter.annotation))
     ]
 
 
@@ -174,11 +175,11 @@ def test_every_check_can_be_put_into_words(thing: Public) -> None:
 def raised(function: Any, depth: int = 1) -> frozenset[str]:
     """The errors that a function's code raises itself, or by the nnx functions that it calls directly."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     except (OSError, TypeError, SyntaxError):
         return frozenset()
     found = set()
-    for node in ast.walk(tree):
+    for node in (part for line in getattr(definition, "body", []) for part in ast.walk(line)):
         if isinstance(node, ast.Raise) and node.exc is not None:
             name = getattr(node.exc, "func", node.exc)
             found.add(getattr(name, "id", getattr(name, "attr", "")))
