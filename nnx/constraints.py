@@ -102,6 +102,7 @@ def min_max_norm(
 ) -> Array:
     """``w`` with the lengths along ``axis`` moved into [min_value, max_value], the share ``rate`` of the way.
 
+    Raises :class:`nnx.errors.OptionError` for ``min_value`` > ``max_value``.
     Shapes: (inputs, ...) → (inputs, ...). Source: Keras' ``constraints.min_max_norm``.
 
     >>> nnx.constraints.MinMaxNorm(1.0, 2.0)(np.asarray([[3.0, 0.5], [4.0, 0.0]])).round(6)

@@ -44,6 +44,7 @@ def ones(shape: Shape, random: Any = None) -> Array:
 def constant(shape: Shape, random: Any = None, *, value: float = 0.0) -> Array:
     """An array filled with ``value``.
 
+    Raises :class:`nnx.errors.OptionError` for a ``value`` that is no finite number.
     Shapes: any. Source: Keras' ``initializers.constant``.
 
     >>> nnx.initializers.Constant(0.5)((2,))

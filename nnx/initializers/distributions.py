@@ -25,6 +25,7 @@ def random_uniform(
 ) -> Array:
     """Numbers drawn evenly from [minval, maxval).
 
+    Raises :class:`nnx.errors.OptionError` for ``maxval`` < ``minval``.
     Shapes: any. Source: Keras' ``initializers.random_uniform``.
 
     >>> w = nnx.initializers.RandomUniform(0.0, 2.0, seed=1)((1000,))
@@ -45,6 +46,8 @@ def random_normal(
 ) -> Array:
     """Numbers of the normal distribution with the given mean and standard deviation.
 
+    Raises :class:`nnx.errors.OptionError` for a ``mean`` that is not finite, a negative ``stddev`` or a
+    ``seed`` out of range.
     Shapes: any. Source: Keras' ``initializers.random_normal``.
 
     >>> nnx.initializers.RandomNormal(stddev=0.1, seed=1)((1000,)).std().round(1)
@@ -65,6 +68,8 @@ def truncated_normal(
 
     Their standard deviation is therefore only 0.88·stddev.
 
+    Raises :class:`nnx.errors.OptionError` for a ``mean`` that is not finite, a negative ``stddev`` or a
+    ``seed`` out of range.
     Shapes: any. Source: Keras' ``initializers.truncated_normal``.
 
     >>> w = nnx.initializers.TruncatedNormal(stddev=1.0, seed=1)((1000,))

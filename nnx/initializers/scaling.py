@@ -82,6 +82,7 @@ def variance_scaling(
 def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Uniform numbers with variance 2/(fan_in + fan_out).
 
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``.
     Source: X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS 2010, equation 16.
@@ -97,6 +98,7 @@ def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None)
 def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Truncated normal numbers with variance 2/(fan_in + fan_out); source as :func:`glorot_uniform`.
 
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.glorot_normal``.
 
     >>> nnx.initializers.glorot_normal((2, 4)).shape
@@ -109,6 +111,7 @@ def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) 
 def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Uniform numbers with variance 2/fan_in; source as :func:`he_normal`.
 
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.he_uniform``.
 
     >>> bool(abs(nnx.initializers.he_uniform((6, 4))).max() <= 1.0)
@@ -121,6 +124,7 @@ def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> 
 def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Truncated normal numbers with variance 2/fan_in.
 
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``.
     Source: K. He et al., "Delving deep into rectifiers", ICCV 2015, equation 10.
 
@@ -134,6 +138,7 @@ def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> A
 def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Uniform numbers with variance 1/fan_in; source as :func:`lecun_normal`.
 
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.lecun_uniform``.
 
     >>> bool(abs(nnx.initializers.lecun_uniform((3, 4))).max() <= 1.0)
@@ -146,6 +151,7 @@ def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) 
 def lecun_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
     """Truncated normal numbers with variance 1/fan_in.
 
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``.
     Source: Y. LeCun et al., "Efficient BackProp", in Neural Networks: Tricks of the Trade, 1998, section 4.6.
 

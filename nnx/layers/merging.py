@@ -147,6 +147,8 @@ class Minimum(Merge):
 class Concatenate(Layer):
     """Its inputs one after the other along ``axis`` (−1: the last one; the batch's axis counts as 0).
 
+    Raises :class:`nnx.errors.OptionError` for ``axis`` 0, :class:`nnx.errors.ShapeError` where other axes
+    than ``axis`` differ.
     Shapes: (n, ..., p), (n, ..., q) → (n, ..., p + q). Source: Keras' ``layers.Concatenate``.
 
     >>> nnx.layers.Concatenate()(np.asarray([[1.0, 2.0]]), np.asarray([[3.0]]))

@@ -41,6 +41,8 @@ class Flatten(Layer):
 class Reshape(Layer):
     """Each sample in the shape ``target_shape``; one of its numbers may be −1, which is then computed.
 
+    Raises :class:`nnx.errors.OptionError` for more than one −1, :class:`nnx.errors.ShapeError` for samples of
+    another size.
     Shapes: (n, ...) → ``(n, *target_shape)``. Source: Keras' ``layers.Reshape``.
 
     >>> nnx.layers.Reshape((2, -1)).spec((6,)).output_shape
@@ -69,6 +71,8 @@ class Reshape(Layer):
 class Permute(Layer):
     """Each sample with its axes in the order ``dims``, which counts from 1 as in Keras.
 
+    Raises :class:`nnx.errors.OptionError` for ``dims`` that are no permutation,
+    :class:`nnx.errors.ShapeError` for samples of another number of axes.
     Shapes: (n, a, b) → (n, b, a). Source: Keras' ``layers.Permute``.
 
     >>> nnx.layers.Permute((2, 1)).spec((3, 5)).output_shape

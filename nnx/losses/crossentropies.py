@@ -152,6 +152,9 @@ def sparse_categorical_crossentropy(
     :func:`categorical_crossentropy` of one-hot targets, also in a model.
     A number outside of the classes costs 0 and moves nothing: a model checks its labels on the host instead.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes do not fit, :class:`nnx.errors.AxisError` for an
+    ``axis`` that ``y_pred`` does not have, :class:`nnx.errors.DtypeError` for class numbers of a type that is
+    not real.
     Shapes: (...), (..., classes) → (...). Source: Keras' ``losses.sparse_categorical_crossentropy``.
 
     >>> nnx.losses.sparse_categorical_crossentropy(np.asarray([1]), np.asarray([[0.5, 0.5]]))
@@ -219,6 +222,7 @@ def binary_crossentropy(
 def kl_divergence(y_true: Array, y_pred: Array) -> Array:
     """Σ y_true·ln(y_true / y_pred) over the last axis; both are kept between 1e−7 and 1.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
     Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.kl_divergence``.
 
     >>> nnx.losses.kl_divergence(np.asarray([[0.5, 0.5]]), np.asarray([[0.25, 0.75]]))

@@ -48,6 +48,8 @@ def circle(
     The samples are compared with ``ref_embeddings`` of the classes ``ref_labels``, if given, else with each
     other: then the loss of one sample depends on the whole batch.
 
+    Raises :class:`nnx.errors.ShapeError` where the outputs are no matrix, and where there is not one class
+    number for each row.
     Shapes: (n,), (n, d) → (n,).
     Source: Y. Sun et al., "Circle loss: a unified perspective of pair similarity optimization", CVPR 2020.
 

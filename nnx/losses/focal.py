@@ -64,6 +64,8 @@ def binary_focal_crossentropy(
     the logarithm, or with ``from_logits`` what goes into the sigmoid. ``label_smoothing`` s takes (1 −
     s)·y_true + s/2 as target.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
     Shapes: (..., n), (..., n) → (...).
     Source: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, equations 4 and 5.
 
@@ -107,6 +109,8 @@ def categorical_focal_crossentropy(
     divided by their sum and kept 1e−7 away from 0 and 1, or with ``from_logits`` what goes into softmax.
     ``label_smoothing`` s takes (1 − s)·y_true + s/classes as target.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
     Shapes: (..., classes), (..., classes) → (...).
     Source: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017.
 
@@ -136,6 +140,8 @@ def categorical_generalized_cross_entropy(y_true: Array, y_pred: Array, *, q: fl
 
     ``y_pred`` holds probabilities; at probability 0 the derivative is infinite.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes do not fit, :class:`nnx.errors.DtypeError` for
+    class numbers of a type that is not real.
     Shapes: (...), (..., classes) → (...).
     Source: Z. Zhang, M. Sabuncu, "Generalized cross entropy loss for training deep neural networks with noisy
     labels", NeurIPS 2018, equation 6.

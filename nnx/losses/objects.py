@@ -91,6 +91,7 @@ class Loss(Options):
 class LossFunctionWrapper(Loss):
     """The loss that a function ``(y_true, y_pred)`` → one value per sample (or one number) is.
 
+    Raises :class:`nnx.errors.OptionError` where ``fn`` cannot be called.
     Shapes: (n, ...), (n, ...) → (). Source: Keras' class of this name, which it does not export.
 
     >>> loss = nnx.losses.LossFunctionWrapper(lambda y_true, y_pred: abs(y_pred - y_true))

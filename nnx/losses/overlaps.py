@@ -35,6 +35,8 @@ def dice(y_true: Array, y_pred: Array, *, axis: int | Sequence[int] | None = Non
     None takes all axes: one number for the whole batch. With pictures (n, rows, columns, 1), axes (1, 2, 3)
     give one number per sample.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
     Shapes: (...), (...) → ().
     Source: F. Milletari, N. Navab, S. Ahmadi, "V-Net", 3DV 2016 (without the squares of its denominator).
 
@@ -68,6 +70,8 @@ def tversky(
     y_true)·y_pred. ``alpha`` weighs the misses, as Keras computes it (its documentation calls them false
     positives). With alpha = beta = 1/2 it is :func:`dice`.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
     Shapes: (...), (...) → ().
     Source: S. Salehi, D. Erdogmus, A. Gholipour, "Tversky loss function for image segmentation", MLMI 2017.
 

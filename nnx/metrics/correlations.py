@@ -23,6 +23,8 @@ def pearson_correlation(y_true: Array, y_pred: Array, *, axis: int = -1) -> Arra
 
     NaN where targets or outputs are constant.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
     Shapes: (..., n), (..., n) → (...). Source: Keras' ``metrics.pearson_correlation``.
 
     >>> nnx.metrics.pearson_correlation(np.asarray([[0.0, 1.0]]), np.asarray([[1.0, 3.0]])).round(12)
@@ -46,6 +48,8 @@ def pearson_correlation(y_true: Array, y_pred: Array, *, axis: int = -1) -> Arra
 def concordance_correlation(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
     """The concordance coefficient of targets and outputs along ``axis``, from −1 to 1; 1e−7 is added below.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
     Shapes: (..., n), (..., n) → (...).
     Source: L. I. Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45
     (1989).

@@ -29,6 +29,8 @@ class MeanMetricWrapper(Metric):
     on a GPU, a function that needs NumPy's calls ``nnx.to_numpy`` on them (which waits for the device). What
     it returns may belong to another library. The statistics are [Σ w·value, Σ w].
 
+    Raises :class:`nnx.errors.OptionError` where ``fn`` cannot be called, and in use
+    :class:`nnx.errors.DtypeError` where it returns no real numbers.
     Shapes: (n, ...), (n, ...) → (). Source: Keras' ``metrics.MeanMetricWrapper``.
 
     >>> def within(y_true, y_pred, tolerance=0.5):

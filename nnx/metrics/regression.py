@@ -24,6 +24,8 @@ Array = Any
 def cosine_similarity(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
     """The cosine of the angle between ``y_true`` and ``y_pred`` along ``axis`` (the loss is minus that).
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
     Shapes: (..., n), (..., n) → (...). Source: Keras' ``metrics.CosineSimilarity``.
 
     >>> nnx.metrics.cosine_similarity(np.asarray([[3.0, 4.0]]), np.asarray([[6.0, 8.0]])).round(12)

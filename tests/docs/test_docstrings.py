@@ -36,6 +36,9 @@ DERIVATIVES = {
     "jvp", "per_sample_grad", "per_sample_jacobian", "stop_gradient", "value_and_grad", "vjp",
 }  # fmt: skip
 
+#: What every function calls on its arrays. That these refuse what is no array is said there, once.
+SAID_ONCE = ("namespace", "adapter_of", "space_of", "to_numpy", "get_backend")
+
 #: Classes whose methods nnx calls, and you override or read: the example of the class shows how.
 EXTENSION_POINTS = {
     "nnx.autodiff.Traced": "the array object of the standard",
@@ -79,7 +82,7 @@ RANGE = re.compile(
     r"|\bbytes\b|\b(number|share|count)s? of\b|\bhow many\b|\baxis\b|\baxes\b|\bin \(|\bNone\b|\bwhole number"
 )
 SHAPE = re.compile(
-    r"\bshapes?\b|\bscalars?\b|0-d|\bvectors?\b|\bmatri|\bax[ei]s\b|entry by entry|\brows?\b|\bn × n\b"
+    r"\b[Ss]hapes?\b|\bscalars?\b|0-d|\bvectors?\b|\bmatri|\bax[ei]s\b|entry by entry|\brows?\b|\bn × n\b"
     r"|\((\*?\w+|\.\.\.), |\((\w+,|)\)"
 )
 RAISES = re.compile(r"\b[Rr]aises?\b|\braised\b|Error\b|NotBuilt|UnknownName|BackendUnavailable|\bis refused")
@@ -158,7 +161,7 @@ def described(thing: Public) -> dict[str, str]:
 @ids([thing for thing in CALLABLE if numeric_options(thing)])
 def test_ranges(thing: Public) -> None:
     """A sentence that names the number says its range, unit or meaning as a count."""
-    paragraphs = re.split(r"(?<=[.:;])\s|\n\s*\n|\n- ", whole(thing))
+    paragraphs = re.split(r"(?<=[.;])\s|\n\s*\n|\n- ", whole(thing))
     for name in numeric_options(thing):
         about = [text for text in paragraphs if re.search(rf"\b{name}\b", text)]
         assert about, f"{name} is not mentioned"
@@ -172,7 +175,7 @@ def test_every_check_can_be_put_into_words(thing: Public) -> None:
 
 
 @cache
-def raised(function: Any, depth: int = 1) -> frozenset[str]:
+def raised(function: Any, depth: int = 2) -> frozenset[str]:
     """The errors that a function's code raises itself, or by the nnx functions that it calls directly."""
     try:
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
@@ -184,6 +187,8 @@ def raised(function: Any, depth: int = 1) -> frozenset[str]:
             name = getattr(node.exc, "func", node.exc)
             found.add(getattr(name, "id", getattr(name, "attr", "")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and depth:
+            if node.func.id in SAID_ONCE:
+                continue
             called = plain(function.__globals__.get(node.func.id))
             if inspect.isfunction(called) and str(called.__module__).startswith("nnx."):
                 found |= raised(called, depth - 1)
