@@ -35,7 +35,7 @@ def allowed_values(thing: Callable[..., Any], checks: Mapping[str, Check] | None
 
     >>> from nnx.options import allowed_values
     >>> allowed_values(nnx.optimizers.NewtonCG)["initial_trust_radius"]
-    'a finite number > 0; default 1.0'
+    'a finite number > 0 and <= 1e+100; default 1.0'
     >>> allowed_values(nnx.layers.Dropout)["rate"]
     'a finite number >= 0 and < 1; required'
     """
