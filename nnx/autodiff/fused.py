@@ -16,6 +16,13 @@ class FusedFunction:
     """A function of arrays together with its derivative; made by :func:`fused`.
 
     ``plain`` is the body without the derivative, for the test that both agree to second order.
+
+    >>> softplus = nnx.activations.softplus
+    >>> type(softplus).__name__
+    'FusedFunction'
+    >>> y, pullback = softplus.with_pullback(np.asarray([0.0]))
+    >>> pullback(np.asarray([1.0]))
+    array([0.5])
     """
 
     def __init__(self, plain: Callable[..., Any], rule: Any) -> None:

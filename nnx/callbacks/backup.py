@@ -55,6 +55,8 @@ class BackupAndRestore(Callback):
     changed, for the backup of another model or training, and :class:`nnx.errors.FileFormatError` for a
     damaged one.
 
+    Source: Keras' ``callbacks.BackupAndRestore``.
+
     >>> import tempfile
     >>> def killed(epoch, logs):
     ...     if epoch == 4:

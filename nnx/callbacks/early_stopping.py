@@ -17,7 +17,7 @@ class EarlyStopping(Monitor):
 
     Args:
         monitor: name of the watched value.
-        min_delta: an improvement by this or less is none.
+        min_delta: an improvement by this or less is none; a number ≥ 0.
         patience: how many epochs in a row without improvement end training (0 is like 1, as in Keras).
         verbose: 1 says when training is stopped and weights are restored.
         mode: ``"min"`` or ``"max"``: which way the value improves; ``"auto"`` tells from its name.

@@ -60,7 +60,13 @@ def _affine_samples(xp: Any, g: Any, needs: Any, y: Any, x: Any, kernel: Any, bi
 
 @fused(reverse=_affine_reverse, forward=_affine_forward, fills=True, samples=_affine_samples)
 def affine(x: Any, kernel: Any, bias: Any) -> Any:
-    """Z = xΘ + β for a matrix ``x`` of samples; the equations BP2–BP4 of the lectures are its derivative."""
+    """Z = xΘ + β for a matrix ``x`` of samples; the equations BP2–BP4 of the lectures are its derivative.
+
+    Shapes: (n, inputs), (inputs, units), (units,) → (n, units). Source: lectures, "Feedforward".
+
+    >>> nnx.layers.affine(np.ones((1, 2)), np.asarray([[1.0], [2.0]]), np.asarray([0.5]))
+    array([[3.5]])
+    """
     z = x @ kernel
     z += bias
     return z
@@ -118,7 +124,7 @@ class WithKernel(Layer):
         )
 
     def bias_weight(self, n: int) -> Weight:
-        """The bias, a vector of n entries."""
+        """The bias, a vector of ``n`` ≥ 1 entries."""
         return Weight("bias", (n,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
 
 

@@ -36,13 +36,21 @@ class _AtThresholds(Metric):
         return tuple(given) if isinstance(given, Iterable) else (given,)
 
     def chosen(self, y_true: Array, y_pred: Array) -> tuple[Any, Array, Array]:
-        """``(xp, y_true, y_pred)``, the entries that count: here all."""
+        """``(xp, y_true, y_pred)``, the entries that count: here all.
+
+        Raises :class:`nnx.errors.ShapeError` and :class:`nnx.errors.DtypeError` for targets and outputs that
+        do not fit.
+        """
         return indicators(y_true, y_pred)
 
     def counts(
         self, y_true: Array, y_pred: Array, sample_weight: Array | None
     ) -> tuple[Any, Array, Array, Array, Array]:
-        """``(xp, true positives, called positive, positive, all)``, one of each for every threshold."""
+        """``(xp, true positives, called positive, positive, all)``, one of each for every threshold.
+
+        Raises :class:`nnx.errors.ShapeError` and :class:`nnx.errors.DtypeError` for targets and outputs that
+        do not fit.
+        """
         xp, y_true, y_pred = self.chosen(y_true, y_pred)
         positive = xp.astype(y_true != 0.0, y_pred.dtype)
         weight = xp.ones_like(y_pred)

@@ -27,7 +27,11 @@ class _FScore(Metric):
     def counts(
         self, y_true: Array, y_pred: Array, sample_weight: Array | None, threshold: float | None
     ) -> Array:
-        """[true positives, called positive, positive], each with one number per class."""
+        """[true positives, called positive, positive], each with one number per class.
+
+        ``threshold`` as in :meth:`called`. Raises :class:`nnx.errors.ShapeError` and
+        :class:`nnx.errors.DtypeError` for targets and outputs that do not fit.
+        """
         xp, y_true, y_pred = indicators(y_true, y_pred)
         classes = y_pred.shape[-1] if y_pred.ndim > 1 else 1
         weight = xp.ones_like(y_pred)

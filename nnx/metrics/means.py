@@ -122,7 +122,17 @@ registry.class_of = _class_of
 
 @dataclass(frozen=True)
 class OfValues(Metric):
-    """Base class of metrics of values that are there already (losses, times); no metrics of a model."""
+    """Base class of metrics of values that are there already (losses, times); no metrics of a model.
+
+    Shapes: (...) → ().
+
+    >>> metric = nnx.metrics.Mean()
+    >>> metric([1.0, 3.0])
+    2.0
+    >>> metric.reset_state()
+    >>> isinstance(metric, nnx.metrics.OfValues), metric.result()
+    (True, 0.0)
+    """
 
     def statistics(self, values: Array, sample_weight: Array | None = None) -> Array:  # type: ignore[override]
         """[Σ w·value, Σ w] of the values."""

@@ -26,6 +26,8 @@ def normalize(x: Any, axis: int | tuple[int, ...] | None = -1, order: float = 2)
     Raises :class:`nnx.errors.OptionError` for another ``order``, :class:`nnx.errors.AxisError` for an
     ``axis`` that ``x`` does not have and :class:`nnx.errors.DtypeError` where ``x`` is not real numbers.
 
+    Source: Keras' ``utils.normalize``.
+
     >>> nnx.utils.normalize(np.array([[3.0, 4.0], [0.0, 0.0]]))
     array([[0.6, 0.8],
            [0. , 0. ]])
@@ -61,6 +63,13 @@ class StandardScaler:
            [ 1.,  0.]])
     >>> scaler.mean_
     array([2., 5.])
+    >>> scaler.inverse_transform(np.array([[1.0, 0.0]]))
+    array([[3., 5.]])
+    >>> parts = nnx.utils.StandardScaler().partial_fit(np.array([[1.0]])).partial_fit(np.array([[3.0]]))
+    >>> parts.transform(np.array([[5.0]]))
+    array([[3.]])
+    >>> nnx.utils.StandardScaler().fit(np.array([[1.0], [3.0]])).mean_
+    array([2.])
 
     Source: scikit-learn's class of this name; T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for
     computing the sample variance", The American Statistician 37 (1983), 242–247, for joining blocks.
