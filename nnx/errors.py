@@ -101,6 +101,7 @@ def located(where: Callable[[], str]) -> Iterator[None]:
     Traceback (most recent call last):
         ...
     nnx.errors.ShapeError: does not fit
+    in layer 2
     """
     try:
         yield

@@ -28,6 +28,8 @@ def _clip(xp: Any, x: Array, bound: float) -> Array:
 def erf(x: Array) -> Array:
     """The error function 2/√π ∫₀ˣ e^(−t²) dt, in (−1, 1), by the array library's own or W. J. Cody's method.
 
+    Shapes: (...) → (...). Source: W. J. Cody, Math. Comp. 23 (1969) 631–637; SciPy's ``special.erf``.
+
     >>> nnx.activations.erf(np.asarray([0.0, 1.0, np.inf]))
     array([0.        , 0.84270079, 1.        ])
     """

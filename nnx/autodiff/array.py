@@ -70,8 +70,9 @@ class Traced(Operators):
 
     @property
     def T(self) -> Traced:  # noqa: N802 (the standard's name)
-        """The transpose of a matrix, (m, n) from (n, m); as a NumPy array with all axes reversed. Else raises
-        ``ValueError``.
+        """The transpose of a matrix, (m, n) from (n, m); as a NumPy array with all axes reversed.
+
+        Else raises ``ValueError``.
         """
         if self.ndim != 2:
             if self.space.speaks_numpy:
@@ -192,7 +193,7 @@ def _settable(name: str) -> None:
     def write(self: Traced, value: Any) -> None:
         self.space.numpy_set(self, name, value)
 
-    setattr(Traced, name, property(read, write))
+    setattr(Traced, name, property(read, write, doc=f"NumPy's ``{name}``, in the shape that NumPy gives it."))
 
 
 for _name in ("real", "imag", "flat"):

@@ -42,7 +42,7 @@ def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable
     array([[ 0.,  0.],
            [18., 24.]])
 
-    Why n gradients cost little more than their sum: I. Goodfellow, "Efficient per-example gradient
+    Source: I. Goodfellow, "Efficient per-example gradient
     computations", arXiv:1510.01799 (2015).
     """
     if not stacked:
@@ -72,7 +72,7 @@ def per_sample_jacobian(f: Callable[..., Any], *, stacked: bool = False) -> Call
     array([[1., 6.],
            [2., 6.]])
 
-    What it is for: M. T. Hagan, M. B. Menhaj, "Training feedforward networks with the Marquardt algorithm",
+    Source: M. T. Hagan, M. B. Menhaj, "Training feedforward networks with the Marquardt algorithm",
     IEEE Transactions on Neural Networks 5 (1994) 989–993.
     """
     if not stacked:

@@ -51,8 +51,9 @@ class Backend:
 
     @property
     def adapter(self) -> Adapter:
-        """What nnx needs of the library beyond the standard; :class:`nnx.errors.BackendUnavailable` where it
-        cannot be used.
+        """What nnx needs of the library beyond the standard.
+
+        Raises :class:`nnx.errors.BackendUnavailable` where it cannot be used.
         """
         return adapter(self.name)
 

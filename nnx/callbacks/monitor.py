@@ -65,7 +65,8 @@ class Monitor(Callback):
     def improved(self, value: float, reference: float | None) -> bool:
         """Whether ``value`` is better than ``reference`` by more than ``min_delta``; NaN never is.
 
-        Both are numbers in the units of what is monitored; ``reference`` None is worse than any.
+        ``value`` and ``reference`` are numbers in the units of what is monitored; a ``reference`` None
+        is worse than any.
         """
         if math.isnan(value):
             return False

@@ -30,8 +30,7 @@ class Weight:
     trainable: bool = True
 
     def first(self, seed: int, number: int) -> Any:
-        """What it starts from, a float64 array on the host: draw ``number`` (from 0) of the ``seed`` (from
-        0).
+        """What it starts from, a float64 array on the host: draw ``number`` ≥ 0 of the ``seed`` ≥ 0.
 
         Raises :class:`nnx.errors.DataError` for an initializer that gives NaN or infinite entries.
         """

@@ -130,8 +130,11 @@ _ELSEWHERE = {
 def Input(shape: int | Sequence[int] | None = None, name: str | None = None, **others: Any) -> Symbol:  # noqa: N802
     """A :class:`Symbol` for one sample of ``shape``: where a graph of layers starts.
 
-    ``name`` is the key under which a dict of inputs holds it. As the first thing of a ``Sequential`` it says
-    the shape of the samples. Raises :class:`nnx.errors.OptionError` for a shape that is none.
+    ``shape`` holds whole numbers ≥ 1, without the axis of the samples. ``name`` is the key under which a dict
+    of inputs holds it. As the first thing of a ``Sequential`` it says the shape of the samples. Raises
+    :class:`nnx.errors.OptionError` for a shape that is none.
+
+    Source: Keras' ``Input``.
 
     >>> nnx.Sequential([nnx.Input((4,)), nnx.layers.Dense(3)]).output_shape
     (None, 3)

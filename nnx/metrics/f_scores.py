@@ -19,7 +19,10 @@ class _FScore(Metric):
     average: str | None = one_of(None, "micro", "macro", "weighted", default=None)
 
     def called(self, xp: Any, y_pred: Array, threshold: float | None) -> Array:
-        """Whether an output is called positive: above the threshold, or the best of its sample."""
+        """Whether an output is called positive: above the threshold, or the best of its sample.
+
+        ``threshold`` is a number; None: the best, and with one output alone above 0.5.
+        """
         if threshold is None and y_pred.shape[-1] > 1:
             return (y_pred >= xp.max(y_pred, axis=-1, keepdims=True)) & (xp.abs(y_pred) > 1e-9)
         return y_pred > (0.5 if threshold is None else threshold)
@@ -29,7 +32,7 @@ class _FScore(Metric):
     ) -> Array:
         """[true positives, called positive, positive], each with one number per class.
 
-        ``threshold`` as in :meth:`called`. Raises :class:`nnx.errors.ShapeError` and
+        ``threshold``: a number or None, as in :meth:`called`. Raises :class:`nnx.errors.ShapeError` and
         :class:`nnx.errors.DtypeError` for targets and outputs that do not fit.
         """
         xp, y_true, y_pred = indicators(y_true, y_pred)

@@ -172,6 +172,7 @@ class BinaryIoU(_SomeClasses):
 
     @property
     def num_classes(self) -> int:  # type: ignore[override]
+        """Two: 0 and 1."""
         return 2
 
     def labels(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:

@@ -247,7 +247,7 @@ class Compiled(Drawn):
         return answer
 
     def count_epochs(self, seen: int) -> None:
-        """Says how many epochs were made: where the shuffles go on."""
+        """Says how many epochs were made, ``seen`` ≥ 0: where the shuffles go on."""
         self._epochs.seen = seen
 
     def _compiled_config(self) -> dict[str, Any] | None:

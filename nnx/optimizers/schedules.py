@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 from nnx.backend import to_numpy
 from nnx.errors import OptionError
 from nnx.optimizers.options import Options, as_rate, learning_rate
-from nnx.optimizers.problem import registering
 from nnx.optimizers.refused import SCHEDULES, why
+from nnx.optimizers.registering import registering
 from nnx.options import Number, Several, flag, number, option
 from nnx.registry import Registry, Traits
 
@@ -27,7 +27,19 @@ _RENAMED = {"lr": "initial_learning_rate", "learning_rate": "initial_learning_ra
 
 
 class Schedule(Options):
-    """Base class: a frozen dataclass that is called with a step number."""
+    """Base class: a frozen dataclass that is called with a step number.
+
+    ``step`` is a whole number from 0; the result is a learning rate ≥ 0.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Halves(nnx.optimizers.schedules.Schedule):
+    ...     every: int = 10
+    ...     def __call__(self, step):
+    ...         return 0.1 * 0.5 ** (step // self.every)
+    >>> nnx.optimizers.SGD(Halves()).learning_rate(20)
+    0.025
+    """
 
     kind: ClassVar[str] = "schedule"
     renamed: ClassVar[Mapping[str, str]] = _RENAMED
@@ -51,6 +63,8 @@ class PowerDecay(Schedule):
     """Power scheduling: η₀ / (1 + i/c₁)^c₂ at step i, with c₁ = ``decay_steps`` and c₂ = ``power``.
 
     Keras' old ``SGD(lr, decay=d)`` is ``PowerDecay(lr, decay_steps=1 / d)``. ``staircase``: ⌊i/c₁⌋ for i/c₁.
+
+    Source: lectures, "Power scheduling"; Keras 2's argument ``decay``.
 
     >>> schedule = nnx.optimizers.schedules.PowerDecay(0.1, decay_steps=100)
     >>> schedule(0), schedule(100)
@@ -138,6 +152,8 @@ class PiecewiseConstantDecay(Schedule):
 
     There is one value more than there are boundaries; the last one is for ever.
 
+    Raises :class:`nnx.errors.OptionError` for boundaries that do not increase and for another number of
+    values.
     Source: Keras' ``optimizers.schedules.PiecewiseConstantDecay``.
 
     >>> schedule = nnx.optimizers.schedules.PiecewiseConstantDecay([5, 20], [0.1, 0.01, 0.001])

@@ -150,8 +150,9 @@ class Registry(Generic[T]):
         return name in self._names
 
     def entry(self, name: str) -> Entry[T]:
-        """The row of a name, an alias or a class name; :class:`nnx.errors.UnknownName` lists the nearest
-        ones.
+        """The row of a name, an alias or a class name.
+
+        Raises :class:`nnx.errors.UnknownName` with the nearest names.
         """
         if name not in self._names and (lower := str(name).lower()) in self._names:
             name = lower

@@ -1,4 +1,4 @@
-"""Every public object of nnx: what its modules export, what is registered, and the methods of public classes."""
+"""Every public object of nnx: what its modules export, what is registered, and methods of public classes."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def own_code(function: Callable[..., Any]) -> bool:
 
 
 def public_members(thing: Public, classes: list[Public]) -> Iterator[Public]:
-    """Methods and properties that the class adds; those of a base class belong to that one, if it is public."""
+    """Methods and properties that the class adds to its public base classes."""
     listed = {other.target for other in classes}
     mine = [base for base in thing.target.__mro__ if base.__module__.startswith("nnx.")]
     others = [base for base in mine[1:] if base in listed]
@@ -133,12 +133,13 @@ def public_members(thing: Public, classes: list[Public]) -> Iterator[Public]:
         for name, member in vars(base).items():
             function = plain(member)
             hidden = name.startswith("_") or name in seen or not inspect.isfunction(function)
+            hidden = hidden or function.__name__.startswith("_")  # as Symbol.value, which refuses
             documented_there = any(hasattr(other, name) for other in others)
             if hidden or documented_there or not own_code(function) or "<lambda>" in function.__qualname__:
                 continue
             seen.add(name)
             category = "method" if inspect.isroutine(member) else "property"
-            doc = inspect.getdoc(function) or inherited(thing.target, name)
+            doc = inspect.getdoc(member) or inspect.getdoc(function) or inherited(thing.target, name)
             yield Public(f"{thing.name}.{name}", category, member, doc, "", (function,), thing.target)
 
 

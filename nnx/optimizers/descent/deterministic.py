@@ -40,6 +40,9 @@ class Deterministic(Method):
     - ``xtol``: ... when no variable moved by more than ``xtol`` of its own size (0: do not);
     - ``max_fail``: in ``fit`` with validation data, stop after this many epochs in a row without a better
       validation loss, and go back to the best one (MATLAB's rule; None: never).
+
+    >>> isinstance(nnx.optimizers.Newton(gtol=1e-6), nnx.optimizers.Deterministic)
+    True
     """
 
     #: what the method asks of a point beyond value and gradient

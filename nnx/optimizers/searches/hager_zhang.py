@@ -20,7 +20,8 @@ Interval = Generator[float, Trial, tuple[Trial, Trial]]
 class HagerZhang(Search):
     """Wolfe's conditions: φ(α) ≤ φ(0) + c₁·α·φ'(0) and φ'(α) ≥ c₂·φ'(0), or the approximate ones.
 
-    Ends where either pair holds; 0 < ``c1`` < ½, c₁ ≤ ``c2`` < 1.
+    Ends where either pair holds; 0 < ``c1`` < ½, c₁ ≤ ``c2`` < 1: raises :class:`nnx.errors.OptionError` for
+    others.
 
     - Approximate: (2c₁ − 1)·φ'(0) ≥ φ'(α) ≥ c₂·φ'(0) and φ(α) ≤ φ(0) + ``epsilon``·|φ(0)|. The cost may so
       rise by that little, which is the price for slopes that are right where values drown in rounding.
