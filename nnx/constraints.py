@@ -58,7 +58,7 @@ def max_norm(w: Array, *, max_value: float = 2, axis: Axis = 0) -> Array:
     Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15
     (2014), section 5.1.
 
-    >>> nnx.constraints.MaxNorm(5.0)(np.asarray([[6.0, 1.0], [8.0, 1.0]])).round(6)
+    >>> nnx.to_numpy(nnx.constraints.MaxNorm(5.0)(np.asarray([[6.0, 1.0], [8.0, 1.0]]))).round(6)
     array([[3., 1.],
            [4., 1.]])
     """
@@ -85,7 +85,7 @@ def unit_norm(w: Array, *, axis: Axis = 0) -> Array:
 
     Shapes: (inputs, ...) → (inputs, ...). Source: Keras' ``constraints.unit_norm``.
 
-    >>> nnx.constraints.UnitNorm()(np.asarray([[3.0, 0.0], [4.0, 0.0]])).round(6)
+    >>> nnx.to_numpy(nnx.constraints.UnitNorm()(np.asarray([[3.0, 0.0], [4.0, 0.0]]))).round(6)
     array([[0.6, 0. ],
            [0.8, 0. ]])
     """
@@ -105,7 +105,7 @@ def min_max_norm(
     Raises :class:`nnx.errors.OptionError` for ``min_value`` > ``max_value``.
     Shapes: (inputs, ...) → (inputs, ...). Source: Keras' ``constraints.min_max_norm``.
 
-    >>> nnx.constraints.MinMaxNorm(1.0, 2.0)(np.asarray([[3.0, 0.5], [4.0, 0.0]])).round(6)
+    >>> nnx.to_numpy(nnx.constraints.MinMaxNorm(1.0, 2.0)(np.asarray([[3.0, 0.5], [4.0, 0.0]]))).round(6)
     array([[1.2, 1. ],
            [1.6, 0. ]])
     """

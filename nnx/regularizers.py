@@ -66,7 +66,7 @@ def l1(w: Array, *, l1: float = 0.01) -> Array:
 
     Shapes: (...) → (). Source: Keras' ``regularizers.l1``.
 
-    >>> float(nnx.regularizers.L1(0.1)(np.asarray([1.0, -2.0])).round(12))
+    >>> round(float(nnx.regularizers.L1(0.1)(np.asarray([1.0, -2.0]))), 12)
     0.3
     """
     return l1 * _sum_of_absolutes(w)
@@ -117,7 +117,7 @@ def orthogonal_regularizer(w: Array, *, factor: float = 0.01, mode: str = "rows"
 
     Shapes: (rows, columns) → (). Source: Keras' ``regularizers.orthogonal_regularizer``.
 
-    >>> float(nnx.regularizers.OrthogonalRegularizer(1.0)(np.asarray([[1.0, 1.0], [1.0, 0.0]])).round(6))
+    >>> round(float(nnx.regularizers.OrthogonalRegularizer(1.0)(np.asarray([[1.0, 1.0], [1.0, 0.0]]))), 6)
     0.707107
     """
     xp = namespace(w)

@@ -122,7 +122,7 @@ def gelu(x: Array, *, approximate: bool = False) -> Array:
     Shapes: (...) → (...).
     Source: D. Hendrycks, K. Gimpel, "Gaussian error linear units", arXiv 1606.08415, 2016.
 
-    >>> nnx.activations.gelu(np.asarray([-1.0, 0.0, 1.0])).round(8)
+    >>> nnx.to_numpy(nnx.activations.gelu(np.asarray([-1.0, 0.0, 1.0]))).round(8)
     array([-0.15865525,  0.        ,  0.84134475])
     """
     xp = namespace(x)

@@ -54,7 +54,7 @@ def circle(
     Source: Y. Sun et al., "Circle loss: a unified perspective of pair similarity optimization", CVPR 2020.
 
     >>> y_pred = np.asarray([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
-    >>> nnx.losses.circle(np.asarray([0, 0, 1]), y_pred, gamma=1.0).round(4)
+    >>> nnx.to_numpy(nnx.losses.circle(np.asarray([0, 0, 1]), y_pred, gamma=1.0)).round(4)
     array([0.5629, 0.7339, 0.    ])
     """
     xp = namespace(y_pred, y_true)

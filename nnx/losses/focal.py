@@ -70,7 +70,7 @@ def binary_focal_crossentropy(
     Source: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, equations 4 and 5.
 
     >>> y_true, y_pred = np.asarray([[0.0, 1.0]]), np.asarray([[0.5, 0.5]])
-    >>> nnx.losses.binary_focal_crossentropy(y_true, y_pred).round(6)
+    >>> nnx.to_numpy(nnx.losses.binary_focal_crossentropy(y_true, y_pred)).round(6)
     array([0.173287])
     """
     xp, y, p = matched(y_true, y_pred)
@@ -115,7 +115,7 @@ def categorical_focal_crossentropy(
     Source: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017.
 
     >>> y_true, y_pred = np.asarray([[0.0, 1.0]]), np.asarray([[0.5, 0.5]])
-    >>> nnx.losses.categorical_focal_crossentropy(y_true, y_pred).round(6)
+    >>> nnx.to_numpy(nnx.losses.categorical_focal_crossentropy(y_true, y_pred)).round(6)
     array([0.043322])
     """
     xp, y, p = matched(y_true, y_pred)
@@ -147,7 +147,7 @@ def categorical_generalized_cross_entropy(y_true: Array, y_pred: Array, *, q: fl
     labels", NeurIPS 2018, equation 6.
 
     >>> y_true, y_pred = np.asarray([0, 1]), np.asarray([[0.64, 0.36], [0.0, 1.0]])
-    >>> nnx.losses.categorical_generalized_cross_entropy(y_true, y_pred).round(12)
+    >>> nnx.to_numpy(nnx.losses.categorical_generalized_cross_entropy(y_true, y_pred)).round(12)
     array([0.4, 0. ])
     """
     _, labels = class_numbers(y_true, y_pred)

@@ -40,7 +40,8 @@ def dice(y_true: Array, y_pred: Array, *, axis: int | Sequence[int] | None = Non
     Shapes: (...), (...) → ().
     Source: F. Milletari, N. Navab, S. Ahmadi, "V-Net", 3DV 2016 (without the squares of its denominator).
 
-    >>> nnx.losses.dice(np.asarray([[1.0, 1.0, 0.0]]), np.asarray([[1.0, 0.0, 0.0]]), axis=-1).round(6)
+    >>> y_true, y_pred = np.asarray([[1.0, 1.0, 0.0]]), np.asarray([[1.0, 0.0, 0.0]])
+    >>> nnx.to_numpy(nnx.losses.dice(y_true, y_pred, axis=-1)).round(6)
     array([0.333333])
     """
     xp, y, p = matched(y_true, y_pred)
@@ -76,7 +77,7 @@ def tversky(
     Source: S. Salehi, D. Erdogmus, A. Gholipour, "Tversky loss function for image segmentation", MLMI 2017.
 
     >>> y_true, y_pred = np.asarray([[1.0, 1.0, 0.0]]), np.asarray([[1.0, 0.0, 0.0]])
-    >>> nnx.losses.tversky(y_true, y_pred, alpha=1.0, axis=-1).round(6)
+    >>> nnx.to_numpy(nnx.losses.tversky(y_true, y_pred, alpha=1.0, axis=-1)).round(6)
     array([0.5])
     """
     xp, y, p = matched(y_true, y_pred)

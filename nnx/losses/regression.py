@@ -126,7 +126,8 @@ def mean_squared_logarithmic_error(y_true: Array, y_pred: Array) -> Array:
     Raises :class:`nnx.errors.ShapeError` where the shapes differ.
     Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.mean_squared_logarithmic_error``.
 
-    >>> nnx.losses.mean_squared_logarithmic_error(np.asarray([[0.0]]), np.asarray([[np.e - 1.0]])).round(6)
+    >>> y_true, y_pred = np.asarray([[0.0]]), np.asarray([[np.e - 1.0]])
+    >>> nnx.to_numpy(nnx.losses.mean_squared_logarithmic_error(y_true, y_pred)).round(6)
     array([1.])
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
@@ -201,7 +202,7 @@ def poisson(y_true: Array, y_pred: Array) -> Array:
     Raises :class:`nnx.errors.ShapeError` where the shapes differ.
     Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.poisson``.
 
-    >>> nnx.losses.poisson(np.asarray([[2.0]]), np.asarray([[1.0]])).round(6)
+    >>> nnx.to_numpy(nnx.losses.poisson(np.asarray([[2.0]]), np.asarray([[1.0]]))).round(6)
     array([1.])
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
@@ -225,7 +226,8 @@ def cosine_similarity(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
     ``axis`` that they do not have.
     Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.cosine_similarity``.
 
-    >>> nnx.losses.cosine_similarity(np.asarray([[3.0, 4.0]]), np.asarray([[6.0, 8.0]])).round(12)
+    >>> y_true, y_pred = np.asarray([[3.0, 4.0]]), np.asarray([[6.0, 8.0]])
+    >>> nnx.to_numpy(nnx.losses.cosine_similarity(y_true, y_pred)).round(12)
     array([-1.])
     """
     xp, y_true, y_pred = matched(y_true, y_pred)

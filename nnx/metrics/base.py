@@ -60,7 +60,7 @@ class Metric(Options):
     3.0
     >>> sums = metric.statistics(np.asarray([[0.0]]), np.asarray([[2.0]]))
     >>> metric.reset_state()
-    >>> metric.value(sums), metric.result()
+    >>> metric.value(nnx.to_numpy(sums)), metric.result()
     (4.0, 0.0)
     """
 

@@ -27,7 +27,8 @@ def pearson_correlation(y_true: Array, y_pred: Array, *, axis: int = -1) -> Arra
     ``axis`` that they do not have.
     Shapes: (..., n), (..., n) → (...). Source: Keras' ``metrics.pearson_correlation``.
 
-    >>> nnx.metrics.pearson_correlation(np.asarray([[0.0, 1.0]]), np.asarray([[1.0, 3.0]])).round(12)
+    >>> y_true, y_pred = np.asarray([[0.0, 1.0]]), np.asarray([[1.0, 3.0]])
+    >>> nnx.to_numpy(nnx.metrics.pearson_correlation(y_true, y_pred)).round(12)
     array([1.])
     """
     xp, y, p = matched(y_true, y_pred)
@@ -54,7 +55,8 @@ def concordance_correlation(y_true: Array, y_pred: Array, *, axis: int = -1) -> 
     Source: L. I. Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45
     (1989).
 
-    >>> nnx.metrics.concordance_correlation(np.asarray([[0.0, 1.0]]), np.asarray([[0.0, 2.0]])).round(4)
+    >>> y_true, y_pred = np.asarray([[0.0, 1.0]]), np.asarray([[0.0, 2.0]])
+    >>> nnx.to_numpy(nnx.metrics.concordance_correlation(y_true, y_pred)).round(4)
     array([0.6667])
     """
     xp, y, p = matched(y_true, y_pred)

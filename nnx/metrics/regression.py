@@ -28,7 +28,8 @@ def cosine_similarity(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
     ``axis`` that they do not have.
     Shapes: (..., n), (..., n) → (...). Source: Keras' ``metrics.CosineSimilarity``.
 
-    >>> nnx.metrics.cosine_similarity(np.asarray([[3.0, 4.0]]), np.asarray([[6.0, 8.0]])).round(12)
+    >>> y_true, y_pred = np.asarray([[3.0, 4.0]]), np.asarray([[6.0, 8.0]])
+    >>> nnx.to_numpy(nnx.metrics.cosine_similarity(y_true, y_pred)).round(12)
     array([1.])
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
