@@ -73,7 +73,7 @@ def _softsign_slope(xp: Any, x: Array, y: Array) -> Array:
 )
 @fused(derivative=_softsign_slope)
 def softsign(x: Array) -> Array:
-    """x/(1 + |x|), in (−1, 1). Its second derivative jumps at 0 and is taken as 0 there.
+    """x/(1 + abs(x)), in (−1, 1). Its second derivative jumps at 0 and is taken as 0 there.
 
     Shapes: (...) → (...). Source: Keras' ``activations.softsign``.
 

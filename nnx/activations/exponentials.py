@@ -45,7 +45,7 @@ def exponential(x: Array) -> Array:
 )
 @fused(derivative=lambda xp, x, y: -xp.expm1(-y))
 def softplus(x: Array) -> Array:
-    """ln(1 + eˣ), computed as max(x, 0) + ln(1 + e^−|x|): accurate and without overflow for every x.
+    """ln(1 + eˣ), computed as max(x, 0) + ln(1 + e^(−abs(x))): accurate and without overflow for every x.
 
     Shapes: (...) → (...).
     Source: C. Dugas et al., "Incorporating second-order functional knowledge for better option pricing",

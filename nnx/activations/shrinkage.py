@@ -78,7 +78,9 @@ def soft_shrink(x: Array, *, threshold: float = 0.5) -> Array:
 )
 @fused(derivative=_outside)
 def hard_shrink(x: Array, *, threshold: float = 0.5) -> Array:
-    """``x`` where |x| is above ``threshold``, else 0. The derivative at the jumps ±threshold is taken as 0.
+    """``x`` where abs(x) is above ``threshold``, else 0.
+
+    The derivative at the jumps ±threshold is taken as 0.
 
     Raises :class:`nnx.errors.OptionError` for a threshold below 0.
     Shapes: (...) → (...). Source: Keras' ``activations.hard_shrink``.

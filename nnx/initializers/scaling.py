@@ -20,7 +20,7 @@ Shape = Sequence[int]
 def fans(shape: Shape) -> tuple[float, float]:
     """``(fan_in, fan_out)``: how many inputs an output of a kernel has, and how many outputs an input.
 
-    A matrix is (in, out), a convolution's kernel (*window, in, out), as in Keras.
+    A matrix is (in, out), a convolution's kernel ``(*window, in, out)``, as in Keras.
 
     >>> nnx.initializers.fans((3, 3, 16, 32))
     (144, 288)

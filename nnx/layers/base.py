@@ -164,8 +164,8 @@ class Layer(Placed):
 
         ``back(g)`` of the gradient by y returns the gradients by each of ``xs``, and a function that makes of
         a slice of the samples a dict with each one's gradient by each of the weights called ``names``, of
-        shape (n, *shape). This one serves every layer that does not mix samples; a layer with many weights
-        has a faster one.
+        shape ``(n, *shape)``. This one serves every layer that does not mix samples; a layer with many
+        weights has a faster one.
         """
         run: Any = self.forward
         if self.random or self.stateful:

@@ -82,7 +82,7 @@ def made_with(thing: Any) -> dict[str, Any]:
 
     Of a class with an ``__init__`` that somebody wrote they are the arguments of the call;
     :func:`changed_fields` are the rest. Raises :class:`nnx.errors.OptionError` where it was called with
-    *args.
+    ``*args``.
 
     >>> from nnx.options import made_with
     >>> made_with(nnx.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5))["decay_steps"]

@@ -21,10 +21,10 @@ _ORDER = Number(least=1.0, finite=False)
 def normalize(x: Any, axis: int | tuple[int, ...] | None = -1, order: float = 2) -> Array:
     """Returns ``x`` divided by its norms along ``axis`` (None: all): each has norm 1; zeros stay zeros.
 
-    The norm is (Σ|xᵢ|^order)^(1/order), ``order`` ≥ 1 or infinity (the largest |xᵢ|). Whole numbers become
-    floats of the current backend's type. Large numbers do not overflow.
-    Raises :class:`nnx.errors.OptionError` for another ``order``, :class:`nnx.errors.AxisError` for an
-    ``axis`` that ``x`` does not have and :class:`nnx.errors.DtypeError` where ``x`` is not real numbers.
+    The norm is (Σ abs(xᵢ)^order)^(1/order), ``order`` ≥ 1 or infinity (the largest magnitude). Whole numbers
+    become floats of the current backend's type. Large numbers do not overflow. Raises
+    :class:`nnx.errors.OptionError` for another ``order``, :class:`nnx.errors.AxisError` for an ``axis`` that
+    ``x`` does not have and :class:`nnx.errors.DtypeError` where ``x`` is not real numbers.
 
     Source: Keras' ``utils.normalize``.
 

@@ -233,6 +233,14 @@ def needs_example(thing: Public) -> bool:
     return not part and name not in BETWEEN_ROOMS.get(cls, "").split()
 
 
+@ids(list(OBJECTS))
+def test_no_mark_of_restructured_text_by_accident(thing: Public) -> None:
+    """A bare |x| would be a substitution, and *shape the start of emphasis: these stand in ``...``."""
+    prose = re.sub(r"``[^`]+``|^ *(>>>|\.\.\.) .*$|\n\n( {4}.*\n)+", "", thing.doc, flags=re.M)
+    assert not re.search(r"(?<![\w\\])\|[^\s|][^|\n]*\|", prose)
+    assert not re.search(r"(?<!\w)\*(?=\w)", re.sub(r"\*[^*\n]+\*", "", prose))
+
+
 def test_the_exceptions_to_the_rule_are_there() -> None:
     names = {thing.name for thing in OBJECTS}
     listed = {f"{cls}.{name}" for cls, methods in BETWEEN_ROOMS.items() for name in methods.split()}

@@ -1,9 +1,8 @@
 """Examples that are neutral to the array library, run on every backend of the matrix.
 
-Every example runs on NumPy with the doctests of the package. Neutral are those that make arrays with
-``np.asarray`` and do nothing else that is NumPy's own (:func:`is_neutral`). Here ``np.asarray`` makes arrays of
-the backend, in the same data type; what an example shows is moved to NumPy before it is printed, and must read
-as in the docstring.
+Every example runs on NumPy with the doctests of the package. Neutral are those that take nothing of NumPy but
+new arrays, as of ``np.asarray`` (:func:`is_neutral`). Here these are arrays of the backend, of the same data
+type; what an example shows is moved to NumPy before it is printed, and must read as in the docstring.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ NEUTRAL = [name for name, test in EXAMPLES.items() if is_neutral(test)]
 
 
 def on(backend: Backend) -> dict[str, Any]:
-    """The names that an example finds: NumPy's functions make arrays of the backend, in the same data type."""
+    """The names that an example finds: NumPy's functions make arrays of the backend."""
 
     def making(name: str) -> Any:
         def make(*args: Any, **options: Any) -> Any:

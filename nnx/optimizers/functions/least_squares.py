@@ -45,9 +45,9 @@ def least_squares(
     ``fun(x, *args, **kwargs)`` returns an array of residuals (or a container of arrays) and is written in
     array API or plain NumPy calls; its Jacobian comes from automatic differentiation, or from ``jac`` (a
     function that returns it as an (m, n) array, or in the form that :func:`nnx.jacobian` gives it: for each
-    array of residuals, one of shape (*residuals, *x) for each array of x). A ``jac`` that contradicts ``fun``
-    at ``x0`` ends the run (one more evaluation; docs/success.md). ``x0`` as in :func:`nnx.minimize`. Complex
-    residuals count as their real and imaginary parts, in this order: ½ Σ \|rᵢ\|² is minimised.
+    array of residuals, one of shape ``(*residuals, *x)`` for each array of x). A ``jac`` that contradicts
+    ``fun`` at ``x0`` ends the run (one more evaluation; docs/success.md). ``x0`` as in :func:`nnx.minimize`.
+    Complex residuals count as their real and imaginary parts, in this order: ½ Σ \|rᵢ\|² is minimised.
 
     - ``jac="2-point"``, ``"3-point"``, ``"cs"``: by differences within the bounds, for a ``fun`` that cannot
       be traced (``quad``, ``odeint``, compiled code, ``math``, lists, ``np.array([x[0], x[1]])``);
