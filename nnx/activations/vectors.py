@@ -26,8 +26,8 @@ def _softmax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: int =
 def softmax(x: Array, *, axis: int = -1) -> Array:
     """exp(x) divided by its sum along ``axis``: probabilities, positive and with sum 1.
 
-    The largest number is subtracted first, so nothing overflows. An entry −∞ gets probability 0; a vector
-    with +∞ or nan in it, or of −∞ alone, gives nan.
+    The largest entry is subtracted first, so nothing overflows. An entry −∞ gets probability 0; a vector with
+    +∞ or nan in it, or of −∞ alone, gives nan.
 
     Shapes: (..., n) → (..., n). Source: Keras' ``activations.softmax``.
 

@@ -23,7 +23,7 @@ Shape = Sequence[int]
 def random_uniform(
     shape: Shape, random: Any = None, *, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
 ) -> Array:
-    """Numbers drawn evenly from [minval, maxval).
+    """Uniformly distributed entries in [minval, maxval).
 
     Raises :class:`nnx.errors.OptionError` for ``maxval`` < ``minval``.
     Shapes: any. Source: Keras' ``initializers.random_uniform``.
@@ -44,7 +44,7 @@ _NORMAL: dict[str, Check] = {"mean": FINITE, "stddev": NOT_NEGATIVE, **SEED}
 def random_normal(
     shape: Shape, random: Any = None, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
 ) -> Array:
-    """Numbers of the normal distribution with the given mean and standard deviation.
+    """Normally distributed entries with the given mean and standard deviation.
 
     Raises :class:`nnx.errors.OptionError` for a ``mean`` that is not finite, a negative ``stddev`` or a
     ``seed`` out of range.
@@ -64,7 +64,7 @@ def random_normal(
 def truncated_normal(
     shape: Shape, random: Any = None, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
 ) -> Array:
-    """Normal numbers, drawn again where they are more than two ``stddev`` away from ``mean``.
+    """Normally distributed entries, drawn again where they are more than two ``stddev`` away from ``mean``.
 
     Their standard deviation is therefore only 0.88·stddev.
 

@@ -51,7 +51,7 @@ def variance_scaling(
     distribution: str = "truncated_normal",
     seed: int | None = None,
 ) -> Array:
-    """Numbers with mean 0 and variance ``scale`` / fan, so that signals keep their size from layer to layer.
+    """Random entries with mean 0 and variance ``scale`` / fan: signals keep their size from layer to layer.
 
     ``mode``: the fan is "fan_in", "fan_out" or their mean "fan_avg", see :func:`fans`. ``distribution``:
     "truncated_normal" (or "normal"), "untruncated_normal" or "uniform". Raises
@@ -80,7 +80,7 @@ def variance_scaling(
     use="tanh, sigmoid, softmax; the default.",
 )
 def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Uniform numbers with variance 2/(fan_in + fan_out).
+    """Uniformly distributed entries with variance 2/(fan_in + fan_out).
 
     Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``.
@@ -96,7 +96,9 @@ def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None)
 
 @registry.register(checks=SEED, formula=r"N(0, 2 / (n_{in} + n_{out}))", use="tanh, sigmoid, softmax.")
 def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Truncated normal numbers with variance 2/(fan_in + fan_out); source as :func:`glorot_uniform`.
+    """Entries of a truncated normal distribution with variance 2/(fan_in + fan_out).
+
+    The rule is that of :func:`glorot_uniform`.
 
     Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.glorot_normal``.
@@ -109,7 +111,7 @@ def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) 
 
 @registry.register(checks=SEED, formula=r"U(-l, l), \; l = \sqrt{6 / n_{in}}", use="relu and its relatives.")
 def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Uniform numbers with variance 2/fan_in; source as :func:`he_normal`.
+    """Uniformly distributed entries with variance 2/fan_in; source as :func:`he_normal`.
 
     Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.he_uniform``.
@@ -122,7 +124,7 @@ def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> 
 
 @registry.register(checks=SEED, formula=r"N(0, 2 / n_{in})", use="relu and its relatives.")
 def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Truncated normal numbers with variance 2/fan_in.
+    """Entries of a truncated normal distribution with variance 2/fan_in.
 
     Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``.
@@ -136,7 +138,7 @@ def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> A
 
 @registry.register(checks=SEED, formula=r"U(-l, l), \; l = \sqrt{3 / n_{in}}", use="selu.")
 def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Uniform numbers with variance 1/fan_in; source as :func:`lecun_normal`.
+    """Uniformly distributed entries with variance 1/fan_in; source as :func:`lecun_normal`.
 
     Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.lecun_uniform``.
@@ -149,7 +151,7 @@ def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) 
 
 @registry.register(checks=SEED, formula=r"N(0, 1 / n_{in})", use="selu.")
 def lecun_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Truncated normal numbers with variance 1/fan_in.
+    """Entries of a truncated normal distribution with variance 1/fan_in.
 
     Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
     Shapes: (inputs, units) or ``(*window, inputs, units)``.

@@ -294,7 +294,7 @@ class Layer(Placed):
 
 
 def parts_of(layer: Layer) -> tuple[Layer, ...]:
-    """The parts of a layer; the layer itself where a class derived from one with parts says forward anew.
+    """The parts of a layer; the layer itself if its class overrides ``forward`` of a class with parts.
 
     >>> nnx.layers.parts_of(nnx.layers.Dense(3, "relu"))
     (Affine(), Activation(activation='relu'))

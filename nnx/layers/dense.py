@@ -134,8 +134,8 @@ class Dense(WithKernel):
     """A layer in which every output is connected to every input: ``g(xΘ + β)``.
 
     ``kernel`` Θ has shape (inputs, units), ``bias`` β (units,); samples are rows. Names and defaults are
-    those of Keras. Source: lectures, "Feedforward"; D. E. Rumelhart, G. E. Hinton, R. J. Williams,
-    Nature 323 (1986) 533.
+    those of Keras.
+    Source: lectures, "Feedforward"; D. E. Rumelhart, G. E. Hinton, R. J. Williams, Nature 323 (1986) 533.
 
     Shapes: (n, ..., inputs) → (n, ..., units).
 

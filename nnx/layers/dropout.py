@@ -22,9 +22,10 @@ from nnx.options import Seed, fraction, number, option
 class Dropout(Layer):
     """In training, each input is 0 with probability ``rate``, else divided by 1 − rate; else unchanged.
 
-    The mask is a function of the seed (the layer's ``seed``, or the model's), the layer and the step (to
-    2⁻¹⁶ in the probability), so the same on every array library. Source: N. Srivastava et al., JMLR 15
-    (2014) 1929–1958, section 4; the division at training time ("inverted dropout") keeps the expected value.
+    The mask is a function of the seed (the layer's ``seed``, or the model's), the layer and the step (to 2⁻¹⁶
+    in the probability), so the same on every array library.
+    Source: N. Srivastava et al., JMLR 15 (2014) 1929–1958, section 4; the division at training time
+    ("inverted dropout") keeps the expected value.
 
     Shapes: (n, ...) → (n, ...).
 

@@ -205,7 +205,7 @@ class Placed(Options):
         return self._home
 
     def moves_in(self, home: Home) -> None:
-        """From now on ``home`` is where its weights lie, once :meth:`settles` has been called."""
+        """Makes ``home`` the place of its weights, once :meth:`settles` has been called."""
         vars(self)["_home"] = home
 
     def settles(self) -> None:
@@ -213,7 +213,7 @@ class Placed(Options):
         vars(self)["_arrays"] = None
 
     def moves_out(self) -> None:
-        """From now on the layer is in no model, and has its weights itself."""
+        """Takes the layer out of its model: it keeps its weights itself."""
         vars(self).update(_arrays=self._named_arrays(), _home=None)
 
     def brings(self, arrays: Sequence[Any], names: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from nnx.layers.symbols import Shape
 
 @dataclass(frozen=True)
 class Weight:
-    """One array of numbers that a layer needs: its name, shape, and where its numbers come from.
+    """One weight array of a layer: its name, its shape and how it is initialized.
 
     ``shape`` is that of the array; ``initializer(shape, random)`` gives its first entries, ``regularizer``
     its penalty, ``constraint`` what every step makes of it; ``trainable`` says whether training moves it.
@@ -30,7 +30,7 @@ class Weight:
     trainable: bool = True
 
     def first(self, seed: int, number: int) -> Any:
-        """What it starts from, a float64 array on the host: draw ``number`` ≥ 0 of the ``seed`` ≥ 0.
+        """Its initial entries, a float64 array on the host: draw ``number`` ≥ 0 of the ``seed`` ≥ 0.
 
         Raises :class:`nnx.errors.DataError` for an initializer that gives NaN or infinite entries.
         """
@@ -43,7 +43,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a layer becomes for inputs of a known shape; shapes are those of one sample.
+    """The weights and the output shape of a layer for inputs of a known shape, that of one sample.
 
     ``output_shape`` has no batch axis; ``weights`` are the layer's, in order.
 

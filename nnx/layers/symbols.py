@@ -26,7 +26,7 @@ SHAPE = Numbers(
 
 @dataclass(frozen=True, eq=False)
 class Symbol:
-    """A sample that is not there yet: its shape, and the layer that makes it of other symbols.
+    """A placeholder for a sample: its shape, and the layer that computes it from other symbols.
 
     :func:`nnx.Input` gives one without a layer; a layer called on symbols gives another, as do ``+``, ``-``
     and ``*`` (the layers ``Add``, ``Subtract``, ``Multiply``; with a number: ``Rescaling``).

@@ -93,7 +93,7 @@ class Loss(Options):
 @registry.register(use="A function, with how its values become one number.")
 @dataclass(frozen=True)
 class LossFunctionWrapper(Loss):
-    """The loss that a function ``(y_true, y_pred)`` → one value per sample (or one number) is.
+    """A function ``(y_true, y_pred)`` → one value per sample (or one number), as a loss object.
 
     Raises :class:`nnx.errors.OptionError` where ``fn`` cannot be called.
     Shapes: (n, ...), (n, ...) → (). Source: Keras' class of this name, which it does not export.

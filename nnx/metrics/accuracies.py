@@ -22,7 +22,7 @@ Array = Any
     use="The share of right answers; what right means, the shapes tell.",
 )
 def accuracy(y_true: Array, y_pred: Array) -> Array:
-    """1.0 for each right answer, else 0.0; which accuracy is meant is seen from the shapes, as in Keras.
+    """1.0 for each right answer, else 0.0; which accuracy is meant follows from the shapes, as in Keras.
 
     One output, (n, 1) or (n,): :func:`binary_accuracy`. Several outputs and class numbers:
     :func:`sparse_categorical_accuracy`; several outputs and rows of them: :func:`categorical_accuracy`.

@@ -110,7 +110,7 @@ class Metric(Options):
     # -- with a sum of its own, as in Keras ------------------------------------------------------------
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Adds a batch to what has been seen.
+        """Adds a batch to the sums.
 
         Raises :class:`nnx.errors.ShapeError` and :class:`nnx.errors.DtypeError` for targets and outputs that
         do not fit.
@@ -124,7 +124,7 @@ class Metric(Options):
         return 0.0 if sums is None else self.value(to_numpy(sums))
 
     def reset_state(self) -> None:
-        """Forgets what has been seen."""
+        """Clears the sums: the next ``update_state`` begins anew."""
         object.__setattr__(self, "_sums", None)
 
     def __call__(self, *args: Any, **options: Any) -> Any:

@@ -122,7 +122,7 @@ registry.class_of = _class_of
 
 @dataclass(frozen=True)
 class OfValues(Metric):
-    """Base class of metrics of values that are there already (losses, times); no metrics of a model.
+    """Base class of metrics of given values (losses, times); a model takes no such metric.
 
     Shapes: (...) → ().
 

@@ -101,10 +101,10 @@ class Model(Applied):
         one of them). Everything is checked before anything is changed: raises :class:`nnx.errors.ShapeError`,
         :class:`nnx.errors.DataError`, :class:`nnx.errors.OptionError` and :class:`nnx.errors.NotBuilt` for
         what does not fit. Raises :class:`nnx.errors.NonFiniteError` when the loss, the weights or the
-        optimizer's state become NaN or infinite (callback ``TerminateOnNaN`` stops quietly instead). After
-        any error or Ctrl-C the weights are good: where a step had spoiled them, those of the last check
-        (NumPy: each step; else every 64 steps and each epoch's start) are back, and the optimizer's state
-        starts anew.
+        optimizer's state become NaN or infinite (callback ``TerminateOnNaN`` stops quietly instead). After an
+        error or Ctrl-C the weights are finite: if a step made them NaN or infinite, those of the last check
+        (NumPy: each step; else every 64 steps and each epoch's start) come back, and the optimizer's state is
+        reset.
 
         Methods that compare costs from step to step (BFGS, Levenberg–Marquardt, ...) take all samples as one
         batch, so an epoch is one iteration. The history then also holds ``gradient_norm``, ``step``,

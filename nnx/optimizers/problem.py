@@ -74,10 +74,10 @@ class Point:
         return part in self._known
 
     def mend(self) -> bool:
-        """Asks the problem for derivatives that are finite where those found so far are not.
+        """Replaces derivatives that are not finite by finite ones from the problem, if it has them.
 
-        ``mend(point)`` of a problem returns those that replace them, by their names; what depends on them is
-        computed anew. None, and False here: there are none.
+        ``mend(point)`` of a problem returns them by name, or None, which is False here. What depends on them
+        is computed anew.
         """
         found = self._problem.mend(self) if hasattr(self._problem, "mend") else None
         if found is None:

@@ -150,7 +150,7 @@ def _increasing(where: str, name: str, value: Any) -> tuple[float, ...]:
 class PiecewiseConstantDecay(Schedule):
     """Piecewise constant: ``values[k]`` at step i, for the first k with i ≤ ``boundaries[k]``.
 
-    There is one value more than there are boundaries; the last one is for ever.
+    There is one value more than boundaries; the last one holds from then on.
 
     Raises :class:`nnx.errors.OptionError` for boundaries that do not increase and for another number of
     values.

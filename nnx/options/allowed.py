@@ -28,10 +28,10 @@ def words(check: Check) -> str:
 
 
 def allowed_values(thing: Callable[..., Any], checks: Mapping[str, Check] | None = None) -> dict[str, str]:
-    """What each checked option of a class or function may be, and what it is where it is not given.
+    """What the checked options of a class or function may be, and their defaults, by name.
 
-    Of a dataclass the checks stand on its fields. ``checks`` are further ones by name, such as those that a
-    function is registered with (``entry.checks`` of a :class:`nnx.registry.Entry`).
+    Of a dataclass the checks stand on its fields. ``checks`` are further ones by name, such as the checks
+    that a function is registered with (``entry.checks`` of a :class:`nnx.registry.Entry`).
 
     >>> from nnx.options import allowed_values
     >>> allowed_values(nnx.optimizers.NewtonCG)["initial_trust_radius"]

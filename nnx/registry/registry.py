@@ -24,11 +24,11 @@ from nnx.registry.naming import camel_case, snake_case
 
 
 class Registry(Generic[T]):
-    """The things of one kind, by name.
+    """Objects of one kind (activations, losses, ...) by name.
 
-    ``traits`` is the class of what is declared with each; ``module`` is where users find the registry. With
-    ``makers``, calling a registered function with options only gives a configured copy, as in Keras:
-    ``l2(0.01)`` is ``L2(0.01)``. ``refused`` says why names that other libraries have do not exist.
+    ``traits`` is the class of the facts that are declared with each; ``module`` is where users find the
+    registry. With ``makers``, calling a registered function with options only gives a configured copy, as in
+    Keras: ``l2(0.01)`` is ``L2(0.01)``. ``refused`` says why names that other libraries have do not exist.
     ``class_of`` makes the class that a function has under its class name (in place of a :class:`Choice`) out
     of its entry.
 

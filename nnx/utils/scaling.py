@@ -88,7 +88,7 @@ class StandardScaler:
         return self._take(x, 0)
 
     def partial_fit(self, x: Any, y: Any = None) -> StandardScaler:
-        """Returns itself after adding more rows to what it has seen; raises as :meth:`fit` does."""
+        """Returns itself after taking in more rows; raises as :meth:`fit` does."""
         return self._take(x, self.n_samples_seen_)
 
     def _take(self, x: Any, seen: int) -> StandardScaler:

@@ -63,9 +63,9 @@ class Rprop(FirstOrder):
     the limits of Δ. Meaning and arguments are PyTorch's; its Rprop is what the literature calls iRprop⁻.
     Needs gradients without noise: the whole data set as one batch. Their size does not matter, nor does a
     learning rate that is changed later on. Further options: :class:`nnx.optimizers.FirstOrder`. Raises
-    :class:`nnx.errors.OptionError` unless 0 < η⁻ < 1 < η⁺, and for a schedule. Sources: M. Riedmiller, H.
-    Braun, ICNN 1993, 586–591; C. Igel, M. Hüsken, "Improving the Rprop learning algorithm", NC 2000, 115–121,
-    algorithm iRprop⁻.
+    :class:`nnx.errors.OptionError` unless 0 < η⁻ < 1 < η⁺, and for a schedule.
+    Sources: M. Riedmiller, H. Braun, ICNN 1993, 586–591; C. Igel, M. Hüsken, "Improving the Rprop learning
+    algorithm", NC 2000, 115–121, algorithm iRprop⁻.
 
     >>> nnx.optimizers.Rprop().etas
     (0.5, 1.2)

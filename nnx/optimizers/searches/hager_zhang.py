@@ -29,9 +29,9 @@ class HagerZhang(Search):
     An interval [a, b] with φ'(a) < 0 ≤ φ'(b), ``φ(a) ≤ φ(0) + ε|φ(0)|`` is found by steps that grow by
     ``rho``; double secant steps make it narrower, and a bisection where they have not made it so by
     ``gamma``. ``theta``: where between its ends an interval is cut whose end lies above. c₁ and c₂ are the
-    paper's δ, σ. Each trial asks for value and slope. Source: W. W. Hager, H. Zhang, "A new conjugate
-    gradient method with guaranteed descent and an efficient line search", SIAM J. Optim. 16 (2005) 170–192,
-    section 4.
+    paper's δ, σ. Each trial asks for value and slope.
+    Source: W. W. Hager, H. Zhang, "A new conjugate gradient method with guaranteed descent and an efficient
+    line search", SIAM J. Optim. 16 (2005) 170–192, section 4.
 
     >>> line = nnx.optimizers.searches.ScalarLine(lambda a: (a - 1.0) ** 2, lambda a: 2.0 * (a - 1.0))
     >>> found = nnx.optimizers.searches.HagerZhang()(line, line.slope(0.0), first=4.0)
