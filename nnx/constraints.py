@@ -54,10 +54,11 @@ def _scaled(w: Array, axis: Axis, length: Any) -> Array:
 def max_norm(w: Array, *, max_value: float = 2, axis: Axis = 0) -> Array:
     """``w`` with the vectors along ``axis`` (0: the weights into one neuron) no longer than ``max_value``.
 
+    Shapes: (inputs, ...) → (inputs, ...).
     Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15
     (2014), section 5.1.
 
-    >>> nnx.constraints.MaxNorm(5.0)(np.asarray([[6.0, 1.0], [8.0, 1.0]])).round(6)
+    >>> nnx.to_numpy(nnx.constraints.MaxNorm(5.0)(np.asarray([[6.0, 1.0], [8.0, 1.0]]))).round(6)
     array([[3., 1.],
            [4., 1.]])
     """
@@ -67,6 +68,8 @@ def max_norm(w: Array, *, max_value: float = 2, axis: Axis = 0) -> Array:
 @registry.register(formula=r"\max(w, 0)", use="Weights that are amounts.")
 def non_neg(w: Array) -> Array:
     """``w`` with 0 in place of negative entries.
+
+    Shapes: (...) → (...). Source: Keras' ``constraints.non_neg``.
 
     >>> nnx.constraints.NonNeg()(np.asarray([-1.0, 2.0]))
     array([0., 2.])
@@ -80,7 +83,9 @@ def non_neg(w: Array) -> Array:
 def unit_norm(w: Array, *, axis: Axis = 0) -> Array:
     """``w`` with the vectors along ``axis`` of length 1 (a zero vector stays zero).
 
-    >>> nnx.constraints.UnitNorm()(np.asarray([[3.0, 0.0], [4.0, 0.0]])).round(6)
+    Shapes: (inputs, ...) → (inputs, ...). Source: Keras' ``constraints.unit_norm``.
+
+    >>> nnx.to_numpy(nnx.constraints.UnitNorm()(np.asarray([[3.0, 0.0], [4.0, 0.0]]))).round(6)
     array([[0.6, 0. ],
            [0.8, 0. ]])
     """
@@ -97,7 +102,10 @@ def min_max_norm(
 ) -> Array:
     """``w`` with the lengths along ``axis`` moved into [min_value, max_value], the share ``rate`` of the way.
 
-    >>> nnx.constraints.MinMaxNorm(1.0, 2.0)(np.asarray([[3.0, 0.5], [4.0, 0.0]])).round(6)
+    Raises :class:`nnx.errors.OptionError` for ``min_value`` > ``max_value``.
+    Shapes: (inputs, ...) → (inputs, ...). Source: Keras' ``constraints.min_max_norm``.
+
+    >>> nnx.to_numpy(nnx.constraints.MinMaxNorm(1.0, 2.0)(np.asarray([[3.0, 0.5], [4.0, 0.0]]))).round(6)
     array([[1.2, 1. ],
            [1.6, 0. ]])
     """

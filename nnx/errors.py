@@ -68,7 +68,10 @@ class NonFiniteError(NnxError, ArithmeticError):
 
 
 class FitError(NnxError, RuntimeError):
-    """A fit ended without success; ``result`` is what was found until then."""
+    """A fit ended without success; ``result`` is what was found until then.
+
+    It is a RuntimeError as well, as what SciPy's ``curve_fit`` raises.
+    """
 
     def __init__(self, message: str, result: object = None) -> None:
         super().__init__(message)
@@ -92,6 +95,13 @@ def located(where: Callable[[], str]) -> Iterator[None]:
     """Adds ``where()`` to any exception that leaves the block, as a note below its message.
 
     ``where`` is called only when something is raised, so that the happy path formats nothing.
+
+    >>> with nnx.errors.located(lambda: "in layer 2"):
+    ...     raise nnx.errors.ShapeError("does not fit")
+    Traceback (most recent call last):
+        ...
+    nnx.errors.ShapeError: does not fit
+    in layer 2
     """
     try:
         yield

@@ -16,9 +16,16 @@ from nnx.errors import ShapeError
 class Layout:
     """Names and shapes of the pieces that lie one after the other in a vector.
 
+    ``names`` and ``shapes`` belong together, in the order of the vector.
+
     >>> layout = nnx.parameters.Layout(("kernel", "bias"), ((2, 3), (3,)))
     >>> layout.size, layout.slices
     (9, (slice(0, 6, None), slice(6, 9, None)))
+    >>> kernel, bias = layout.views(np.arange(9.0))
+    >>> bias
+    array([6., 7., 8.])
+    >>> layout.pack([kernel, bias]).shape, layout.pick({"bias": bias, "kernel": kernel})[1] is bias
+    ((9,), True)
     """
 
     names: tuple[str, ...]
@@ -40,7 +47,10 @@ class Layout:
         return tuple(out)
 
     def views(self, w: Any) -> list[Any]:
-        """The pieces of ``w`` in their shapes. They share memory with ``w`` where the library can."""
+        """The pieces of ``w`` in their shapes. They share memory with ``w`` where the library can.
+
+        Raises :class:`nnx.errors.ShapeError` for a vector of another length.
+        """
         if tuple(w.shape) != (self.size,):
             raise ShapeError(f"Expected a vector of {self.size} numbers, got shape {tuple(w.shape)}.")
         xp = namespace(w)
@@ -64,7 +74,10 @@ class Layout:
         return pieces
 
     def pack(self, pieces: Sequence[Any]) -> Any:
-        """A new vector of the given pieces; inverse of :meth:`views`."""
+        """A new vector of the given pieces; inverse of :meth:`views`.
+
+        Raises :class:`nnx.errors.ShapeError` for pieces of other shapes.
+        """
         for name, shape, piece in zip(self.names, self.shapes, pieces, strict=True):
             if tuple(piece.shape) != shape:
                 raise ShapeError(f"'{name}' has shape {shape}, got an array of shape {tuple(piece.shape)}.")

@@ -64,7 +64,9 @@ def _sum_of_squares(w: Array) -> Array:
 def l1(w: Array, *, l1: float = 0.01) -> Array:
     """l1·Σ abs(w), a 0-d array. The derivative at 0 is 0.
 
-    >>> float(nnx.regularizers.L1(0.1)(np.asarray([1.0, -2.0])).round(12))
+    Shapes: (...) → (). Source: Keras' ``regularizers.l1``.
+
+    >>> round(float(nnx.regularizers.L1(0.1)(np.asarray([1.0, -2.0]))), 12)
     0.3
     """
     return l1 * _sum_of_absolutes(w)
@@ -75,6 +77,8 @@ def l1(w: Array, *, l1: float = 0.01) -> Array:
 )
 def l2(w: Array, *, l2: float = 0.01) -> Array:
     """l2·Σ w², a 0-d array; without the factor ½ of some books, so its gradient is 2·l2·w.
+
+    Shapes: (...) → (). Source: Keras' ``regularizers.l2``.
 
     >>> float(nnx.regularizers.L2(0.1)(np.asarray([1.0, -2.0])))
     0.5
@@ -91,6 +95,8 @@ def l2(w: Array, *, l2: float = 0.01) -> Array:
 )
 def l1_l2(w: Array, *, l1: float = 0.0, l2: float = 0.0) -> Array:
     """l1·Σ abs(w) + l2·Σ w², a 0-d array. Raises :class:`nnx.errors.OptionError` for factors below 0.
+
+    Shapes: (...) → (). Source: Keras' ``regularizers.l1_l2``.
 
     >>> float(nnx.regularizers.L1L2(l1=0.5, l2=0.25)(np.asarray([1.0, -2.0])))
     2.75
@@ -109,7 +115,9 @@ def orthogonal_regularizer(w: Array, *, factor: float = 0.01, mode: str = "rows"
     A vector shorter than 1e−6 counts as divided by 1e−6. Raises :class:`nnx.errors.ShapeError` for other than
     two axes; one row alone has no pairs: 0 (where Keras gives NaN).
 
-    >>> float(nnx.regularizers.OrthogonalRegularizer(1.0)(np.asarray([[1.0, 1.0], [1.0, 0.0]])).round(6))
+    Shapes: (rows, columns) → (). Source: Keras' ``regularizers.orthogonal_regularizer``.
+
+    >>> round(float(nnx.regularizers.OrthogonalRegularizer(1.0)(np.asarray([[1.0, 1.0], [1.0, 0.0]]))), 6)
     0.707107
     """
     xp = namespace(w)

@@ -29,7 +29,7 @@ STRANGERS = ("layers", "optimizers")  # neighbours that never see each other
 # The same inside a room: its modules and sub-rooms from the ground up. Its __init__ lies above all of them.
 SUBROOMS = {
     "optimizers": (
-        ("refused", "options", "problem", "state", "method", "result"),
+        ("refused", "options", "registering", "problem", "state", "method", "result"),
         ("schedules", "searches"),
         ("first_order", "descent"),
         ("squares",),

@@ -2,6 +2,9 @@
 
 ``nnx.activations.get("leaky_relu")`` and ``nnx.activations.LeakyReLU(negative_slope=0.1)`` are what a layer
 is given; ``nnx.activations.leaky_relu(x, negative_slope=0.1)`` computes at once.
+
+In ``Shapes:`` lines ``...`` stands for any number of axes and a name for a length, as in
+``(..., n), (..., n) → (...)``: two arrays are given, one comes back, without the last axis.
 """
 
 from __future__ import annotations

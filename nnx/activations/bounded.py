@@ -26,6 +26,8 @@ def sigmoid(x: Array) -> Array:
     The relative error is a few units in the last place for every x: nothing overflows, and far to the
     left the result is eˣ. sigmoid(−∞) = 0, sigmoid(∞) = 1. Also σ(x) = (1 + tanh(x/2)) / 2.
 
+    Shapes: (...) → (...). Source: Keras' ``activations.sigmoid``.
+
     >>> nnx.activations.sigmoid(np.asarray([0.0, -100.0, 1e4]))
     array([5.00000000e-01, 3.72007598e-44, 1.00000000e+00])
     """
@@ -46,6 +48,8 @@ def sigmoid(x: Array) -> Array:
 @fused(derivative=lambda xp, x, y: 1.0 - y * y)
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent, in (−1, 1).
+
+    Shapes: (...) → (...). Source: Keras' ``activations.tanh``.
 
     >>> nnx.activations.tanh(np.asarray([0.0, 1.0, -np.inf]))
     array([ 0.        ,  0.76159416, -1.        ])
@@ -69,7 +73,9 @@ def _softsign_slope(xp: Any, x: Array, y: Array) -> Array:
 )
 @fused(derivative=_softsign_slope)
 def softsign(x: Array) -> Array:
-    """x/(1 + |x|), in (−1, 1). Its second derivative jumps at 0 and is taken as 0 there.
+    """x/(1 + abs(x)), in (−1, 1). Its second derivative jumps at 0 and is taken as 0 there.
+
+    Shapes: (...) → (...). Source: Keras' ``activations.softsign``.
 
     >>> nnx.activations.softsign(np.asarray([0.0, 1.0, -3.0]))
     array([ 0.  ,  0.5 , -0.75])
@@ -97,6 +103,8 @@ def _between(low: float, high: float, slope: float) -> Any:
 def hard_sigmoid(x: Array) -> Array:
     """x/6 + 1/2 cut off at 0 and 1. The derivative at the kinks −3 and 3 is 0.
 
+    Shapes: (...) → (...). Source: Keras' ``activations.hard_sigmoid``.
+
     >>> nnx.activations.hard_sigmoid(np.asarray([-4.0, 0.0, 1.5]))
     array([0.  , 0.5 , 0.75])
     """
@@ -116,6 +124,8 @@ def hard_sigmoid(x: Array) -> Array:
 @fused(derivative=_between(-1.0, 1.0, 1.0))
 def hard_tanh(x: Array) -> Array:
     """``x`` cut off at −1 and 1. The derivative at the kinks −1 and 1 is 0.
+
+    Shapes: (...) → (...). Source: Keras' ``activations.hard_tanh``.
 
     >>> nnx.activations.hard_tanh(np.asarray([-4.0, 0.5, 1.5]))
     array([-1. ,  0.5,  1. ])
@@ -137,6 +147,7 @@ def hard_tanh(x: Array) -> Array:
 def sparse_sigmoid(x: Array) -> Array:
     """(x + 1)/2 cut off at 0 and 1. The derivative at the kinks −1 and 1 is 0.
 
+    Shapes: (...) → (...).
     Source: M. Blondel, A. Martins, V. Niculae, "Learning with Fenchel-Young losses", JMLR 21 (2020).
 
     >>> nnx.activations.sparse_sigmoid(np.asarray([-4.0, 0.0, 0.5]))

@@ -27,6 +27,8 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 def exponential(x: Array) -> Array:
     """eˣ. It overflows to ∞ where x is above 88.7 in float32, above 709.7 in float64.
 
+    Shapes: (...) → (...). Source: Keras' ``activations.exponential``.
+
     >>> nnx.activations.exponential(np.asarray([0.0, 1.0]))
     array([1.        , 2.71828183])
     """
@@ -43,8 +45,9 @@ def exponential(x: Array) -> Array:
 )
 @fused(derivative=lambda xp, x, y: -xp.expm1(-y))
 def softplus(x: Array) -> Array:
-    """ln(1 + eˣ), computed as max(x, 0) + ln(1 + e^−|x|): accurate and without overflow for every x.
+    """ln(1 + eˣ), computed as max(x, 0) + ln(1 + e^(−abs(x))): accurate and without overflow for every x.
 
+    Shapes: (...) → (...).
     Source: C. Dugas et al., "Incorporating second-order functional knowledge for better option pricing",
     NIPS 2000.
 
@@ -66,6 +69,8 @@ def softplus(x: Array) -> Array:
 @fused(derivative=lambda xp, x, y: -xp.expm1(y))
 def log_sigmoid(x: Array) -> Array:
     """ln(1/(1 + e⁻ˣ)) = −softplus(−x): accurate where the sigmoid itself would be 0 or 1.
+
+    Shapes: (...) → (...). Source: Keras' ``activations.log_sigmoid``.
 
     >>> nnx.activations.log_sigmoid(np.asarray([0.0, -1e4]))
     array([-6.93147181e-01, -1.00000000e+04])
@@ -95,6 +100,7 @@ def elu(x: Array, *, alpha: float = 1.0) -> Array:
     """``x`` where it is positive, else α(eˣ − 1): the exponential linear unit.
 
     The derivative at 0 is α. Raises :class:`nnx.errors.OptionError` for α < 0.
+    Shapes: (...) → (...).
     Source: D.-A. Clevert, T. Unterthiner, S. Hochreiter, "Fast and accurate deep network learning by
     exponential linear units", ICLR 2016.
 
@@ -126,6 +132,7 @@ def selu(x: Array) -> Array:
     """λ·elu(x, α) with λ = 1.0507 and α = 1.6733: the scaled exponential linear unit.
 
     The derivative at 0 is λα. Use it with ``lecun_normal`` initial weights.
+    Shapes: (...) → (...).
     Source: G. Klambauer et al., "Self-normalizing neural networks", NIPS 2017.
 
     >>> nnx.activations.selu(np.asarray([-1.0, 1.0]))
@@ -151,6 +158,7 @@ def selu(x: Array) -> Array:
 def celu(x: Array, *, alpha: float = 1.0) -> Array:
     """``x`` where it is positive, else α(e^(x/α) − 1). Raises :class:`nnx.errors.OptionError` for α ≤ 0.
 
+    Shapes: (...) → (...).
     Source: J. Barron, "Continuously differentiable exponential linear units", arXiv 1704.07483, 2017.
 
     >>> nnx.activations.celu(np.asarray([-np.inf, 0.0, 3.0]), alpha=0.5)

@@ -28,6 +28,8 @@ def _clip(xp: Any, x: Array, bound: float) -> Array:
 def erf(x: Array) -> Array:
     """The error function 2/√π ∫₀ˣ e^(−t²) dt, in (−1, 1), by the array library's own or W. J. Cody's method.
 
+    Shapes: (...) → (...). Source: W. J. Cody, Math. Comp. 23 (1969) 631–637; SciPy's ``special.erf``.
+
     >>> nnx.activations.erf(np.asarray([0.0, 1.0, np.inf]))
     array([0.        , 0.84270079, 1.        ])
     """
@@ -52,6 +54,7 @@ def _silu_slope(xp: Any, x: Array, y: Array) -> Array:
 def silu(x: Array) -> Array:
     """x·sigmoid(x), also called swish. At −∞ it is 0, its limit (a plain product would give nan).
 
+    Shapes: (...) → (...).
     Source: P. Ramachandran, B. Zoph, Q. Le, "Searching for activation functions", arXiv 1710.05941, 2017.
 
     >>> nnx.activations.silu(np.asarray([-1.0, 0.0, 1.0]))
@@ -79,6 +82,7 @@ def _hard_silu_slope(xp: Any, x: Array, y: Array) -> Array:
 def hard_silu(x: Array) -> Array:
     """x·hard_sigmoid(x). The derivative at the kinks −3 and 3 is 0 and 1.
 
+    Shapes: (...) → (...).
     Source: A. Howard et al., "Searching for MobileNetV3", ICCV 2019.
 
     >>> nnx.activations.hard_silu(np.asarray([-4.0, 0.0, 1.5, 4.0]))
@@ -115,9 +119,10 @@ def gelu(x: Array, *, approximate: bool = False) -> Array:
     """x·Φ(x), with Φ the distribution function of the standard normal distribution.
 
     ``approximate=True`` takes Φ(x) ≈ (1 + tanh(√(2/π)(x + 0.044715 x³))) / 2 instead (error below 5e−4).
+    Shapes: (...) → (...).
     Source: D. Hendrycks, K. Gimpel, "Gaussian error linear units", arXiv 1606.08415, 2016.
 
-    >>> nnx.activations.gelu(np.asarray([-1.0, 0.0, 1.0])).round(8)
+    >>> nnx.to_numpy(nnx.activations.gelu(np.asarray([-1.0, 0.0, 1.0]))).round(8)
     array([-0.15865525,  0.        ,  0.84134475])
     """
     xp = namespace(x)
@@ -143,6 +148,7 @@ def _mish_slope(xp: Any, x: Array, y: Array) -> Array:
 def mish(x: Array) -> Array:
     """x·tanh(softplus(x)). At −∞ it is 0, its limit.
 
+    Shapes: (...) → (...).
     Source: D. Misra, "Mish: a self regularized non-monotonic activation function", BMVC 2020.
 
     >>> nnx.activations.mish(np.asarray([-1.0, 0.0, 1.0]))
@@ -186,6 +192,7 @@ def glu(x: Array, *, axis: int = -1) -> Array:
     """a·sigmoid(b) where a and b are the halves of ``x`` along ``axis``: that axis becomes half as long.
 
     Raises :class:`nnx.errors.ShapeError` where its length is odd.
+    Shapes: (..., 2n) → (..., n).
     Source: Y. Dauphin et al., "Language modeling with gated convolutional networks", ICML 2017.
 
     >>> nnx.activations.glu(np.asarray([[3.0, 4.0, 0.0, 0.0]]))

@@ -24,6 +24,8 @@ Array = Any
 def linear(x: Array) -> Array:
     """``x`` itself: the identity.
 
+    Shapes: (...) → (...). Source: Keras' ``activations.linear``.
+
     >>> nnx.activations.linear(np.asarray([-1.0, 2.0]))
     array([-1.,  2.])
     """
@@ -73,6 +75,7 @@ def relu(
     (relu′(0) = 0) and 0 at ``max_value``; where x is nan it is 0. With a threshold below 0 inputs between
     it and 0 pass as they are, also with ``max_value`` (where Keras cuts them off at 0). Raises
     :class:`nnx.errors.OptionError` for a ``max_value`` below 0.
+    Shapes: (...) → (...).
     Source: V. Nair, G. Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
 
     >>> nnx.activations.relu(np.asarray([-2.0, 0.0, 3.0]))
@@ -110,6 +113,7 @@ def _leaky_relu_slope(xp: Any, x: Array, y: Array, negative_slope: float = 0.2) 
 def leaky_relu(x: Array, *, negative_slope: float = 0.2) -> Array:
     """``x`` where it is positive, else negative_slope·x. The derivative at 0 is ``negative_slope``.
 
+    Shapes: (...) → (...).
     Source: A. Maas, A. Hannun, A. Ng, "Rectifier nonlinearities improve neural network acoustic models",
     ICML 2013.
 
@@ -137,6 +141,7 @@ def leaky_relu(x: Array, *, negative_slope: float = 0.2) -> Array:
 def relu6(x: Array) -> Array:
     """``x`` cut off at 0 and 6. The derivative at the kinks 0 and 6 is 0.
 
+    Shapes: (...) → (...).
     Source: A. Krizhevsky, "Convolutional deep belief networks on CIFAR-10", 2010.
 
     >>> nnx.activations.relu6(np.asarray([-2.0, 3.0, 8.0]))
@@ -162,6 +167,8 @@ def _sparse_plus_slope(xp: Any, x: Array, y: Array) -> Array:
 @fused(derivative=_sparse_plus_slope)
 def sparse_plus(x: Array) -> Array:
     """max(x, 0) with its corner rounded off between −1 and 1 by the parabola (x + 1)²/4.
+
+    Shapes: (...) → (...). Source: Keras' ``activations.sparse_plus``.
 
     >>> nnx.activations.sparse_plus(np.asarray([-2.0, 0.0, 3.0]))
     array([0.  , 0.25, 3.  ])
@@ -196,6 +203,7 @@ def _squareplus_slope(xp: Any, x: Array, y: Array, b: float = 4.0) -> Array:
 def squareplus(x: Array, *, b: float = 4) -> Array:
     """(x + √(x² + b)) / 2, without cancellation or overflow; ``b`` ≥ 0 rounds the corner (0: relu).
 
+    Shapes: (...) → (...).
     Source: J. T. Barron, "Squareplus: a softplus-like algebraic rectifier", arXiv 2112.11687, 2021.
 
     >>> nnx.activations.squareplus(np.asarray([-1e9, 0.0, 1.5]))

@@ -29,6 +29,8 @@ def _tanh_shrink_slope(xp: Any, x: Array, y: Array) -> Array:
 def tanh_shrink(x: Array) -> Array:
     """The difference x − tanh(x).
 
+    Shapes: (...) → (...). Source: Keras' ``activations.tanh_shrink``.
+
     >>> nnx.activations.tanh_shrink(np.asarray([0.0, 1.0]))
     array([0.        , 0.23840584])
     """
@@ -54,6 +56,7 @@ def soft_shrink(x: Array, *, threshold: float = 0.5) -> Array:
     """``x`` moved towards 0 by ``threshold``, and 0 within it. The derivative at the kinks ±threshold is 0.
 
     Raises :class:`nnx.errors.OptionError` for a threshold below 0.
+    Shapes: (...) → (...). Source: Keras' ``activations.soft_shrink``.
 
     >>> nnx.activations.soft_shrink(np.asarray([-2.0, 0.25, 1.0]))
     array([-1.5,  0. ,  0.5])
@@ -75,9 +78,12 @@ def soft_shrink(x: Array, *, threshold: float = 0.5) -> Array:
 )
 @fused(derivative=_outside)
 def hard_shrink(x: Array, *, threshold: float = 0.5) -> Array:
-    """``x`` where |x| is above ``threshold``, else 0. The derivative at the jumps ±threshold is taken as 0.
+    """``x`` where abs(x) is above ``threshold``, else 0.
+
+    The derivative at the jumps ±threshold is taken as 0.
 
     Raises :class:`nnx.errors.OptionError` for a threshold below 0.
+    Shapes: (...) → (...). Source: Keras' ``activations.hard_shrink``.
 
     >>> nnx.activations.hard_shrink(np.asarray([-2.0, 0.25, 1.0]))
     array([-2.,  0.,  1.])
@@ -112,6 +118,8 @@ def threshold(x: Array, *, threshold: float, default_value: float) -> Array:
     """``x`` where it is above ``threshold``, else ``default_value``. Both options must be given.
 
     The derivative at the jump is taken as 0.
+
+    Shapes: (...) → (...). Source: Keras' ``activations.threshold``.
 
     >>> nnx.activations.threshold(np.asarray([-1.0, 0.5, 2.0]), threshold=1.0, default_value=0.0)
     array([0., 0., 2.])

@@ -26,8 +26,10 @@ def _softmax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: int =
 def softmax(x: Array, *, axis: int = -1) -> Array:
     """exp(x) divided by its sum along ``axis``: probabilities, positive and with sum 1.
 
-    The largest number is subtracted first, so nothing overflows. An entry −∞ gets probability 0; a vector
-    with +∞ or nan in it, or of −∞ alone, gives nan.
+    The largest entry is subtracted first, so nothing overflows. An entry −∞ gets probability 0; a vector with
+    +∞ or nan in it, or of −∞ alone, gives nan.
+
+    Shapes: (..., n) → (..., n). Source: Keras' ``activations.softmax``.
 
     >>> nnx.activations.softmax(np.asarray([[0.0, 0.0], [1e4, -np.inf]]))
     array([[0.5, 0.5],
@@ -53,6 +55,8 @@ def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """The logarithm of softmax, x − ln Σ exp(x) along ``axis``: nothing overflows.
 
     Entries −∞ stay −∞. A vector with +∞ or nan in it, or of −∞ alone, gives nan.
+
+    Shapes: (..., n) → (..., n). Source: Keras' ``activations.log_softmax``.
 
     >>> nnx.activations.log_softmax(np.asarray([0.0, 1e4]))
     array([-10000.,      0.])
@@ -82,6 +86,7 @@ def sparsemax(x: Array, *, axis: int = -1) -> Array:
     Where an entry becomes 0 the derivative jumps: it is that of the side where the entry is 0. (Keras 3.15
     adds up cumulative sums on the way, so its result has sum 1 only where one entry is positive.)
 
+    Shapes: (..., n) → (..., n).
     Source: A. Martins, R. Astudillo, "From softmax to sparsemax", ICML 2016, algorithm 1.
 
     >>> nnx.activations.sparsemax(np.asarray([[0.0, 0.0], [2.0, 0.5], [0.5, 0.0]]))

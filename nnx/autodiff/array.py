@@ -19,6 +19,13 @@ class Traced(Operators):
     in reverse mode, a tangent in forward mode. ``value`` may be traced itself, by an outer transform.
     Writing into a traced array replaces these three; ``link`` knows the arrays that share its memory
     (:mod:`nnx.autodiff.aliasing`).
+
+    >>> def shape_and_slope(x):
+    ...     print(type(x).__name__, x.shape, x.dtype)
+    ...     return np.sum(x * x)
+    >>> nnx.grad(shape_and_slope)(np.asarray([1.0, 2.0]))
+    Traced (2,) float64
+    array([2., 4.])
     """
 
     __slots__ = ("link", "mark", "space", "tracer", "value")
@@ -38,26 +45,35 @@ class Traced(Operators):
 
     @property
     def dtype(self) -> Any:
+        """Its data type, the library's object."""
         return self.value.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Its shape, a tuple of whole numbers."""
         return self.value.shape
 
     @property
     def ndim(self) -> int:
+        """How many axes it has."""
         return self.value.ndim
 
     @property
     def size(self) -> int:
+        """How many entries it has."""
         return self.space.element_count(self.value.shape)
 
     @property
     def device(self) -> Any:
+        """The device that holds it."""
         return self.space.device_of(self)
 
     @property
     def T(self) -> Traced:  # noqa: N802 (the standard's name)
+        """The transpose of a matrix, (m, n) from (n, m); as a NumPy array with all axes reversed.
+
+        Else raises ``ValueError``.
+        """
         if self.ndim != 2:
             if self.space.speaks_numpy:
                 return self.space.permute_dims(self, tuple(reversed(range(self.ndim))))
@@ -66,6 +82,7 @@ class Traced(Operators):
 
     @property
     def mT(self) -> Traced:  # noqa: N802 (the standard's name)
+        """Its last two axes swapped: (..., m, n) from (..., n, m)."""
         return self.space.matrix_transpose(self)
 
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
@@ -77,6 +94,7 @@ class Traced(Operators):
         return self.space
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Traced:
+        """A copy on another device, through which derivatives go on."""
         return self.space.to_device(self, device)
 
     def __len__(self) -> int:
@@ -175,7 +193,7 @@ def _settable(name: str) -> None:
     def write(self: Traced, value: Any) -> None:
         self.space.numpy_set(self, name, value)
 
-    setattr(Traced, name, property(read, write))
+    setattr(Traced, name, property(read, write, doc=f"NumPy's ``{name}``, in the shape that NumPy gives it."))
 
 
 for _name in ("real", "imag", "flat"):

@@ -33,6 +33,9 @@ def check_derivatives(
     float64; results may be complex. Raises :class:`nnx.errors.DerivativeError` with the mode, the order and
     both values.
 
+    ``order`` is 1 or more; ``rtol`` and ``atol`` ≥ 0 bound the difference, relative to the value and
+    absolute; ``step`` > 0 is h; ``seed`` is a whole number ≥ 0. Source: JAX's ``jax.test_util.check_grads``.
+
     >>> nnx.check_derivatives(lambda x: np.tanh(x) ** 2, np.asarray([0.3, -1.2]))
     """
     _check(f, args, order, tuple(modes), (rtol, atol, step), seed, "f")

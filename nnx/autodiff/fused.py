@@ -16,6 +16,13 @@ class FusedFunction:
     """A function of arrays together with its derivative; made by :func:`fused`.
 
     ``plain`` is the body without the derivative, for the test that both agree to second order.
+
+    >>> softplus = nnx.activations.softplus
+    >>> type(softplus).__name__
+    'FusedFunction'
+    >>> y, pullback = softplus.with_pullback(np.asarray([0.0]))
+    >>> pullback(np.asarray([1.0]))
+    array([0.5])
     """
 
     def __init__(self, plain: Callable[..., Any], rule: Any) -> None:
@@ -70,7 +77,7 @@ def fused(
     argument alone, where these have more than one axis, and ``axis=`` (-1 unless the function says otherwise)
     is not the first. A function ``samples(xp, g, needs, y, *args, **options)``: that holds for the first
     argument, and all rows share the others; it returns what ``reverse`` does, but for these one cotangent per
-    row, (n, *shape). Arguments with rows may come with further axes between the first and the last.
+    row, ``(n, *shape)``. Arguments with rows may come with further axes between the first and the last.
 
     With ``several`` the function returns a tuple of arrays. ``y`` is that tuple, and ``g`` a list with one
     cotangent for each result: None, not zeros, where nothing depends on it; ``forward`` returns one tangent

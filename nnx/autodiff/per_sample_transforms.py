@@ -16,7 +16,7 @@ from nnx.errors import DerivativeError, ShapeError
 
 
 def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable[..., Any]:
-    """A function of ``(w, *data)`` that returns each sample's gradient by ``w``: shape (n, *w.shape).
+    """A function of ``(w, *data)`` that returns each sample's gradient by ``w``: shape ``(n, *w.shape)``.
 
         G[i] = ∂f(w, data[i]) / ∂w
 
@@ -26,7 +26,7 @@ def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable
     - ``f(w, *sample)`` is the loss of one sample, a number: it is differentiated n times; or
     - with ``stacked=True``, ``f(w, *data)`` gives the n losses of all samples at once, as code for a batch
       does: ``x @ w``, means over other axes than the first. One pass forward and one back give all n
-      gradients, hundreds of times faster for small networks: G[i] = ∂f(w, *data)[i] / ∂w.
+      gradients, hundreds of times faster for small networks: ``G[i] = ∂f(w, *data)[i] / ∂w``.
 
     Raises :class:`nnx.errors.ShapeError` if the data have different lengths, or the losses are not (n,), and
     :class:`nnx.errors.DerivativeError` as :func:`nnx.grad` does; with ``stacked=True`` also where ``f`` mixes
@@ -42,7 +42,7 @@ def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable
     array([[ 0.,  0.],
            [18., 24.]])
 
-    Why n gradients cost little more than their sum: I. Goodfellow, "Efficient per-example gradient
+    Source: I. Goodfellow, "Efficient per-example gradient
     computations", arXiv:1510.01799 (2015).
     """
     if not stacked:
@@ -56,7 +56,7 @@ def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable
 
 
 def per_sample_jacobian(f: Callable[..., Any], *, stacked: bool = False) -> Callable[..., Any]:
-    """A function of ``(w, *data)`` that returns each sample's Jacobian by ``w``: shape (n, m, *w.shape).
+    """A function of ``(w, *data)`` that returns each sample's Jacobian by ``w``: shape ``(n, m, *w.shape)``.
 
         J[i, k] = ∂fₖ(w, data[i]) / ∂w
 
@@ -72,7 +72,7 @@ def per_sample_jacobian(f: Callable[..., Any], *, stacked: bool = False) -> Call
     array([[1., 6.],
            [2., 6.]])
 
-    What it is for: M. T. Hagan, M. B. Menhaj, "Training feedforward networks with the Marquardt algorithm",
+    Source: M. T. Hagan, M. B. Menhaj, "Training feedforward networks with the Marquardt algorithm",
     IEEE Transactions on Neural Networks 5 (1994) 989–993.
     """
     if not stacked:

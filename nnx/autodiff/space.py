@@ -51,7 +51,14 @@ _CONSTANT_OPERATORS = {
 
 
 def space_of(x: Any) -> Any:
-    """The differentiable namespace for a raw or traced array."""
+    """The differentiable namespace for a raw or traced array.
+
+    Raises :class:`nnx.errors.DtypeError` for what is no array.
+
+    >>> xp = nnx.autodiff.space_of(np.ones(2))
+    >>> xp.sin(np.asarray([0.0]))
+    array([0.])
+    """
     return x.space if type(x) is Traced else space_over(adapter_of(x))
 
 

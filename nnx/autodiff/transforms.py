@@ -24,6 +24,8 @@ def stop_gradient(x: Any) -> Any:
     The arrays are copies of the shape and data type of ``x``: writing into them changes nothing else. An
     array that is not being differentiated is returned as it is.
 
+    Source: JAX's ``jax.lax.stop_gradient``.
+
     >>> float(nnx.grad(lambda x: x * nnx.stop_gradient(x))(3.0))
     3.0
     """

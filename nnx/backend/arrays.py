@@ -21,7 +21,15 @@ _TRACED: set[type] = set()
 
 
 def register_traced(cls: type) -> None:
-    """Registers arrays that carry their namespace as ``x.space``: it takes precedence over raw arrays'."""
+    """Registers arrays that carry their namespace as ``x.space``: it takes precedence over raw arrays'.
+
+    >>> class Marked:
+    ...     def __init__(self, value, space):
+    ...         self.value, self.space = value, space
+    >>> nnx.backend.register_traced(Marked)
+    >>> nnx.backend.namespace(Marked(np.ones(2), "a namespace"))
+    'a namespace'
+    """
     _TRACED.add(cls)
 
 
@@ -43,7 +51,15 @@ def _adapter_of_type(cls: type) -> Adapter | None:
 
 
 def adapter_of(*arrays: Any) -> Adapter:
-    """The adapter of the library that the arrays belong to; Python numbers and None do not count."""
+    """The adapter of the library that the arrays belong to; Python numbers and None do not count.
+
+    Without an array it is that of the current backend. Raises :class:`nnx.errors.DtypeError` for what is no
+    array that nnx knows and where arrays of two libraries are mixed, :class:`nnx.errors.BackendUnavailable`
+    where the library cannot be used.
+
+    >>> nnx.backend.adapter_of(np.ones(2), 1.0, None).name
+    'numpy'
+    """
     found: Adapter | None = None
     for x in arrays:
         while type(x) in _TRACED:
@@ -59,6 +75,12 @@ def namespace(*arrays: Any) -> Any:
     """The array API namespace of the arrays; the one of a traced array takes precedence.
 
     Cheap, but meant to be called once per public function, not once per operation.
+
+    Raises as :func:`adapter_of` does. Source: the array API standard, ``__array_namespace__``.
+
+    >>> xp = nnx.backend.namespace(np.ones(2))
+    >>> xp.sum(np.ones(2))
+    np.float64(2.0)
     """
     for x in arrays:
         if type(x) in _TRACED:
@@ -136,7 +158,15 @@ def given(x: Any, what: str, *, real: bool = True, on_host: bool = False) -> Arr
 
 
 def need_real(x: Array, what: str) -> None:
-    """Raises :class:`nnx.errors.DtypeError` where the array ``x`` does not hold real numbers."""
+    """Raises :class:`nnx.errors.DtypeError` where the array ``x`` does not hold real numbers.
+
+    ``x`` may have any shape; ``what`` is its name in the message.
+
+    >>> nnx.backend.need_real(np.asarray([1j]), "x")
+    Traceback (most recent call last):
+        ...
+    nnx.errors.DtypeError: x holds complex numbers (complex128). Give real and imaginary part one by one.
+    """
     isdtype = namespace(x).isdtype
     if isdtype(x.dtype, _REAL):
         return
@@ -153,6 +183,10 @@ def to_numpy(x: Any) -> Any:
     """``x`` as a NumPy array, whatever its library and device (waits for the device).
 
     Raises :class:`nnx.errors.DerivativeError` inside a derivative: the gradient would be lost.
+    Its shape and data type are kept; lists and numbers become arrays as well.
+
+    >>> nnx.to_numpy(nnx.asarray([1.0, 2.0], dtype="float64"))
+    array([1., 2.])
     """
     if type(x) in _TRACED:
         raise DerivativeError(
@@ -165,7 +199,13 @@ def to_numpy(x: Any) -> Any:
 
 
 def device_of(x: Array) -> Any:
-    """The device that holds ``x``."""
+    """The device that holds ``x``.
+
+    ``x`` may have any shape.
+
+    >>> nnx.backend.device_of(np.ones(2))
+    'cpu'
+    """
     while type(x) in _TRACED:
         x = x.value
     return getattr(x, "device", "cpu")

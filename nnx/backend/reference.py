@@ -18,7 +18,16 @@ Array = Any
 
 
 class Adapter:
-    """One array library: its namespace and the few functions that the standard lacks."""
+    """One array library: its namespace and the few functions that the standard lacks.
+
+    Arrays may have any shape where a method says nothing else, and results have the shape of the argument.
+
+    >>> adapter = nnx.backend.adapter_of(np.ones(1))
+    >>> adapter.scatter_add(3, np.asarray([2, 0, 2]), np.asarray([1.0, 10.0, 100.0]))
+    array([ 10.,   0., 101.])
+    >>> adapter.solve_positive(np.asarray([[2.0, 0.0], [0.0, 4.0]]), np.asarray([1.0, 1.0]))
+    array([0.5 , 0.25])
+    """
 
     name = "reference"
     #: True where reading a value on the host (``float(x)``) does not wait for another device.
@@ -89,7 +98,10 @@ class Adapter:
         return x
 
     def broadcast_copy(self, x: Array, shape: tuple[int, ...]) -> Array:
-        """``x`` broadcast to ``shape``: a copy, or a view where that is faster; not to be written into."""
+        """``x`` broadcast to ``shape``: a copy, or a view where that is faster; not to be written into.
+
+        ``shape``: whole numbers ≥ 0.
+        """
         return self.xp.broadcast_to(x, shape)
 
     # -- what the standard lacks ------------------------------------------------------------------
@@ -122,8 +134,8 @@ class Adapter:
     def scatter_add(self, n: int, index: Array, values: Array) -> Array:
         """``out`` with ``n`` rows of zeros, where ``out[index[i]] += values[i]`` for every i.
 
-        ``index`` has shape (k,) and ``values`` (k, ...). Repeated indices add up. Here as a product
-        with a one-hot matrix of k·n entries, which is deterministic.
+        ``n`` is a whole number ≥ 0. ``index`` has shape (k,) and ``values`` (k, ...). Repeated indices add
+        up. Here as a product with a one-hot matrix of k·n entries, which is deterministic.
         """
         xp = self.xp
         rows = xp.arange(n, dtype=index.dtype, device=xp.asarray(index).device)
@@ -161,22 +173,34 @@ class Adapter:
     # -- random numbers: the same on every library ------------------------------------------------
 
     def uniform(self, stream: philox.Stream, shape: Sequence[int], dtype: Any, device: Any) -> Array:
-        """Uniform numbers in [0, 1) from the counter-based ``stream``."""
+        """Uniform numbers in [0, 1) from the counter-based ``stream``.
+
+        ``shape``: whole numbers ≥ 0.
+        """
         return self.asarray(philox.uniform(stream, tuple(shape)), dtype=dtype, device=device)
 
     def normal(self, stream: philox.Stream, shape: Sequence[int], dtype: Any, device: Any) -> Array:
-        """Standard normal numbers (Box–Muller) from the counter-based ``stream``."""
+        """Standard normal numbers (Box–Muller) from the counter-based ``stream``.
+
+        ``shape``: whole numbers ≥ 0.
+        """
         return self.asarray(philox.normal(stream, tuple(shape)), dtype=dtype, device=device)
 
     def keep_mask(
         self, stream: philox.Stream, rate: float, shape: Sequence[int], dtype: Any, device: Any
     ) -> Array:
-        """Inverted-dropout mask: 0 with probability ``rate``, else 1/(1 − rate)."""
+        """Inverted-dropout mask: 0 with probability ``rate``, else 1/(1 − rate).
+
+        ``rate`` in [0, 1), kept to 2⁻¹⁶; ``shape``: whole numbers ≥ 0.
+        """
         kind = np.float64 if dtype == self.xp.float64 else np.float32
         return self.asarray(philox.keep_mask(stream, rate, tuple(shape), kind), dtype=dtype, device=device)
 
     def positive_keep_mask(self, stream: philox.Stream, rate: float, z: Array) -> Array:
-        """The mask of :meth:`keep_mask` for ``z``, and 0 where z ≤ 0: relu and dropout in one."""
+        """The mask of :meth:`keep_mask` for ``z``, and 0 where z ≤ 0: relu and dropout in one.
+
+        ``rate`` in [0, 1), kept to 2⁻¹⁶.
+        """
         mask = self.keep_mask(stream, rate, z.shape, z.dtype, getattr(z, "device", None))
         return mask * self.xp.astype(z > 0, z.dtype)
 

@@ -34,7 +34,16 @@ _FLOATS = ("float32", "float64")
 
 @dataclass(frozen=True)
 class Backend:
-    """An array library on a device, with the data type of new weights."""
+    """An array library on a device, with the data type of new weights.
+
+    ``name`` is the library's, ``device`` its device object, ``dtype`` ``"float32"`` or ``"float64"``.
+
+    >>> backend = nnx.backend.make_backend("numpy", dtype="float64")
+    >>> backend.asarray([1, 2], dtype="float32")
+    array([1., 2.], dtype=float32)
+    >>> backend.xp.sin(0.0), backend.adapter.name, backend.device
+    (np.float64(0.0), 'numpy', 'cpu')
+    """
 
     name: str
     device: Any
@@ -42,6 +51,10 @@ class Backend:
 
     @property
     def adapter(self) -> Adapter:
+        """What nnx needs of the library beyond the standard.
+
+        Raises :class:`nnx.errors.BackendUnavailable` where it cannot be used.
+        """
         return adapter(self.name)
 
     @property
@@ -50,7 +63,7 @@ class Backend:
         return self.adapter.xp
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
-        """``x`` as an array of this backend on its device; ``dtype`` may be a name."""
+        """``x`` as an array of this backend on its device; ``dtype`` may be a name. Its shape is kept."""
         return self.adapter.asarray(x, dtype=self.adapter.dtype(dtype), device=self.device)
 
 
@@ -74,7 +87,15 @@ def adapter(name: str) -> Adapter:
 
 
 def make_backend(name: Any = None, device: Any = None, dtype: str | None = None) -> Backend:
-    """A :class:`Backend` from a name (``"cupy"``, ``"cupy:1"``) or a Backend, with other options."""
+    """A :class:`Backend` from a name (``"cupy"``, ``"cupy:1"``) or a Backend, with other options.
+
+    Raises :class:`nnx.errors.UnknownName` for a library that nnx does not know,
+    :class:`nnx.errors.BackendUnavailable` where it or its device cannot be used,
+    :class:`nnx.errors.OptionError` for another ``dtype`` than ``"float32"`` and ``"float64"``.
+
+    >>> nnx.backend.make_backend("numpy", dtype="float64")
+    Backend(name='numpy', device='cpu', dtype='float64')
+    """
     if name is None or isinstance(name, Backend):
         base = name or get_backend()
         if device is not None:
@@ -96,7 +117,13 @@ _local: ContextVar[Backend | None] = ContextVar("nnx_backend", default=None)
 
 
 def get_backend() -> Backend:
-    """The backend in use: of ``use_backend``, else of ``set_backend``, else ``NNX_BACKEND``, else NumPy."""
+    """The backend in use: of ``use_backend``, else of ``set_backend``, else ``NNX_BACKEND``, else NumPy.
+
+    Raises as :func:`set_backend` does for what ``NNX_BACKEND`` says.
+
+    >>> nnx.get_backend().name
+    'numpy'
+    """
     global _global
     if (local := _local.get()) is not None:
         return local
@@ -109,8 +136,10 @@ def set_backend(name: str, device: Any = None, dtype: str | None = None) -> None
     """Chooses the library in which new models and arrays are created.
 
     ``name`` is ``"numpy"``, ``"cupy"``, ``"torch"`` or ``"array_api_strict"``, ``device`` an index or the
-    library's name of a device, ``dtype`` ``"float32"`` (default) or ``"float64"``.
-    Raises :class:`nnx.errors.BackendUnavailable` where the library, a GPU or a CUDA library is missing.
+    library's name of a device, ``dtype`` ``"float32"`` (default) or ``"float64"``. Raises
+    :class:`nnx.errors.BackendUnavailable` where the library, a GPU or a CUDA library is missing,
+    :class:`nnx.errors.UnknownName` for another library, :class:`nnx.errors.OptionError` for another
+    ``dtype``.
 
     >>> nnx.set_backend("numpy")
     """
@@ -121,6 +150,8 @@ def set_backend(name: str, device: Any = None, dtype: str | None = None) -> None
 @contextmanager
 def use_backend(name: str, device: Any = None, dtype: str | None = None) -> Iterator[Backend]:
     """Like :func:`set_backend` for the length of a ``with`` block (and of the current thread or task).
+
+    Raises as :func:`set_backend` does.
 
     >>> with nnx.use_backend("numpy", dtype="float64") as backend:
     ...     backend.dtype
@@ -135,6 +166,8 @@ def use_backend(name: str, device: Any = None, dtype: str | None = None) -> Iter
 
 def available_backends() -> dict[str, str]:
     """Every backend that nnx knows: ``"ok"``, or why it cannot be used here.
+
+    Raises nothing: the text is what asking for the backend would raise.
 
     >>> nnx.available_backends()["numpy"]
     'ok'
@@ -151,12 +184,19 @@ def available_backends() -> dict[str, str]:
 
 
 def synchronize(backend: Backend | None = None) -> None:
-    """Waits until the device has finished all of its work (for timing)."""
+    """Waits until the device has finished all of its work (for timing).
+
+    >>> nnx.backend.synchronize()
+    """
     backend = backend or get_backend()
     backend.adapter.synchronize(backend.device)
 
 
 def default_dtype() -> Any:
-    """The current backend's floating-point type, as the library's dtype object."""
+    """The current backend's floating-point type, as the library's dtype object.
+
+    >>> nnx.backend.default_dtype()
+    <class 'numpy.float32'>
+    """
     backend = get_backend()
     return backend.adapter.dtype(backend.dtype)

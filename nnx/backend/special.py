@@ -24,7 +24,14 @@ class ScipyNotInstalled(BackendNotInstalled, AttributeError):
 
 
 class SpecialFunctions:
-    """The functions of one library's arrays, each looked up when it is first used."""
+    """The functions of one library's arrays, each looked up when it is first used.
+
+    ``find(name)`` gives the function of that name; other names that SciPy knows it under lead to the same.
+
+    >>> functions = nnx.backend.SpecialFunctions({"psi": len}.get)
+    >>> functions.digamma is functions.psi is len
+    True
+    """
 
     def __init__(self, find: Callable[[str], Any]) -> None:
         self._find = find

@@ -15,7 +15,13 @@ _PACKAGES = (
 
 
 def show_versions() -> None:
-    """Prints the versions of Python and of nnx's packages, and which backends work (or why not)."""
+    """Prints the versions of Python and of nnx's packages, and which backends work (or why not).
+
+    Raises nothing: what is missing is said.
+
+    >>> nnx.show_versions()
+    python: ...
+    """
     import platform
     from importlib import metadata  # here, because it would add 20 ms to `import nnx`
 

@@ -49,11 +49,12 @@ class BackupAndRestore(Callback):
     needs ``append=True``; an epoch that is made again has a second row. The data, and the arguments of
     ``compile`` and ``fit``, must be those of the first call.
 
-    A backup is one file, which is replaced at once or not at all. Unlike Keras' it is made when all other
-    callbacks have seen the epoch or the batch, wherever it stands in the list; it goes on in the middle of an
-    epoch; and it deletes its own files only. Raises :class:`nnx.errors.OptionError`, before anything is
-    changed, for the backup of another model or training, and :class:`nnx.errors.FileFormatError` for a
-    damaged one.
+    A backup is one file, which is replaced at once or not at all. Unlike Keras' it is made after all other
+    callbacks of the epoch or the batch, wherever it stands in the list; it goes on in the middle of an epoch;
+    and it deletes its own files only. Raises :class:`nnx.errors.OptionError`, before anything is changed, for
+    the backup of another model or training, and :class:`nnx.errors.FileFormatError` for a damaged one.
+
+    Source: Keras' ``callbacks.BackupAndRestore``.
 
     >>> import tempfile
     >>> def killed(epoch, logs):

@@ -25,6 +25,8 @@ class Callback:
     ask for one: do so now and then rather than after every batch. A hook that no callback overrides costs
     nothing.
 
+    Source: Keras' ``callbacks.Callback``.
+
     >>> class Halve(nnx.callbacks.Callback):
     ...     def on_epoch_end(self, epoch, logs=None):
     ...         if logs["loss"] < 0.1:
@@ -125,6 +127,8 @@ class LambdaCallback(Callback):
     Functions for batches get ``(batch, logs)``, those for a whole training, evaluation or prediction
     (``on_train_begin``, ``on_test_end``, ...) get ``(logs)``. A name that is no hook raises
     :class:`nnx.errors.OptionError`.
+
+    Source: Keras' ``callbacks.LambdaCallback``.
 
     >>> losses = []
     >>> keep = nnx.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))

@@ -38,6 +38,8 @@ class CallbackList(Callback):
 
     A training loop of one's own:
 
+    Source: Keras' ``callbacks.CallbackList``.
+
     >>> losses = []
     >>> keep = nnx.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))
     >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])

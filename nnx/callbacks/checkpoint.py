@@ -37,12 +37,15 @@ class ModelCheckpoint(Monitor):
         save_weights_only: True calls ``model.save_weights``, otherwise ``model.save``.
         mode: ``"min"`` or ``"max"``: which way the value improves; ``"auto"`` tells from its name.
         save_freq: ``"epoch"``, or a whole number of batches.
-        initial_value_threshold: nothing is saved before ``monitor`` is better than this.
+        initial_value_threshold: nothing is saved before ``monitor`` is better than this number; None: no
+            such limit.
 
     A second ``fit`` with the same object goes on comparing with the best of the first, as the file does. With
     ``validation_freq``, where ``monitor`` or ``filepath`` has a ``val_`` value, epochs that are not validated
     are not saved (Keras warns, and saves them over the best). Raises :class:`nnx.errors.OptionError` when
     ``monitor`` or a name in ``filepath`` is not measured.
+
+    Source: Keras' ``callbacks.ModelCheckpoint``.
 
     >>> best = nnx.callbacks.ModelCheckpoint("best.safetensors", monitor="val_accuracy", save_best_only=True)
     """

@@ -17,11 +17,12 @@ class EarlyStopping(Monitor):
 
     Args:
         monitor: name of the watched value.
-        min_delta: an improvement by this or less is none.
+        min_delta: an improvement by this or less is none; a number ≥ 0.
         patience: how many epochs in a row without improvement end training (0 is like 1, as in Keras).
         verbose: 1 says when training is stopped and weights are restored.
         mode: ``"min"`` or ``"max"``: which way the value improves; ``"auto"`` tells from its name.
-        baseline: epochs that are not better than this value count as without improvement.
+        baseline: epochs that are not better than this number count as without improvement; None: no such
+            limit.
         restore_best_weights: True puts the weights of the best epoch back at the end of training, also when
             it ended with the last epoch.
         start_from_epoch: epochs before this one (counted from 0) do not count.

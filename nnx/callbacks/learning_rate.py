@@ -25,6 +25,8 @@ class LearningRateScheduler(Callback):
 
     The lectures' piecewise constant rate:
 
+    Source: Keras' ``callbacks.LearningRateScheduler``.
+
     >>> def rate(epoch):
     ...     return 0.1 if epoch < 5 else 0.01 if epoch < 20 else 0.001
     >>> scheduler = nnx.callbacks.LearningRateScheduler(rate)
@@ -81,14 +83,16 @@ class ReduceLROnPlateau(Monitor):
         patience: how many epochs in a row without improvement reduce it.
         verbose: 1 says when the rate is reduced.
         mode: ``"min"`` or ``"max"``: which way the value improves; ``"auto"`` tells from its name.
-        min_delta: an improvement by this or less is none.
+        min_delta: an improvement by this or less is none; a number ≥ 0.
         cooldown: for how many epochs after a reduction nothing is counted.
-        min_lr: the rate is not reduced below this.
+        min_lr: the rate is not reduced below this, a number ≥ 0.
 
     The rate is recorded as ``learning_rate`` in the logs. A value of NaN is never an improvement. With
     ``validation_freq`` the epochs that are not validated do not count for a ``val_`` value (Keras warns in
     each of them). Raises :class:`nnx.errors.OptionError` when ``monitor`` is not measured, and where the
     optimizer has a schedule.
+
+    Source: Keras' ``callbacks.ReduceLROnPlateau``.
 
     >>> reduce = nnx.callbacks.ReduceLROnPlateau("val_loss", factor=0.2, patience=5, min_lr=1e-5)
     """

@@ -63,7 +63,11 @@ class Monitor(Callback):
         self.watch = Watch(where, monitor, mode)
 
     def improved(self, value: float, reference: float | None) -> bool:
-        """Whether ``value`` is better than ``reference`` by more than ``min_delta``; NaN never is."""
+        """Whether ``value`` is better than ``reference`` by more than ``min_delta``; NaN never is.
+
+        ``value`` and ``reference`` are numbers in the units of what is monitored; a ``reference`` None
+        is worse than any.
+        """
         if math.isnan(value):
             return False
         if reference is None:

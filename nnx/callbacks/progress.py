@@ -27,7 +27,11 @@ class ProgressBar(Callback):
     read from the device when the bar is drawn, at most ten times a second. In a training of more than 100
     epochs, those that take less than a second share a line: there is at most one a second, and the last.
     In ``evaluate`` and ``predict`` there is a bar that leaves nothing behind. Keras' name for it is
-    ``ProgbarLogger``.
+    ``ProgbarLogger``, known here too.
+
+    Source: Keras' ``callbacks.ProgbarLogger``.
+
+    >>> bar = nnx.callbacks.ProgressBar()
     """
 
     def __init__(self) -> None:
@@ -114,7 +118,12 @@ class ProgressBar(Callback):
 
 
 class EpochLines(Callback):
-    """A line for each epoch: training prints it with ``verbose=2``."""
+    """A line for each epoch: training prints it with ``verbose=2``.
+
+    Source: Keras' ``fit(verbose=2)``.
+
+    >>> lines = nnx.callbacks.EpochLines()
+    """
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._started = time.perf_counter()

@@ -22,6 +22,8 @@ class History(Callback):
     ``seconds`` what each took, with its validation. ``reason`` says in words why training ended: a rule of
     the optimizer or of a callback, or that the last epoch is done. Training adds a History by itself.
 
+    Source: Keras' ``callbacks.History``.
+
     >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
     >>> model.compile("sgd", "mse")
     >>> record = model.fit(np.zeros((4, 2)), np.zeros((4, 1)), epochs=3, verbose=0)
@@ -53,6 +55,8 @@ class CSVLogger(Callback):
     raises :class:`nnx.errors.OptionError` before training and stays as it is. A value that an epoch lacks, as
     ``val_`` ones with ``validation_freq``, is ``NA``. Unlike Keras' it makes no ``val_`` columns for a
     training without validation.
+
+    Source: Keras' ``callbacks.CSVLogger``.
 
     >>> log = nnx.callbacks.CSVLogger("training.csv", append=True)
     """

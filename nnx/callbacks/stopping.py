@@ -30,6 +30,17 @@ class StoppingRule(Callback):
 
     Afterwards ``stopped_epoch`` is the epoch (from 0) in which the rule stopped training and ``reason`` says
     why in words; both are None if it did not. ``verbose=1`` prints the reason.
+
+    >>> class Enough(nnx.callbacks.StoppingRule):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         if logs["loss"] < 0.5:
+    ...             self.stop("the loss is small enough")
+    >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
+    >>> model.compile("sgd", "mse")
+    >>> rule = Enough()
+    >>> record = model.fit(np.zeros((4, 2)), np.zeros(4), epochs=9, verbose=0, callbacks=[rule])
+    >>> rule.reason, rule.stopped_epoch
+    ('the loss is small enough', 0)
     """
 
     remembers: ClassVar[tuple[str, ...]] = ("stopped_epoch", "reason")
@@ -93,6 +104,8 @@ class StopOnGradientNorm(_NormRule):
     ``every="batch"`` checks after each step, which on a GPU waits for it; the default is after each epoch.
     ``norm`` is that of the last check.
 
+    Source: lectures, stopping rules; MATLAB's ``trainParam.min_grad``.
+
     >>> rule = nnx.callbacks.StopOnGradientNorm(1e-6)
     """
 
@@ -108,6 +121,8 @@ class StopOnStepNorm(_NormRule):
     ``every="epoch"`` (default) takes the change over a whole epoch, which is one iteration for an optimizer
     that uses all data at once; ``every="batch"`` takes that of each step, and on a GPU waits for it each
     time. It needs one more copy of the weights. ``norm`` is that of the last check.
+
+    Source: lectures, stopping rules; MATLAB's ``StepTolerance``.
 
     >>> rule = nnx.callbacks.StopOnStepNorm(1e-8)
     """
@@ -145,6 +160,8 @@ class StopOnGoal(StoppingRule):
     ``"auto"`` tells from the name. With ``validation_freq`` a ``val_`` value is compared in the epochs that
     have it. Raises :class:`nnx.errors.OptionError` when ``monitor`` is not measured.
 
+    Source: MATLAB's ``trainParam.goal``.
+
     >>> rule = nnx.callbacks.StopOnGoal(0.99, monitor="val_accuracy")
     """
 
@@ -169,6 +186,8 @@ class StopOnGoal(StoppingRule):
 
 class TimeLimit(StoppingRule):
     """Stops after the first step (or validation) that ends more than ``seconds`` after the start of training.
+
+    Source: MATLAB's ``trainParam.time``.
 
     >>> rule = nnx.callbacks.TimeLimit(60 * 60)
     """
@@ -195,6 +214,8 @@ class TerminateOnNaN(StoppingRule):
 
     The model keeps its last good weights, and what happened is printed. Without this callback ``fit``
     raises :class:`nnx.errors.NonFiniteError`; so does ``raise_error=True``, at the end of training.
+
+    Source: Keras' ``callbacks.TerminateOnNaN``.
 
     >>> rule = nnx.callbacks.TerminateOnNaN()
     """

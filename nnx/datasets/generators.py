@@ -58,7 +58,8 @@ def two_moons(n_samples: int = 200, noise: float = 0.1, seed: int | None = 0, dt
 
     With a from 0 to π, class 0 is (cos a, sin a) and class 1 is (1 − cos a, 1/2 − sin a), each coordinate
     plus noise · N(0, 1). Classes have equally many points (class 0 one more if ``n_samples`` is odd).
-    Raises :class:`nnx.errors.OptionError` for an option out of its range.
+    ``seed`` is a whole number from 0 to 2⁶⁴ − 1; None: the library's next one. Raises
+    :class:`nnx.errors.OptionError` for an option out of its range.
 
     >>> x, y = nnx.datasets.two_moons(4, noise=0.0)
     >>> x[y == 0][:, 0].min().item()
@@ -84,7 +85,8 @@ def xor(n_samples: int = 200, noise: float = 0.0, seed: int | None = 0, dtype: s
     y = 1 where x₁x₂ < 0, else 0: no straight line separates the two. Points are uniform in each quadrant
     and quadrants have equally many (to one); ``noise`` · N(0, 1) is added to the coordinates after
     labelling, so that some points near the axes then lie on the wrong side.
-    Raises :class:`nnx.errors.OptionError` for an option out of its range.
+    ``seed`` is a whole number from 0 to 2⁶⁴ − 1; None: the library's next one. Raises
+    :class:`nnx.errors.OptionError` for an option out of its range.
 
     >>> x, y = nnx.datasets.xor(4)
     >>> bool(np.all((x[:, 0] * x[:, 1] < 0) == y))
@@ -106,7 +108,10 @@ def sinc(n_samples: int = 200, noise: float = 0.0, seed: int | None = 0, dtype: 
 
         y = sin(10x) / (10x) + noise · N(0, 1),   y(0) = 1 without noise
 
-    Raises :class:`nnx.errors.OptionError` for an option out of its range.
+    ``seed`` is a whole number from 0 to 2⁶⁴ − 1; None: the library's next one. Raises
+    :class:`nnx.errors.OptionError` for an option out of its range.
+
+    Source: the usual test of regression, sin(x)/x on an interval around 0.
 
     >>> x, y = nnx.datasets.sinc(100, dtype="float64")
     >>> bool(np.allclose(y, np.sin(10 * x) / (10 * x)))
@@ -124,7 +129,10 @@ def four_pixel_camera(n_samples: int = 1000, seed: int | None = 0, dtype: str = 
     Labels are 0 solid, 1 vertical, 2 diagonal, 3 horizontal. Each comes in two variants (a picture and
     its negative), and the eight pictures come equally often (to one). ``x.reshape(-1, 4)`` is what a
     dense network takes.
-    Raises :class:`nnx.errors.OptionError` for an option out of its range.
+    ``seed`` is a whole number from 0 to 2⁶⁴ − 1; None: the library's next one. Raises
+    :class:`nnx.errors.OptionError` for an option out of its range.
+
+    Source: lectures, the example of the four-pixel camera.
 
     >>> x, y = nnx.datasets.four_pixel_camera(8)
     >>> np.bincount(y)

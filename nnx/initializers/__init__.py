@@ -3,6 +3,8 @@
 ``random`` is a ``numpy.random.Generator`` (a model hands out its own, from its seed); None means one with a
 new seed. The option ``seed=``, as in Keras, makes an initializer return the same numbers at every call,
 whatever ``random`` is. Initial weights are drawn on the host, so they are the same on every array library.
+
+``Shapes:`` lines say which shapes can be asked for; ``...`` stands for any number of axes.
 """
 
 from __future__ import annotations

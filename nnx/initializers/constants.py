@@ -16,6 +16,8 @@ Shape = Sequence[int]
 def zeros(shape: Shape, random: Any = None) -> Array:
     """An array of zeros.
 
+    Shapes: any. Source: Keras' ``initializers.zeros``.
+
     >>> nnx.initializers.zeros((2,))
     array([0., 0.])
     """
@@ -25,6 +27,8 @@ def zeros(shape: Shape, random: Any = None) -> Array:
 @registry.register("one", formula="1", use="Scales.")
 def ones(shape: Shape, random: Any = None) -> Array:
     """An array of ones.
+
+    Shapes: any. Source: Keras' ``initializers.ones``.
 
     >>> nnx.initializers.ones((2,))
     array([1., 1.])
@@ -40,6 +44,9 @@ def ones(shape: Shape, random: Any = None) -> Array:
 def constant(shape: Shape, random: Any = None, *, value: float = 0.0) -> Array:
     """An array filled with ``value``.
 
+    Raises :class:`nnx.errors.OptionError` for a ``value`` that is no finite number.
+    Shapes: any. Source: Keras' ``initializers.constant``.
+
     >>> nnx.initializers.Constant(0.5)((2,))
     array([0.5, 0.5])
     """
@@ -52,6 +59,8 @@ def constant(shape: Shape, random: Any = None, *, value: float = 0.0) -> Array:
 )
 def identity(shape: Shape, random: Any = None, *, gain: float = 1.0) -> Array:
     """The identity matrix times ``gain``; raises :class:`nnx.errors.ShapeError` for other than two axes.
+
+    Shapes: (n, m). Source: Keras' ``initializers.identity``.
 
     >>> nnx.initializers.identity((2, 2))
     array([[1., 0.],

@@ -26,6 +26,7 @@ def orthogonal(shape: Shape, random: Any = None, *, gain: float = 1.0, seed: int
     It is evenly distributed over all such matrices: the Q of a normal random matrix = QR, with signs that
     make R's diagonal positive. More axes are taken as one, but the last. Raises
     :class:`nnx.errors.ShapeError` for fewer than two axes.
+    Shapes: (n, ..., m).
     Source: A. Saxe, J. McClelland, S. Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep
     linear neural networks", ICLR 2014.
 
@@ -68,6 +69,7 @@ def nguyen_widrow(
     positive instead, so that kernel and bias need not know each other: to an odd activation that is the same,
     but for the sign of the output. ``active_range`` 2 is where tanh is active (MATLAB: 4 for the logistic
     sigmoid). Raises :class:`nnx.errors.OptionError` for a bias without ``inputs``.
+    Shapes: (inputs, units) or (units,).
     Source: D. Nguyen, B. Widrow, "Improving the learning speed of 2-layer neural networks by choosing initial
     values of the adaptive weights", IJCNN 1990, vol. 3, 21–26.
 

@@ -23,7 +23,10 @@ Shape = Sequence[int]
 def random_uniform(
     shape: Shape, random: Any = None, *, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
 ) -> Array:
-    """Numbers drawn evenly from [minval, maxval).
+    """Uniformly distributed entries in [minval, maxval).
+
+    Raises :class:`nnx.errors.OptionError` for ``maxval`` < ``minval``.
+    Shapes: any. Source: Keras' ``initializers.random_uniform``.
 
     >>> w = nnx.initializers.RandomUniform(0.0, 2.0, seed=1)((1000,))
     >>> bool(0 <= w.min() and w.max() < 2), round(float(w.mean()))
@@ -41,7 +44,11 @@ _NORMAL: dict[str, Check] = {"mean": FINITE, "stddev": NOT_NEGATIVE, **SEED}
 def random_normal(
     shape: Shape, random: Any = None, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
 ) -> Array:
-    """Numbers of the normal distribution with the given mean and standard deviation.
+    """Normally distributed entries with the given mean and standard deviation.
+
+    Raises :class:`nnx.errors.OptionError` for a ``mean`` that is not finite, a negative ``stddev`` or a
+    ``seed`` out of range.
+    Shapes: any. Source: Keras' ``initializers.random_normal``.
 
     >>> nnx.initializers.RandomNormal(stddev=0.1, seed=1)((1000,)).std().round(1)
     np.float64(0.1)
@@ -57,9 +64,13 @@ def random_normal(
 def truncated_normal(
     shape: Shape, random: Any = None, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
 ) -> Array:
-    """Normal numbers, drawn again where they are more than two ``stddev`` away from ``mean``.
+    """Normally distributed entries, drawn again where they are more than two ``stddev`` away from ``mean``.
 
     Their standard deviation is therefore only 0.88·stddev.
+
+    Raises :class:`nnx.errors.OptionError` for a ``mean`` that is not finite, a negative ``stddev`` or a
+    ``seed`` out of range.
+    Shapes: any. Source: Keras' ``initializers.truncated_normal``.
 
     >>> w = nnx.initializers.TruncatedNormal(stddev=1.0, seed=1)((1000,))
     >>> bool(abs(w).max() <= 2.0)

@@ -20,7 +20,7 @@ Shape = Sequence[int]
 def fans(shape: Shape) -> tuple[float, float]:
     """``(fan_in, fan_out)``: how many inputs an output of a kernel has, and how many outputs an input.
 
-    A matrix is (in, out), a convolution's kernel (*window, in, out), as in Keras.
+    A matrix is (in, out), a convolution's kernel ``(*window, in, out)``, as in Keras.
 
     >>> nnx.initializers.fans((3, 3, 16, 32))
     (144, 288)
@@ -51,11 +51,13 @@ def variance_scaling(
     distribution: str = "truncated_normal",
     seed: int | None = None,
 ) -> Array:
-    """Numbers with mean 0 and variance ``scale`` / fan, so that signals keep their size from layer to layer.
+    """Random entries with mean 0 and variance ``scale`` / fan: signals keep their size from layer to layer.
 
     ``mode``: the fan is "fan_in", "fan_out" or their mean "fan_avg", see :func:`fans`. ``distribution``:
     "truncated_normal" (or "normal"), "untruncated_normal" or "uniform". Raises
     :class:`nnx.errors.OptionError` for others, and for a ``scale`` that is not positive.
+
+    Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.variance_scaling``.
 
     >>> w = nnx.initializers.VarianceScaling(2.0, "fan_in", "uniform", seed=1)((600, 4))
     >>> bool(abs(w).max() <= 0.1)
@@ -78,8 +80,10 @@ def variance_scaling(
     use="tanh, sigmoid, softmax; the default.",
 )
 def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Uniform numbers with variance 2/(fan_in + fan_out).
+    """Uniformly distributed entries with variance 2/(fan_in + fan_out).
 
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
+    Shapes: (inputs, units) or ``(*window, inputs, units)``.
     Source: X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS 2010, equation 16.
 
@@ -92,7 +96,12 @@ def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None)
 
 @registry.register(checks=SEED, formula=r"N(0, 2 / (n_{in} + n_{out}))", use="tanh, sigmoid, softmax.")
 def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Truncated normal numbers with variance 2/(fan_in + fan_out); source as :func:`glorot_uniform`.
+    """Entries of a truncated normal distribution with variance 2/(fan_in + fan_out).
+
+    The rule is that of :func:`glorot_uniform`.
+
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
+    Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.glorot_normal``.
 
     >>> nnx.initializers.glorot_normal((2, 4)).shape
     (2, 4)
@@ -102,7 +111,10 @@ def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) 
 
 @registry.register(checks=SEED, formula=r"U(-l, l), \; l = \sqrt{6 / n_{in}}", use="relu and its relatives.")
 def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Uniform numbers with variance 2/fan_in; source as :func:`he_normal`.
+    """Uniformly distributed entries with variance 2/fan_in; source as :func:`he_normal`.
+
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
+    Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.he_uniform``.
 
     >>> bool(abs(nnx.initializers.he_uniform((6, 4))).max() <= 1.0)
     True
@@ -112,8 +124,10 @@ def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> 
 
 @registry.register(checks=SEED, formula=r"N(0, 2 / n_{in})", use="relu and its relatives.")
 def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Truncated normal numbers with variance 2/fan_in.
+    """Entries of a truncated normal distribution with variance 2/fan_in.
 
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
+    Shapes: (inputs, units) or ``(*window, inputs, units)``.
     Source: K. He et al., "Delving deep into rectifiers", ICCV 2015, equation 10.
 
     >>> nnx.initializers.he_normal((6, 4)).shape
@@ -124,7 +138,10 @@ def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> A
 
 @registry.register(checks=SEED, formula=r"U(-l, l), \; l = \sqrt{3 / n_{in}}", use="selu.")
 def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Uniform numbers with variance 1/fan_in; source as :func:`lecun_normal`.
+    """Uniformly distributed entries with variance 1/fan_in; source as :func:`lecun_normal`.
+
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
+    Shapes: (inputs, units) or ``(*window, inputs, units)``. Source: Keras' ``initializers.lecun_uniform``.
 
     >>> bool(abs(nnx.initializers.lecun_uniform((3, 4))).max() <= 1.0)
     True
@@ -134,8 +151,10 @@ def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) 
 
 @registry.register(checks=SEED, formula=r"N(0, 1 / n_{in})", use="selu.")
 def lecun_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
-    """Truncated normal numbers with variance 1/fan_in.
+    """Entries of a truncated normal distribution with variance 1/fan_in.
 
+    Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
+    Shapes: (inputs, units) or ``(*window, inputs, units)``.
     Source: Y. LeCun et al., "Efficient BackProp", in Neural Networks: Tricks of the Trade, 1998, section 4.6.
 
     >>> nnx.initializers.lecun_normal((6, 4)).shape

@@ -1,4 +1,8 @@
-"""Room 3: layers. Each is a frozen description and a pure function."""
+"""Room 3: layers. Each is a frozen description and a pure function.
+
+In ``Shapes:`` lines n is the number of samples, ``...`` stands for any number of axes and a name for a
+length, as in ``(n, ..., inputs) → (n, ..., units)``: inputs on the left, the output on the right.
+"""
 
 from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from nnx.layers.base import Layer, parts_of, register, registry

@@ -34,6 +34,8 @@ def activation_parts(activation: Any) -> tuple[Layer, ...]:
 class Activation(Layer):
     """An activation function as a layer of its own.
 
+    Shapes: (n, ...) → (n, ...). Source: Keras' ``layers.Activation``.
+
     >>> nnx.layers.Activation("relu").activation.name
     'relu'
     """
@@ -71,6 +73,8 @@ class _Named(Layer):
 class ReLU(_Named):
     """max(0, x), cut off at ``max_value``, with ``negative_slope`` below ``threshold``.
 
+    Shapes: (n, ...) → (n, ...). Source: Keras' ``layers.ReLU``.
+
     >>> nnx.layers.ReLU(max_value=6.0)(np.asarray([[-1.0, 8.0]]))
     array([[0., 6.]])
     """
@@ -91,6 +95,7 @@ class ReLU(_Named):
 class LeakyReLU(_Named):
     """max(0, x) + ``negative_slope``·min(0, x).
 
+    Shapes: (n, ...) → (n, ...).
     Source: A. Maas, A. Hannun, A. Ng, "Rectifier nonlinearities improve neural network acoustic models", ICML
     2013, section 2.
 
@@ -109,6 +114,7 @@ class LeakyReLU(_Named):
 class ELU(_Named):
     """x where x > 0, else ``alpha``·(eˣ − 1).
 
+    Shapes: (n, ...) → (n, ...).
     Source: D.-A. Clevert, T. Unterthiner, S. Hochreiter, "Fast and accurate deep network learning by
     exponential linear units (ELUs)", ICLR 2016, equation 15.
 
@@ -127,6 +133,8 @@ class ELU(_Named):
 class Softmax(_Named):
     """eˣ / Σ eˣ along ``axis``, which counts the batch's axis as well (−1: the last one).
 
+    Shapes: (n, ...) → (n, ...). Source: Keras' ``layers.Softmax``.
+
     >>> nnx.layers.Softmax()(np.asarray([[0.0, 0.0]]))
     array([[0.5, 0.5]])
     """
@@ -144,6 +152,7 @@ class Softmax(_Named):
 class PReLU(Layer):
     """max(0, x) + α·min(0, x) with a learned α for each input (one for all along ``shared_axes``, from 1).
 
+    Shapes: (n, ...) → (n, ...).
     Source: K. He et al., "Delving deep into rectifiers", ICCV 2015, section 2.1.
 
     >>> nnx.Sequential([nnx.layers.PReLU(input_shape=(7,))]).count_params()

@@ -46,6 +46,7 @@ def found(things: Registry[Any]) -> Check:
             )
         return thing
 
+    check.__doc__ = f"The check that an option is a name, a function or an object of nnx.{things.kind}s."
     return check
 
 
@@ -61,6 +62,7 @@ def _name(where: str, name: str, value: Any) -> Any:
 
 
 def _shape(where: str, name: str, value: Any) -> Any:
+    """The check that an option is the shape of one sample, a tuple of positive integers, or None."""
     return None if value is None else SHAPE(where, name, value)
 
 
@@ -79,8 +81,10 @@ class Layer(Placed):
       names, which are not trained, become if the step is accepted.
 
     A layer of several inputs has ``spec(*input_shapes)`` and ``forward(p, *xs)``. One in which a sample's
-    output depends on the rest of the batch sets ``mixes_samples = True``. A layer that is made of others
-    says so in ``parts()``. ``@nnx.layers.register()`` makes models with it savable.
+    output depends on the rest of the batch sets ``mixes_samples = True``. A layer that is made of others says
+    so in ``parts()``. Raises :class:`nnx.errors.OptionError` for options out of range, and where it is used
+    :class:`nnx.errors.ShapeError` for inputs that do not fit. ``@nnx.layers.register()`` makes models with it
+    savable.
 
     A layer that is called on a :class:`Symbol` gives the symbol of its output (``y = Dense(3)(x)``); called
     on arrays it gives its output for them, with weights that are made if it has none.
@@ -97,6 +101,16 @@ class Layer(Placed):
     >>> model = nnx.Sequential([Scale(2.0, input_shape=(3,))])
     >>> model.predict(np.ones((1, 3), dtype="float32"))
     array([[2., 2., 2.]], dtype=float32)
+    >>> layer = model.layers[0]
+    >>> layer.built, layer.weight_names, layer.count_params(), layer.output_shape
+    (True, ('scale',), 3, (None, 3))
+    >>> layer.set_weights([np.zeros(3)])
+    >>> layer.get_weights(), len(layer.weights)
+    ([array([0., 0., 0.], dtype=float32)], 1)
+    >>> len(layer.trainable_weights), len(layer.non_trainable_weights)
+    (1, 0)
+    >>> Scale.from_config(layer.get_config()).start
+    2.0
     """
 
     kind: ClassVar[str] = "layer"
@@ -150,8 +164,8 @@ class Layer(Placed):
 
         ``back(g)`` of the gradient by y returns the gradients by each of ``xs``, and a function that makes of
         a slice of the samples a dict with each one's gradient by each of the weights called ``names``, of
-        shape (n, *shape). This one serves every layer that does not mix samples; a layer with many weights
-        has a faster one.
+        shape ``(n, *shape)``. This one serves every layer that does not mix samples; a layer with many
+        weights has a faster one.
         """
         run: Any = self.forward
         if self.random or self.stateful:
@@ -280,7 +294,11 @@ class Layer(Placed):
 
 
 def parts_of(layer: Layer) -> tuple[Layer, ...]:
-    """The parts of a layer; the layer itself where a class derived from one with parts says forward anew."""
+    """The parts of a layer; the layer itself if its class overrides ``forward`` of a class with parts.
+
+    >>> nnx.layers.parts_of(nnx.layers.Dense(3, "relu"))
+    (Affine(), Activation(activation='relu'))
+    """
     order = type(layer).__mro__
     says_parts, says_forward = (
         next(i for i, base in enumerate(order) if name in vars(base)) for name in ("parts", "forward")

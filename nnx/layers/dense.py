@@ -60,7 +60,13 @@ def _affine_samples(xp: Any, g: Any, needs: Any, y: Any, x: Any, kernel: Any, bi
 
 @fused(reverse=_affine_reverse, forward=_affine_forward, fills=True, samples=_affine_samples)
 def affine(x: Any, kernel: Any, bias: Any) -> Any:
-    """Z = xΘ + β for a matrix ``x`` of samples; the equations BP2–BP4 of the lectures are its derivative."""
+    """Z = xΘ + β for a matrix ``x`` of samples; the equations BP2–BP4 of the lectures are its derivative.
+
+    Shapes: (n, inputs), (inputs, units), (units,) → (n, units). Source: lectures, "Feedforward".
+
+    >>> nnx.layers.affine(np.ones((1, 2)), np.asarray([[1.0], [2.0]]), np.asarray([0.5]))
+    array([[3.5]])
+    """
     z = x @ kernel
     z += bias
     return z
@@ -118,7 +124,7 @@ class WithKernel(Layer):
         )
 
     def bias_weight(self, n: int) -> Weight:
-        """The bias, a vector of n entries."""
+        """The bias, a vector of ``n`` ≥ 1 entries."""
         return Weight("bias", (n,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
 
 
@@ -128,8 +134,10 @@ class Dense(WithKernel):
     """A layer in which every output is connected to every input: ``g(xΘ + β)``.
 
     ``kernel`` Θ has shape (inputs, units), ``bias`` β (units,); samples are rows. Names and defaults are
-    those of Keras. Source: lectures, "Feedforward"; D. E. Rumelhart, G. E. Hinton, R. J. Williams,
-    Nature 323 (1986) 533.
+    those of Keras.
+    Source: lectures, "Feedforward"; D. E. Rumelhart, G. E. Hinton, R. J. Williams, Nature 323 (1986) 533.
+
+    Shapes: (n, ..., inputs) → (n, ..., units).
 
     >>> model = nnx.Sequential([nnx.layers.Dense(10, activation="softmax", input_shape=(784,))])
     >>> model.count_params()
@@ -170,6 +178,7 @@ class Maxout(WithKernel):
     """The largest of ``pieces`` affine functions for each unit: ``max_k (xΘ_k + β_k)``.
 
     ``kernel`` has shape (inputs, units · pieces): the pieces of one unit lie side by side.
+    Shapes: (n, ..., inputs) → (n, ..., units).
     Source: I. Goodfellow et al., "Maxout networks", ICML 2013, section 3.
 
     >>> nnx.Sequential([nnx.layers.Maxout(4, pieces=3, input_shape=(5,))]).count_params()

@@ -22,9 +22,12 @@ from nnx.options import Seed, fraction, number, option
 class Dropout(Layer):
     """In training, each input is 0 with probability ``rate``, else divided by 1 − rate; else unchanged.
 
-    The mask is a function of the seed (the layer's ``seed``, or the model's), the layer and the step (to
-    2⁻¹⁶ in the probability), so the same on every array library. Source: N. Srivastava et al., JMLR 15
-    (2014) 1929–1958, section 4; the division at training time ("inverted dropout") keeps the expected value.
+    The mask is a function of the seed (the layer's ``seed``, or the model's), the layer and the step (to 2⁻¹⁶
+    in the probability), so the same on every array library.
+    Source: N. Srivastava et al., JMLR 15 (2014) 1929–1958, section 4; the division at training time
+    ("inverted dropout") keeps the expected value.
+
+    Shapes: (n, ...) → (n, ...).
 
     >>> x = np.ones((2, 3), dtype="float32")
     >>> float(np.max(nnx.layers.Dropout(0.5).forward({}, x, nnx.layers.Context(training=False))))
@@ -73,6 +76,7 @@ class GaussianNoise(Layer):
     """In training, adds normal noise of standard deviation ``stddev``; else nothing.
 
     The noise follows from the layer's ``seed``, or the model's, as the mask of :class:`Dropout` does.
+    Shapes: (n, ...) → (n, ...).
     Source: C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization", Neural Computation 7
     (1995) 108–116.
 

@@ -54,6 +54,8 @@ def _same_rank(xs: tuple[Any, ...]) -> list[Any]:
 class Add(Merge):
     """The sum of its inputs, as of a residual connection: ``Add()([x, y])`` or ``x + y`` for symbols.
 
+    Shapes: (n, ...), (n, ...) → (n, ...). Source: Keras' ``layers.Add``.
+
     >>> x, y = np.asarray([[1.0, 2.0]]), np.asarray([[3.0, 4.0]])
     >>> nnx.layers.Add()(x, y)
     array([[4., 6.]])
@@ -67,6 +69,8 @@ class Add(Merge):
 @dataclass(frozen=True)
 class Subtract(Merge):
     """The first input minus the second.
+
+    Shapes: (n, ...), (n, ...) → (n, ...). Source: Keras' ``layers.Subtract``.
 
     >>> nnx.layers.Subtract()(np.asarray([[1.0, 2.0]]), np.asarray([[3.0, 3.0]]))
     array([[-2., -1.]])
@@ -83,6 +87,8 @@ class Subtract(Merge):
 class Multiply(Merge):
     """The product of its inputs, entry by entry.
 
+    Shapes: (n, ...), (n, ...) → (n, ...). Source: Keras' ``layers.Multiply``.
+
     >>> nnx.layers.Multiply()(np.asarray([[1.0, 2.0]]), np.asarray([[3.0, 4.0]]))
     array([[3., 8.]])
     """
@@ -95,6 +101,8 @@ class Multiply(Merge):
 @dataclass(frozen=True)
 class Average(Merge):
     """The mean of its inputs, entry by entry.
+
+    Shapes: (n, ...), (n, ...) → (n, ...). Source: Keras' ``layers.Average``.
 
     >>> nnx.layers.Average()(np.asarray([[1.0, 2.0]]), np.asarray([[3.0, 4.0]]))
     array([[2., 3.]])
@@ -109,6 +117,8 @@ class Average(Merge):
 class Maximum(Merge):
     """The largest of its inputs, entry by entry.
 
+    Shapes: (n, ...), (n, ...) → (n, ...). Source: Keras' ``layers.Maximum``.
+
     >>> nnx.layers.Maximum()(np.asarray([[1.0, 5.0]]), np.asarray([[3.0, 4.0]]))
     array([[3., 5.]])
     """
@@ -122,6 +132,8 @@ class Maximum(Merge):
 class Minimum(Merge):
     """The smallest of its inputs, entry by entry.
 
+    Shapes: (n, ...), (n, ...) → (n, ...). Source: Keras' ``layers.Minimum``.
+
     >>> nnx.layers.Minimum()(np.asarray([[1.0, 5.0]]), np.asarray([[3.0, 4.0]]))
     array([[1., 4.]])
     """
@@ -134,6 +146,10 @@ class Minimum(Merge):
 @dataclass(frozen=True)
 class Concatenate(Layer):
     """Its inputs one after the other along ``axis`` (−1: the last one; the batch's axis counts as 0).
+
+    Raises :class:`nnx.errors.OptionError` for ``axis`` 0, :class:`nnx.errors.ShapeError` where other axes
+    than ``axis`` differ.
+    Shapes: (n, ..., p), (n, ..., q) → (n, ..., p + q). Source: Keras' ``layers.Concatenate``.
 
     >>> nnx.layers.Concatenate()(np.asarray([[1.0, 2.0]]), np.asarray([[3.0]]))
     array([[1., 2., 3.]])

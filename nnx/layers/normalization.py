@@ -28,8 +28,11 @@ class BatchNormalization(Layer):
     its size, in training and for the running one (Keras; PyTorch's running one is divided by size − 1).
 
     A sample's output depends on its batch in training, so methods that need each sample's own derivatives
-    (Levenberg–Marquardt) refuse it. Source: S. Ioffe, C. Szegedy, "Batch normalization", ICML 2015,
-    algorithms 1 and 2. Names and defaults are Keras'.
+    (Levenberg–Marquardt) refuse it.
+    Source: S. Ioffe, C. Szegedy, "Batch normalization", ICML 2015, algorithms 1 and 2. Names and defaults are
+    Keras'.
+
+    Shapes: (n, ...) → (n, ...).
 
     >>> model = nnx.Sequential([nnx.layers.BatchNormalization(input_shape=(3,))])
     >>> model.count_params(), len(model.layers[0].trainable_weights)

@@ -173,7 +173,10 @@ class Placed(Options):
     # -- configuration ----------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """The options of the layer as they are now, as :meth:`from_config` takes them (no weights)."""
+        """The options of the layer as they are now, as :meth:`from_config` takes them (no weights).
+
+        Raises :class:`nnx.errors.OptionError` for options that a file cannot name, such as a lambda.
+        """
         options = made_with(self) | changed_fields(self)
         if "name" in options:
             options["name"] = self.name  # in a model also one that nobody gave it
@@ -181,7 +184,11 @@ class Placed(Options):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """A new layer with the options that :meth:`get_config` gave."""
+        """A new layer with the options that :meth:`get_config` gave.
+
+        Raises :class:`nnx.errors.FileFormatError` for parts that are no configuration,
+        :class:`nnx.errors.OptionError` for options that the layer does not have.
+        """
         options = {name: from_config(value) for name, value in config.items()}
         # an __init__ of its own may not take what was assigned later
         later = {name: options.pop(name) for name in refused(cls, options)}
@@ -198,7 +205,7 @@ class Placed(Options):
         return self._home
 
     def moves_in(self, home: Home) -> None:
-        """From now on ``home`` is where its weights lie, once :meth:`settles` has been called."""
+        """Makes ``home`` the place of its weights, once :meth:`settles` has been called."""
         vars(self)["_home"] = home
 
     def settles(self) -> None:
@@ -206,7 +213,7 @@ class Placed(Options):
         vars(self)["_arrays"] = None
 
     def moves_out(self) -> None:
-        """From now on the layer is in no model, and has its weights itself."""
+        """Takes the layer out of its model: it keeps its weights itself."""
         vars(self).update(_arrays=self._named_arrays(), _home=None)
 
     def brings(self, arrays: Sequence[Any], names: Sequence[str]) -> None:

@@ -23,6 +23,8 @@ _DIMS = Numbers("a permutation of 1, 2, ..., as (2, 1)")
 class Flatten(Layer):
     """Each sample as one vector.
 
+    Shapes: (n, a, b) → (n, a·b). Source: Keras' ``layers.Flatten``.
+
     >>> nnx.layers.Flatten().spec((2, 3)).output_shape
     (6,)
     """
@@ -38,6 +40,10 @@ class Flatten(Layer):
 @dataclass(frozen=True)
 class Reshape(Layer):
     """Each sample in the shape ``target_shape``; one of its numbers may be −1, which is then computed.
+
+    Raises :class:`nnx.errors.OptionError` for more than one −1, :class:`nnx.errors.ShapeError` for samples of
+    another size.
+    Shapes: (n, ...) → ``(n, *target_shape)``. Source: Keras' ``layers.Reshape``.
 
     >>> nnx.layers.Reshape((2, -1)).spec((6,)).output_shape
     (2, 3)
@@ -64,6 +70,10 @@ class Reshape(Layer):
 @dataclass(frozen=True)
 class Permute(Layer):
     """Each sample with its axes in the order ``dims``, which counts from 1 as in Keras.
+
+    Raises :class:`nnx.errors.OptionError` for ``dims`` that are no permutation,
+    :class:`nnx.errors.ShapeError` for samples of another number of axes.
+    Shapes: (n, a, b) → (n, b, a). Source: Keras' ``layers.Permute``.
 
     >>> nnx.layers.Permute((2, 1)).spec((3, 5)).output_shape
     (5, 3)
@@ -93,6 +103,8 @@ class Permute(Layer):
 @dataclass(frozen=True)
 class Rescaling(Layer):
     """``x · scale + offset``, for example ``Rescaling(1 / 255)`` for pixels.
+
+    Shapes: (n, ...) → (n, ...). Source: Keras' ``layers.Rescaling``.
 
     >>> nnx.layers.Rescaling(0.5, offset=1.0).forward({}, np.asarray([[2.0]]))
     array([[2.]])

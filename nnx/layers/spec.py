@@ -12,7 +12,15 @@ from nnx.layers.symbols import Shape
 
 @dataclass(frozen=True)
 class Weight:
-    """One array of numbers that a layer needs: its name, shape, and where its numbers come from."""
+    """One weight array of a layer: its name, its shape and how it is initialized.
+
+    ``shape`` is that of the array; ``initializer(shape, random)`` gives its first entries, ``regularizer``
+    its penalty, ``constraint`` what every step makes of it; ``trainable`` says whether training moves it.
+
+    >>> weight = nnx.layers.Weight("bias", (2,), nnx.initializers.get("zeros"))
+    >>> weight.first(seed=0, number=0)
+    array([0., 0.])
+    """
 
     name: str
     shape: Shape
@@ -22,7 +30,7 @@ class Weight:
     trainable: bool = True
 
     def first(self, seed: int, number: int) -> Any:
-        """What it starts from, a float64 array on the host: the ``number``-th random draw of the seed.
+        """Its initial entries, a float64 array on the host: draw ``number`` ≥ 0 of the ``seed`` ≥ 0.
 
         Raises :class:`nnx.errors.DataError` for an initializer that gives NaN or infinite entries.
         """
@@ -35,14 +43,30 @@ class Weight:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a layer becomes for inputs of a known shape; shapes are those of one sample."""
+    """The weights and the output shape of a layer for inputs of a known shape, that of one sample.
+
+    ``output_shape`` has no batch axis; ``weights`` are the layer's, in order.
+
+    >>> nnx.layers.Dense(3).spec((4,)).output_shape
+    (3,)
+    >>> [weight.shape for weight in nnx.layers.Dense(3).spec((4,)).weights]
+    [(4, 3), (3,)]
+    """
 
     output_shape: Shape
     weights: tuple[Weight, ...] = ()
 
 
 class Context(NamedTuple):
-    """What random and stateful layers see of a step: whether it trains, and where its random numbers lie."""
+    """What random and stateful layers see of a step: whether it trains, and where its random numbers lie.
+
+    ``seed`` is the model's, ``step`` the number of the training step and ``index`` that of the call in the
+    network, each a whole number ≥ 0.
+
+    >>> context = nnx.layers.Context(training=True, seed=1, step=5)
+    >>> context.at(2).index, context.at(2).stream(purpose=2)
+    (2, Stream(seed=1, purpose=2, index=2, step=5))
+    """
 
     training: bool = False
     seed: int = 0
@@ -50,9 +74,15 @@ class Context(NamedTuple):
     index: int = 0  # type: ignore[assignment]  # a tuple has a method of that name
 
     def at(self, index: int, fixed: bool | None = None) -> Context:
-        """The same step as the call number ``index`` of a network sees it, drawn with ``training=fixed``."""
+        """The same step as the call number ``index`` of a network sees it, drawn with ``training=fixed``.
+
+        ``index`` is a whole number ≥ 0.
+        """
         return Context(self.training if fixed is None else fixed, self.seed, self.step, index)
 
     def stream(self, purpose: int, seed: int | None = None) -> Stream:
-        """The address of this step's random numbers for this layer, with a seed of its own if it has one."""
+        """The address of this step's random numbers for this layer, with a seed of its own if it has one.
+
+        ``purpose`` and ``seed`` are whole numbers ≥ 0, see :class:`nnx.backend.Stream`.
+        """
         return Stream(self.seed if seed is None else seed, purpose, self.index, self.step)

@@ -26,7 +26,7 @@ SHAPE = Numbers(
 
 @dataclass(frozen=True, eq=False)
 class Symbol:
-    """A sample that is not there yet: its shape, and the layer that makes it of other symbols.
+    """A placeholder for a sample: its shape, and the layer that computes it from other symbols.
 
     :func:`nnx.Input` gives one without a layer; a layer called on symbols gives another, as do ``+``, ``-``
     and ``*`` (the layers ``Add``, ``Subtract``, ``Multiply``; with a number: ``Rescaling``).
@@ -130,8 +130,11 @@ _ELSEWHERE = {
 def Input(shape: int | Sequence[int] | None = None, name: str | None = None, **others: Any) -> Symbol:  # noqa: N802
     """A :class:`Symbol` for one sample of ``shape``: where a graph of layers starts.
 
-    ``name`` is the key under which a dict of inputs holds it. As the first thing of a ``Sequential`` it says
-    the shape of the samples. Raises :class:`nnx.errors.OptionError` for a shape that is none.
+    ``shape`` holds whole numbers ≥ 1, without the axis of the samples. ``name`` is the key under which a dict
+    of inputs holds it. As the first thing of a ``Sequential`` it says the shape of the samples. Raises
+    :class:`nnx.errors.OptionError` for a shape that is none.
+
+    Source: Keras' ``Input``.
 
     >>> nnx.Sequential([nnx.Input((4,)), nnx.layers.Dense(3)]).output_shape
     (None, 3)

@@ -9,6 +9,9 @@ batch, so ``reduction="sum"`` multiplies loss and gradient by the number of samp
 refused. A function ``(y_true, y_pred)`` → values (or one number) of your own is a loss as well: it gets the
 targets as they come. With ``@nnx.losses.registry.register(targets="indices")`` above it, it gets class
 numbers.
+
+In ``Shapes:`` lines ``...`` stands for any number of axes and a name for a length, as in
+``(..., n), (..., n) → (...)``: two arrays are given, one comes back, without the last axis.
 """
 
 from __future__ import annotations

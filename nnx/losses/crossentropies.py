@@ -113,12 +113,13 @@ def categorical_crossentropy(
 
     ``y_pred`` holds probabilities, which are divided by their sum and kept 1e−7 away from 0 and 1; with
     ``from_logits`` it holds what goes into softmax: accurate for logits of any size, with the gradient
-    softmax(y_pred) − y_true. So does a model that ends in softmax: its loss has no bound, while this function
-    as its metric stops at −ln 1e−7 = 16.1, as Keras' loss does.
+    softmax(y_pred) − y_true. A model that ends in softmax computes its loss from the logits too, so that it
+    has no upper bound; as a metric this function stops at −ln 1e−7 = 16.1, as Keras' loss does.
     ``label_smoothing`` s takes (1 − s)·y_true + s/classes as target, with the length of ``axis`` as number of
-    classes (Keras takes that of the last axis).
-    Logits must be finite (−∞ at a class with target 0 gives nan here, but works in the sparse loss).
-    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    classes (Keras takes that of the last axis). Logits must be finite (−∞ at a class with target 0 gives nan
+    here, but works in the sparse loss). Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+
+    Shapes: (..., classes), (..., classes) → (...). Source: Keras' ``losses.categorical_crossentropy``.
 
     >>> y = np.asarray([[0.0, 1.0]])
     >>> nnx.losses.categorical_crossentropy(y, np.asarray([[0.5, 0.5]]))
@@ -150,6 +151,11 @@ def sparse_categorical_crossentropy(
     :func:`categorical_crossentropy` of one-hot targets, also in a model.
     A number outside of the classes costs 0 and moves nothing: a model checks its labels on the host instead.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes do not fit, :class:`nnx.errors.AxisError` for an
+    ``axis`` that ``y_pred`` does not have, :class:`nnx.errors.DtypeError` for class numbers of a type that is
+    not real.
+    Shapes: (...), (..., classes) → (...). Source: Keras' ``losses.sparse_categorical_crossentropy``.
+
     >>> nnx.losses.sparse_categorical_crossentropy(np.asarray([1]), np.asarray([[0.5, 0.5]]))
     array([0.69314718])
     """
@@ -179,10 +185,12 @@ def binary_crossentropy(
     """The mean of −(y_true·ln(y_pred) + (1 − y_true)·ln(1 − y_pred)) along ``axis``, for targets in [0, 1].
 
     ``y_pred`` holds probabilities, kept 1e−7 away from 0 and 1; with ``from_logits`` it holds what goes into
-    the sigmoid: accurate for finite logits of any size. So does a model that ends in a sigmoid: its loss has
-    no bound, while this function as its metric stops at −ln 1e−7 = 16.1 per number, as Keras' loss does.
-    ``label_smoothing`` s takes (1 − s)·y_true + s/2 as target.
-    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    the sigmoid: accurate for finite logits of any size. A model that ends in a sigmoid computes its loss from
+    the logits too, so that it has no upper bound; as a metric this function stops at −ln 1e−7 = 16.1 per
+    entry, as Keras' loss does. ``label_smoothing`` s takes (1 − s)·y_true + s/2 as target. Raises
+    :class:`nnx.errors.ShapeError` where the shapes differ.
+
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.binary_crossentropy``.
 
     >>> nnx.losses.binary_crossentropy(np.asarray([[1.0, 0.0]]), np.asarray([[0.5, 0.5]]))
     array([0.69314718])
@@ -212,6 +220,9 @@ def binary_crossentropy(
 )
 def kl_divergence(y_true: Array, y_pred: Array) -> Array:
     """Σ y_true·ln(y_true / y_pred) over the last axis; both are kept between 1e−7 and 1.
+
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.kl_divergence``.
 
     >>> nnx.losses.kl_divergence(np.asarray([[0.5, 0.5]]), np.asarray([[0.25, 0.75]]))
     array([0.14384104])

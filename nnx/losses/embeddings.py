@@ -48,10 +48,13 @@ def circle(
     The samples are compared with ``ref_embeddings`` of the classes ``ref_labels``, if given, else with each
     other: then the loss of one sample depends on the whole batch.
 
+    Raises :class:`nnx.errors.ShapeError` where the outputs are no matrix, and where there is not one class
+    number for each row.
+    Shapes: (n,), (n, d) → (n,).
     Source: Y. Sun et al., "Circle loss: a unified perspective of pair similarity optimization", CVPR 2020.
 
     >>> y_pred = np.asarray([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
-    >>> nnx.losses.circle(np.asarray([0, 0, 1]), y_pred, gamma=1.0).round(4)
+    >>> nnx.to_numpy(nnx.losses.circle(np.asarray([0, 0, 1]), y_pred, gamma=1.0)).round(4)
     array([0.5629, 0.7339, 0.    ])
     """
     xp = namespace(y_pred, y_true)

@@ -20,7 +20,7 @@ _NOT_NEGATIVE = Number(least=0.0, arrays=True)
 
 
 def _weights(where: str, name: str, value: Any) -> Any:
-    """The check of weights: a number ≥ 0, or one for each class."""
+    """The check that an option is a number >= 0, or several of them, one for each class."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         if not value:
             raise OptionError(f"{where}: {name} must be a number or one for each class, got {value!r}.")
@@ -64,10 +64,13 @@ def binary_focal_crossentropy(
     the logarithm, or with ``from_logits`` what goes into the sigmoid. ``label_smoothing`` s takes (1 −
     s)·y_true + s/2 as target.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
+    Shapes: (..., n), (..., n) → (...).
     Source: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, equations 4 and 5.
 
     >>> y_true, y_pred = np.asarray([[0.0, 1.0]]), np.asarray([[0.5, 0.5]])
-    >>> nnx.losses.binary_focal_crossentropy(y_true, y_pred).round(6)
+    >>> nnx.to_numpy(nnx.losses.binary_focal_crossentropy(y_true, y_pred)).round(6)
     array([0.173287])
     """
     xp, y, p = matched(y_true, y_pred)
@@ -106,10 +109,13 @@ def categorical_focal_crossentropy(
     divided by their sum and kept 1e−7 away from 0 and 1, or with ``from_logits`` what goes into softmax.
     ``label_smoothing`` s takes (1 − s)·y_true + s/classes as target.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
+    Shapes: (..., classes), (..., classes) → (...).
     Source: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017.
 
     >>> y_true, y_pred = np.asarray([[0.0, 1.0]]), np.asarray([[0.5, 0.5]])
-    >>> nnx.losses.categorical_focal_crossentropy(y_true, y_pred).round(6)
+    >>> nnx.to_numpy(nnx.losses.categorical_focal_crossentropy(y_true, y_pred)).round(6)
     array([0.043322])
     """
     xp, y, p = matched(y_true, y_pred)
@@ -134,11 +140,14 @@ def categorical_generalized_cross_entropy(y_true: Array, y_pred: Array, *, q: fl
 
     ``y_pred`` holds probabilities; at probability 0 the derivative is infinite.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes do not fit, :class:`nnx.errors.DtypeError` for
+    class numbers of a type that is not real.
+    Shapes: (...), (..., classes) → (...).
     Source: Z. Zhang, M. Sabuncu, "Generalized cross entropy loss for training deep neural networks with noisy
     labels", NeurIPS 2018, equation 6.
 
     >>> y_true, y_pred = np.asarray([0, 1]), np.asarray([[0.64, 0.36], [0.0, 1.0]])
-    >>> nnx.losses.categorical_generalized_cross_entropy(y_true, y_pred).round(12)
+    >>> nnx.to_numpy(nnx.losses.categorical_generalized_cross_entropy(y_true, y_pred)).round(12)
     array([0.4, 0. ])
     """
     _, labels = class_numbers(y_true, y_pred)

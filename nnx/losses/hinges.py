@@ -31,6 +31,9 @@ def hinge(y_true: Array, y_pred: Array) -> Array:
     A batch of targets that are all 0 or 1 is read as −1 and 1. At the kink the derivative is half that of
     the slope.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.hinge``.
+
     >>> nnx.losses.hinge(np.asarray([[-1.0, 1.0]]), np.asarray([[0.5, 2.0]]))
     array([0.75])
     """
@@ -45,6 +48,9 @@ def hinge(y_true: Array, y_pred: Array) -> Array:
 )
 def squared_hinge(y_true: Array, y_pred: Array) -> Array:
     """The mean of max(1 − y_true·y_pred, 0)² over the last axis, for targets −1 and 1 (or all 0 or 1).
+
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.squared_hinge``.
 
     >>> nnx.losses.squared_hinge(np.asarray([[-1.0, 1.0]]), np.asarray([[0.5, 2.0]]))
     array([1.125])
@@ -61,6 +67,9 @@ def squared_hinge(y_true: Array, y_pred: Array) -> Array:
 )
 def categorical_hinge(y_true: Array, y_pred: Array) -> Array:
     """max(1 + (the best of the wrong classes) − (the right class), 0), for one-hot targets (..., classes).
+
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., classes), (..., classes) → (...). Source: Keras' ``losses.categorical_hinge``.
 
     >>> nnx.losses.categorical_hinge(np.asarray([[0.0, 1.0]]), np.asarray([[0.25, 1.0]]))
     array([0.25])

@@ -26,7 +26,7 @@ class Loss(Options):
     ``call`` returns one value per sample; the object, called with ``(y_true, y_pred, sample_weight=None)``,
     returns them weighted and reduced to one number, as ``reduction`` says (see :func:`reduce`). ``name`` is
     what messages call it. Lists are taken as arrays of the current backend, whole numbers in ``y_pred`` as
-    floating-point ones.
+    floating-point ones. Raises :class:`nnx.errors.DtypeError` for what is no array of numbers.
 
     >>> class Cubic(nnx.losses.Loss):
     ...     def __init__(self, scale=1.0, **options):
@@ -56,7 +56,11 @@ class Loss(Options):
         return self.reduce(self.call(y_true, y_pred), sample_weight)
 
     def reduce(self, values: Array, sample_weight: Array | None = None) -> Array:
-        """The values of samples as one number, weighted: what a model minimises."""
+        """The values of samples as one number, weighted: what a model minimises.
+
+        Raises :class:`nnx.errors.ShapeError` for a ``sample_weight`` that does not fit. Shapes: as
+        :func:`nnx.losses.reduce`.
+        """
         return reduce(values, sample_weight, self.reduction)
 
     @property
@@ -89,7 +93,10 @@ class Loss(Options):
 @registry.register(use="A function, with how its values become one number.")
 @dataclass(frozen=True)
 class LossFunctionWrapper(Loss):
-    """The loss that a function ``(y_true, y_pred)`` → one value per sample (or one number) is.
+    """A function ``(y_true, y_pred)`` → one value per sample (or one number), as a loss object.
+
+    Raises :class:`nnx.errors.OptionError` where ``fn`` cannot be called.
+    Shapes: (n, ...), (n, ...) → (). Source: Keras' class of this name, which it does not export.
 
     >>> loss = nnx.losses.LossFunctionWrapper(lambda y_true, y_pred: abs(y_pred - y_true))
     >>> float(loss(np.asarray([0.0, 0.0]), np.asarray([1.0, 2.0])))

@@ -35,9 +35,13 @@ def dice(y_true: Array, y_pred: Array, *, axis: int | Sequence[int] | None = Non
     None takes all axes: one number for the whole batch. With pictures (n, rows, columns, 1), axes (1, 2, 3)
     give one number per sample.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
+    Shapes: (...), (...) → ().
     Source: F. Milletari, N. Navab, S. Ahmadi, "V-Net", 3DV 2016 (without the squares of its denominator).
 
-    >>> nnx.losses.dice(np.asarray([[1.0, 1.0, 0.0]]), np.asarray([[1.0, 0.0, 0.0]]), axis=-1).round(6)
+    >>> y_true, y_pred = np.asarray([[1.0, 1.0, 0.0]]), np.asarray([[1.0, 0.0, 0.0]])
+    >>> nnx.to_numpy(nnx.losses.dice(y_true, y_pred, axis=-1)).round(6)
     array([0.333333])
     """
     xp, y, p = matched(y_true, y_pred)
@@ -67,10 +71,13 @@ def tversky(
     y_true)·y_pred. ``alpha`` weighs the misses, as Keras computes it (its documentation calls them false
     positives). With alpha = beta = 1/2 it is :func:`dice`.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
+    Shapes: (...), (...) → ().
     Source: S. Salehi, D. Erdogmus, A. Gholipour, "Tversky loss function for image segmentation", MLMI 2017.
 
     >>> y_true, y_pred = np.asarray([[1.0, 1.0, 0.0]]), np.asarray([[1.0, 0.0, 0.0]])
-    >>> nnx.losses.tversky(y_true, y_pred, alpha=1.0, axis=-1).round(6)
+    >>> nnx.to_numpy(nnx.losses.tversky(y_true, y_pred, alpha=1.0, axis=-1)).round(6)
     array([0.5])
     """
     xp, y, p = matched(y_true, y_pred)

@@ -49,6 +49,9 @@ def reduce(
     ``reduction`` "mean" is another name of that; "sum" does not divide; "mean_with_sample_weight" divides by
     the sum of the weights (0 if that is 0); "none" and None leave the weighted values as they are.
 
+    Raises :class:`nnx.errors.ShapeError` for a ``sample_weight`` that does not have the first axes of
+    ``values``.
+
     >>> float(nnx.losses.reduce(np.asarray([1.0, 3.0]), np.asarray([1.0, 0.5])))
     1.25
     >>> float(nnx.losses.reduce(np.asarray([1.0, 3.0]), np.asarray([1.0, 3.0]), "mean_with_sample_weight"))

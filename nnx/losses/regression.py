@@ -50,6 +50,9 @@ def _errors(y_true: Array, y_pred: Array, sample_weight: Array | None = None) ->
 def mean_squared_error(y_true: Array, y_pred: Array) -> Array:
     """The mean of (y_pred − y_true)² over the last axis: shape (...) from (..., n).
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.mean_squared_error``.
+
     >>> nnx.losses.mean_squared_error(np.asarray([[0.0, 1.0]]), np.asarray([[1.0, 3.0]]))
     array([2.5])
     """
@@ -68,6 +71,9 @@ def mean_squared_error(y_true: Array, y_pred: Array) -> Array:
 def mean_absolute_error(y_true: Array, y_pred: Array) -> Array:
     """The mean of abs(y_pred − y_true) over the last axis. The derivative at 0 is 0.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.mean_absolute_error``.
+
     >>> nnx.losses.mean_absolute_error(np.asarray([[0.0, 1.0]]), np.asarray([[1.0, 3.0]]))
     array([1.5])
     """
@@ -85,6 +91,9 @@ def mean_absolute_error(y_true: Array, y_pred: Array) -> Array:
 )
 def mean_absolute_percentage_error(y_true: Array, y_pred: Array) -> Array:
     """100 times the mean of abs(y_pred − y_true) / max(abs(y_true), 1e−7) over the last axis.
+
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.mean_absolute_percentage_error``.
 
     >>> nnx.losses.mean_absolute_percentage_error(np.asarray([[4.0, 10.0]]), np.asarray([[3.0, 10.0]]))
     array([12.5])
@@ -114,7 +123,11 @@ def _log_errors(y_true: Array, y_pred: Array, sample_weight: Array | None = None
 def mean_squared_logarithmic_error(y_true: Array, y_pred: Array) -> Array:
     """The mean of (ln(1 + y_pred) − ln(1 + y_true))² over the last axis; values below 1e−7 count as 1e−7.
 
-    >>> nnx.losses.mean_squared_logarithmic_error(np.asarray([[0.0]]), np.asarray([[np.e - 1.0]])).round(6)
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.mean_squared_logarithmic_error``.
+
+    >>> y_true, y_pred = np.asarray([[0.0]]), np.asarray([[np.e - 1.0]])
+    >>> nnx.to_numpy(nnx.losses.mean_squared_logarithmic_error(y_true, y_pred)).round(6)
     array([1.])
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
@@ -135,7 +148,8 @@ _DELTA = Number(above=0.0, finite=False, arrays=True)
 def huber(y_true: Array, y_pred: Array, *, delta: float = 1.0) -> Array:
     """The mean over the last axis of e²/2 where abs(e) ≤ δ, else δ(abs(e) − δ/2), with e = y_pred − y_true.
 
-    Raises :class:`nnx.errors.OptionError` for δ ≤ 0.
+    Raises :class:`nnx.errors.OptionError` for δ ≤ 0, :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., n), (..., n) → (...).
     Source: P. J. Huber, "Robust estimation of a location parameter", Ann. Math. Stat. 35 (1964) 73–101.
 
     >>> nnx.losses.huber(np.asarray([[0.0, 0.0]]), np.asarray([[0.5, 3.0]]))
@@ -166,6 +180,9 @@ def _ln_cosh(x: Array) -> Array:
 def log_cosh(y_true: Array, y_pred: Array) -> Array:
     """The mean of ln cosh(y_pred − y_true) over the last axis, without overflow.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.log_cosh``.
+
     >>> nnx.losses.log_cosh(np.asarray([[0.0, 0.0]]), np.asarray([[0.0, 1e4]]))
     array([4999.65342641])
     """
@@ -182,7 +199,10 @@ def log_cosh(y_true: Array, y_pred: Array) -> Array:
 def poisson(y_true: Array, y_pred: Array) -> Array:
     """The mean of y_pred − y_true·ln(y_pred + 1e−7) over the last axis; ``y_pred`` must not be negative.
 
-    >>> nnx.losses.poisson(np.asarray([[2.0]]), np.asarray([[1.0]])).round(6)
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.poisson``.
+
+    >>> nnx.to_numpy(nnx.losses.poisson(np.asarray([[2.0]]), np.asarray([[1.0]]))).round(6)
     array([1.])
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
@@ -202,7 +222,12 @@ def cosine_similarity(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
     A vector shorter than 1e−7 is divided by 1e−7 instead of its length; the zero vector gives 0. (The metric
     of the same name is the cosine itself.)
 
-    >>> nnx.losses.cosine_similarity(np.asarray([[3.0, 4.0]]), np.asarray([[6.0, 8.0]])).round(12)
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``losses.cosine_similarity``.
+
+    >>> y_true, y_pred = np.asarray([[3.0, 4.0]]), np.asarray([[6.0, 8.0]])
+    >>> nnx.to_numpy(nnx.losses.cosine_similarity(y_true, y_pred)).round(12)
     array([-1.])
     """
     xp, y_true, y_pred = matched(y_true, y_pred)

@@ -29,6 +29,8 @@ def ctc(y_true: Array, y_pred: Array) -> Array:
     at their end. Labels that need more times than there are (with a blank between equal neighbours) cost inf,
     with derivative 0. The forward recursion in logarithms, with one step for each time.
 
+    Raises :class:`nnx.errors.ShapeError` for other numbers of axes and for another number of samples.
+    Shapes: (n, longest), (n, times, classes) → (n,).
     Source: A. Graves, S. Fernández, F. Gomez, J. Schmidhuber, "Connectionist temporal classification", ICML
     2006, section 4.1.
 

@@ -5,6 +5,9 @@ pure functions ``statistics(y_true, y_pred, sample_weight=None)``, computed on t
 it, and ``value(sums)``: what a model uses. On its own a metric has Keras' ``update_state``, ``result`` and
 ``reset_state``. ``nnx.metrics.F1Score(average="macro")`` and ``nnx.metrics.BinaryAccuracy(threshold=0.7)``
 are such objects with options.
+
+In ``Shapes:`` lines ``...`` stands for any number of axes and a name for a length, as in
+``(..., n), (..., n) → (...)``: two arrays are given, one comes back, without the last axis.
 """
 
 from __future__ import annotations

@@ -22,12 +22,16 @@ Array = Any
     use="The share of right answers; what right means, the shapes tell.",
 )
 def accuracy(y_true: Array, y_pred: Array) -> Array:
-    """1.0 for each right answer, else 0.0; which accuracy is meant is seen from the shapes, as in Keras.
+    """1.0 for each right answer, else 0.0; which accuracy is meant follows from the shapes, as in Keras.
 
     One output, (n, 1) or (n,): :func:`binary_accuracy`. Several outputs and class numbers:
     :func:`sparse_categorical_accuracy`; several outputs and rows of them: :func:`categorical_accuracy`.
     If ``y_pred`` holds whole numbers, these are class numbers, and are compared with ``y_true``.
     (For several labels that may hold together, ask for ``binary_accuracy`` by name.)
+
+    Raises :class:`nnx.errors.ShapeError` where the shapes do not fit, :class:`nnx.errors.DtypeError` for
+    class numbers of a type that is not real.
+    Shapes: (n,), (n, classes) → (n,). Source: Keras' string ``"accuracy"`` in ``compile``.
 
     >>> nnx.metrics.accuracy(np.asarray([0, 2]), np.asarray([[0.9, 0.1, 0.0], [0.5, 0.3, 0.2]]))
     array([1., 0.])
@@ -52,6 +56,9 @@ def equality(y_true: Array, y_pred: Array) -> Array:
 
     Outputs that are probabilities equal no label: ask for ``"accuracy"`` by name then (:func:`accuracy`).
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (...), (...) → (...). Source: Keras' ``metrics.Accuracy``.
+
     >>> nnx.metrics.Accuracy()([0, 1, 2, 3], [0, 2, 2, 3])
     0.75
     """
@@ -74,6 +81,10 @@ def crossentropy(y_true: Array, y_pred: Array) -> Array:
     One output, (n, 1) or (n,): :func:`nnx.losses.binary_crossentropy`. Several outputs and class numbers:
     :func:`nnx.losses.sparse_categorical_crossentropy`; several outputs and rows of them:
     :func:`nnx.losses.categorical_crossentropy`.
+
+    Raises :class:`nnx.errors.ShapeError` where the shapes do not fit, :class:`nnx.errors.DtypeError` for
+    class numbers of a type that is not real.
+    Shapes: (n,), (n, classes) → (n,). Source: Keras' string ``"crossentropy"`` in ``compile``.
 
     >>> nnx.metrics.crossentropy(np.asarray([0]), np.asarray([[0.5, 0.25, 0.25]]))
     array([0.69314718])
@@ -98,6 +109,9 @@ def _by_shape(y_true: Array, y_pred: Array, binary: Any, sparse: Any, categorica
 def binary_accuracy(y_true: Array, y_pred: Array, *, threshold: float = 0.5) -> Array:
     """The share of outputs of a sample that are on the right side of ``threshold``: (n,) from (n, labels).
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (n, labels), (n, labels) → (n,). Source: Keras' ``metrics.binary_accuracy``.
+
     >>> nnx.metrics.binary_accuracy(np.asarray([[1.0], [0.0]]), np.asarray([[0.7], [0.6]]))
     array([1., 0.])
     """
@@ -118,6 +132,9 @@ def binary_accuracy(y_true: Array, y_pred: Array, *, threshold: float = 0.5) -> 
 def categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
     """1.0 where the best output is at the place of the largest target, else 0.0: (n,) from (n, classes).
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., classes), (..., classes) → (...). Source: Keras' ``metrics.categorical_accuracy``.
+
     >>> nnx.metrics.categorical_accuracy(np.asarray([[0.0, 1.0]]), np.asarray([[0.2, 0.8]]))
     array([1.])
     """
@@ -133,6 +150,10 @@ def categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
 )
 def sparse_categorical_accuracy(y_true: Array, y_pred: Array) -> Array:
     """1.0 where the best output is at the place that ``y_true`` names, else 0.0: (n,) from (n, classes).
+
+    Raises :class:`nnx.errors.ShapeError` where the shapes do not fit, :class:`nnx.errors.DtypeError` for
+    class numbers of a type that is not real.
+    Shapes: (...), (..., classes) → (...). Source: Keras' ``metrics.sparse_categorical_accuracy``.
 
     >>> nnx.metrics.sparse_categorical_accuracy(np.asarray([1]), np.asarray([[0.2, 0.8]]))
     array([1.])
@@ -154,6 +175,9 @@ def top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> A
 
     A tie at the k-th place counts as in; nan counts as better than every number.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ.
+    Shapes: (..., classes), (..., classes) → (...). Source: Keras' ``metrics.top_k_categorical_accuracy``.
+
     >>> y = np.asarray([[0.0, 0.0, 1.0]])
     >>> nnx.metrics.top_k_categorical_accuracy(y, np.asarray([[0.5, 0.3, 0.2]]), k=2)
     array([0.])
@@ -172,6 +196,10 @@ def top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> A
 )
 def sparse_top_k_categorical_accuracy(y_true: Array, y_pred: Array, *, k: int = 5) -> Array:
     """1.0 where the class that ``y_true`` names is among the ``k`` best outputs, else 0.0.
+
+    Raises :class:`nnx.errors.ShapeError` where the shapes do not fit, :class:`nnx.errors.DtypeError` for
+    class numbers of a type that is not real.
+    Shapes: (...), (..., classes) → (...). Source: Keras' ``metrics.sparse_top_k_categorical_accuracy``.
 
     >>> nnx.metrics.sparse_top_k_categorical_accuracy(np.asarray([2]), np.asarray([[0.5, 0.2, 0.3]]), k=2)
     array([1.])

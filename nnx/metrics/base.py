@@ -58,6 +58,10 @@ class Metric(Options):
     5.0
     >>> metric([[0.0], [0.0]], [[1.0], [1.0]])
     3.0
+    >>> sums = metric.statistics(np.asarray([[0.0]]), np.asarray([[2.0]]))
+    >>> metric.reset_state()
+    >>> metric.value(nnx.to_numpy(sums)), metric.result()
+    (4.0, 0.0)
     """
 
     kind: ClassVar[str] = "metric"
@@ -106,7 +110,11 @@ class Metric(Options):
     # -- with a sum of its own, as in Keras ------------------------------------------------------------
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Adds a batch to what has been seen."""
+        """Adds a batch to the sums.
+
+        Raises :class:`nnx.errors.ShapeError` and :class:`nnx.errors.DtypeError` for targets and outputs that
+        do not fit.
+        """
         given = as_arrays(y_true, y_pred, sample_weight, floating=not self.traits.class_numbers)
         self._add(self.statistics(*given))
 
@@ -116,7 +124,7 @@ class Metric(Options):
         return 0.0 if sums is None else self.value(to_numpy(sums))
 
     def reset_state(self) -> None:
-        """Forgets what has been seen."""
+        """Clears the sums: the next ``update_state`` begins anew."""
         object.__setattr__(self, "_sums", None)
 
     def __call__(self, *args: Any, **options: Any) -> Any:

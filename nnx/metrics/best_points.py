@@ -59,6 +59,8 @@ class SensitivityAtSpecificity(_BestPoint):
     Sensitivity is TP / (TP + FN), specificity TN / (TN + FP). The thresholds are ``num_thresholds`` evenly
     spaced ones from 0 to 1 (one alone: 0.5); ``class_id`` counts one class only.
 
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.SensitivityAtSpecificity``.
+
     >>> round(nnx.metrics.SensitivityAtSpecificity(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8]), 4)
     0.5
     """
@@ -78,6 +80,8 @@ class SpecificityAtSensitivity(_BestPoint):
 
     Specificity is TN / (TN + FP), sensitivity TP / (TP + FN). Options: see
     :class:`SensitivityAtSpecificity`.
+
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.SpecificityAtSensitivity``.
 
     >>> round(nnx.metrics.SpecificityAtSensitivity(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8]), 4)
     0.6667
@@ -99,6 +103,8 @@ class PrecisionAtRecall(_BestPoint):
     Precision is TP / (TP + FP), recall TP / (TP + FN). Options: see
     :class:`SensitivityAtSpecificity`.
 
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.PrecisionAtRecall``.
+
     >>> round(nnx.metrics.PrecisionAtRecall(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8]), 4)
     0.5
     """
@@ -118,6 +124,8 @@ class RecallAtPrecision(_BestPoint):
 
     Recall is TP / (TP + FN), precision TP / (TP + FP). Options: see
     :class:`SensitivityAtSpecificity`.
+
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.RecallAtPrecision``.
 
     >>> round(nnx.metrics.RecallAtPrecision(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8]), 4)
     1.0

@@ -15,7 +15,7 @@ Array = Any
 
 
 def _limits(where: str, name: str, value: Any) -> Any:
-    """The check of thresholds: None, a number between 0 and 1, or several."""
+    """The check that an option is None, a number from 0 to 1, or several of them."""
     if value is None or not isinstance(value, Iterable):
         return Number(least=0.0, most=1.0, optional=True)(where, name, value)
     if isinstance(value, str) or not list(value):
@@ -36,13 +36,21 @@ class _AtThresholds(Metric):
         return tuple(given) if isinstance(given, Iterable) else (given,)
 
     def chosen(self, y_true: Array, y_pred: Array) -> tuple[Any, Array, Array]:
-        """``(xp, y_true, y_pred)``, the entries that count: here all."""
+        """``(xp, y_true, y_pred)``, the entries that count: here all.
+
+        Raises :class:`nnx.errors.ShapeError` and :class:`nnx.errors.DtypeError` for targets and outputs that
+        do not fit.
+        """
         return indicators(y_true, y_pred)
 
     def counts(
         self, y_true: Array, y_pred: Array, sample_weight: Array | None
     ) -> tuple[Any, Array, Array, Array, Array]:
-        """``(xp, true positives, called positive, positive, all)``, one of each for every threshold."""
+        """``(xp, true positives, called positive, positive, all)``, one of each for every threshold.
+
+        Raises :class:`nnx.errors.ShapeError` and :class:`nnx.errors.DtypeError` for targets and outputs that
+        do not fit.
+        """
         xp, y_true, y_pred = self.chosen(y_true, y_pred)
         positive = xp.astype(y_true != 0.0, y_pred.dtype)
         weight = xp.ones_like(y_pred)
@@ -74,6 +82,8 @@ class TruePositives(_Count):
 
     ``thresholds`` is 0.5, or another number, or several, which give an array. Targets are 0 and 1.
 
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.TruePositives``.
+
     >>> nnx.metrics.TruePositives()([0, 1, 1, 1], [1, 0, 1, 1])
     2.0
     """
@@ -86,6 +96,8 @@ class TruePositives(_Count):
 @dataclass(frozen=True)
 class FalsePositives(_Count):
     """The (weighted) number of negatives with an output above the threshold; see :class:`TruePositives`.
+
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.FalsePositives``.
 
     >>> nnx.metrics.FalsePositives()([0, 1, 0, 0], [0, 0, 1, 1])
     2.0
@@ -101,6 +113,8 @@ class FalsePositives(_Count):
 class TrueNegatives(_Count):
     """The (weighted) number of negatives with an output up to the threshold; see :class:`TruePositives`.
 
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.TrueNegatives``.
+
     >>> nnx.metrics.TrueNegatives()([0, 1, 0, 0], [1, 1, 0, 0])
     2.0
     """
@@ -114,6 +128,8 @@ class TrueNegatives(_Count):
 @dataclass(frozen=True)
 class FalseNegatives(_Count):
     """The (weighted) number of positives with an output up to the threshold; see :class:`TruePositives`.
+
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.FalseNegatives``.
 
     >>> nnx.metrics.FalseNegatives()([0, 1, 1, 1], [0, 1, 0, 0])
     2.0
@@ -161,6 +177,8 @@ class Precision(_OfSome):
     ``top_k`` calls the k best of each sample positive instead, and all that tie with the k-th; ``class_id``
     counts one class only. Targets are 0 and 1 in the shape of the outputs, or class numbers.
 
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.Precision``.
+
     >>> nnx.metrics.Precision()([0, 1, 1], [0.9, 0.8, 0.1])
     0.5
     """
@@ -174,6 +192,8 @@ class Precision(_OfSome):
 @dataclass(frozen=True)
 class Recall(_OfSome):
     """True positives / positive: TP / (TP + FN), and 0 if nothing is. Options: see :class:`Precision`.
+
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.Recall``.
 
     >>> round(nnx.metrics.Recall()([1, 1, 1], [0.9, 0.8, 0.1]), 4)
     0.6667
@@ -190,6 +210,9 @@ class ConfusionMatrix(Metric):
     """The (weighted) number of samples of class i (row) that were taken for class j (column), as an array.
 
     With one output the classes are 0 and 1, parted at 0.5. Its trace over its sum is the accuracy.
+
+    Shapes: (n,), (n, classes) → (classes, classes).
+    Source: scikit-learn's ``confusion_matrix``.
 
     >>> nnx.metrics.ConfusionMatrix()([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     array([[1., 0.],

@@ -23,7 +23,12 @@ def pearson_correlation(y_true: Array, y_pred: Array, *, axis: int = -1) -> Arra
 
     NaN where targets or outputs are constant.
 
-    >>> nnx.metrics.pearson_correlation(np.asarray([[0.0, 1.0]]), np.asarray([[1.0, 3.0]])).round(12)
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``metrics.pearson_correlation``.
+
+    >>> y_true, y_pred = np.asarray([[0.0, 1.0]]), np.asarray([[1.0, 3.0]])
+    >>> nnx.to_numpy(nnx.metrics.pearson_correlation(y_true, y_pred)).round(12)
     array([1.])
     """
     xp, y, p = matched(y_true, y_pred)
@@ -44,10 +49,14 @@ def pearson_correlation(y_true: Array, y_pred: Array, *, axis: int = -1) -> Arra
 def concordance_correlation(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
     """The concordance coefficient of targets and outputs along ``axis``, from −1 to 1; 1e−7 is added below.
 
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
+    Shapes: (..., n), (..., n) → (...).
     Source: L. I. Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45
     (1989).
 
-    >>> nnx.metrics.concordance_correlation(np.asarray([[0.0, 1.0]]), np.asarray([[0.0, 2.0]])).round(4)
+    >>> y_true, y_pred = np.asarray([[0.0, 1.0]]), np.asarray([[0.0, 2.0]])
+    >>> nnx.to_numpy(nnx.metrics.concordance_correlation(y_true, y_pred)).round(4)
     array([0.6667])
     """
     xp, y, p = matched(y_true, y_pred)

@@ -49,6 +49,7 @@ class AUC(Metric):
     "interpolation" is the trapezoidal rule (for PR, Davis and Goadrich's interpolation of the precision);
     "minoring" and "majoring" are the lower and upper sums. Outputs are probabilities (cut off at 0 and 1),
     or logits with ``from_logits``. An output NaN makes the result NaN.
+    Shapes: (...), (...) → ().
     Source: J. Davis, M. Goadrich, "The relationship between precision-recall and ROC curves", ICML 2006.
 
     >>> round(nnx.metrics.AUC()([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 6)

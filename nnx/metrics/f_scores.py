@@ -19,7 +19,10 @@ class _FScore(Metric):
     average: str | None = one_of(None, "micro", "macro", "weighted", default=None)
 
     def called(self, xp: Any, y_pred: Array, threshold: float | None) -> Array:
-        """Whether an output is called positive: above the threshold, or the best of its sample."""
+        """Whether an output is called positive: above the threshold, or the best of its sample.
+
+        ``threshold`` is a number; None: the best, and with one output alone above 0.5.
+        """
         if threshold is None and y_pred.shape[-1] > 1:
             return (y_pred >= xp.max(y_pred, axis=-1, keepdims=True)) & (xp.abs(y_pred) > 1e-9)
         return y_pred > (0.5 if threshold is None else threshold)
@@ -27,7 +30,11 @@ class _FScore(Metric):
     def counts(
         self, y_true: Array, y_pred: Array, sample_weight: Array | None, threshold: float | None
     ) -> Array:
-        """[true positives, called positive, positive], each with one number per class."""
+        """[true positives, called positive, positive], each with one number per class.
+
+        ``threshold``: a number or None, as in :meth:`called`. Raises :class:`nnx.errors.ShapeError` and
+        :class:`nnx.errors.DtypeError` for targets and outputs that do not fit.
+        """
         xp, y_true, y_pred = indicators(y_true, y_pred)
         classes = y_pred.shape[-1] if y_pred.ndim > 1 else 1
         weight = xp.ones_like(y_pred)
@@ -65,6 +72,8 @@ class FBetaScore(_FScore):
     called positive; None calls the best output of each sample positive (with one output alone: the threshold
     is 0.5).
 
+    Shapes: (n,), (n, classes) → (classes,). Source: Keras' ``metrics.FBetaScore``.
+
     >>> metric = nnx.metrics.FBetaScore("macro", beta=2.0)
     >>> round(metric([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
     0.6944
@@ -84,6 +93,8 @@ class F1Score(_FScore):
     """The harmonic mean of precision and recall, 2·TP / (2·TP + FP + FN), for each class.
 
     Options: see :class:`FBetaScore`, with β = 1.
+
+    Shapes: (n,), (n, classes) → (classes,). Source: Keras' ``metrics.F1Score``.
 
     >>> metric = nnx.metrics.F1Score(average="macro")
     >>> round(metric([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)

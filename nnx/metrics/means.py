@@ -29,6 +29,10 @@ class MeanMetricWrapper(Metric):
     on a GPU, a function that needs NumPy's calls ``nnx.to_numpy`` on them (which waits for the device). What
     it returns may belong to another library. The statistics are [Σ w·value, Σ w].
 
+    Raises :class:`nnx.errors.OptionError` where ``fn`` cannot be called, and in use
+    :class:`nnx.errors.DtypeError` where it returns no real numbers.
+    Shapes: (n, ...), (n, ...) → (). Source: Keras' ``metrics.MeanMetricWrapper``.
+
     >>> def within(y_true, y_pred, tolerance=0.5):
     ...     return abs(y_true - y_pred) < tolerance
     >>> metric = nnx.metrics.MeanMetricWrapper(within, tolerance=1.5)
@@ -118,7 +122,17 @@ registry.class_of = _class_of
 
 @dataclass(frozen=True)
 class OfValues(Metric):
-    """Base class of metrics of values that are there already (losses, times); no metrics of a model."""
+    """Base class of metrics of given values (losses, times); a model takes no such metric.
+
+    Shapes: (...) → ().
+
+    >>> metric = nnx.metrics.Mean()
+    >>> metric([1.0, 3.0])
+    2.0
+    >>> metric.reset_state()
+    >>> isinstance(metric, nnx.metrics.OfValues), metric.result()
+    (True, 0.0)
+    """
 
     def statistics(self, values: Array, sample_weight: Array | None = None) -> Array:  # type: ignore[override]
         """[Σ w·value, Σ w] of the values."""
@@ -137,6 +151,8 @@ class OfValues(Metric):
 class Mean(OfValues):
     """Σ w·value / Σ w of the values that it is given.
 
+    Shapes: (...) → (). Source: Keras' ``metrics.Mean``.
+
     >>> metric = nnx.metrics.Mean("loss")
     >>> metric.update_state([1.0, 3.0, 5.0, 7.0], sample_weight=[1.0, 1.0, 0.0, 0.0])
     >>> metric.result()
@@ -153,6 +169,8 @@ class Mean(OfValues):
 @dataclass(frozen=True)
 class Sum(OfValues):
     """Σ w·value of the values that it is given.
+
+    Shapes: (...) → (). Source: Keras' ``metrics.Sum``.
 
     >>> metric = nnx.metrics.Sum()
     >>> metric([1.0, 3.0, 5.0, 7.0])

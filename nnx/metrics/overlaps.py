@@ -124,6 +124,8 @@ class IoU(_SomeClasses, _Sparse):
     do not count. Weights are used as they are, of each sample or each entry (Keras rounds them down to whole
     numbers, unless its dtype is a floating-point one).
 
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.IoU``.
+
     >>> nnx.metrics.IoU(num_classes=2, target_class_ids=[0])([0, 0, 1, 1], [0, 1, 0, 1])
     0.3333333333333333
     """
@@ -141,6 +143,8 @@ class IoU(_SomeClasses, _Sparse):
 class MeanIoU(_Sparse):
     """The mean over all classes of TP / (TP + FP + FN); see :class:`IoU`.
 
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.MeanIoU``.
+
     >>> nnx.metrics.MeanIoU(num_classes=2)([0, 0, 1, 1], [0, 1, 0, 1])
     0.3333333333333333
     """
@@ -157,6 +161,8 @@ class MeanIoU(_Sparse):
 class BinaryIoU(_SomeClasses):
     """The mean of TP / (TP + FP + FN) of classes 0 and 1; an output from ``threshold`` on is class 1.
 
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.BinaryIoU``.
+
     >>> nnx.metrics.BinaryIoU([0, 1], threshold=0.3)([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.7])
     0.3333333333333333
     """
@@ -166,6 +172,7 @@ class BinaryIoU(_SomeClasses):
 
     @property
     def num_classes(self) -> int:  # type: ignore[override]
+        """Two: 0 and 1."""
         return 2
 
     def labels(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
@@ -186,6 +193,8 @@ class _OneHot(_Overlap):
 class OneHotIoU(_SomeClasses, _OneHot):
     """As :class:`IoU`, of one-hot targets and (unless ``sparse_y_pred``) an output for each class.
 
+    Shapes: (..., classes), (..., classes) → (). Source: Keras' ``metrics.OneHotIoU``.
+
     >>> metric = nnx.metrics.OneHotIoU(num_classes=2, target_class_ids=[1])
     >>> metric([[1, 0], [0, 1]], [[0.2, 0.8], [0.1, 0.9]])
     0.5
@@ -202,6 +211,8 @@ class OneHotIoU(_SomeClasses, _OneHot):
 @dataclass(frozen=True)
 class OneHotMeanIoU(_OneHot):
     """As :class:`MeanIoU`, of one-hot targets and (unless ``sparse_y_pred``) an output for each class.
+
+    Shapes: (..., classes), (..., classes) → (). Source: Keras' ``metrics.OneHotMeanIoU``.
 
     >>> nnx.metrics.OneHotMeanIoU(num_classes=2)([[1, 0], [0, 1]], [[0.2, 0.8], [0.1, 0.9]])
     0.25

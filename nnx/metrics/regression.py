@@ -24,7 +24,12 @@ Array = Any
 def cosine_similarity(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
     """The cosine of the angle between ``y_true`` and ``y_pred`` along ``axis`` (the loss is minus that).
 
-    >>> nnx.metrics.cosine_similarity(np.asarray([[3.0, 4.0]]), np.asarray([[6.0, 8.0]])).round(12)
+    Raises :class:`nnx.errors.ShapeError` where the shapes differ, :class:`nnx.errors.AxisError` for an
+    ``axis`` that they do not have.
+    Shapes: (..., n), (..., n) → (...). Source: Keras' ``metrics.CosineSimilarity``.
+
+    >>> y_true, y_pred = np.asarray([[3.0, 4.0]]), np.asarray([[6.0, 8.0]])
+    >>> nnx.to_numpy(nnx.metrics.cosine_similarity(y_true, y_pred)).round(12)
     array([1.])
     """
     xp, y_true, y_pred = matched(y_true, y_pred)
@@ -37,6 +42,8 @@ def cosine_similarity(y_true: Array, y_pred: Array, *, axis: int = -1) -> Array:
 @dataclass(frozen=True)
 class RootMeanSquaredError(Metric):
     """√(Σ w·(y_pred − y_true)² / Σ w) over all samples and outputs.
+
+    Shapes: (...), (...) → (). Source: Keras' ``metrics.RootMeanSquaredError``.
 
     >>> metric = nnx.metrics.RootMeanSquaredError()
     >>> metric([[0.0], [0.0]], [[1.0], [7.0]])
@@ -70,6 +77,8 @@ class R2Score(Metric):
     Σ(y_true − y_pred)²/Σ(y_true − mean)² for n up to a million examples. With weights that are not whole
     numbers it is 1e−16·b². A target whose variance is below n·3e−21 (1e−14) of its mean square counts as
     constant.
+
+    Shapes: (n, outputs), (n, outputs) → (). Source: Keras' ``metrics.R2Score``.
 
     >>> metric = nnx.metrics.R2Score()
     >>> metric([1.0, 2.0, 3.0], [1.0, 2.0, 2.0])

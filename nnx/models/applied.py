@@ -39,7 +39,19 @@ class Applied(Compiled):
         callbacks: Sequence[Any] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """``[loss, metric, ...]`` over the given data (a number if there are no metrics, or a dict)."""
+        """``[loss, metric, ...]`` over the given data (a number if there are no metrics, or a dict).
+
+        ``batch_size``: a whole number ≥ 1, or None for 256; it does not change the result beyond rounding.
+        Raises :class:`nnx.errors.NotBuilt` before ``compile``, :class:`nnx.errors.ShapeError`,
+        :class:`nnx.errors.DataError` and :class:`nnx.errors.OptionError` for what does not fit.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
+        >>> model.compile("sgd", "mse")
+        >>> model.evaluate(np.zeros((4, 2)), np.ones(4), verbose=0)
+        1.0
+        >>> model.evaluate(np.zeros((4, 2)), np.ones(4), verbose=0, return_dict=True)
+        {'loss': 1.0}
+        """
         loss = self._must_be_compiled()["loss"]
         level, weights = verbosity(verbose), self._settled()
         data = fit_shapes(self._examples(x, targets(y), sample_weight), weights.network, loss)
@@ -55,7 +67,15 @@ class Applied(Compiled):
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """``[loss, metric, ...]`` of one batch, however large."""
+        """``[loss, metric, ...]`` of one batch, however large.
+
+        Takes and raises what :meth:`evaluate` does.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
+        >>> model.compile("sgd", "mse")
+        >>> model.test_on_batch(np.zeros((4, 2)), np.ones(4))
+        1.0
+        """
         return self.evaluate(
             x, y, batch_size=2**62, verbose=0, sample_weight=sample_weight, return_dict=return_dict
         )
@@ -70,6 +90,10 @@ class Applied(Compiled):
     ) -> Any:
         """The outputs for ``x``, as an array of the library that ``x`` belongs to.
 
+        Shapes: ``(n, *input_shape) → (n, *output_shape)``. ``batch_size``: a whole number ≥ 1, or None for
+        256. Raises :class:`nnx.errors.NotBuilt` where the weights cannot be made yet,
+        :class:`nnx.errors.ShapeError` and :class:`nnx.errors.OptionError` for what does not fit.
+
         >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
         >>> model.predict(np.zeros((4, 3))).shape
         (4, 2)
@@ -82,7 +106,14 @@ class Applied(Compiled):
             return predict(self._settled(), self._batches(data, size), data.xs[0], told)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for one batch, however large."""
+        """The outputs for one batch, however large.
+
+        Takes and raises what :meth:`predict` does.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
+        >>> model.predict_on_batch(np.zeros((4, 3))).shape
+        (4, 2)
+        """
         return self.predict(x, batch_size=2**62)
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:

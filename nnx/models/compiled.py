@@ -47,7 +47,12 @@ class Compiled(Drawn):
         """Says how to train: names (``"adam"``, ``"mse"``), configured objects, or functions.
 
         The optimizer's state starts anew; the weights stay. Raises :class:`nnx.errors.UnknownName` with the
-        nearest names for what does not exist.
+        nearest names for what does not exist, :class:`nnx.errors.OptionError` for what is no optimizer, loss
+        or list of metrics.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(3, "softmax", input_shape=(4,))])
+        >>> model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        >>> model.compile(nnx.optimizers.LevenbergMarquardt(), nnx.losses.MeanSquaredError())
         """
         compiled = goals(loss, metrics, weighted_metrics)
         chosen = optimizers.get(getattr(optimizer, "configured", optimizer))
@@ -88,7 +93,17 @@ class Compiled(Drawn):
 
     @property
     def learning_rate(self) -> float:
-        """The optimizer's learning rate now; assign to change it, if no schedule says it."""
+        """The optimizer's learning rate now; assign to change it, if no schedule says it.
+
+        A number ≥ 0. Raises :class:`nnx.errors.NotBuilt` before ``compile`` and before the input shape is
+        known, :class:`nnx.errors.OptionError` for methods that have none.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
+        >>> model.compile("sgd", "mse")
+        >>> model.learning_rate = 0.05
+        >>> model.learning_rate
+        0.05
+        """
         return self.trainer.learning_rate
 
     @learning_rate.setter
@@ -97,7 +112,18 @@ class Compiled(Drawn):
 
     @property
     def gradient_vector(self) -> Any:
-        """The gradient of the last training step, or None before the first."""
+        """The gradient of the last training step, or None before the first.
+
+        It has the shape of :attr:`weights_vector`.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
+        >>> model.compile("sgd", "mse")
+        >>> model.gradient_vector is None
+        True
+        >>> _ = model.train_on_batch(np.ones((4, 2)), np.ones(4))
+        >>> model.gradient_vector.shape
+        (3,)
+        """
         return None if self._trainer is None else self._trainer.gradient
 
     @property
@@ -140,6 +166,17 @@ class Compiled(Drawn):
         """Writes layers, weights, loss, metrics and the optimizer with its state into one safetensors file.
 
         ``nnx.load_model(path)`` goes on training bit for bit. The file is replaced at once or not at all.
+
+        Raises :class:`nnx.errors.OptionError` for the suffix of another format and for parts that are not
+        registered, :class:`nnx.errors.NotBuilt` before the weights exist, ``OSError`` where the file cannot
+        be written.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.safetensors")
+        ...     nnx.load_model(f"{folder}/model.safetensors").output_shape
+        (None, 2)
         """
         files.check(path)
         more = {"seed": self.seed, "dtype": self.backend.dtype, "epochs_seen": self._epochs.seen}
@@ -154,11 +191,31 @@ class Compiled(Drawn):
             self._compiled_config()
 
     def save_weights(self, path: Any) -> None:
-        """Writes the weights alone."""
+        """Writes the weights alone.
+
+        Raises as :meth:`save` does.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save_weights(f"{folder}/weights.safetensors")
+        ...     model.load_weights(f"{folder}/weights.safetensors")
+        """
         files.save_weights(path, self._settled())
 
     def load_weights(self, path: Any) -> None:
-        """Reads weights that :meth:`save_weights`, or ``save`` of a model, wrote for the same layers."""
+        """Reads weights that :meth:`save_weights`, or ``save`` of a model, wrote for the same layers.
+
+        Raises :class:`nnx.errors.ShapeError` for weights of other names or shapes,
+        :class:`nnx.errors.FileFormatError` for a file that nnx did not write or that is damaged; then nothing
+        is changed.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save_weights(f"{folder}/weights.safetensors")
+        ...     nnx.models.clone_model(model).load_weights(f"{folder}/weights.safetensors")
+        """
         files.load_weights(path, self._settled())
 
     def restore_training(self, vectors: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
@@ -190,7 +247,7 @@ class Compiled(Drawn):
         return answer
 
     def count_epochs(self, seen: int) -> None:
-        """Says how many epochs were made: where the shuffles go on."""
+        """Says how many epochs were made, ``seen`` ≥ 0: where the shuffles go on."""
         self._epochs.seen = seen
 
     def _compiled_config(self) -> dict[str, Any] | None:

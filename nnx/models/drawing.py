@@ -72,7 +72,19 @@ class Drawn(Weighted):
         return self._keys
 
     def call(self, x: Any) -> Any:
-        """The output for an input (or a list or dict of several): for classes of one's own, in layers."""
+        """The output for an input (or a list or dict of several): for classes of one's own, in layers.
+
+        Raises :class:`nnx.errors.NotBuilt` where the class does not say it.
+
+        >>> class Residual(nnx.Model):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.inner = nnx.layers.Dense(3, "relu")
+        ...     def call(self, x):
+        ...         return x + self.inner(x)
+        >>> Residual().predict(np.zeros((1, 3), dtype="float32"))
+        array([[0., 0., 0.]], dtype=float32)
+        """
         raise NotBuilt(
             f"{type(self).__name__} has no layers: make it of inputs and outputs, nnx.Model(inputs, "
             "outputs), take nnx.Sequential, or derive a class with a method call(self, x)."
@@ -132,7 +144,16 @@ class Drawn(Weighted):
     # -- configuration ----------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """What the model is made of: layers and calls, no weights."""
+        """What the model is made of: layers and calls, no weights.
+
+        Raises :class:`nnx.errors.OptionError` for layers that are not registered,
+        :class:`nnx.errors.NotBuilt` before the input shape is known.
+
+        >>> x = nnx.Input((3,))
+        >>> config = nnx.Model(x, nnx.layers.Dense(2)(x)).get_config()
+        >>> nnx.Model.from_config(config).output_shape
+        (None, 2)
+        """
         network = self.network
         return {
             "name": self.name,
@@ -151,6 +172,14 @@ class Drawn(Weighted):
 
         Of a class of your own it is a plain Model. ``place`` are the options ``backend``, ``device``,
         ``dtype`` and ``seed``.
+
+        Raises :class:`nnx.errors.FileFormatError` for a configuration that is none,
+        :class:`nnx.errors.UnknownName` for things that are neither registered nor in ``custom_objects``.
+
+        >>> x = nnx.Input((3,))
+        >>> model = nnx.Model.from_config(nnx.Model(x, nnx.layers.Dense(2)(x)).get_config(), seed=1)
+        >>> model.count_params()
+        8
         """
         layers = [from_config(layer, custom_objects) for layer in config["layers"]]
         symbols = [

@@ -31,6 +31,8 @@ def load_model(
     network that it was, a plain ``nnx.Model``. Raises :class:`nnx.errors.FileFormatError` for a file that is
     truncated, corrupt or not a model of nnx's.
 
+    Source: Keras' ``models.load_model``.
+
     >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

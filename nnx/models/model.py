@@ -40,14 +40,26 @@ class Model(Applied):
     once on symbols, when the model is built, and so says which layers there are and who reads whom.
 
     ``backend`` (``"numpy"``, ``"cupy"``, ...), ``device`` and ``dtype`` (``"float32"`` or ``"float64"``) say
-    where the weights live; ``seed`` makes weights, shuffles and dropout reproducible (on every array library
-    the same).
+    where the weights live; ``seed`` (a whole number from 0 to 2⁶⁴ − 1) makes weights, shuffles and dropout
+    reproducible, on every array library the same.
+
+    Shapes: ``(n, *input_shape) → (n, *output_shape)`` for n samples.
+    Source: Keras' ``Model``; names and arguments are its own.
 
     >>> a, b = nnx.Input((3,), name="a"), nnx.Input((2,), name="b")
     >>> joined = nnx.layers.Concatenate()([nnx.layers.Dense(4, "tanh")(a), b])
     >>> model = nnx.Model([a, b], nnx.layers.Dense(1)(joined))
     >>> model.predict({"a": np.ones((5, 3)), "b": np.ones((5, 2))}).shape
     (5, 1)
+    >>> model.input_shape, model.output_shape, model.input_names, model.built
+    ([(None, 3), (None, 2)], (None, 1), ('a', 'b'), True)
+    >>> model.count_params(), model.weights_vector.shape, [w.shape for w in model.weights]
+    (23, (23,), [(3, 4), (4,), (6, 1), (1,)])
+    >>> len(model.trainable_weights), len(model.non_trainable_weights), model.trainable
+    (4, 0, True)
+    >>> model.compile(nnx.optimizers.SGD(0.1), "mse", metrics=["mae"])
+    >>> model.metrics_names, model.learning_rate, model.optimizer.iterations
+    (['loss', 'mae'], 0.1, 0)
     """
 
     def __init__(
@@ -81,20 +93,33 @@ class Model(Applied):
         """The history of training on ``x`` (samples first) and ``y``: ``history.history["loss"]``, ...
 
         Arguments are Keras'; ``x`` is an array, or a list or dict of arrays for a model of several inputs.
-        ``verbose``: 0 silent, 1 (and "auto") a progress bar, 2 a line for each epoch. ``validation_freq``:
-        validation after every so many epochs, or after those (from 1) of a list. ``class_weight`` and
-        ``sample_weight`` together are multiplied (Keras takes one of them). Everything is checked before
-        anything is changed. Raises :class:`nnx.errors.NonFiniteError` when the loss, the weights or the
-        optimizer's state become NaN or infinite (callback ``TerminateOnNaN`` stops quietly instead). After
-        any error or Ctrl-C the weights are good: where a step had spoiled them, those of the last check
-        (NumPy: each step; else every 64 steps and each epoch's start) are back, and the optimizer's state
-        starts anew.
+        ``batch_size`` (None: 32), ``epochs`` and ``validation_batch_size`` are whole numbers ≥ 1;
+        ``initial_epoch``, from 0, is the first; ``validation_split``, from 0 to below 1, is the share of the
+        samples, the last ones, that is only validated on. ``verbose``: 0 silent, 1 (and "auto") a progress
+        bar, 2 a line for each epoch. ``validation_freq``: validation after every so many epochs, or after
+        those (from 1) of a list. ``class_weight`` and ``sample_weight`` together are multiplied (Keras takes
+        one of them). Everything is checked before anything is changed: raises :class:`nnx.errors.ShapeError`,
+        :class:`nnx.errors.DataError`, :class:`nnx.errors.OptionError` and :class:`nnx.errors.NotBuilt` for
+        what does not fit. Raises :class:`nnx.errors.NonFiniteError` when the loss, the weights or the
+        optimizer's state become NaN or infinite (callback ``TerminateOnNaN`` stops quietly instead). After an
+        error or Ctrl-C the weights are finite: if a step made them NaN or infinite, those of the last check
+        (NumPy: each step; else every 64 steps and each epoch's start) come back, and the optimizer's state is
+        reset.
 
         Methods that compare costs from step to step (BFGS, Levenberg–Marquardt, ...) take all samples as one
         batch, so an epoch is one iteration. The history then also holds ``gradient_norm``, ``step``,
         ``evaluations`` and what else the method measures (``mu``); the loss is that after the step. Their
         stopping rules end training; with validation data also ``max_fail`` epochs without a better validation
         loss (6, as in MATLAB), which puts the best weights back. ``history.reason`` says which rule did.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(1,))], seed=0)
+        >>> model.compile(nnx.optimizers.SGD(0.5), "mse")
+        >>> x = np.asarray([[0.0], [1.0]])
+        >>> record = model.fit(x, 2.0 * x + 1.0, epochs=200, verbose=0)
+        >>> record.epoch[-1], record.history["loss"][-1] < 1e-6
+        (199, True)
+        >>> model.predict(np.asarray([[3.0]])).round(2)
+        array([[7.]], dtype=float32)
         """
         loss = self._must_be_compiled()["loss"]
         _EPOCHS("fit", "epochs", epochs)
@@ -150,6 +175,16 @@ class Model(Applied):
 
         The optimizer's state goes on from call to call, so examples may arrive one by one. With ``use_ema``
         it is the weights that go on: only ``fit`` puts the average in their place at its end.
+
+        ``batch_size``: a whole number ≥ 1; None: 32. Methods on all data take all of these as one batch.
+        Raises as :meth:`fit` does.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
+        >>> model.compile("sgd", "mse")
+        >>> for x, y in [([0.0, 1.0], 1.0), ([1.0, 0.0], 2.0)]:
+        ...     _ = model.partial_fit(np.asarray([x]), np.asarray([y]))
+        >>> model.optimizer.iterations
+        2
         """
         loss = self._must_be_compiled()["loss"]
         data, network = self._fitted(self._examples(x, targets(y), sample_weight), loss)
@@ -170,7 +205,16 @@ class Model(Applied):
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """The loss (and metrics) of one batch before the step of the optimizer that it is used for."""
+        """The loss (and metrics) of one batch before the step of the optimizer that it is used for.
+
+        All samples given are the batch. A number, or ``[loss, metric, ...]``, or with ``return_dict`` a dict.
+        Raises as :meth:`fit` does.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
+        >>> model.compile("sgd", "mse")
+        >>> model.train_on_batch(np.zeros((4, 2)), np.ones(4))
+        1.0
+        """
         loss = self._must_be_compiled()["loss"]
         data = weighted(self._examples(x, targets(y), sample_weight), class_weight)
         data, network = self._fitted(data, loss)

@@ -20,6 +20,9 @@ class Sequential(Model):
     A layer that is put in twice is shared: it has its weights once. One that belongs to another model comes
     as a copy with its weights (see :class:`nnx.layers.Layer`); a model is put in as its layers.
 
+    ``seed``: a whole number from 0 to 2⁶⁴ − 1; ``backend``, ``device``, ``dtype`` as in :class:`Model`.
+    Source: Keras' ``Sequential``.
+
     >>> model = nnx.Sequential()
     >>> model.add(nnx.layers.Dense(512, activation="relu", input_shape=(784,)))
     >>> model.add(nnx.layers.Dropout(0.2))
@@ -99,7 +102,14 @@ class Sequential(Model):
         return self._end
 
     def pop(self) -> Layer:
-        """Takes the last layer off and returns it, with its weights."""
+        """Takes the last layer off and returns it, with its weights.
+
+        Raises :class:`nnx.errors.OptionError` where there is none.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,)), nnx.layers.Dense(1)])
+        >>> model.pop().units, len(model.layers)
+        (1, 1)
+        """
         if not self._layers:
             raise OptionError(f"Model '{self.name}' has no layer to pop.")
         self._present_weights()  # the weights of all, for what stays and for what goes

@@ -117,7 +117,14 @@ class Structure:
         return (None, *self.network.output_shape)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """The layer of that name or number; :class:`nnx.errors.UnknownName` if there is none."""
+        """The layer of that name or number; :class:`nnx.errors.UnknownName` if there is none.
+
+        ``name`` is the layer's; ``index`` counts from 0, or from −1 backwards.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,), name="first"), nnx.layers.Dense(1)])
+        >>> model.get_layer("first").units, model.get_layer(index=-1).name
+        (2, 'dense')
+        """
         layers = self.layers
         names = [str(layer.name) for layer in layers]
         if index is None and name in names:
@@ -138,7 +145,21 @@ class Structure:
             layer.trainable = value  # type: ignore[misc]
 
     def summary(self, print_fn: Any = None) -> None:
-        """Prints a table of the layers: name and type, output shape, number of weights."""
+        """Prints a table of the layers: name and type, output shape, number of weights.
+
+        ``print_fn``: what the text is given to, in place of ``print``.
+
+        >>> nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))], name="small").summary()
+        Model: "small"
+        ────────────────────────────────────────────────────────────────────
+        Layer (type)                      Output Shape               Param #
+        ────────────────────────────────────────────────────────────────────
+        dense (Dense)                     (None, 2)                        8
+        ────────────────────────────────────────────────────────────────────
+        Total params: 8 (32 B)
+        Trainable params: 8
+        Non-trainable params: 0
+        """
         (print_fn or print)(table(self.name, self.layers, self._present_weights()))
 
     # -- building ---------------------------------------------------------------------------------
@@ -146,7 +167,13 @@ class Structure:
     def build(self, input_shape: Any) -> None:
         """Makes the weights for inputs of ``input_shape`` (with or without a leading None).
 
-        For a model of several inputs it is a list of shapes.
+        For a model of several inputs it is a list of shapes. Raises :class:`nnx.errors.ShapeError` for
+        another shape than that of weights that exist.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(2)])
+        >>> model.build((3,))
+        >>> model.count_params()
+        8
         """
         several = isinstance(input_shape, list) and input_shape and isinstance(input_shape[0], list | tuple)
         shapes = tuple(map(_sample, input_shape if several else [input_shape]))

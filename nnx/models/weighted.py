@@ -23,7 +23,14 @@ class Weighted(Structure):
         return None if weights is None else weights.trained
 
     def get_weights(self) -> list[Any]:
-        """Copies of all weights as NumPy arrays, layer by layer."""
+        """Copies of all weights as NumPy arrays, layer by layer.
+
+        Raises :class:`nnx.errors.NotBuilt` before they exist.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
+        >>> [w.shape for w in model.get_weights()]
+        [(3, 2), (2,)]
+        """
         return self._settled().get()
 
     @property
@@ -79,6 +86,12 @@ class Weighted(Structure):
 
         ``weights`` may also be a dict of the trained ones by name, as :meth:`as_function` gives.
         Raises :class:`nnx.errors.ShapeError` if number, names or shapes do not fit; then nothing is changed.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
+        >>> kernel, bias = model.get_weights()
+        >>> model.set_weights([np.zeros_like(kernel), np.ones_like(bias)])
+        >>> model.predict(np.ones((1, 3), dtype="float32"))
+        array([[1., 1.]], dtype=float32)
         """
         own = self._settled()
         if isinstance(weights, Mapping):

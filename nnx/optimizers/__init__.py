@@ -109,7 +109,13 @@ __all__ = [
 
 
 def get(spec: Any) -> Any:
-    """The optimizer that a user wrote as a name, class, instance or configuration."""
+    """The optimizer that a user wrote as a name, class, instance or configuration.
+
+    Raises :class:`nnx.errors.UnknownName` with the nearest names; a name that nnx leaves out says why.
+
+    >>> nnx.optimizers.get("trainlm")
+    LevenbergMarquardt(gtol=1e-12, ftol=0.0, xtol=0.0, max_fail=6, solver='cholesky', ...
+    """
     if isinstance(spec, str) and (reason := refused.why(spec, refused.OPTIMIZERS, "nnx.optimizers")):
         raise UnknownName(reason)
     return registry.get(spec)

@@ -55,7 +55,7 @@ class Options(options.Options):
 
 
 def learning_rate(where: str, name: str, value: Any) -> Any:
-    """The check of a learning rate: a number ≥ 0, or a callable (step → number)."""
+    """The check that an option is a finite number >= 0, or a schedule: step → number."""
     if callable(value) and not isinstance(value, type):
         return value
     if not Number(least=0.0).allows(value):
@@ -74,7 +74,10 @@ def as_rate(given: Any) -> float:
 
 
 def patterns(where: str, name: str, value: Any) -> tuple[str, ...]:
-    """The check of names: regular expressions that are searched for in the names of the weight arrays."""
+    """The check that an option is one or several regular expressions for names.
+
+    They are searched for in the names of the weight arrays.
+    """
     given = (value,) if isinstance(value, str) else value
     try:
         found = tuple(given)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from nnx.backend import adapter_of, device_of, namespace, to_numpy
+from nnx.optimizers.registering import registering
 from nnx.parameters import Layout
 from nnx.registry import Registry, Traits
 
@@ -26,28 +27,6 @@ class OptimizerTraits(Traits):
 
 
 registry = Registry("optimizer", OptimizerTraits)
-
-
-def registering(registry: Registry[Any]) -> Callable[..., Callable[[Any], Any]]:
-    """``register(*aliases, **facts)`` of a registry: a decorator that makes a class known by its names.
-
-    ``facts`` are kept with the entry. Where no ``formula`` is among them, it is the equation that the
-    docstring opens with, as in "Gradient descent: w ← w − ηg."
-    """
-
-    def register(*aliases: str, **facts: Any) -> Callable[[Any], Any]:
-        def add(cls: Any) -> Any:
-            return registry.register(*aliases, **({"formula": _equation(cls)} | facts))(cls)
-
-        return add
-
-    return register
-
-
-def _equation(cls: Any) -> str:
-    """What follows the first colon of a docstring, to the end of that sentence or line."""
-    first_line = (cls.__doc__ or "").strip().partition("\n")[0].replace("``", "")
-    return first_line.partition(": ")[2].partition(". ")[0].removesuffix(".")
 
 
 #: the decorator of optimizers
@@ -70,11 +49,14 @@ class Point:
 
     A function asks the point for what else it needs, and leaves in ``aux`` what comes along with its result:
     intermediate values for other functions, or what the caller wants to know (statistics of a batch).
-    ``problem.counts`` says how often each was computed: "value" (the function or its residuals),
-    "gradient", "hvp", "hessian", "jacobian", "product" (with the Jacobian). Where it has a method
-    ``allow()``, that is called before the function is: a run with limits ends there.
+    ``problem.counts`` says how often each was computed: "value" (the function or its residuals), "gradient",
+    "hvp", "hessian", "jacobian", "product" (with the Jacobian). Where it has a method ``allow()``, that is
+    called before the function is: a run with limits ends there. Ask before the weights are written to: a
+    point does not copy them. Its arrays belong to the problem.
 
-    Ask before the weights are written to: a point does not copy them. Its arrays belong to the problem.
+    >>> point = nnx.optimizers.FunctionProblem(lambda w: np.sum(w * w)).at(np.asarray([1.0, 2.0]))
+    >>> point.value, point.gradient, point.hvp(np.asarray([1.0, 0.0])), point.offers("jacobian")
+    (array(5.), array([2., 4.]), array([2., 0.]), False)
     """
 
     def __init__(self, problem: Any, w: Array) -> None:
@@ -92,10 +74,10 @@ class Point:
         return part in self._known
 
     def mend(self) -> bool:
-        """Asks the problem for derivatives that are finite where those found so far are not.
+        """Replaces derivatives that are not finite by finite ones from the problem, if it has them.
 
-        ``mend(point)`` of a problem returns those that replace them, by their names; what depends on them is
-        computed anew. None, and False here: there are none.
+        ``mend(point)`` of a problem returns them by name, or None, which is False here. What depends on them
+        is computed anew.
         """
         found = self._problem.mend(self) if hasattr(self._problem, "mend") else None
         if found is None:
@@ -263,6 +245,9 @@ class Problem(Protocol):
 
     A problem may also have a ``mask``: a vector of bools, True for the weights that may move; a ``version``,
     which changes where the same weights no longer have the same cost; and ``counts`` of what it computed.
+
+    >>> float(nnx.optimizers.FunctionProblem(lambda w: np.sum(w * w)).at(np.asarray([3.0])).value)
+    9.0
     """
 
     @property
@@ -277,7 +262,13 @@ class Problem(Protocol):
 
 
 class Stop(NamedTuple):
-    """Why a method stops: a status of :data:`nnx.optimizers.REASONS`, the rule in words, and its success."""
+    """Why a method stops: its code, the rule in words, and whether that is a success.
+
+    ``status`` is a whole number, a key of :data:`nnx.optimizers.REASONS`.
+
+    >>> nnx.optimizers.Stop(2, "ftol", True).success
+    True
+    """
 
     status: int
     message: str
@@ -287,11 +278,13 @@ class Stop(NamedTuple):
 class Info(NamedTuple):
     """What a step tells: the last point whose cost is known, the learning rate, and whether it was accepted.
 
-    The learning rate is None for methods without one: their steps are no multiples of a direction.
+    ``learning_rate``, a number ≥ 0, is None for methods without one. The ``point`` is where a step of first
+    order started, and where one of a deterministic method ended. ``measures`` are floats for the history
+    (norm of the gradient, length of the step, damping, ...); ``stop`` says why no further step should follow,
+    and is None where one should.
 
-    That point is where a step of first order started, and where one of a deterministic method ended.
-    ``measures`` are floats for the history (norm of the gradient, length of the step, damping, ...);
-    ``stop`` says why no further step should follow, and is None where one should.
+    >>> nnx.optimizers.Info(point=None, learning_rate=0.1).accepted
+    True
     """
 
     point: Any
@@ -302,10 +295,17 @@ class Info(NamedTuple):
 
 
 class Optimizer(Protocol):
-    """A method that lowers the cost of a problem, step by step."""
+    """A method that lowers the cost of a problem, step by step.
+
+    >>> problem, w = nnx.optimizers.FunctionProblem(lambda w: np.sum(w * w)), np.asarray([1.0])
+    >>> method = nnx.optimizers.SGD(0.25)
+    >>> w, state, info = method.step(problem, w, method.init(problem, w))
+    >>> w
+    array([0.5])
+    """
 
     def init(self, problem: Problem, w: Array) -> Any:
-        """The state before the first step."""
+        """The state before the first step on the weights ``w``, a vector."""
 
     def step(self, problem: Problem, w: Array, state: Any) -> tuple[Array, Any, Info]:
         """``(w, state, info)`` after one step."""

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 from nnx.backend import to_numpy
 from nnx.errors import OptionError
 from nnx.optimizers.options import Options, as_rate, learning_rate
-from nnx.optimizers.problem import registering
 from nnx.optimizers.refused import SCHEDULES, why
+from nnx.optimizers.registering import registering
 from nnx.options import Number, Several, flag, number, option
 from nnx.registry import Registry, Traits
 
@@ -27,7 +27,19 @@ _RENAMED = {"lr": "initial_learning_rate", "learning_rate": "initial_learning_ra
 
 
 class Schedule(Options):
-    """Base class: a frozen dataclass that is called with a step number."""
+    """Base class: a frozen dataclass that is called with a step number.
+
+    ``step`` is a whole number from 0; the result is a learning rate ≥ 0.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Halves(nnx.optimizers.schedules.Schedule):
+    ...     every: int = 10
+    ...     def __call__(self, step):
+    ...         return 0.1 * 0.5 ** (step // self.every)
+    >>> nnx.optimizers.SGD(Halves()).learning_rate(20)
+    0.025
+    """
 
     kind: ClassVar[str] = "schedule"
     renamed: ClassVar[Mapping[str, str]] = _RENAMED
@@ -52,6 +64,8 @@ class PowerDecay(Schedule):
 
     Keras' old ``SGD(lr, decay=d)`` is ``PowerDecay(lr, decay_steps=1 / d)``. ``staircase``: ⌊i/c₁⌋ for i/c₁.
 
+    Source: lectures, "Power scheduling"; Keras 2's argument ``decay``.
+
     >>> schedule = nnx.optimizers.schedules.PowerDecay(0.1, decay_steps=100)
     >>> schedule(0), schedule(100)
     (0.1, 0.05)
@@ -74,6 +88,8 @@ class InverseTimeDecay(Schedule):
 
     It is power scheduling with c₂ = 1. ``staircase``: ⌊i/n⌋ for i/n.
 
+    Source: Keras' ``optimizers.schedules.InverseTimeDecay``.
+
     >>> nnx.optimizers.schedules.InverseTimeDecay(0.1, decay_steps=10, decay_rate=0.5)(20)
     0.05
     """
@@ -95,6 +111,8 @@ class ExponentialDecay(Schedule):
 
     ``staircase``: ⌊i/n⌋ for i/n.
 
+    Source: Keras' ``optimizers.schedules.ExponentialDecay``.
+
     >>> nnx.optimizers.schedules.ExponentialDecay(0.8, decay_steps=10, decay_rate=0.5, staircase=True)(25)
     0.2
     """
@@ -115,10 +133,12 @@ def _listed(value: Any) -> Any:
 
 
 def _rates(where: str, name: str, value: Any) -> tuple[float, ...]:
+    """The check that an option is several learning rates, each a finite number >= 0."""
     return Several(Number(least=0.0))(where, name, _listed(value))
 
 
 def _increasing(where: str, name: str, value: Any) -> tuple[float, ...]:
+    """The check that an option is several finite numbers, each above the one before."""
     boundaries = Several(Number())(where, name, _listed(value))
     if list(boundaries) != sorted(set(boundaries)):
         raise OptionError(f"{where}: {name} must increase from one to the next, got {value!r}.")
@@ -130,7 +150,11 @@ def _increasing(where: str, name: str, value: Any) -> tuple[float, ...]:
 class PiecewiseConstantDecay(Schedule):
     """Piecewise constant: ``values[k]`` at step i, for the first k with i ≤ ``boundaries[k]``.
 
-    There is one value more than there are boundaries; the last one is for ever.
+    There is one value more than boundaries; the last one holds from then on.
+
+    Raises :class:`nnx.errors.OptionError` for boundaries that do not increase and for another number of
+    values.
+    Source: Keras' ``optimizers.schedules.PiecewiseConstantDecay``.
 
     >>> schedule = nnx.optimizers.schedules.PiecewiseConstantDecay([5, 20], [0.1, 0.01, 0.001])
     >>> schedule(5), schedule(6), schedule(21)
@@ -159,6 +183,8 @@ class PolynomialDecay(Schedule):
 
     η₁ = ``end_learning_rate``, p = ``power``. ``cycle``: instead of staying at the end, n becomes its own
     next multiple.
+
+    Source: Keras' ``optimizers.schedules.PolynomialDecay``.
 
     >>> schedule = nnx.optimizers.schedules.PolynomialDecay(0.1, decay_steps=100, end_learning_rate=0.0)
     >>> schedule(50), schedule(1000)

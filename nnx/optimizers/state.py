@@ -17,13 +17,22 @@ Array = Any
 class State:
     """The memory of an optimizer. Steps write into it in place: who made it owns it.
 
-    ``step`` counts the steps made. ``learning_rate``, where it is not None, replaces the optimizer's own from
-    the next step on (callbacks set it). ``slots`` are the vectors that the rule updates (momentum, moving
-    averages), ``memory`` other arrays (the average of the weights is ``memory["ema"]``), ``values`` floats.
-    ``plan``: options prepared for these weights. ``point``: the last evaluated point. Neither is saved.
+    ``step`` ≥ 0 counts the steps made. ``learning_rate`` ≥ 0, where it is not None, replaces the optimizer's
+    own from the next step on (callbacks set it). ``slots`` are the vectors that the rule updates (momentum,
+    moving averages), ``memory`` other arrays (the average of the weights is ``memory["ema"]``), ``values``
+    floats. ``plan``: options prepared for these weights. ``point``: the last evaluated point. Neither is
+    saved.
 
     A checkpoint is ``vectors()`` (arrays, live ones) and ``numbers()``; the optimizer's ``restore`` makes a
     state of them with which training goes on bit for bit.
+
+    >>> problem, w = nnx.optimizers.FunctionProblem(lambda w: np.sum(w * w)), np.asarray([1.0, 2.0])
+    >>> state = nnx.optimizers.SGD(0.1, momentum=0.9).init(problem, w)
+    >>> state.vectors(), state.numbers()
+    ({'momentum': array([0., 0.])}, {'step': 0})
+    >>> state.take_numbers({"step": 7})
+    >>> state.step
+    7
     """
 
     plan: Any

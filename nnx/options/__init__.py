@@ -6,6 +6,7 @@ The classes here are checks; :func:`number`, :func:`flag`, ... put them on the f
 dataclass that derives from :class:`Options` runs them.
 """
 
+from nnx.options.allowed import allowed_values, words
 from nnx.options.checks import (
     Check,
     Number,
@@ -33,6 +34,7 @@ __all__ = [
     "Options",
     "Seed",
     "Several",
+    "allowed_values",
     "built_in",
     "changed_fields",
     "flag",
@@ -48,4 +50,5 @@ __all__ = [
     "refused",
     "remembering",
     "truth",
+    "words",
 ]

@@ -63,12 +63,20 @@ class Options:
 
     @classmethod
     def arguments(cls) -> list[str]:
-        """The names of its arguments, positional ones first."""
+        """The names of its arguments, positional ones first.
+
+        >>> nnx.optimizers.NewtonCG.arguments()
+        ['initial_trust_radius', 'gtol', 'ftol', 'xtol', 'max_fail']
+        """
         own = [f for f in fields(cls) if f.init]  # type: ignore[arg-type]
         return [f.name for f in sorted(own, key=lambda f: bool(f.kw_only))]
 
     @classmethod
     def hints(cls) -> dict[str, str]:
-        """What other libraries call its arguments, ``renamed`` of its base classes included."""
+        """What other libraries call its arguments, ``renamed`` of its base classes included.
+
+        >>> nnx.optimizers.SGD.hints()["lr"]
+        'learning_rate'
+        """
         known = [vars(base).get("renamed", {}) for base in reversed(cls.__mro__)]
         return {theirs: ours for names in known for theirs, ours in names.items()}

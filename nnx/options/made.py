@@ -12,13 +12,29 @@ from nnx.errors import OptionError
 
 
 def hand_written(cls: type) -> bool:
-    """Whether instances are made by an ``__init__`` that somebody wrote, and not by one of a dataclass."""
+    """Whether instances are made by an ``__init__`` that somebody wrote, and not by one of a dataclass.
+
+    >>> from nnx.options import hand_written
+    >>> hand_written(nnx.layers.Dense), hand_written(nnx.callbacks.EarlyStopping)
+    (False, True)
+    """
     init = next(vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
     return hasattr(init, "written") or not is_dataclass(cls)
 
 
 def remembering(init: Callable[..., None]) -> Callable[..., None]:
-    """``init``, which also notes the arguments that it was called with: see :func:`made_with`."""
+    """``init``, which also notes the arguments that it was called with: see :func:`made_with`.
+
+    The result raises ``TypeError`` for arguments that ``init`` does not take.
+
+    >>> from nnx.options import made_with, remembering
+    >>> class Own:
+    ...     @remembering
+    ...     def __init__(self, factor):
+    ...         self.factor = factor
+    >>> made_with(Own(2.0))
+    {'factor': 2.0}
+    """
     signature = inspect.signature(init)
 
     @functools.wraps(init)
@@ -66,7 +82,7 @@ def made_with(thing: Any) -> dict[str, Any]:
 
     Of a class with an ``__init__`` that somebody wrote they are the arguments of the call;
     :func:`changed_fields` are the rest. Raises :class:`nnx.errors.OptionError` where it was called with
-    *args.
+    ``*args``.
 
     >>> from nnx.options import made_with
     >>> made_with(nnx.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5))["decay_steps"]
@@ -85,7 +101,12 @@ def made_with(thing: Any) -> dict[str, Any]:
 
 
 def refused(cls: type, names: Iterable[str]) -> list[str]:
-    """Those of the names that a hand-written ``__init__`` of the class takes no argument for."""
+    """Those of the names that a hand-written ``__init__`` of the class takes no argument for.
+
+    >>> from nnx.options import refused
+    >>> refused(nnx.callbacks.EarlyStopping, ["patience", "horizon"])
+    ['horizon']
+    """
     if not hand_written(cls):
         return []
     parameters = inspect.signature(cls).parameters.values()

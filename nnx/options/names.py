@@ -15,6 +15,10 @@ def no_argument(
 
     ``hints`` maps names that other libraries use to the ones here (or to advice in words); ``further`` are
     arguments that may be given as well.
+
+    >>> from nnx.options import no_argument
+    >>> no_argument("SGD", "lr", ["learning_rate"], {"lr": "learning_rate"})
+    OptionError("SGD has no argument 'lr'. Use learning_rate. Its arguments: learning_rate.")
     """
     advice, known = hints.get(name, ""), [*allowed, *further]
     if not advice or (advice.isidentifier() and advice not in known):
@@ -29,7 +33,14 @@ def no_argument(
 def need_known(
     where: str, allowed: Sequence[str], options: Iterable[str], hints: Mapping[str, str] | None = None
 ) -> None:
-    """Raises :func:`no_argument` for a name that is not among those ``allowed``."""
+    """Raises :func:`no_argument` for a name that is not among those ``allowed``.
+
+    >>> from nnx.options import need_known
+    >>> need_known("fit", ["epochs"], ["epoch"])
+    Traceback (most recent call last):
+        ...
+    nnx.errors.OptionError: fit has no argument 'epoch'. Use epochs. Its arguments: epochs.
+    """
     for name in options:
         if name not in allowed:
             raise no_argument(where, name, allowed, hints or {})

@@ -13,7 +13,12 @@ from nnx.options import Check, need_known
 
 @dataclass(frozen=True)
 class Traits:
-    """What is declared with a registered thing; kinds of things add their own, as losses a residual."""
+    """What is declared with a registered thing; kinds of things add their own, as losses a residual.
+
+    >>> from nnx.registry import Traits
+    >>> Traits(formula="x²").source
+    ''
+    """
 
     #: LaTeX, or plain text
     formula: str = ""
@@ -32,6 +37,10 @@ class Choice(Generic[T]):
     """A function together with its options: ``leaky_relu`` with ``negative_slope=0.1``.
 
     ``traits`` are what was declared when it was registered; of a user's function nothing is known.
+
+    >>> leaky = nnx.activations.LeakyReLU(negative_slope=0.5)
+    >>> leaky.name, leaky.options, leaky(np.asarray([-2.0]))
+    ('leaky_relu', {'negative_slope': 0.5}, array([-1.]))
     """
 
     kind: str
@@ -51,7 +60,14 @@ class Choice(Generic[T]):
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """One row of a registry."""
+    """One row of a registry.
+
+    >>> entry = nnx.activations.registry.entry("leaky_relu")
+    >>> entry.class_name, entry.options, entry.required
+    ('LeakyReLU', ('negative_slope',), ())
+    >>> entry.create(negative_slope=0.5).options
+    {'negative_slope': 0.5}
+    """
 
     kind: str
     name: str
@@ -62,7 +78,11 @@ class Entry(Generic[T]):
     checks: Mapping[str, Check] = field(default_factory=dict)
 
     def create(self, *args: Any, **options: Any) -> Any:
-        """An instance of a registered class, or a :class:`Choice` of a registered function."""
+        """An instance of a registered class, or a :class:`Choice` of a registered function.
+
+        Raises :class:`nnx.errors.OptionError` for options that the function does not have, twice given or out
+        of range.
+        """
         if inspect.isclass(self.target):
             return self.target(*args, **options)
         allowed = self.options

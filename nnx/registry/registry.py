@@ -24,11 +24,11 @@ from nnx.registry.naming import camel_case, snake_case
 
 
 class Registry(Generic[T]):
-    """The things of one kind, by name.
+    """Objects of one kind (activations, losses, ...) by name.
 
-    ``traits`` is the class of what is declared with each; ``module`` is where users find the registry. With
-    ``makers``, calling a registered function with options only gives a configured copy, as in Keras:
-    ``l2(0.01)`` is ``L2(0.01)``. ``refused`` says why names that other libraries have do not exist.
+    ``traits`` is the class of the facts that are declared with each; ``module`` is where users find the
+    registry. With ``makers``, calling a registered function with options only gives a configured copy, as in
+    Keras: ``l2(0.01)`` is ``L2(0.01)``. ``refused`` says why names that other libraries have do not exist.
     ``class_of`` makes the class that a function has under its class name (in place of a :class:`Choice`) out
     of its entry.
 
@@ -41,6 +41,11 @@ class Registry(Generic[T]):
     3.0
     >>> shapes.constructor("Circle")(scale=2.0)(1.0)
     6.0
+    >>> entry = shapes.entry("circle")
+    >>> shapes.find(entry.target) is entry is shapes.entry_of(entry.target), shapes.attributes()
+    (True, ['Circle', 'circle', 'disc'])
+    >>> shapes.attribute("disc") is entry.target, shapes.class_for(entry)(scale=2.0).options
+    (True, {'scale': 2.0})
     """
 
     kinds: ClassVar[dict[str, Registry[Any]]] = KINDS
@@ -145,7 +150,10 @@ class Registry(Generic[T]):
         return name in self._names
 
     def entry(self, name: str) -> Entry[T]:
-        """The row of a name, an alias or a class name; ``UnknownName`` lists the nearest ones."""
+        """The row of a name, an alias or a class name.
+
+        Raises :class:`nnx.errors.UnknownName` with the nearest names.
+        """
         if name not in self._names and (lower := str(name).lower()) in self._names:
             name = lower
         if name in self.refused:
@@ -185,7 +193,12 @@ class Registry(Generic[T]):
         return self._classes[entry.name]
 
     def get(self, spec: Any) -> Any:
-        """Turns what a user wrote (name, class, instance, function, configuration) into the thing."""
+        """The thing that a user wrote as a name, class, instance, function or configuration.
+
+        Raises :class:`nnx.errors.UnknownName` with the nearest names, :class:`nnx.errors.OptionError` where
+        options without a default are missing, :class:`nnx.errors.FileFormatError` for a mapping that is no
+        configuration.
+        """
         if isinstance(spec, str):
             return self._complete(self.entry(spec), spec)
         if isinstance(spec, Mapping):

@@ -25,6 +25,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Array:
     Raises :class:`nnx.errors.DataError` where a label is negative, too large, NaN or not a whole
     number, :class:`nnx.errors.DtypeError` where labels are not numbers, and
     :class:`nnx.errors.OptionError` where ``num_classes`` is not a positive whole number.
+    Source: Keras' ``utils.to_categorical``.
 
     >>> nnx.utils.to_categorical([0, 2, 1], num_classes=3)
     array([[1., 0., 0.],

@@ -21,10 +21,12 @@ _ORDER = Number(least=1.0, finite=False)
 def normalize(x: Any, axis: int | tuple[int, ...] | None = -1, order: float = 2) -> Array:
     """Returns ``x`` divided by its norms along ``axis`` (None: all): each has norm 1; zeros stay zeros.
 
-    The norm is (Σ|xᵢ|^order)^(1/order), ``order`` ≥ 1 or infinity (the largest |xᵢ|). Whole numbers become
-    floats of the current backend's type. Large numbers do not overflow.
-    Raises :class:`nnx.errors.OptionError` for another ``order``, :class:`nnx.errors.AxisError` for an
-    ``axis`` that ``x`` does not have and :class:`nnx.errors.DtypeError` where ``x`` is not real numbers.
+    The norm is (Σ abs(xᵢ)^order)^(1/order), ``order`` ≥ 1 or infinity (the largest magnitude). Whole numbers
+    become floats of the current backend's type. Large numbers do not overflow. Raises
+    :class:`nnx.errors.OptionError` for another ``order``, :class:`nnx.errors.AxisError` for an ``axis`` that
+    ``x`` does not have and :class:`nnx.errors.DtypeError` where ``x`` is not real numbers.
+
+    Source: Keras' ``utils.normalize``.
 
     >>> nnx.utils.normalize(np.array([[3.0, 4.0], [0.0, 0.0]]))
     array([[0.6, 0.8],
@@ -61,6 +63,13 @@ class StandardScaler:
            [ 1.,  0.]])
     >>> scaler.mean_
     array([2., 5.])
+    >>> scaler.inverse_transform(np.array([[1.0, 0.0]]))
+    array([[3., 5.]])
+    >>> parts = nnx.utils.StandardScaler().partial_fit(np.array([[1.0]])).partial_fit(np.array([[3.0]]))
+    >>> parts.transform(np.array([[5.0]]))
+    array([[3.]])
+    >>> nnx.utils.StandardScaler().fit(np.array([[1.0], [3.0]])).mean_
+    array([2.])
 
     Source: scikit-learn's class of this name; T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for
     computing the sample variance", The American Statistician 37 (1983), 242–247, for joining blocks.
@@ -79,7 +88,7 @@ class StandardScaler:
         return self._take(x, 0)
 
     def partial_fit(self, x: Any, y: Any = None) -> StandardScaler:
-        """Returns itself after adding more rows to what it has seen; raises as :meth:`fit` does."""
+        """Returns itself after taking in more rows; raises as :meth:`fit` does."""
         return self._take(x, self.n_samples_seen_)
 
     def _take(self, x: Any, seen: int) -> StandardScaler:

@@ -18,6 +18,8 @@ def set_random_seed(seed: int) -> None:
     ``seed`` is a whole number from 0 to 2³² − 1.
     Raises :class:`nnx.errors.OptionError` for anything else.
 
+    Source: Keras' ``utils.set_random_seed``.
+
     >>> nnx.utils.set_random_seed(42)
     """
     number = Number(least=0, most=2**32 - 1, whole=True)("set_random_seed", "seed", seed)

@@ -28,10 +28,12 @@ def train_test_split(
     the two, what is not given is the rest, and 0.25 is tested on if neither is. ``shuffle=False`` takes the
     last rows for testing. ``stratify`` (class labels, one per row) keeps the classes' proportions in both
     parts. ``seed`` (or, as in scikit-learn, ``random_state``) fixes the choice; without it the library-wide
-    seed decides. Lists come back as lists, arrays in their own library.
+    seed decides; it is a whole number from 0 to 2⁶⁴ − 1. Lists come back as lists, arrays in their own
+    library.
 
     Raises :class:`nnx.errors.ShapeError` where lengths differ, :class:`nnx.errors.OptionError` for sizes that
     are impossible, :class:`nnx.errors.DataError` where a class has fewer than two rows.
+    Source: scikit-learn's ``train_test_split``.
 
     >>> x, y = np.arange(10).reshape(5, 2), [0, 1, 2, 3, 4]
     >>> x_train, x_test, y_train, y_test = nnx.utils.train_test_split(x, y, test_size=0.4, shuffle=False)

@@ -38,6 +38,12 @@ class Descent(Deterministic):
 
     If p is no descent direction, or the search finds nothing lower, the memory is cleared and −g is tried
     once. Where that leads to no lower cost either, the weights stay.
+
+    ``search`` is a name or an object of :mod:`nnx.optimizers.searches`; raises
+    :class:`nnx.errors.OptionError` for another.
+
+    >>> isinstance(nnx.optimizers.BFGS(), nnx.optimizers.Descent), nnx.optimizers.BFGS().search
+    (True, StrongWolfe(c1=0.0001, c2=0.9, max_trials=50, epsilon=1e-14))
     """
 
     def __post_init__(self) -> None:
@@ -67,13 +73,13 @@ class Descent(Deterministic):
         return {}
 
     def learn(self, here: Iterate, there: Iterate, p: Array, alpha: float, state: State) -> None:
-        """Updates the memory by the step from ``here`` to ``there`` = ``here`` + αp."""
+        """Updates the memory by the step from ``here`` to ``there`` = ``here`` + αp; α = ``alpha`` > 0."""
 
     def forget(self, here: Iterate, state: State) -> None:
         """Clears the memory: the next direction is −g, up to its length."""
 
     def first_trial(self, here: Iterate, p: Array, slope: float, state: State) -> float:
-        """The α that the search tries first."""
+        """The α > 0 that the search tries first; ``slope`` = gᵀp < 0."""
         return 1.0
 
     def measures(self, state: State) -> dict[str, float]:

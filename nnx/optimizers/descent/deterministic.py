@@ -30,9 +30,9 @@ class Move(NamedTuple):
 class Deterministic(Method):
     """Base class of the methods that compare costs from step to step: the function must stay the same.
 
-    They stop where nothing is left to gain: where the fall that the method's own model promises is below the
-    rounding of the cost, or its step below the rounding of every variable, and a second look in another
-    direction agrees. That has no units, and does not ask what was seen on the way. Common options:
+    They stop where nothing is left to gain: the decrease that the method's model predicts is below the
+    rounding error of the cost, or its step below that of every variable, and a check in another direction
+    agrees. That has no units, and does not ask what was seen on the way. Common options:
 
     - ``gtol``: stop, earlier, when the max-norm of the (projected) gradient is at most ``gtol``, in the units
       of the cost over those of the variables, as in SciPy and as MATLAB's ``min_grad``; None: do not;
@@ -40,6 +40,9 @@ class Deterministic(Method):
     - ``xtol``: ... when no variable moved by more than ``xtol`` of its own size (0: do not);
     - ``max_fail``: in ``fit`` with validation data, stop after this many epochs in a row without a better
       validation loss, and go back to the best one (MATLAB's rule; None: never).
+
+    >>> isinstance(nnx.optimizers.Newton(gtol=1e-6), nnx.optimizers.Deterministic)
+    True
     """
 
     #: what the method asks of a point beyond value and gradient
@@ -98,7 +101,7 @@ class Deterministic(Method):
         """Prepares the state for another run."""
 
     def confirmed(self, problem: Problem, here: Any, state: State, stop: Stop) -> Stop:
-        """The stop at ``here`` after a last look at it."""
+        """The stop at ``here``, after a last check of it."""
         return stop
 
     def move(self, problem: Problem, here: Any, state: State) -> Move:

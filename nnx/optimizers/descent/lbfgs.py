@@ -36,11 +36,11 @@ class LBFGS(Descent):
     ``"strong_wolfe"`` with c2 = 0.9): a name or an object of :mod:`nnx.optimizers.searches`; further options:
     :class:`nnx.optimizers.Deterministic`.
 
-    With ``bounds`` (``minimize(..., bounds=...)``) it is a projected method. The variables that a step along
-    −γg takes to a bound, or leaves at one, go there or stay; the others move by −Vg, V made of the pairs'
-    parts on them. The search goes along the projection of w + αp onto the box and asks for values only
-    (``"armijo"`` in place of a search that needs slopes). The gradient's norm does not count what a bound
-    holds. ``hess_inv`` of the result of ``minimize`` is V as an operator, an
+    With ``bounds`` (``minimize(..., bounds=...)``) it is a projected method. Variables that a step along −γg
+    would take to a bound, or keep at one, are set to it; the others move by −Vg, with V made of the pairs'
+    entries for these. The search goes along the projection of w + αp onto the box and asks for values only
+    (``"armijo"`` in place of a search that needs slopes). The norm of the gradient leaves out what an active
+    bound holds. ``hess_inv`` of the result of ``minimize`` is V as an operator, an
     :class:`~nnx.optimizers.descent.inverse_hessian.InverseHessian`.
     Source: J. Nocedal, Math. Comp. 35 (1980) 773–782; D. C. Liu, J. Nocedal, Math. Programming 45 (1989)
     503–528; products only: W. Chen, Z. Wang, J. Zhou, NIPS 2014, 1332–1340; bounds: D. P. Bertsekas, SIAM J.

@@ -37,7 +37,10 @@ class QuasiNewton(Descent):
         raise NotImplementedError
 
     def enlarge(self, alpha: float, sr: float, before: float, after: float) -> float:
-        """What V is multiplied by before an update; ``before`` and ``after``: gᵀs at the ends of the step."""
+        """What V is multiplied by before an update; ``before`` and ``after``: gᵀs at the ends of the step.
+
+        ``before`` < 0; ``alpha`` > 0 is the step's α, ``sr`` = sᵀr > 0.
+        """
         return 1.0
 
     def memory(self, problem: Problem, w: Array) -> dict[str, Array]:

@@ -26,12 +26,11 @@ _LEAST_COSINE = 1e-8
 class SR1(TrustRegion):
     """The symmetric rank-one method: B ← B + rrᵀ/(rᵀs) with r = y − Bs, and a step within a trust region.
 
-    s is a step and y the change of the gradient; rejected steps count too. B may be
-    indefinite, as the Hessian is away from a minimum, and is exact on a quadratic after n independent steps.
-    An update with |rᵀs| < 1e-8·‖r‖·‖s‖ is left out, and B is reset where no step lowers the cost (after short
-    steps it is mostly rounding error). B is 0 at first, and ‖y‖/‖s‖ times the identity before its first
-    update; it has n² entries. Options: ``initial_trust_radius`` (default 1) and those of
-    :class:`nnx.optimizers.Deterministic`.
+    s is a step and y the change of the gradient; rejected steps count too. B may be indefinite, as the
+    Hessian is away from a minimum, and is exact on a quadratic after n independent steps. An update with
+    abs(rᵀs) < 1e-8·‖r‖·‖s‖ is left out, and B is reset where no step lowers the cost (after short steps it is
+    mostly rounding error). B is 0 at first, and ‖y‖/‖s‖ times the identity before its first update; it has n²
+    entries. Options: ``initial_trust_radius`` (default 1) and those of :class:`nnx.optimizers.Deterministic`.
     Source: A. Conn, N. Gould, P. Toint, Math. Programming 50 (1991) 177–195; J. Nocedal, S. Wright,
     *Numerical Optimization*, 2nd ed., 2006, algorithm 6.2 (p. 146).
 

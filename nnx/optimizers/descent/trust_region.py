@@ -49,6 +49,9 @@ class TrustRegion(Deterministic):
 
     ``initial_trust_radius`` is the first Δ; further options: :class:`nnx.optimizers.Deterministic`.
     Source: J. Nocedal, S. Wright, *Numerical Optimization*, 2nd ed., 2006, algorithm 4.1 (p. 69).
+
+    >>> isinstance(nnx.optimizers.SR1(), nnx.optimizers.TrustRegion)
+    True
     """
 
     renamed: ClassVar[Mapping[str, str]] = {

@@ -138,7 +138,7 @@ class AdamW(Adam):
 @register(source="Kingma & Ba 2015")
 @dataclass(frozen=True)
 class Adamax(FirstOrder):
-    """Adamax: m ← β₁m + (1−β₁)g; u ← max(β₂u, |g|); w ← w − η/(1−β₁ᵗ) · m/(u + ε).
+    """Adamax: m ← β₁m + (1−β₁)g; u ← max(β₂u, ``|g|``); w ← w − η/(1−β₁ᵗ) · m/(u + ε).
 
     Adam with the maximum norm of past gradients. ε is added to u, as in Keras; PyTorch adds it to ``|g|``.
     Further options: :class:`nnx.optimizers.FirstOrder`.

@@ -46,8 +46,8 @@ class AdaptiveLearningRate(FirstOrder):
     more than (``max_perf_inc`` − 1)·``|E|``. Deterministic: the problem must be the same function in every
     step, so the whole data set as one batch. Each step reads the cost twice (this waits for the device) and
     needs one gradient and two values. MATLAB itself lowers η and clears the momentum only with a rejection;
-    there a smaller rise leaves η as it is, so the iteration can oscillate for ever.
-    Further options: :class:`nnx.optimizers.FirstOrder`.
+    there a smaller rise leaves η as it is, so the iteration can oscillate endlessly. Further options:
+    :class:`nnx.optimizers.FirstOrder`. Raises :class:`nnx.errors.OptionError` for a schedule.
     Source: T. P. Vogl et al., "Accelerating the convergence of the back-propagation method", Biological
     Cybernetics 59 (1988) 257–263.
 

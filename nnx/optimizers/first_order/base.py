@@ -23,7 +23,10 @@ Rule = Callable[..., tuple[Array, ...]]
 
 
 def _mask(where: str, name: str, value: Any) -> Any:
-    """Names stay names; anything else is a vector, checked when the weights are known."""
+    """The check that an option is None, regular expressions for names, or a vector of bools.
+
+    A vector is checked when the weights are known.
+    """
     is_names = isinstance(value, str) or (
         isinstance(value, tuple | list) and all(isinstance(v, str) for v in value)
     )
@@ -42,17 +45,32 @@ class FirstOrder(Method):
 
     Common options, all Keras':
 
-    - ``learning_rate``: a number, or a schedule (step → number).
+    - ``learning_rate``: a number ≥ 0, or a schedule (step → number).
     - ``weight_decay``: w ← w − w·weight_decay·learning_rate before the rule (decoupled decay), except for
       weights whose name contains one of the ``exclude_from_weight_decay`` (regular expressions).
-    - ``clipnorm``: the gradient of each weight array is scaled down to this norm; ``global_clipnorm``: that
-      of all together; ``clipvalue``: each entry is cut to ±clipvalue. One of them at most.
+    - ``clipnorm`` > 0: the gradient of each weight array is scaled down to this norm; ``global_clipnorm``:
+      that of all together; ``clipvalue``: each entry is cut to ±clipvalue. One of them at most.
     - ``use_ema``: the moving average of the weights is kept, a ← ema_momentum·a + (1 − ema_momentum)·w (the
       first is w itself); it replaces the weights every ``ema_overwrite_frequency`` steps and in ``finalize``.
     - ``mask``: which weights move: names (regular expressions) or a vector of bools; None is all of them.
 
     The caller owns ``w`` and the state: :meth:`step` writes into both in place, and gives them back.
     No step waits for the device.
+
+    Raises :class:`nnx.errors.OptionError` for options out of range and for more than one kind of clipping.
+    Source: Keras' ``Optimizer``, for the common options.
+
+    >>> from dataclasses import dataclass
+    >>> def by_sign(xp, w, g, rate):
+    ...     return (w - rate * xp.sign(g),)
+    >>> @dataclass(frozen=True)
+    ... class SignDescent(nnx.optimizers.FirstOrder):
+    ...     @property
+    ...     def rule(self):
+    ...         return by_sign
+    >>> two = {"maxiter": 2}
+    >>> nnx.minimize(lambda w: np.sum(w * w), [1.0, -2.0], method=SignDescent(0.5), options=two).x
+    array([ 0., -1.])
     """
 
     optional_numbers: ClassVar[frozenset[str]] = frozenset({"learning_rate"})
@@ -95,7 +113,7 @@ class FirstOrder(Method):
         return {}
 
     def scalars(self, rate: float, state: State) -> tuple[float, ...]:
-        """The floats that the rule needs in this step, in its order."""
+        """The floats that the rule needs in this step, in its order; ``rate`` is the learning rate, ≥ 0."""
         return (rate,)
 
     # -- the protocol ---------------------------------------------------------------------------------
@@ -132,7 +150,10 @@ class FirstOrder(Method):
         return ()
 
     def rate(self, state: State) -> float:
-        """The learning rate of the next step."""
+        """The learning rate of the next step.
+
+        Raises :class:`nnx.errors.OptionError` for one that is no finite number ≥ 0.
+        """
         given: Any = state.learning_rate
         if given is None:
             given = self.learning_rate
@@ -149,7 +170,11 @@ class FirstOrder(Method):
         return rate
 
     def constant_rate(self, value: Any) -> float:
-        """``value`` as a learning rate that is set in the course of training, checked."""
+        """``value`` as a learning rate that is set in the course of training, checked.
+
+        Raises :class:`nnx.errors.OptionError` for other than a finite number ≥ 0, and where a schedule says
+        the rate.
+        """
         if callable(self.learning_rate):
             raise OptionError(
                 f"{type(self).__name__} has a schedule, which says the learning rate of each step: it "
@@ -160,7 +185,10 @@ class FirstOrder(Method):
         return rate
 
     def move(self, w: Array, point: Point, state: State, rate: float) -> None:
-        """Writes the next weights into ``w`` and the next slots into ``state``."""
+        """Writes the next weights into ``w`` and the next slots into ``state``.
+
+        ``rate`` ≥ 0 is the learning rate of this step.
+        """
         g, plan = point.gradient, state.plan
         slots = tuple(state.slots.values())
         read = (*slots, *self.watched(w, point, state)) if self.watches else slots

@@ -27,10 +27,10 @@ def lion(
 class Lion(FirstOrder):
     """Lion: w ← w − η·sign(β₁m + (1−β₁)g); m ← β₂m + (1−β₂)g. Every weight moves by η, one way or the other.
 
-    One vector is remembered, where Adam has two. The paper's decay, w ← w − η(sign(...) + λw), is
-    ``weight_decay``. A step is longer than Adam's: the authors advise a learning rate 3 to 10 times smaller
-    than that of AdamW, and a weight decay larger by as much. Defaults are Keras', and the paper's β.
-    Further options: :class:`nnx.optimizers.FirstOrder`.
+    It stores one vector, Adam two. The paper's decay, w ← w − η(sign(...) + λw), is ``weight_decay``. A step
+    is longer than Adam's: the authors advise a learning rate 3 to 10 times smaller than that of AdamW, and a
+    weight decay larger by as much. Defaults are Keras', and the paper's β. Further options:
+    :class:`nnx.optimizers.FirstOrder`.
     Source: X. Chen et al., "Symbolic discovery of optimization algorithms", NeurIPS 2023, arXiv:2302.06675,
     program 1 and algorithm 2.
 

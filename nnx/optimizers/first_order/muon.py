@@ -70,6 +70,7 @@ def adam_step(
 
 
 def _layers(where: str, name: str, value: Any) -> tuple[str, ...]:
+    """The check that an option is one or several regular expressions for names, or None."""
     return () if value is None else patterns(where, name, value)
 
 

@@ -96,6 +96,18 @@ class PerArray(FirstOrder):
     Clipping, weight decay, masks and the average are those of every optimizer. Where a mask holds a part of
     an array, the rule sees zero gradients there, and the moves that it makes there are left out; norms and
     means are those of the whole array.
+
+    >>> from dataclasses import dataclass
+    >>> def unit_step(xp, w, g, rate):
+    ...     return (w - rate * g / xp.linalg.vector_norm(g),)
+    >>> @dataclass(frozen=True)
+    ... class Normalised(nnx.optimizers.PerArray):
+    ...     @property
+    ...     def rule(self):
+    ...         return unit_step
+    >>> one = {"maxiter": 1}
+    >>> nnx.minimize(lambda w: np.sum(w * w), [3.0, 4.0], method=Normalised(1.0), options=one).x.round(6)
+    array([2.4, 3.2])
     """
 
     # -- what a subclass may say ----------------------------------------------------------------------

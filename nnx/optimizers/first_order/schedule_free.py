@@ -39,8 +39,8 @@ class ScheduleFreeAdamW(FirstOrder):
     """Schedule-free AdamW: z ← z − ηg/(√ŝ + ε); x ← (1 − 1/t)x + z/t; w ← (1−β₁)z + β₁x, t = 1, 2, ...
 
     z takes the steps, x is the mean of all z, and the gradient is taken at the weights w between them; s is
-    Adam's, ŝ = s/(1−β₂ᵗ). The mean does what a falling learning rate would, without its knowing when training
-    ends. In the first ``warmup_steps`` steps η rises along a line.
+    Adam's, ŝ = s/(1−β₂ᵗ). The mean takes the place of a decaying learning rate, and the end of training need
+    not be known. In the first ``warmup_steps`` steps η rises along a line.
 
     It follows Keras 3.15, which differs from the paper in three places. The weights of the model are w during
     training and after it, where the paper judges and keeps x = z + (w − z)/β₁; ``state.slots["momentum"]`` is

@@ -62,8 +62,8 @@ class Rprop(FirstOrder):
     Δ ← Δ·η⁻, the weight stays and its g counts as 0 in the next step. ``etas`` is (η⁻, η⁺), ``step_sizes``
     the limits of Δ. Meaning and arguments are PyTorch's; its Rprop is what the literature calls iRprop⁻.
     Needs gradients without noise: the whole data set as one batch. Their size does not matter, nor does a
-    learning rate that is changed later on.
-    Further options: :class:`nnx.optimizers.FirstOrder`.
+    learning rate that is changed later on. Further options: :class:`nnx.optimizers.FirstOrder`. Raises
+    :class:`nnx.errors.OptionError` unless 0 < η⁻ < 1 < η⁺, and for a schedule.
     Sources: M. Riedmiller, H. Braun, ICNN 1993, 586–591; C. Igel, M. Hüsken, "Improving the Rprop learning
     algorithm", NC 2000, 115–121, algorithm iRprop⁻.
 
@@ -116,6 +116,8 @@ class Rprop(FirstOrder):
 @dataclass(frozen=True)
 class IRpropMinus(Rprop):
     """iRprop⁻ under its own name: the same as :class:`nnx.optimizers.Rprop`, which follows PyTorch.
+
+    Source: C. Igel, M. Hüsken, NC 2000, 115–121, algorithm iRprop⁻.
 
     >>> nnx.optimizers.IRpropMinus().rule is nnx.optimizers.Rprop().rule
     True

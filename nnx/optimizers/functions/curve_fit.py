@@ -43,10 +43,18 @@ class Interval(NamedTuple):
 class CurveFit(tuple[Array, Array]):
     """The answer of :func:`nnx.curve_fit`: ``popt, pcov`` for those who unpack it, as SciPy's, and more.
 
-    ``popt`` are the parameters, ``pcov`` is their covariance, ``perr`` the square roots of its diagonal
-    (their standard deviations). ``confidence_interval`` has ``low`` and ``high``: popt ∓ t·perr, where t is
-    Student's with m − n degrees of freedom for the confidence asked for (the normal quantile where the
-    deviations of the data were given as absolute ones). ``result`` is that of :func:`nnx.least_squares`.
+    ``popt`` are the n parameters, (n,), ``pcov`` is their covariance, (n, n), ``perr`` the square roots of
+    its diagonal (their standard deviations). ``confidence_interval`` has ``low`` and ``high``: popt ∓ t·perr,
+    where t is Student's with m − n degrees of freedom for the confidence asked for (the normal quantile where
+    the deviations of the data were given as absolute ones). ``result`` is that of :func:`nnx.least_squares`,
+    ``quantile`` ≥ 0 is t.
+
+    >>> x = np.arange(5.0)
+    >>> y = 2.0 * x + 1.0 + np.asarray([0.1, -0.1, 0.0, -0.1, 0.1])
+    >>> fit = nnx.curve_fit(lambda x, a, b: a * x + b, x, y)
+    >>> popt, pcov = fit
+    >>> fit.popt.round(3), fit.pcov.shape, fit.perr.round(3), fit.confidence_interval.low.round(3)
+    (array([2., 1.]), (2, 2), array([0.037, 0.089]), array([1.884, 0.715]))
     """
 
     def __new__(cls, popt: Array, pcov: Array, result: OptimizeResult, quantile: float) -> CurveFit:
@@ -62,19 +70,23 @@ class CurveFit(tuple[Array, Array]):
 
     @property
     def popt(self) -> Array:
+        """The parameters, a vector (n,)."""
         return self[0]
 
     @property
     def pcov(self) -> Array:
+        """Their covariance, a matrix (n, n)."""
         return self[1]
 
     @cached_property
     def perr(self) -> Array:
+        """Their standard deviations, a vector (n,)."""
         xp = namespace(self.pcov)
         return xp.sqrt(xp.linalg.diagonal(self.pcov))
 
     @cached_property
     def confidence_interval(self) -> Interval:
+        """``(low, high)``, two vectors (n,): popt ∓ t·perr."""
         wide = self.quantile * self.perr
         return Interval(self.popt - wide, self.popt + wide)
 
@@ -124,6 +136,9 @@ def curve_fit(
     warning. Raises :class:`nnx.errors.FitError` (a RuntimeError; its ``result`` has the best point) where the
     run ended without success, :class:`nnx.errors.DataError` for data with NaN or infinities unless
     ``check_finite`` is False.
+
+    Source: SciPy's ``scipy.optimize.curve_fit``; intervals: G. A. F. Seber, C. J. Wild, *Nonlinear
+    Regression*, 1989, chapter 5.
 
     >>> t = np.linspace(0.0, 4.0, 50)
     >>> y = 2.5 * np.exp(-1.3 * t) + 0.5 + 0.01 * np.cos(40.0 * t)

@@ -55,10 +55,12 @@ class FunctionProblem:
     """The problem of minimising ``f(w)``, where ``f`` is any function of a vector that returns one number.
 
     Its derivatives are automatic, unless others are given: ``gradient``, ``hessian`` and ``hvp(x, v)`` are
-    functions, or (the first two) :class:`nnx.optimizers.functions.differences.Differences`;
-    ``gradient=True`` says that ``f`` returns the pair of value and gradient. A given gradient that cannot be
-    differentiated is differenced ("2-point") where products with the Hessian are needed. Mended derivatives
-    (``mend``) call ``f`` within ``box`` only. Functions that are not traced get a copy of their argument.
+    functions, or (the first two) :class:`nnx.optimizers.functions.differences.Differences`; ``gradient=True``
+    says that ``f`` returns the pair of value and gradient. A given gradient that cannot be differentiated is
+    differenced ("2-point") where products with the Hessian are needed. Mended derivatives (``mend``) call
+    ``f`` within ``box`` only. Functions that are not traced get a copy of their argument. Raises
+    :class:`nnx.errors.ShapeError` and :class:`nnx.errors.DtypeError` where one returns another shape or type,
+    :class:`nnx.errors.OptionError` where a derivative that is needed cannot be had.
 
     ``counts`` says how many values, gradients, products with the Hessian ("hvp") and Hessians were computed,
     those for differences included. ``layout`` names the pieces of ``w``; with ``build`` the function takes
@@ -100,16 +102,19 @@ class FunctionProblem:
             self._slope = grad(lambda x: _one_number(f(x)[0] if gradient is True else f(x)))
 
     def at(self, w: Array) -> Point:
+        """The :class:`Point` at ``w``, a vector."""
         return Point(self, w)
 
     # -- what a point asks for ------------------------------------------------------------------------
 
     def argument(self, w: Array) -> Any:
+        """``w``, a vector, in the form that the functions take."""
         return self.packed.split(w)
 
     def value(self, point: Point) -> Array | None:
         # A function that returns both is called once; so is one whose calls are limited and that is
         # differentiated, which would take another call.
+        """f(w), an array of shape ()."""
         if self._gradient is True or (self._gradient is None and getattr(self.counts, "scarce", False)):
             return None
         returned = point.aux["returned"] = self.f(self.packed.copied(point.w))
@@ -124,6 +129,7 @@ class FunctionProblem:
         return self._as_gradient(given(self.packed.copied(w)), w) if callable(given) else None
 
     def value_and_gradient(self, point: Point) -> tuple[Array, Array]:
+        """``(f(w), ∇f(w))``: a number, an array of shape (), and a vector."""
         w = point.w
         if self._gradient is True:
             value, g = self.f(self.packed.copied(w))
@@ -133,6 +139,7 @@ class FunctionProblem:
         return self._cost(value, w), self._as_gradient(g, w)
 
     def hvp(self, point: Point, v: Array) -> Array:
+        """The product H·v, a vector: automatic, as given, or a difference of the given gradient."""
         if self._hvp is not None:
             product = self._hvp(self.packed.copied(point.w), self.packed.copied(v))
         elif self._hessian is not None:
@@ -148,6 +155,7 @@ class FunctionProblem:
         return as_vector(self.packed.join(product, point.w), point.w, "The Hessian's product with a vector")
 
     def hessian(self, point: Point) -> Array | None:
+        """H, (n, n), where it is given or by differences; None: it is made of products."""
         if self._hessian is None:
             return None
         h, n = as_array_like(point.w, self._hessian(self.packed.copied(point.w))), point.w.shape[0]

@@ -45,9 +45,9 @@ def least_squares(
     ``fun(x, *args, **kwargs)`` returns an array of residuals (or a container of arrays) and is written in
     array API or plain NumPy calls; its Jacobian comes from automatic differentiation, or from ``jac`` (a
     function that returns it as an (m, n) array, or in the form that :func:`nnx.jacobian` gives it: for each
-    array of residuals, one of shape (*residuals, *x) for each array of x). A ``jac`` that contradicts ``fun``
-    at ``x0`` ends the run (one more evaluation; docs/success.md). ``x0`` as in :func:`nnx.minimize`. Complex
-    residuals count as their real and imaginary parts, in this order: ½ Σ \|rᵢ\|² is minimised.
+    array of residuals, one of shape ``(*residuals, *x)`` for each array of x). A ``jac`` that contradicts
+    ``fun`` at ``x0`` ends the run (one more evaluation; docs/success.md). ``x0`` as in :func:`nnx.minimize`.
+    Complex residuals count as their real and imaginary parts, in this order: ½ Σ \|rᵢ\|² is minimised.
 
     - ``jac="2-point"``, ``"3-point"``, ``"cs"``: by differences within the bounds, for a ``fun`` that cannot
       be traced (``quad``, ``odeint``, compiled code, ``math``, lists, ``np.array([x[0], x[1]])``);
@@ -57,12 +57,12 @@ def least_squares(
     - ``method``: ``"lm"`` (None: that; :class:`nnx.optimizers.LevenbergMarquardt` with QR; it knows
       ``bounds``), ``"gauss_newton"``, ``"dogleg"``, ``"bayesian_regularization"``, or an object such as
       ``nnx.optimizers.LevenbergMarquardt(geodesic=True)``.
-    - ``ftol``, ``xtol``: relative changes of the cost and of x that end the run (default: the precision of
-      x); ``gtol``: the cosine between residuals and columns of the Jacobian (default 1e-12).
+    - ``ftol``, ``xtol`` ≥ 0: relative changes of the cost and of x that end the run (default: the precision
+      of x); ``gtol`` ≥ 0: the cosine between residuals and columns of the Jacobian (default 1e-12).
     - ``bounds``: a pair (lower, upper) of numbers or arrays, an array (2, n), an object with ``lb`` and
       ``ub``, or pairs (low, high) for each of more than two variables. ``x0`` must be inside.
-    - ``max_nfev``: the most calls of ``fun``, those for derivatives not counted, as in SciPy; not one more is
-      made, and the answer is the best point that was seen.
+    - ``max_nfev`` ≥ 1: the most calls of ``fun``, those for derivatives not counted, as in SciPy; not one
+      more is made, and the answer is the best point that was seen.
     - ``args``: further arguments, any sequence of them.
     - ``callback(x)`` or ``callback(intermediate_result)`` (with x, fun, cost, nit, nfev) is called after each
       iteration; it ends the run by returning True or raising StopIteration.
@@ -76,6 +76,8 @@ def least_squares(
     may be given where they ask for nothing (``loss="linear"``, ``verbose=0``, ...). Raises
     :class:`nnx.errors.OptionError` for unknown methods, options and keywords (what SciPy has and nnx has not
     is named with what to do instead) and for a start outside of the bounds.
+
+    Source: SciPy's ``scipy.optimize.least_squares``.
 
     >>> t = np.linspace(0.0, 2.0, 30)
     >>> y = 2.0 * np.exp(-1.5 * t)

@@ -71,6 +71,8 @@ def minimize(
     :class:`nnx.errors.OptionError` for unknown methods, options and keywords, and for what belongs to another
     method.
 
+    Source: SciPy's ``scipy.optimize.minimize``.
+
     >>> def rosenbrock(x):
     ...     return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
     >>> result = nnx.minimize(rosenbrock, [-1.2, 1.0])

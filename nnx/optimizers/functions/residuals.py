@@ -36,7 +36,9 @@ class ResidualProblem:
     differences are not counted. ``layout`` and ``build`` as in :class:`nnx.optimizers.FunctionProblem`;
     ``jacobian(x)``, where it is given, returns ∂r/∂x, (m, n), or what :func:`nnx.jacobian` makes of ``r``; it
     may also be :class:`nnx.optimizers.functions.differences.Differences`. Mended derivatives (``mend``) call
-    ``r`` within ``box`` only. Functions that are not traced get a copy of their argument.
+    ``r`` within ``box`` only. Functions that are not traced get a copy of their argument. Raises
+    :class:`nnx.errors.ShapeError`, :class:`nnx.errors.DtypeError` and :class:`nnx.errors.DataError` where one
+    returns what fits nothing.
 
     >>> problem = nnx.optimizers.ResidualProblem(lambda w: w**2 - np.asarray([1.0, 4.0]))
     >>> point = problem.at(np.asarray([2.0, 1.0]))
@@ -65,14 +67,17 @@ class ResidualProblem:
         self._mixed = False  #: whether the function was found to mix its samples
 
     def at(self, w: Array) -> Point:
+        """The :class:`Point` at ``w``, a vector."""
         return Point(self, w)
 
     # -- what a point asks for ------------------------------------------------------------------------
 
     def argument(self, w: Array) -> Any:
+        """``w``, a vector, in the form that the functions take."""
         return self.packed.split(w)
 
     def residual(self, point: Point) -> Array:
+        """r(w), a vector (m,)."""
         returned = point.aux["returned"] = self.r(self.packed.copied(point.w))
         return _vector(returned, point.w)
 
@@ -102,6 +107,7 @@ class ResidualProblem:
         return self._rows(point, m, size)
 
     def jvp(self, point: Point, v: Array) -> Array:
+        """The product J·v, a vector (m,)."""
         given = self._jacobian
         if given is None:
             return self._pushed(point, v)
@@ -110,6 +116,7 @@ class ResidualProblem:
         return point.jacobian @ v
 
     def vjp(self, point: Point, u: Array) -> Array:
+        """The product Jᵀ·u, a vector (n,)."""
         return u @ point.jacobian if self._jacobian is not None else self._pullback(point)(u)
 
     def mend(self, point: Point) -> dict[str, Array] | None:

@@ -18,8 +18,8 @@ class Armijo(Search):
     polynomial through what is known (a quadratic after the first trial, then a cubic through the last two),
     but within 0.1 and 0.5 of the one before. Asks for values only.
 
-    Rounding: where all that a step can bring, α·|φ'(0)|, is below ``epsilon``·|φ(0)|, the condition could not
-    be seen in the values, and φ(α) ≤ φ(0) + ``epsilon``·|φ(0)| takes its place.
+    Rounding: where all that a step can bring, ``α·|φ'(0)|``, is below ``epsilon·|φ(0)|``, the condition is
+    lost in rounding, and φ(α) ≤ φ(0) + ``epsilon·|φ(0)|`` takes its place.
     Source: L. Armijo, Pacific J. Math. 16 (1966) 1–3; J. E. Dennis, R. B. Schnabel, "Numerical Methods for
     Unconstrained Optimization and Nonlinear Equations", 1983, algorithm A6.3.1.
 

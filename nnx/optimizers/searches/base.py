@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from nnx.errors import OptionError
 from nnx.optimizers.options import Options
-from nnx.optimizers.problem import registering
+from nnx.optimizers.registering import registering
 from nnx.registry import Registry, Traits
 
 registry = Registry("search", Traits, module="nnx.optimizers.searches")
@@ -20,7 +20,13 @@ LARGEST = math.sqrt(sys.float_info.max)
 
 
 class Trial(NamedTuple):
-    """A point of the line: φ(α), and φ'(α) where it was asked for (else nan)."""
+    """A point of the line: α = ``alpha`` ≥ 0, φ(α), and φ'(α) where it was asked for (else nan).
+
+    ``value`` is φ(α), ``slope`` is φ'(α): any numbers; ``point`` is the line's own.
+
+    >>> nnx.optimizers.searches.Trial(0.5, 1.25).value
+    1.25
+    """
 
     alpha: float
     value: float
@@ -29,13 +35,18 @@ class Trial(NamedTuple):
 
 
 class Line(Protocol):
-    """The function φ(α) of a step length α ≥ 0, the cost along a direction."""
+    """The function φ(α) of a step length α ≥ 0, the cost along a direction.
+
+    >>> line = nnx.optimizers.searches.ScalarLine(lambda a: a * a - a, lambda a: 2.0 * a - 1.0)
+    >>> line.value(0.5).value, line.slope(0.5).slope
+    (-0.25, 0.0)
+    """
 
     def value(self, alpha: float) -> Trial:
-        """φ(α) alone; the slope of the trial is nan."""
+        """φ(α) alone, α = ``alpha`` ≥ 0; the slope of the trial is nan."""
 
     def slope(self, alpha: float) -> Trial:
-        """φ(α) and φ'(α)."""
+        """φ(α) and φ'(α), α = ``alpha`` ≥ 0."""
 
 
 class ScalarLine:
@@ -46,6 +57,8 @@ class ScalarLine:
     Trial(alpha=0.0, value=1.0, slope=-2.0, point=None)
     >>> line.values, line.slopes
     (1, 1)
+    >>> line.value(1.0).value
+    0.0
     """
 
     def __init__(self, phi: Callable[[float], float], dphi: Callable[[float], float]) -> None:
@@ -53,10 +66,12 @@ class ScalarLine:
         self.values = self.slopes = 0
 
     def value(self, alpha: float) -> Trial:
+        """φ(α) alone, α = ``alpha`` ≥ 0."""
         self.values += 1
         return Trial(alpha, float(self.phi(alpha)))
 
     def slope(self, alpha: float) -> Trial:
+        """φ(α) and φ'(α), α = ``alpha`` ≥ 0."""
         self.slopes += 1
         return self.value(alpha)._replace(slope=float(self.dphi(alpha)))
 
@@ -66,6 +81,11 @@ class Found(NamedTuple):
 
     ``trial`` keeps the conditions of the search if ``converged``; else it is the lowest one seen, which may
     be the start itself. ``message`` says in words why the search ended.
+
+    >>> line = nnx.optimizers.searches.ScalarLine(lambda a: (a - 1.0) ** 2, lambda a: 2.0 * (a - 1.0))
+    >>> found = nnx.optimizers.searches.Armijo()(line, line.slope(0.0), first=1.0)
+    >>> found.converged, found.trial.alpha, found.message
+    (True, 1.0, 'The conditions of Armijo hold.')
     """
 
     trial: Trial
@@ -83,6 +103,12 @@ class Search(Options):
     A subclass says in :meth:`accepts` which conditions end it, and in :meth:`steps` what to try next. All of
     them keep this: at most ``max_trials`` points are asked for. What is not finite (φ, or φ' where it is
     asked for) counts as +∞. Multiplying φ by a constant > 0 changes nothing.
+
+    Raises :class:`nnx.errors.OptionError` where the start has no finite value and slope < 0, or the first
+    step is not > 0.
+
+    >>> nnx.optimizers.searches.get("armijo")
+    Armijo(c1=0.0001, max_trials=30, epsilon=1e-14)
     """
 
     kind: ClassVar[str] = "search"
@@ -126,7 +152,10 @@ class Search(Options):
         return False
 
     def steps(self, start: Trial, first: float) -> Algorithm:
-        """The algorithm. It may ask for trials without end: the search stops it."""
+        """The algorithm. It may ask for trials without end: the search stops it.
+
+        ``first`` > 0 is the step to try first.
+        """
         raise NotImplementedError(f"{type(self).__name__} must say what to try.")
 
 

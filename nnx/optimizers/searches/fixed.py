@@ -17,6 +17,8 @@ class Fixed(Search):
     Where the condition does not hold, the start is returned: a step that raises the cost is not
     made. Asks for one value.
 
+    Source: :class:`Armijo`'s condition with c₁ = 0 and a single trial.
+
     >>> line = nnx.optimizers.searches.ScalarLine(lambda a: (a - 1.0) ** 2, lambda a: 2.0 * (a - 1.0))
     >>> nnx.optimizers.searches.Fixed(0.5)(line, line.slope(0.0), 1.0).trial.alpha
     0.5

@@ -20,15 +20,16 @@ Interval = Generator[float, Trial, tuple[Trial, Trial]]
 class HagerZhang(Search):
     """Wolfe's conditions: φ(α) ≤ φ(0) + c₁·α·φ'(0) and φ'(α) ≥ c₂·φ'(0), or the approximate ones.
 
-    Ends where either pair holds; 0 < ``c1`` < ½, c₁ ≤ ``c2`` < 1.
+    Ends where either pair holds; 0 < ``c1`` < ½, c₁ ≤ ``c2`` < 1: raises :class:`nnx.errors.OptionError` for
+    others.
 
-    - Approximate: (2c₁ − 1)·φ'(0) ≥ φ'(α) ≥ c₂·φ'(0) and φ(α) ≤ φ(0) + ``epsilon``·|φ(0)|. The cost may so
+    - Approximate: (2c₁ − 1)·φ'(0) ≥ φ'(α) ≥ c₂·φ'(0) and φ(α) ≤ φ(0) + ``epsilon·|φ(0)|``. The cost may so
       rise by that little, which is the price for slopes that are right where values drown in rounding.
 
-    An interval [a, b] with φ'(a) < 0 ≤ φ'(b), φ(a) ≤ φ(0) + ε|φ(0)| is found by steps that grow by ``rho``;
-    double secant steps make it narrower, and a bisection where they have not made it so by ``gamma``.
-    ``theta``: where between its ends an interval is cut whose end lies above. c₁ and c₂ are the paper's δ, σ.
-    Each trial asks for value and slope.
+    An interval [a, b] with φ'(a) < 0 ≤ φ'(b), ``φ(a) ≤ φ(0) + ε|φ(0)|`` is found by steps that grow by
+    ``rho``; double secant steps make it narrower, and a bisection where they have not made it so by
+    ``gamma``. ``theta``: where between its ends an interval is cut whose end lies above. c₁ and c₂ are the
+    paper's δ, σ. Each trial asks for value and slope.
     Source: W. W. Hager, H. Zhang, "A new conjugate gradient method with guaranteed descent and an efficient
     line search", SIAM J. Optim. 16 (2005) 170–192, section 4.
 

@@ -15,16 +15,17 @@ from nnx.options import number
 @register("more_thuente", "wolfe", source="Moré & Thuente 1994")
 @dataclass(frozen=True)
 class StrongWolfe(Search):
-    """Wolfe's strong conditions: φ(α) ≤ φ(0) + c₁·α·φ'(0) and |φ'(α)| ≤ c₂·|φ'(0)|.
+    """Wolfe's strong conditions: φ(α) ≤ φ(0) + c₁·α·φ'(0) and ``|φ'(α)| ≤ c₂·|φ'(0)|``.
 
-    Ends where both hold; 0 < ``c1`` < ``c2`` < 1, c₁ < ½. The algorithm of Moré and Thuente: an interval
-    whose lower end has the lowest value, and from which the function falls towards the other end; a step is
-    the minimum of a cubic or a parabola. Until a point with enough decrease and φ' ≥ 0 is met, the interval
-    belongs to ψ(α) = φ(α) − φ(0) − c₁·α·φ'(0). Each trial asks for value and slope.
+    Ends where both hold; 0 < ``c1`` < ``c2`` < 1, c₁ < ½: raises :class:`nnx.errors.OptionError` for others.
+    The algorithm of Moré and Thuente: an interval whose lower end has the lowest value, and from which the
+    function falls towards the other end; a step is the minimum of a cubic or a parabola. Until a point with
+    enough decrease and φ' ≥ 0 is met, the interval belongs to ψ(α) = φ(α) − φ(0) − c₁·α·φ'(0). Each trial
+    asks for value and slope.
 
-    Rounding: differences up to ``epsilon``·|φ(0)| are ignored. Between such values the slopes decide; and
-    where the decrease that is asked for, c₁·α·|φ'(0)|, is no larger, slopes may judge it as well:
-    φ'(α) ≤ (2c₁ − 1)·φ'(0) and φ(α) ≤ φ(0) + ``epsilon``·|φ(0)|, Hager and Zhang's approximate Wolfe
+    Rounding: differences up to ``epsilon·|φ(0)|`` are ignored. Between such values the slopes decide; and
+    where the decrease that is asked for, ``c₁·α·|φ'(0)|``, is no larger, slopes may judge it as well:
+    φ'(α) ≤ (2c₁ − 1)·φ'(0) and φ(α) ≤ φ(0) + ``epsilon·|φ(0)|``, Hager and Zhang's approximate Wolfe
     condition (the same as the first one where φ is quadratic). For costs in single precision use about 1e-6.
     Source: J. J. Moré, D. J. Thuente, "Line search algorithms with guaranteed sufficient decrease", ACM
     Trans. Math. Software 20 (1994) 286–307; W. W. Hager, H. Zhang, SIAM J. Optim. 16 (2005) 170–192, (4.1).

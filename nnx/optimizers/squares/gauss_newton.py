@@ -37,6 +37,9 @@ class SumOfSquares(Deterministic):
     - ``memory_limit``: bytes for rows of J at a time; where an n × n matrix takes more, products are used.
 
     ``gtol`` here compares the cosine between the residuals and the columns of J, which has no units.
+
+    >>> isinstance(nnx.optimizers.GaussNewton(), nnx.optimizers.SumOfSquares)
+    True
     """
 
     needs: ClassVar[tuple[str, ...]] = ("residual",)
