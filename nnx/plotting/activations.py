@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _POINTS = 601
+#: a jump is more than this share of the range of values
+_JUMP = 0.02
 
 
 def activation(activation: Any, *, limits: tuple[float, float] = (-3.0, 3.0), ax: Axes | None = None) -> Axes:
@@ -25,7 +27,7 @@ def activation(activation: Any, *, limits: tuple[float, float] = (-3.0, 3.0), ax
     ``activation`` is a name (``"tanh"``), an object with options
     (``nnx.activations.LeakyReLU(negative_slope=0.1)``), or any function that maps an array elementwise and
     that nnx can differentiate. It is computed in double precision at 601 points of ``limits`` = (low, high);
-    where g or g′ is declared to jump, both sides are drawn and the gap stays open.
+    where g or g′ jumps, by more than a fiftieth of its range, the curve has a gap.
 
     Raises :class:`nnx.errors.UnknownName` for a name that does not exist, and
     :class:`nnx.errors.OptionError` for functions of whole vectors, such as softmax, and for limits that are
@@ -44,38 +46,59 @@ def activation(activation: Any, *, limits: tuple[float, float] = (-3.0, 3.0), ax
     if not callable(g):
         raise OptionError(f"activation must be a name or a function of arrays, got {activation!r}.")
     low, high = interval(limits, "activation: limits")
-    z = _points(low, high, () if getattr(g, "options", None) else getattr(g.traits, "kinks", ()))
-    value, slope = _value_and_slope(g, z[~np.isnan(z)], name)
+    z = np.linspace(low, high, _POINTS)
+    both = _checked(g, z, name)
+    left, right = _jumps(g, z, both)
+    # Two neighbours of each jump with NaN between them: the curve has a gap there.
+    sides, between = np.concatenate([left, right]), left + 0.5 * (right - left)
+    z = np.concatenate([z, sides, between])
+    both = np.concatenate([both, _both(g, sides), np.full((2, left.size), np.nan)], axis=1)
+    order = np.argsort(z, kind="stable")
     ax = axes_for(ax, "activation")
-    place = np.cumsum(~np.isnan(z)) - 1
-    for i, (what, y, dash) in enumerate((("$g(z)$", value, "-"), ("$g'(z)$", slope, "--"))):
-        curve = np.where(np.isnan(z), np.nan, y[place])
-        ax.plot(z, curve, dash, color=colour(i), linewidth=2.0, label=what)
+    for i, (what, dash) in enumerate((("$g(z)$", "-"), ("$g'(z)$", "--"))):
+        ax.plot(z[order], both[i, order], dash, color=colour(i), linewidth=2.0, label=what)
     ax.set_xlim(low, high)
     ax.legend(loc="best")
     return dressed(ax, "$z$", "", name)
 
 
-def _points(low: float, high: float, kinks: tuple[float, ...]) -> Any:
-    """Equally spaced numbers; around each kink its two neighbours, and NaN between them: a gap."""
-    z = np.linspace(low, high, _POINTS)
-    for kink in kinks:
-        if low < kink < high:
-            sides = [np.nextafter(kink, low), np.nan, np.nextafter(kink, high)]
-            z = np.concatenate([z[z < sides[0]], sides, z[z > sides[2]]])
-    return z
-
-
-def _value_and_slope(g: Callable[[Any], Any], z: Any, name: str) -> tuple[Any, Any]:
+def _both(g: Callable[[Any], Any], z: Any) -> Any:
+    """Values of g and of g′ at z, (2, len(z))."""
     x = get_backend().asarray(z, dtype="float64")
-    value, slope = jvp(g, (x,), (namespace(x).ones_like(x),))
-    alone = g(x[::2])
-    if tuple(value.shape) == tuple(x.shape) and tuple(alone.shape) == z[::2].shape:
-        whole, part = to_numpy(value), to_numpy(alone)
-        # Elementwise: the same numbers come out for half of the points, but for rounding in another order.
-        if np.allclose(whole[::2], part, rtol=1e-9, atol=1e-12, equal_nan=True):
-            return whole, to_numpy(slope)
+    found = jvp(g, (x,), (namespace(x).ones_like(x),))
+    return np.stack([np.asarray(to_numpy(part), dtype=np.float64) for part in found])
+
+
+def _checked(g: Callable[[Any], Any], z: Any, name: str) -> Any:
+    """The same, for a function that was found to be elementwise."""
+    both = _both(g, z)
+    if both.shape == (2, z.size):
+        part = to_numpy(g(get_backend().asarray(z[::2], dtype="float64")))
+        # The same numbers must come out for half of the points, but for rounding in another order.
+        if part.shape == z[::2].shape and np.allclose(both[0, ::2], part, rtol=1e-9, equal_nan=True):
+            return both
     raise OptionError(
         f"activation: {name} is a function of whole vectors, so it has no curve. Only functions that map "
         "each number by itself can be drawn, such as 'tanh'."
     )
+
+
+def _jumps(g: Callable[[Any], Any], z: Any, both: Any) -> tuple[Any, Any]:
+    """Where g or g′ jumps: the numbers on both sides, found by halving each interval with a large change."""
+    scale = np.nanmax(both, axis=1) - np.nanmin(both, axis=1)
+    scale = np.where(scale > 0.0, scale, 1.0)[:, None] / _JUMP
+
+    def changes(a: Any, b: Any) -> Any:
+        return np.max(np.abs(b - a) / scale, axis=0)
+
+    wide = changes(both[:, :-1], both[:, 1:]) > 1.0
+    a, b = z[:-1][wide], z[1:][wide]
+    if not a.size:
+        return a, b
+    for _ in range(60):
+        middle = a + 0.5 * (b - a)
+        at_a, at_middle, at_b = (_both(g, x) for x in (a, middle, b))
+        in_left = changes(at_a, at_middle) >= changes(at_middle, at_b)
+        a, b = np.where(in_left, a, middle), np.where(in_left, middle, b)
+    still = changes(_both(g, a), _both(g, b)) > 1.0
+    return a[still], b[still]

@@ -125,7 +125,7 @@ def confusion_matrix(
     counts = np.asarray(ConfusionMatrix()(true, np.eye(len(names))[found]))
     shown = _shares(counts, kind)
     ax = axes_for(ax, "confusion_matrix", (5.4, 4.4))
-    image = ax.imshow(shown, cmap="cividis", vmin=0.0, vmax=None if kind is None else 1.0)
+    image = ax.imshow(shown, cmap=_shades(ax), vmin=0.0, vmax=None if kind is None else 1.0)
     if len(names) <= _MOST_NUMBERS:
         _write_numbers(ax, image, shown, kind is None)
     else:
@@ -174,7 +174,7 @@ def _draw_regions(ax: Axes, regions: Any, across: Any, up: Any, count: int) -> N
         origin="lower",
         aspect="auto",
         interpolation="nearest",
-        alpha=0.22,
+        alpha=0.28,
     )
     for k in np.unique(regions)[1:]:
         # Each class apart: the contour lines of the numbers would draw class 1 between 0 and 2.
@@ -192,6 +192,19 @@ def _names(labels: Sequence[str] | None, count: int, where: str) -> list[str]:
     return [str(label) for label in labels]
 
 
+def _shades(ax: Axes) -> Any:
+    """Colours from the ground, light or dark, to the first colour of curves."""
+    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+
+    ground = "black" if _is_light(to_rgb(ink(ax))) else "white"
+    return LinearSegmentedColormap.from_list("cells", [ground, colour(0)])
+
+
+def _is_light(rgb: Any) -> bool:
+    """Whether dark text is read better on it: luma above one half, ITU-R BT.601."""
+    return bool(np.dot(rgb, (0.299, 0.587, 0.114)) > 0.5)
+
+
 def _shares(counts: Any, normalize: str | None) -> Any:
     if normalize is None:
         return counts
@@ -204,7 +217,6 @@ def _write_numbers(ax: Axes, image: Any, shown: Any, whole: bool) -> None:
     """The number of each cell, dark on a light cell and light on a dark one."""
     size = 10 if len(shown) <= 12 else 6
     for (i, j), value in np.ndenumerate(shown):
-        red, green, blue, _ = image.cmap(image.norm(value))
-        light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5  # ITU-R BT.601
+        look = "black" if _is_light(image.cmap(image.norm(value))[:3]) else "white"
         text = f"{value:.0f}" if whole else f"{value:.2f}"
-        ax.text(j, i, text, ha="center", va="center", fontsize=size, color="black" if light else "white")
+        ax.text(j, i, text, ha="center", va="center", fontsize=size, color=look)

@@ -100,7 +100,7 @@ def race_animation(
     >>> import pathlib, tempfile
     >>> animation = nnx.plotting.race_animation(
     ...     lambda w: w[0] ** 2 - w[1] ** 2, [1.0, 1e-3], ["sgd", "adam"],
-    ...     steps=5, limits=((-1.5, 1.5), (-1.0, 1.0)),
+    ...     steps=3, limits=((-1.5, 1.5), (-1.0, 1.0)), interval=500,
     ... )
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = pathlib.Path(folder) / "saddle.gif"

@@ -73,7 +73,7 @@ class Surface(NamedTuple):
 
 
 def surface(function: Callable[[Any], Any], limits: Any, levels: Any, minima: Any, like: Any) -> Surface:
-    """What is to be drawn of ``function``, computed on arrays of the library and on the device of ``like``."""
+    """What is to be drawn of ``function``, computed on arrays like ``like``: its library and device."""
     x, y = (np.linspace(low, high, _POINTS) for low, high in limits)
     stars = _points(minima)
     z = values(function, x, y, like)
