@@ -10,7 +10,7 @@ import numpy as np
 from nnx import activations
 from nnx.autodiff import jvp
 from nnx.backend import get_backend, namespace, to_numpy
-from nnx.errors import OptionError
+from nnx.errors import OptionError, ShapeError
 from nnx.plotting.canvas import axes_for, colour, dressed, interval
 
 if TYPE_CHECKING:
@@ -71,7 +71,10 @@ def _both(g: Callable[[Any], Any], z: Any) -> Any:
 
 def _checked(g: Callable[[Any], Any], z: Any, name: str) -> Any:
     """The same, for a function that was found to be elementwise."""
-    both = _both(g, z)
+    try:
+        both = _both(g, z)
+    except ShapeError:  # a function that splits its vectors
+        both = np.empty(0)
     if both.shape == (2, z.size):
         part = to_numpy(g(get_backend().asarray(z[::2], dtype="float64")))
         # The same numbers must come out for half of the points, but for rounding in another order.
@@ -86,7 +89,7 @@ def _checked(g: Callable[[Any], Any], z: Any, name: str) -> Any:
 def _jumps(g: Callable[[Any], Any], z: Any, both: Any) -> tuple[Any, Any]:
     """Where g or g′ jumps: the numbers on both sides, found by halving each interval with a large change."""
     scale = np.nanmax(both, axis=1) - np.nanmin(both, axis=1)
-    scale = np.where(scale > 0.0, scale, 1.0)[:, None] / _JUMP
+    scale = np.where(scale > 0.0, scale, 1.0)[:, None] * _JUMP
 
     def changes(a: Any, b: Any) -> Any:
         return np.max(np.abs(b - a) / scale, axis=0)

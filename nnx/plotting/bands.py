@@ -110,15 +110,16 @@ def _curve_and_deviation(f: Callable[..., Any], p: Any, covariance: Any, grid: A
     """f(x, p) and √(J C Jᵀ) at the points of ``grid``, as NumPy's arrays."""
     home, xp, n = adapter_of(p), namespace(p), p.shape[0]
     p = p if home.is_floating(p.dtype) else xp.astype(p, xp.float64)
-    x = home.asarray(grid, dtype="float64", device=device_of(p))
-    x = xp.astype(x, p.dtype)
+    x = home.asarray(grid, dtype=p.dtype, device=device_of(p))
     unit = xp.eye(n, dtype=p.dtype, device=device_of(p))
     columns = []
     for j in range(n):
         value, column = jvp(lambda p: f(x, *(p[i] for i in range(n))), (p,), (unit[j, :],))
+        if tuple(value.shape) not in ((), grid.shape):
+            raise ShapeError(
+                f"fit: f must return one number for each x, {grid.shape}, got {tuple(value.shape)}."
+            )
         columns.append(np.broadcast_to(to_numpy(column), grid.shape))
-    if tuple(value.shape) not in ((), grid.shape):
-        raise ShapeError(f"fit: f must return one number for each x, {grid.shape}, got {tuple(value.shape)}.")
     rows = np.stack(columns, axis=1).astype(np.float64)
     variance = np.sum((rows @ covariance) * rows, axis=1)
     # Rounding alone may make a variance of 0 a little negative.

@@ -133,8 +133,13 @@ def confusion_matrix(
     slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     ax.set_xticks(range(len(names)), names, **(slanted if max(map(len, names)) > 3 else {}))
     ax.set_yticks(range(len(names)), names)
+    borders = np.arange(len(names) + 1) - 0.5
+    ax.set_xticks(borders, minor=True)
+    ax.set_yticks(borders, minor=True)
+    ax.tick_params(which="minor", length=0)
     accuracy = float(np.trace(counts) / np.sum(counts))
     dressed(ax, "predicted class", "true class", f"accuracy {accuracy:.4g}").grid(visible=False)
+    ax.grid(visible=True, which="minor", color=ink(ax), alpha=0.2, linewidth=0.6)
     return ax
 
 

@@ -85,7 +85,13 @@ def _norms(model: Model, x: Any, y: Any) -> tuple[list[str], Any]:
     for name, row in zip(network.names, network.slots, strict=True):
         if parts := [gradient[slices[slot.number]] for slot in row if slot.trained]:
             names.append(name)
-            norms.append(np.linalg.norm(np.concatenate(parts)))
+            norms.append(_norm(np.concatenate(parts)))
     if not names:
         raise OptionError(f"gradient_norms: no layer of {model.label} has weights that are trained.")
     return names, np.asarray(norms)
+
+
+def _norm(g: Any) -> float:
+    """‖g‖₂, where squares may over- or underflow."""
+    largest = np.max(np.abs(g), initial=0.0)
+    return float(largest * np.linalg.norm(g / largest)) if largest > 0.0 else 0.0

@@ -21,7 +21,8 @@ def start_of(start: Any) -> Any:
     w = given(start, "race: start")
     if tuple(w.shape) != (2,):
         raise ShapeError(f"race: start must be two numbers, got an array of shape {tuple(w.shape)}.")
-    return w if adapter_of(w).is_floating(w.dtype) else adapter_of(w).asarray(w, dtype="float64")
+    home = adapter_of(w)
+    return w if home.is_floating(w.dtype) else home.xp.astype(w, home.dtype("float64"))
 
 
 def paths_of(function: Any, w: Any, chosen: Any, steps: Any) -> dict[str, Any]:

@@ -137,7 +137,8 @@ def one_value(function: Callable[[Any], Any], point: Any, like: Any) -> float:
 
 
 def _array(x: Any, like: Any) -> Any:
-    return adapter_of(like).asarray(x, dtype="float64", device=device_of(like))
+    home = adapter_of(like)
+    return home.asarray(x, dtype=home.dtype("float64"), device=device_of(like))
 
 
 def _levels(z: Any, levels: Any, lowest: list[float]) -> Any:
