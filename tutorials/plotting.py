@@ -123,10 +123,9 @@ for g in ("sigmoid", "tanh"):
 
 shrinks = {g: n[-1] / n[0] for g, n in norms.items()}
 print({g: f"{ratio:.1e}" for g, ratio in shrinks.items()})
-# Nine layers with factors of 1/4 at most times a weight matrix: several decades. The bounds are a factor of
-# ten from what was seen.
-assert shrinks["sigmoid"] > 1e4
-assert shrinks["tanh"] < 10.0
+# Seen were 9e5 and 1: the bounds leave a factor of nine.
+assert shrinks["sigmoid"] > 1e5
+assert shrinks["tanh"] < 9.0
 
 # %% [markdown]
 # ## Contours

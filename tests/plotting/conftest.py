@@ -1,11 +1,8 @@
-"""Pictures are drawn without a window, and closed after each test."""
+"""Figures of pyplot are closed after each test."""
 
 from __future__ import annotations
 
 import pytest
-
-matplotlib = pytest.importorskip("matplotlib")
-matplotlib.use("Agg")
 
 
 @pytest.fixture(autouse=True)
