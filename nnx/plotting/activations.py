@@ -49,9 +49,9 @@ def activation(activation: Any, *, limits: tuple[float, float] = (-3.0, 3.0), ax
     z = np.linspace(low, high, _POINTS)
     both = _checked(g, z, name)
     left, right = _jumps(g, z, both)
-    # Two neighbours of each jump with NaN between them: the curve has a gap there.
-    sides, between = np.concatenate([left, right]), left + 0.5 * (right - left)
-    z = np.concatenate([z, sides, between])
+    # Both sides of each jump, and NaN right after the left one: the curve has a gap there.
+    sides = np.concatenate([left, right])
+    z = np.concatenate([z, sides, left])
     both = np.concatenate([both, _both(g, sides), np.full((2, left.size), np.nan)], axis=1)
     order = np.argsort(z, kind="stable")
     ax = axes_for(ax, "activation")

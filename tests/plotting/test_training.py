@@ -127,6 +127,7 @@ VECTORS = {"softmax", "log_softmax", "sparsemax", "glu"}
         (nnx.activations.LeakyReLU(negative_slope=0.3), [0.0]),
         ("hard_tanh", [-1.0, 1.0]),
         (nnx.activations.HardShrink(threshold=0.7), [-0.7, 0.7]),
+        (nnx.activations.HardShrink(threshold=0.123456), [-0.123456, 0.123456]),
         (lambda z: z * nnx.backend.namespace(z).abs(z), []),
         ("elu", []),
         (lambda z: np.tanh(20.0 * z), []),
@@ -136,6 +137,9 @@ def test_a_curve_has_a_gap_where_it_jumps_and_nowhere_else(g, jumps):
     for curve in activation(g).lines:
         z, y = curve.get_data()
         np.testing.assert_allclose(z[np.isnan(y)], jumps, atol=1e-15)
+        # Nothing is drawn across. tanh(20z) rises by a tenth of its range from point to point.
+        drawn = ~np.isnan(y[1:] - y[:-1])
+        assert np.abs(np.diff(y))[drawn].max() < 0.11 * max(1.0, np.nanmax(y) - np.nanmin(y))
         assert (np.diff(z) >= 0.0).all()
 
 
