@@ -11,6 +11,8 @@ import pytest
 
 # A user's own choice of backend must not decide what is tested.
 os.environ.pop("NNX_BACKEND", None)
+# Pictures are drawn without a window.
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 # Modules that only import where their library is installed have no doctests to lose.
 collect_ignore = [
@@ -20,6 +22,8 @@ collect_ignore = [
     }.items()
     if importlib.util.find_spec(library) is None
 ]  # fmt: skip
+if importlib.util.find_spec("matplotlib") is None:
+    collect_ignore += ["nnx/plotting", "tests/plotting"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

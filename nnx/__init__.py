@@ -15,6 +15,7 @@ from nnx import (
     models,
     optimizers,
     parameters,
+    plotting,
     regularizers,
     utils,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "parameters",
     "per_sample_grad",
     "per_sample_jacobian",
+    "plotting",
     "register_ufunc",
     "regularizers",
     "set_backend",

@@ -40,7 +40,7 @@ INNER_STRANGERS = ({"schedules", "searches"}, {"first_order", "descent"})
 
 ARRAY_LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "array_api_strict", "array_api_compat", "scipy"}
 # Files and pictures are NumPy's business: these alone may import it outside the backend room.
-MAY_IMPORT_NUMPY = ("nnx/datasets/", "nnx/utils/", "nnx/models/saving.py", "nnx/plotting.py")
+MAY_IMPORT_NUMPY = ("nnx/datasets/", "nnx/utils/", "nnx/models/saving.py", "nnx/plotting/")
 
 MOST_LINES = 350
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 
+from matplotlib import pyplot as plt
+
 import nnx
 from nnx.datasets import digits, mnist
 from nnx.errors import DownloadError
@@ -72,7 +74,11 @@ def main():
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
     print(f"Test loss: {loss:.4f}")
     print(f"Test accuracy: {accuracy:.4f}")
-    learning_curves(history, args.picture, title=f"Digits: {name}")
+    figure, panels = plt.subplots(1, 2, figsize=(10.0, 3.6), layout="constrained")
+    for metric, panel in zip(("loss", "accuracy"), panels, strict=True):
+        learning_curves(history, metric, ax=panel)
+    figure.suptitle(f"Digits: {name}")
+    figure.savefig(args.picture, dpi=120)
     print(f"Learning curves: {args.picture}")
 
 
