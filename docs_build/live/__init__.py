@@ -19,7 +19,7 @@ __all__ = ["write"]
 
 def write(folder: str | Path) -> None:
     """Writes all that the live pages load into ``folder``, which is made where there is none."""
-    from docs_build.live import pictures  # Matplotlib, which the scripts do not need
+    from docs_build.live.pictures import write as write_pictures  # Matplotlib: the scripts do without it
 
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
@@ -27,4 +27,4 @@ def write(folder: str | Path) -> None:
         shutil.copyfile(file, target / file.name)
     (target / "race_recorded.js").write_text(race_script(), encoding="utf-8")
     (target / "activations_recorded.js").write_text(activations_script(), encoding="utf-8")
-    pictures.write(target)
+    write_pictures(target)

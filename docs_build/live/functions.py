@@ -61,7 +61,7 @@ def valley(x: Any, y: Any) -> Any:
 LANDSCAPES = (
     Landscape(
         "beale", "Beale", "(1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)²", beale,
-        (-4.5, 4.5, -4.5, 4.5), (-1.0, 1.5), ((3.0, 0.5),),
+        (-2.0, 4.5, -1.8, 2.4), (1.0, 1.6), ((3.0, 0.5),),
     ),
     Landscape(
         "rosenbrock", "Rosenbrock", "(1 − x)² + 100 (y − x²)²", rosenbrock,

@@ -201,7 +201,8 @@ class _Writer:
         form = FORMS[name]
         if name == "pow":
             form = _POWERS.get(self._exponent(operands), form)
-        return form.format(*(self.text[x] for x in operands))
+        given = [self.text[x] for x in operands]
+        return form.format(*(map(_bare, given) if form.endswith(")") else given))
 
     def _exponent(self, operands: Sequence[Any]) -> Any:
         """The exponent of a power, if it is constant."""

@@ -11,6 +11,8 @@ from typing import Any
 from docs_build.live.tape import INPUTS, Recorded, Tape, Undecided, known_to_nnx
 from nnx.errors import NnxError
 
+#: What is recorded: it returns its results by name.
+Function = Callable[[Tape], Mapping[str, Recorded]]
 #: What a path may end with instead of results: nnx refuses these values.
 _REFUSALS = (NnxError, TypeError, ValueError)
 #: a value in the text of an error, see ``Recorded.__repr__``
@@ -48,7 +50,7 @@ class Refusal:
     message: str
 
 
-def paths(function: Callable[[Tape], Mapping[str, Recorded]]) -> Block:
+def paths(function: Function) -> Block:
     """``function(tape)``, which returns its results by name, run once for every path through it.
 
     No two values have one number, and where a branch makes no difference there is none.
@@ -57,9 +59,7 @@ def paths(function: Callable[[Tape], Mapping[str, Recorded]]) -> Block:
         return _renumbered(_paths(function, (), 0), {}, count())
 
 
-def _paths(
-    function: Callable[[Tape], Mapping[str, Recorded]], decisions: tuple[bool, ...], first: int
-) -> Block:
+def _paths(function: Function, decisions: tuple[bool, ...], first: int) -> Block:
     end: Results | Fork | Refusal
     with Tape(decisions).in_use() as tape:
         try:

@@ -38,7 +38,7 @@ def rules() -> list[Rule]:
     """Every registered optimizer of first order, and the forms that the lectures have names for."""
     found = []
     for entry in registry:
-        if issubclass(entry.target, FirstOrder):
+        if isinstance(entry.target, type) and issubclass(entry.target, FirstOrder):
             found.append(Rule(entry.name, entry.target.__name__, entry.create()))
             for suffix, words, options in _FORMS.get(entry.name, ()):
                 found.append(Rule(f"{entry.name}_{suffix}", words, entry.create(**options)))
@@ -92,7 +92,7 @@ def start(method: FirstOrder) -> Block:
 
 
 def step(method: FirstOrder) -> Block:
-    """One step: the state after the state ``s``, with the options ``o``, down the cost of the problem ``f``."""
+    """One step: the state that follows ``s``, with the options ``o``, for the cost and gradient of ``f``."""
 
     def run(tape: Tape) -> dict[str, Recorded]:
         w, own, problem = tape.input("s.w[i]", _SHAPE), with_inputs(method, tape), _Problem(tape)
@@ -171,7 +171,7 @@ class _Math:
             return function
 
         def call(*numbers: Any) -> Any:
-            tape = next((x.recorder for x in numbers if isinstance(x, Recorded)), None)
+            tape = next((x.tape for x in numbers if isinstance(x, Recorded)), None)
             return function(*numbers) if tape is None else tape.step(name, numbers)
 
         return call
@@ -184,7 +184,7 @@ def _python_lets_values_pass() -> Iterator[None]:
     The floats of a step (Adam's corrections, a learning rate that follows the cost) are Python's, not arrays.
     """
     modules = [m for name, m in sys.modules.items() if name.startswith("nnx.optimizers")]
-    patches = [mock.patch.object(m, "math", _Math()) for m in modules if hasattr(m, "math")]
+    patches: list[Any] = [mock.patch.object(m, "math", _Math()) for m in modules if hasattr(m, "math")]
     patches += [mock.patch.object(m, "float", _Float, create=True) for m in modules]
     for patch in patches:
         patch.start()

@@ -40,6 +40,7 @@ class Recorded(Symbol):
 
     def __init__(self, tape: Tape, value: int, shape: Shape, dtype: str) -> None:
         super().__init__(tape, value)
+        self.tape = tape
         self.shape, self.dtype = shape, dtype
 
     @property
@@ -57,7 +58,7 @@ class Recorded(Symbol):
     def __setitem__(self, key: Any, new: Any) -> None:
         if key is not ...:
             raise NotElementwise(f"an assignment to the part {key} of an array")
-        self.value = _on(self.recorder, new).value
+        self.value = _on(self.tape, new).value
 
     def __hash__(self) -> int:
         return hash(bool(self))  # the key of a table: a branch
@@ -148,9 +149,11 @@ def _on(tape: Any, x: Any) -> Recorded:
 class _Namespace:
     """The part of the array API that can be recorded: elementwise functions, sums, creation."""
 
-    bool, float32, float64, int64 = "bool", "float32", "float64", "int64"
+    float32, float64, int64 = "float32", "float64", "int64"
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
+        if name == "bool":
+            return name
         if name.startswith("__"):
             raise AttributeError(name)
 
@@ -167,16 +170,16 @@ class _Namespace:
 
     def asarray(self, x: Any, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Recorded:
         x = _on(_tapes.get(), x)
-        return Recorded(x.recorder, x.value, x.shape, x.dtype) if copy else x
+        return Recorded(x.tape, x.value, x.shape, x.dtype) if copy else x
 
     def astype(self, x: Recorded, dtype: str, *, copy: bool = True) -> Recorded:
         if x.dtype == "bool" and dtype != "bool":
-            return x.recorder.step("where", (x, 1.0, 0.0))
+            return x.tape.step("where", (x, 1.0, 0.0))
         return self.asarray(x, copy=copy)
 
     def full(self, shape: Any, fill: Any, *, dtype: Any = None, device: Any = None) -> Recorded:
         x = _on(_tapes.get(), fill)
-        return Recorded(x.recorder, x.value, (shape,) if isinstance(shape, int) else tuple(shape), x.dtype)
+        return Recorded(x.tape, x.value, (shape,) if isinstance(shape, int) else tuple(shape), x.dtype)
 
     def full_like(self, x: Recorded, fill: Any, *, dtype: Any = None, device: Any = None) -> Recorded:
         return self.full(x.shape, fill)
@@ -198,7 +201,7 @@ class _Namespace:
         return x
 
     def broadcast_to(self, x: Recorded, shape: Any) -> Recorded:
-        return Recorded(x.recorder, x.value, tuple(shape), x.dtype)
+        return Recorded(x.tape, x.value, tuple(shape), x.dtype)
 
     def sum(self, x: Recorded, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Recorded:
         return self._reduced("sum", x, axis)
@@ -211,7 +214,7 @@ class _Namespace:
             return x
         if axis is not None:
             raise NotElementwise(f"{name} over one axis")
-        return x.recorder.step(name, (x,))
+        return x.tape.step(name, (x,))
 
 
 NAMESPACE = _Namespace()
