@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend.recording import COMPARISONS, FORMS, Recording
+from nnx.backend.recording import FORMS, LOGICAL, Recording
 
 Array = Any
 #: Entries in one block: the buffers then stay in the second-level cache.
@@ -90,7 +90,7 @@ def _buffers(
                 free[kinds[names[v]]].append(names[v])
 
     for i, (name, operands) in enumerate(r.steps):
-        value, logical = r.inputs + i, name in COMPARISONS
+        value, logical = r.inputs + i, name in LOGICAL
         if name != "where":
             release(i, operands)
         if value not in direct:
