@@ -1,11 +1,15 @@
-"""The lectures' network on handwritten digits: train it, test it, draw its learning curves.
+"""The lectures' networks on handwritten digits in full: train one, test it, draw its learning curves.
 
-Run: python tutorials/mnist_mlp.py [--epochs 10] [--no-dropout | --deep] [--seed 0] [--backend numpy]
+`nox -s demo` runs it. tutorials/mnist.py explains the networks, and trains them for about a minute.
+
+Run: python benchmarks/mnist_mlp.py [--epochs 10] [--no-dropout | --deep] [--seed 0] [--backend numpy]
 """
 
 from __future__ import annotations
 
 import argparse
+
+import matplotlib.pyplot as plt
 
 import nnx
 from nnx.datasets import digits, mnist
@@ -72,7 +76,11 @@ def main():
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
     print(f"Test loss: {loss:.4f}")
     print(f"Test accuracy: {accuracy:.4f}")
-    learning_curves(history, args.picture, title=f"Digits: {name}")
+    figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    for panel, metric in zip(panels, ("loss", "accuracy"), strict=True):
+        learning_curves(history, metric, ax=panel)
+    figure.suptitle(f"Digits: {name}")
+    figure.savefig(args.picture, dpi=120)
     print(f"Learning curves: {args.picture}")
 
 
