@@ -72,8 +72,8 @@ for label, error in errors.items():
     ax.loglog(h, error, marker=".", label=label)
 ax.loglog(h, 1.1e-16 / h, "k:", label="rounding, ε/h")
 ax.set(xlabel="h", ylabel="error of the derivative of sin at 1", ylim=(1e-14, 1e1))
-ax.grid(alpha=0.3)
 ax.legend()
+ax.grid(alpha=0.3)
 
 # the order: how many times smaller the error gets from h = 0.1 to h = 0.01
 coarse, fine = (int(np.argmin(abs(h - s))) for s in (1e-1, 1e-2))

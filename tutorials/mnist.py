@@ -187,8 +187,8 @@ fig, ax = plt.subplots(figsize=(6.5, 3.4))
 ax.plot(range(1, len(losses) + 1), losses)
 ax.axhline(np.log(10.0), color="k", ls=":", label="guessing, log 10")
 ax.set(xlabel="step", ylabel="loss of the batch")
-ax.grid(alpha=0.3)
 ax.legend()
+ax.grid(alpha=0.3)
 assert max(losses[1:20]) > np.log(10.0) > np.mean(losses[-10:])
 
 # %% [markdown]
