@@ -79,7 +79,7 @@ assert np.array_equal(nnx.grad(beale)(minimum), [0.0, 0.0])
 # %%
 # figure: Ten paths over the contours of Beale's function, from the lower left to the minimum (3, 0.5)
 limits = ((0.0, 4.2), (-2.0, 1.6))
-fig, axes = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(12, 4.6), sharey=True, layout="constrained")
 for ax, group in zip(axes, (plain, adaptive), strict=True):
     nnx.plotting.race(beale, (1.0, -1.5), group, steps=300, limits=limits, ax=ax)
 
@@ -156,7 +156,7 @@ assert escape["SGD"] > 4 * escape["momentum"] > 4 * max(escape[label] for label 
 # %%
 # figure: Paths from (1, 0.0001) over the saddle: SGD goes to the origin first, adaptive rules turn away
 limits = ((-1.2, 1.2), (-1.2, 1.2))
-fig, axes = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(12, 4.6), sharey=True, layout="constrained")
 for ax, group in zip(axes, (plain, adaptive), strict=True):
     nnx.plotting.race(saddle, (1.0, 1e-4), group, steps=100, limits=limits, ax=ax)
 

@@ -50,10 +50,11 @@ assert tanhs[0] > 0.1 * tanhs[-1]
 
 # %%
 # figure: Norm of the gradient in each layer: lost on the way back through sigmoids, level for tanh
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-for ax, activation in zip(axes, ("sigmoid", "tanh"), strict=True):
-    nnx.plotting.gradient_norms(deep(activation), x, y, ax=ax)
-    ax.set_title(f"ten layers of {activation}")
+fig, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
+for activation in ("sigmoid", "tanh"):
+    model = deep(activation)
+    model.compile("sgd", "binary_crossentropy")
+    nnx.plotting.gradient_norms(model, x, y, label=f"ten layers of {activation}", ax=ax)
 
 # %% [markdown]
 # ## Why
