@@ -132,6 +132,7 @@ def gradients_into_layer_2(activation):
         ],
         dtype="float64",
         seed=0,
+        backend="numpy",  # the arrays below are NumPy's
     )
     f, w = model.as_function()
     of_each = nnx.per_sample_grad(lambda w, x, y: 0.5 * (f(w, x) - y)[:, 0] ** 2, stacked=True)
@@ -188,7 +189,7 @@ for label, w in paths.items():
     moves = np.diff(w[:100], axis=0)
     opposite = np.mean(np.prod(moves, axis=1) < 0.0)
     print(
-        f"{label}: {needed[label]} steps, the two weights move in opposite directions in {opposite:.0%} of them"
+        f"{label}: {needed[label]} steps; the weights move in opposite directions in {opposite:.0%} of them"
     )
 
 positive, centred = needed.values()

@@ -58,7 +58,8 @@ assert abs(central_difference(math.sin, x, 1e-5) - exact) < 1e-10  # rounding, 1
 # as the formulas say: ten times smaller $h$ means an error ten times smaller for the forward difference, and
 # a hundred times smaller for the central one. Then it rises again: $f(x+h)$ and $f(x-h)$ agree in most of
 # their digits, and the difference keeps only what is left. Rounding contributes about $\varepsilon / h$ with
-# $\varepsilon = 1.1 \cdot 10^{-16}$. At its best the forward difference has about eight right digits, the central one ten or eleven.
+# $\varepsilon = 1.1 \cdot 10^{-16}$. At its best the forward difference has about eight right digits, the
+# central one ten or eleven.
 
 # %%
 # figure: Error of the forward and the central difference against h, both falling with h and then rising again

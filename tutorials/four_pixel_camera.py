@@ -125,7 +125,7 @@ assert abs(-np.log(probability) - loss) < 1e-6
 # computes it.
 
 # %%
-# figure: Responses of the four neurons of layer two to the eight pictures; each kind drives its own neuron, ±0.96
+# figure: Responses of the four neurons of layer two to the eight pictures: each kind drives its own neuron
 responses = nnx.Sequential(by_hand.layers[:2]).predict(eight, verbose=0)
 fig, ax = plt.subplots(figsize=(7, 3.4))
 image = ax.imshow(responses.T, cmap="RdBu_r", vmin=-1, vmax=1)

@@ -208,8 +208,8 @@ assert np.mean(stochastic < 0.0) > 0.5
 # ## Online learning
 #
 # Where examples arrive one by one, no batch of all examples exists. Stochastic steps can start at once, and
-# can follow a world that changes. [`partial_fit`][nnx.Sequential] makes one pass over the new examples and
-# keeps the optimizer's state. Here the true weights turn slowly in a circle. One model is trained on the
+# can follow a world that changes. [`partial_fit`][nnx.Model.partial_fit] makes one pass over the new examples
+# and keeps the optimizer's state. Here the true weights turn slowly in a circle. One model is trained on the
 # first 500 examples and left alone; the other one learns from each example after it has predicted it.
 
 # %%

@@ -159,9 +159,9 @@ assert abs(len(wrong) / 10000 - (1.0 - with_dropout.evaluate(x_test, y_test, ver
 # %% [markdown]
 # ## A deep network of tanh
 #
-# The lectures' third network has five hidden layers of tanh, 2500-2000-1500-1000-500, and 18 times as many weights.
-# An epoch took 130 s in the notes. Here we build it, count its weights, and make 80 steps on the first 10,240
-# digits, a sixth of an epoch.
+# The lectures' third network has five hidden layers of tanh, 2500-2000-1500-1000-500, and 18 times as many
+# weights. An epoch took 130 s in the notes. Here we build it, count its weights, and make 80 steps on the
+# first 10,240 digits, a sixth of an epoch.
 
 # %%
 deep = nnx.Sequential(seed=0)
@@ -192,9 +192,9 @@ ax.grid(alpha=0.3)
 assert max(losses[1:20]) > np.log(10.0) > np.mean(losses[-10:])
 
 # %% [markdown]
-# At first it does worse than guessing. The reason is the rule: in RMSprop's first step $s = 0.1 \, g^2$, so every
-# weight moves by $\eta / \sqrt{0.1} \approx 0.003$, however small its gradient. A neuron of the second layer has 2500
-# inputs, and all their weights move at once. A smaller learning rate at the start helps
+# At first it does worse than guessing. The reason is the rule: in RMSprop's first step $s = 0.1 \, g^2$, so
+# every weight moves by $\eta / \sqrt{0.1} \approx 0.003$, however small its gradient. A neuron of the second
+# layer has 2500 inputs, and all their weights move at once. A smaller learning rate at the start helps
 # ([schedules](schedules_and_stopping.md)); the lectures use the default, and so does this page.
 #
 # | 2500-2000-1500-1000-500-10, tanh, 10 epochs | parameters | test accuracy |

@@ -110,9 +110,7 @@ arrival = {}
 for label, rule in rules.items():
     distances = np.linalg.norm(path(beale, (1.0, -1.5), rule, 300) - minimum, axis=1)
     arrival[label] = first(distances < 0.1)
-    print(
-        f"{label:9} within 0.1 after {arrival[label]!s:>4} steps; distance after 300 steps {distances[-1]:.4f}"
-    )
+    print(f"{label:9} within 0.1 after {arrival[label]!s:>4} steps; distance after 300: {distances[-1]:.4f}")
 
 assert arrival["SGD"] is None  # still on its way
 assert arrival["Nesterov"] < arrival["momentum"] < 100

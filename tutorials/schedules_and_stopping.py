@@ -125,9 +125,7 @@ runs = {
 }
 for label, history in runs.items():
     wobble = np.std(history["loss"][-10:])
-    print(
-        f"{label:16} training loss {history['loss'][-1]:.3f}, its deviation over the last 10 epochs {wobble:.4f}"
-    )
+    print(f"{label:16} training loss {history['loss'][-1]:.3f}, deviation in the last 10 epochs {wobble:.4f}")
 
 constant, falling = runs.values()
 assert falling["learning_rate"] == [0.1] * 5 + [0.01] * 15 + [0.001] * 20
@@ -187,9 +185,9 @@ state = rule.init(problem, w)
 for step in range(4):
     before, rate = float(w[0]), rule.rate(state)
     w, state, info = rule.step(problem, w, state)
-    word = "accepted" if info.accepted else "refused"
+    word, after = "accepted" if info.accepted else "refused", float(w[0])
     print(
-        f"step {step}: η = {rate:.4f}, w {before:+.4f} -> {float(w[0]):+.4f}, {word}, next η = {rule.rate(state):.4f}"
+        f"step {step}: η = {rate:.4f}, w {before:+.4f} -> {after:+.4f}, {word}, next η {rule.rate(state):.4f}"
     )
     if step == 0:
         # the step to −1.2 would raise the cost by the factor 1.44
@@ -218,7 +216,7 @@ def full_batch(optimizer, epochs=500):
 fixed, _ = full_batch(nnx.optimizers.SGD(0.01))
 adaptive, rates = full_batch(nnx.optimizers.AdaptiveLearningRate(0.01, momentum=0.0))
 print(
-    f"loss after 500 steps: constant rate {fixed[-1]:.3f}, adaptive {adaptive[-1]:.3f}; largest η {rates.max():.2f}"
+    f"cost after 500 steps: fixed {fixed[-1]:.3f}, adaptive {adaptive[-1]:.3f}; top η {rates.max():.2f}"
 )
 
 factors = rates[1:] / rates[:-1]
