@@ -215,9 +215,7 @@ def full_batch(optimizer, epochs=500):
 
 fixed, _ = full_batch(nnx.optimizers.SGD(0.01))
 adaptive, rates = full_batch(nnx.optimizers.AdaptiveLearningRate(0.01, momentum=0.0))
-print(
-    f"cost after 500 steps: fixed {fixed[-1]:.3f}, adaptive {adaptive[-1]:.3f}; top η {rates.max():.2f}"
-)
+print(f"cost after 500 steps: fixed {fixed[-1]:.3f}, adaptive {adaptive[-1]:.3f}; top η {rates.max():.2f}")
 
 factors = rates[1:] / rates[:-1]
 assert np.all(np.isclose(factors, 1.05) | np.isclose(factors, 0.7))

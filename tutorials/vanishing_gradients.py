@@ -39,7 +39,9 @@ def kernel_gradients(model):
     model.train_on_batch(x, y)
     layout = model.network.layout
     pieces = zip(layout.names, layout.views(model.gradient_vector), strict=True)
-    return np.array([np.linalg.norm(nnx.to_numpy(piece)) for name, piece in pieces if name.endswith("kernel")])
+    return np.array(
+        [np.linalg.norm(nnx.to_numpy(piece)) for name, piece in pieces if name.endswith("kernel")]
+    )
 
 
 sigmoids, tanhs = kernel_gradients(deep("sigmoid")), kernel_gradients(deep("tanh"))
