@@ -2,8 +2,9 @@
 # # The optimizer race
 #
 # The notes end with two animations: optimizers running over the contours of Beale's function, and optimizers
-# leaving a saddle point. This page draws both and counts the steps. On the page [Race](../race.md) you can
-# choose start, rules and rates yourself. Each rule is derived under
+# leaving a saddle point. This page draws both and counts the steps. The films themselves are made anew on the
+# page [The lectures' two animations](lecture_animations.md), and under [Race](../race.md) you can choose
+# start, rules and rates yourself. Each rule is derived under
 # [First-order rules](../derivations/first_order_rules.md).
 
 # %%
