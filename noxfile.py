@@ -77,7 +77,7 @@ def lint(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """The main job: the lectures' network on handwritten digits, with a picture of how it learned."""
     session.install("-e", ".[data,plot]")
-    session.run("python", "tutorials/mnist_mlp.py", *session.posargs, env=NO_WINDOW)
+    session.run("python", "benchmarks/mnist_mlp.py", *session.posargs, env=NO_WINDOW)
 
 
 @nox.session

@@ -1,13 +1,15 @@
-"""The lectures' network on handwritten digits: train it, test it, draw its learning curves.
+"""The lectures' networks on handwritten digits in full: train one, test it, draw its learning curves.
 
-Run: python tutorials/mnist_mlp.py [--epochs 10] [--no-dropout | --deep] [--seed 0] [--backend numpy]
+`nox -s demo` runs it. tutorials/mnist.py explains the networks, and trains them for about a minute.
+
+Run: python benchmarks/mnist_mlp.py [--epochs 10] [--no-dropout | --deep] [--seed 0] [--backend numpy]
 """
 
 from __future__ import annotations
 
 import argparse
 
-from matplotlib import pyplot as plt
+import matplotlib.pyplot as plt
 
 import nnx
 from nnx.datasets import digits, mnist
@@ -74,8 +76,8 @@ def main():
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
     print(f"Test loss: {loss:.4f}")
     print(f"Test accuracy: {accuracy:.4f}")
-    figure, panels = plt.subplots(1, 2, figsize=(10.0, 3.6), layout="constrained")
-    for metric, panel in zip(("loss", "accuracy"), panels, strict=True):
+    figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    for panel, metric in zip(panels, ("loss", "accuracy"), strict=True):
         learning_curves(history, metric, ax=panel)
     figure.suptitle(f"Digits: {name}")
     figure.savefig(args.picture, dpi=120)
