@@ -168,7 +168,8 @@ else:
 
 # %% [markdown]
 # - **Broadcasting hides mistakes.** A target of shape $(m,)$ minus an output of shape $(m, 1)$ is a matrix
-#   $(m, m)$ in NumPy, without an error. The losses of nnx compare shapes first.
+#   $(m, m)$ in NumPy, without an error. The losses of nnx give such a target its missing axis, and refuse
+#   other shapes that differ.
 # - **Not every layer is affine.** Dropout depends on random numbers, batch normalization on the whole batch:
 #   there a row of the result depends on more than its own sample, and the network is a function of $w$, $x$
 #   and more.
