@@ -13,7 +13,7 @@
 # |---|---|---|---|
 # | normal, mean $\hat y$ | linear | $\tfrac12 (\hat y - y)^2$ | `"mse"`, twice this |
 # | 1 with probability $\hat y$, else 0 | sigmoid | $-y \ln \hat y - (1 - y) \ln(1 - \hat y)$ | `"bce"` |
-# | class $k$ with probability $\hat y_k$ | softmax | $-\sum_k y_k \ln \hat y_k$ | `"categorical_crossentropy"` |
+# | class $k$: probability $\hat y_k$ | softmax | $-\sum_k y_k \ln \hat y_k$ | `"categorical_crossentropy"` |
 #
 # and with each of these pairs the error of the output layer is the same:
 #
@@ -54,12 +54,13 @@
 # distribution).
 #
 # **What is learned.** At the minimum over all functions $h$, the output is the conditional mean of the
-# target. For one output $c$ and random $y$:
-# $\frac{d}{dc}\, \mathbb{E}\,\tfrac12 (c - y)^2 = c - \mathbb{E}\,y$, and for binary cross-entropy the
-# derivative is $(c - \mathbb{E}\,y)/(c(1 - c))$. Both vanish at $c = \mathbb{E}\,y$. For probabilities $c_k$
-# of many classes with $p_k = \mathbb{E}\,y_k$, use $\ln u \le u - 1$ (equality at $u = 1$ alone):
+# target. For one output $c$ and random $y$, the derivative of $\mathbb{E}\,\tfrac12 (c - y)^2$ by $c$ is
+# $c - \mathbb{E}\,y$; for binary cross-entropy the derivative is $(c - \mathbb{E}\,y)/(c(1 - c))$. Both
+# vanish at $c = \mathbb{E}\,y$. For probabilities $c_k$ of many classes with $p_k = \mathbb{E}\,y_k$, use
+# $\ln u \le u - 1$ (equality at $u = 1$ alone):
 #
-# $$ \sum_k p_k \ln \frac{c_k}{p_k} \le \sum_k p_k \Bigl( \frac{c_k}{p_k} - 1 \Bigr) = \sum_k c_k - \sum_k p_k \le 0, $$
+# $$ \sum_k p_k \ln \frac{c_k}{p_k} \le \sum_k p_k \Bigl( \frac{c_k}{p_k} - 1 \Bigr)
+#    = \sum_k c_k - \sum_k p_k = 0, $$
 #
 # so $-\sum_k p_k \ln c_k$ is least for $c = p$. A classifier learns probabilities.
 #
@@ -127,7 +128,7 @@ print(-np.log(np.prod(density)) / 18, "=", 0.5 * by_formula["mse"] / sigma**2 + 
 
 # %% [markdown]
 # What is learned: one number $c$ for 1000 draws, found by [`nnx.minimize`][nnx.minimize]. It is the mean of
-# the draws for squares and for cross-entropy; for absolute errors it is their median.
+# the draws for squares and for cross-entropy.
 
 # %%
 draws = rng.exponential(size=1001)
@@ -139,9 +140,13 @@ def best(loss):
 
 
 mean = best(lambda c: np.mean(0.5 * (c - draws) ** 2))
-share = sigmoid(
-    best(lambda z: np.mean(nnx.losses.binary_crossentropy(coins, z + 0 * coins, from_logits=True)))
-)
+
+
+def bce_of_logit(z):
+    return np.mean(nnx.losses.binary_crossentropy(coins, z + 0.0 * coins, from_logits=True))
+
+
+share = sigmoid(best(bce_of_logit))
 print("squares:", mean, "mean:", draws.mean())
 print("binary cross-entropy:", share, "share of ones:", coins.mean())
 
