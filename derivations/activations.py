@@ -6,8 +6,8 @@
 # For every activation that nnx has registered, with its default options and in float32:
 #
 # 1. values and derivatives for $|z| \le 10^4$ differ from the printed formula, computed with 80 decimal
-#    digits, by at most $4u$ and $16u$, where $u = 2^{-24}$ is half a unit in the last place of 1 (for results
-#    above 1 it is relative to them);
+#    digits, by at most $6u$ and $24u$, where $u = 2^{-24}$ is half a unit in the last place of 1 (for results
+#    above 1 the error is relative to them);
 # 2. nothing overflows but the exponential function itself;
 # 3. at $\pm\infty$ value and slope are the limits, and NaN gives NaN (but the slope of a piecewise linear
 #    function at NaN is one of its slopes, 0 for `relu`);
@@ -281,13 +281,15 @@ with np.errstate(all="ignore"):
 # %% [markdown]
 # ## The check
 #
-# Claim 1. The numbers 4 and 16 were measured; they are not a margin of safety. The slope of `mish` needs the
-# 16, because $1 - t^2$ is multiplied by $z \approx 10$ where $t$ is nearly 1.
+# Claim 1. NumPy's exponential function in float32 may be off by 2.5 units in the last place, which are $5u$,
+# and one more rounding follows. The slope of `mish` needs the 24: $t$ is off by about $u$ near 1, so
+# $1 - t^2$ by $2u$, and that is multiplied by $z$, up to about 10 where it matters, and by $\sigma$; the sum
+# with $t$ adds the rest.
 
 # %%
 assert {entry.name for entry in nnx.activations.registry} == FORMULAS.keys() | VECTORS  # none is left out
 for name, (of_value, of_slope) in measured.items():
-    assert of_value <= 4.0 and of_slope <= 16.0, name
+    assert of_value <= 6.0 and of_slope <= 24.0, name
 
 # %% [markdown]
 # Claims 2 to 4, with what the registry declares about limits and ranges. (In floating point an open end of a
@@ -327,7 +329,7 @@ for scale in (1.0, 100.0, 1e4):
     for name, true in {"softmax": shares, "log_softmax": logs, "glu": gated}.items():
         worst = distance(nnx.activations.get(name)(rows).reshape(-1), true.reshape(-1))
         print(f"{name:12} logits up to {scale:7.0f}: {worst:.1f} u")
-        assert worst <= 4.0, (name, scale)
+        assert worst <= 6.0, (name, scale)
     p = nnx.activations.sparsemax(rows)
     assert (p >= 0).all() and np.allclose(p.sum(axis=1), 1.0, rtol=0, atol=4 * U * max(1.0, scale))
     for row, share in zip(
