@@ -53,7 +53,7 @@
 #
 # **A bound.** By Cauchy and Schwarz, with $\beta_1^2 < \beta_2$,
 #
-# $$ m_t^2 \le (1 - \beta_1)^2 \sum_i \Bigl(\frac{\beta_1^2}{\beta_2}\Bigr)^{t-i} \cdot \sum_i \beta_2^{t-i} g_i^2
+# $$ m_t^2 \le (1 - \beta_1)^2 \sum_i (\beta_1^2/\beta_2)^{t-i} \cdot \sum_i \beta_2^{t-i} g_i^2
 #    \le \frac{(1 - \beta_1)^2}{(1 - \beta_2)(1 - \beta_1^2/\beta_2)}\, s_t , $$
 #
 # so no step is longer than about $7.27\,\alpha_t$ with the usual $\beta$, whatever the gradients do.
