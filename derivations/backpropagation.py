@@ -11,7 +11,7 @@
 #
 # $$ \begin{aligned}
 #   \delta^{(L)} &= \nabla_{a^{(L)}} J \odot g^{(L)\prime}(z^{(L)}) & \text{(BP1)} \\
-#   \delta^{(l)} &= \bigl( \delta^{(l+1)} \Theta^{(l+1)\top} \bigr) \odot g^{(l)\prime}(z^{(l)}) & \text{(BP2)} \\
+#   \delta^{(l)} &= (\delta^{(l+1)} \Theta^{(l+1)\top}) \odot g^{(l)\prime}(z^{(l)}) & \text{(BP2)} \\
 #   \nabla_{\beta^{(l)}} J &= \delta^{(l)} & \text{(BP3)} \\
 #   \nabla_{\Theta^{(l)}} J &= a^{(l-1)\top} \delta^{(l)} & \text{(BP4)}
 # \end{aligned} $$

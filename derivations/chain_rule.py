@@ -5,16 +5,18 @@
 #
 # ## Claim
 #
-# 1. The derivative of a composition is the product of the derivatives (Jacobian matrices): for
-#    $f = f_K \circ \dots \circ f_1$,
+# **Composition.** The derivative of a composition is the product of the derivatives (Jacobian matrices): for
+# $f = f_K \circ \dots \circ f_1$,
 #
 # $$ f'(x) = f_K'(u_{K-1}) \cdots f_2'(u_1)\, f_1'(x), \qquad u_k = f_k(u_{k-1}), \; u_0 = x. $$
 #
-# 2. If a quantity $q$ reaches the result along several paths, the derivatives along the paths **add up**:
-#    $\dfrac{\partial f}{\partial x} = \sum_q \dfrac{\partial f}{\partial q} \dfrac{\partial q}{\partial x}$.
-# 3. If $f$ returns one number, multiplying from the left (backwards) gives the gradient by all $n$ variables
-#    for a small multiple of the cost of $f$ itself; multiplying from the right (forwards) takes $n$ such
-#    passes.
+# **Paths.** If several quantities $q$ carry $x$ to the result, the derivatives along these paths **add up**:
+#
+# $$ \frac{\partial f}{\partial x} = \sum_q \frac{\partial f}{\partial q} \frac{\partial q}{\partial x}. $$
+#
+# **Order.** If $f$ returns one number, multiplying from the left (backwards) gives the gradient by all $n$
+# variables for a small multiple of the cost of $f$ itself; multiplying from the right (forwards) takes $n$
+# such passes.
 #
 # ## Derivation
 #
@@ -28,10 +30,10 @@
 # $$ f_2(f_1(x + h)) = f_2(u + \underbrace{A h + r_1(h)}_{k}) = f_2(u) + B A h + B\, r_1(h) + r_2(k). $$
 #
 # $\lVert k \rVert \le (\lVert A \rVert + 1) \lVert h \rVert$ for small $h$, so $B\,r_1(h)$ and $r_2(k)$ both
-# vanish faster than $\lVert h \rVert$. Hence the derivative is $BA$. Repeating it gives claim 1. ∎
+# vanish faster than $\lVert h \rVert$. Hence the derivative is $BA$. Repeating it gives the formula. ∎
 #
 # **Sum over paths.** Entry $(i, j)$ of the product $BA$ is $\sum_q B_{iq} A_{qj}$: the sum over all
-# intermediate numbers $q$ in claim 2. In the lectures' example $f = (x + y) z$ every variable has one path
+# intermediate numbers $q$ of the claim. In the lectures' example $f = (x + y) z$ every variable has one path
 # only, so the sum does not show. For $f = (x + y)\,x$ it does: $\partial f/\partial x = x + (x + y)$, one
 # term for each use of $x$.
 #
@@ -48,7 +50,8 @@
 # ## The code
 #
 # Reverse mode is this loop: newest operation first, each cotangent (a row of the product so far) is pulled
-# back to the operation's arguments, and where several arrive at one place they are added, which is claim 2.
+# back to the operation's arguments, and where several arrive at one place they are added, which is the sum
+# over paths.
 #
 # <!-- source: nnx.autodiff.trace:backward -->
 #
@@ -131,7 +134,7 @@ for found in (dw, dw_nnx):
     assert np.allclose(found, printed_dw, rtol=0, atol=1e-15)
 assert np.allclose(backwards, forwards, rtol=1e-13) and np.allclose(gradient, backwards, rtol=1e-13)
 
-# claim 2: two uses of x, two terms
+# two paths from x, two terms
 assert nnx.grad(lambda x: (x + 5.0) * x)(3.0) == 3.0 + (3.0 + 5.0)
 
 # %% [markdown]

@@ -32,7 +32,7 @@
 #
 # **Convex in the logits.** Differentiate once more: the Hessian is the Jacobian of softmax. For any $v$,
 #
-# $$ v\,(\operatorname{diag}(a) - a^\top a)\,v^\top = \sum_i a_i v_i^2 - \Bigl(\sum_i a_i v_i\Bigr)^2 \ge 0, $$
+# $$ v\,(\operatorname{diag}(a) - a^\top a)\,v^\top = \sum_i a_i v_i^2 - (\sum_i a_i v_i)^2 \ge 0, $$
 #
 # the variance of $v_i$ under the probabilities $a_i$. It is 0 for $v = (1, \dots, 1)$: adding one number to
 # all logits changes nothing, so logits are known only up to a constant.
