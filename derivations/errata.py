@@ -434,7 +434,7 @@ print(moves)
 assert moves["Adam"] > 0 > moves["AMSGrad"]
 
 # %% [markdown]
-# ## Linear convergence and O(1/ε)
+# ## Two speeds of convergence
 #
 # - *Where:* S, "Gradient prosty".
 # - *Printed:* "Linear convergence. With a constant learning rate it may take $O(1/\epsilon)$ iterations … ten
@@ -618,7 +618,7 @@ print("∇E", gradient, "  Jᵀe", J.T @ e(w), "  with second derivatives", seco
 assert np.allclose(J.T @ e(w), gradient, rtol=1e-13) and not np.allclose(second.T @ e(w), gradient, rtol=0.1)
 
 # %% [markdown]
-# ## ν, Gauss–Newton and Newton
+# ## Gauss-Newton is not Newton
 #
 # - *Where:* S, "Algorytm Levenberga-Marquardta", both slides.
 # - *Printed:* a combination of steepest descent and **Newton**; $\nu$ "must be reduced down to zero" near the

@@ -102,13 +102,15 @@ X = rng.normal(size=(5, 3))
 print(feedforward(X))
 
 # %% [markdown]
-# The same weights as one vector, and back:
+# The same weights as one vector, and the network as a function of it, $h(w, x)$:
 
 # %%
 layout = nnx.parameters.Layout(
     ("kernel 1", "bias 1", "kernel 2", "bias 2"), tuple(p.shape for p in model.get_weights())
 )
 w = layout.pack(model.get_weights())
+h, _ = model.as_function()  # the network as a pure function of all weights and a batch
+print(h(w, X)[0], feedforward(X)[0])
 print("n =", layout.size, "  ", dict(zip(layout.names, layout.slices, strict=True)))
 
 
@@ -144,6 +146,7 @@ for name, neurons in lectures.items():
 assert np.allclose(model.predict(X, verbose=0), feedforward(X), rtol=1e-14, atol=0)
 # a row depends on its own sample
 assert np.allclose(feedforward(X)[2], feedforward(X[2]), rtol=1e-14, atol=0)
+assert np.allclose(h(w, X), feedforward(X), rtol=1e-14, atol=0)
 assert all(np.array_equal(a, b) for a, b in zip(layout.views(w), model.get_weights(), strict=True))
 assert layout.size == count(3, 4, 2) == model.count_params()
 with_ones = np.concatenate([X, np.ones((5, 1))], axis=1) @ np.vstack([theta1, beta1])
