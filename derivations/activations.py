@@ -75,7 +75,7 @@
 # **elu and its kin.** The exponential is taken of $\min(z, 0)$, so the branch that is not chosen cannot
 # overflow (it would poison the gradient: $0 \cdot \infty$). `expm1` keeps the digits of $e^z - 1$ near 0.
 #
-# **silu, mish, gelu.** At $-\infty$ the product is $-\infty \cdot 0 = $ NaN, though the limit is 0. The first
+# **silu, mish, gelu.** At $-\infty$ the product is $-\infty \cdot 0$, NaN, though the limit is 0. The first
 # factor is cut at a number so far out that the second is 0 there. The slopes follow from the product rule and
 # $\sigma' = \sigma(1 - \sigma)$, $(\tanh \operatorname{softplus} z)' = (1 - t^2)\,\sigma(z)$,
 # $\Phi' = \varphi$.

@@ -30,7 +30,8 @@ sigmoid = nnx.activations.sigmoid
 # ## The gradient of a maximum
 #
 # - *Where:* N10, section 10.1, "Gradient – przykłady".
-# - *Printed:* $f(x_1, x_2) = \max(x_1 + x_2)$ with $\nabla f = (\mathbb{1}_{x \ge y}, \mathbb{1}_{y \ge x})$.
+# - *Printed:* $f(x_1, x_2) = \max(x_1 + x_2)$ with $\nabla f = ([x \ge y], [y \ge x])$, where $[\cdot]$ is 1
+#   if it holds, else 0 (the notebook writes a double-struck 1).
 # - *Right:* $\max(x_1, x_2)$, and $x_1, x_2$ in place of $x, y$. At $x_1 = x_2$ there is no gradient. The
 #   printed $(1, 1)$ is not even a subgradient: those are $(\lambda, 1 - \lambda)$, $0 \le \lambda \le 1$. nnx
 #   takes $\lambda = \tfrac12$.

@@ -221,8 +221,8 @@ assert of_nguyen_widrow[1] < 10 < 1e5 < of_glorot[1]
 #   not how it goes on.
 # - **tanh is not linear.** With LeCun's or Glorot's variance its signal still fades, slowly: the table shows
 #   the mean square of $z$ after 30 layers. A slope of 1 holds at 0 alone.
-# - **sigmoid.** $\mathbb{E}[a^2]$ is at least ¼ whatever comes in, and $g' \le \tfrac14$: no variance rescues
-#   a deep sigmoid net.
+# - **sigmoid.** $\mathbb{E}[a^2]$ is at least ¼ for every symmetric $z$, and $g' \le \tfrac14$: no variance
+#   rescues a deep sigmoid net.
 # - **Narrow layers.** The factor of a layer scatters by about $\sqrt{2/n}$ around its mean, and 30 such
 #   factors multiply.
 # - **Equal weights** have no variance at all: [symmetry](../tutorials/symmetry.md).
