@@ -3,78 +3,127 @@
 #
 # ## Claim
 #
-# Variable metric methods step along $p = -Vg$, where $V \approx H^{-1}$ is learned from the steps $s = w_k - w_{k-1}$ and
-# the changes of the gradient $r = g_k - g_{k-1}$. With the [secant equation](secant.md) $V_k r = s$ there are two
-# classical updates (on the right sides $V = V_{k-1}$):
-# $$\text{BFGS:} \quad V_k = V + \left( 1 + \frac{r^\top V r}{s^\top r} \right) \frac{s s^\top}{s^\top r}
-# - \frac{s r^\top V + V r s^\top}{s^\top r}, \qquad
-# \text{DFP:} \quad V_k = V + \frac{s s^\top}{s^\top r} - \frac{V r r^\top V}{r^\top V r} .$$
+# Variable metric methods step along $p = -Vg$, where $V \approx H^{-1}$ is learned from the steps $s = w_k -
+# w_{k-1}$ and the changes of the gradient $r = g_k - g_{k-1}$. With the [secant equation](secant.md) $V_k r =
+# s$ there are two classical updates (on the right sides $V = V_{k-1}$):
 #
-# 1. Among all symmetric matrices with $V_k r = s$, BFGS is the one nearest to $V$, in a norm that weighs with $H$.
-# 2. DFP is the same construction for $B = V^{-1} \approx H$ instead of $V$: the two are **dual**. Exchanging $s$ with $r$
-#    and $V$ with $B$ turns one into the other.
-# 3. If $V$ is positive definite and $s^\top r > 0$, both keep it **positive definite**, so $-Vg$ stays a descent
-#    direction.
-# 4. On a quadratic with exact line searches, from $V_0 = I$, both take the same path, that of
-#    [conjugate gradients](conjugate_gradients.md). It ends after at most $n$ steps, and after $n$ of them
-#    $V_n = H^{-1}$.
+# $$
+# \text{BFGS:} \quad V_k = V + \left( 1 + \frac{r^\top V r}{s^\top r} \right) \frac{s s^\top}{s^\top r} -
+# \frac{s r^\top V + V r s^\top}{s^\top r}, \qquad \text{DFP:} \quad V_k = V + \frac{s s^\top}{s^\top r} -
+# \frac{V r r^\top V}{r^\top V r} .
+# $$
+#
+# 1. Among all symmetric matrices with $V_k r = s$, BFGS is the one nearest to $V$, in a norm that weighs
+#    with $H$.
+# 2. DFP is the same construction for $B = V^{-1} \approx H$ instead of $V$: the two are **dual**.
+#    Exchanging $s$ with $r$ and $V$ with $B$ turns one into the other.
+# 3. If $V$ is positive definite and $s^\top r > 0$, both keep it **positive definite**, so $-Vg$ stays a
+#    descent direction.
+# 4. On a quadratic with exact line searches, from $V_0 = I$, both take the same path, that of [conjugate
+#    gradients](conjugate_gradients.md). It ends after at most $n$ steps, and after $n$ of them $V_n =
+#    H^{-1}$.
 
 # %% [markdown]
 # ## Derivation
 #
-# **1. BFGS is the least change of $V$.** Let $W$ be a symmetric positive definite matrix with $W s = r$ (one exists since
-# $s^\top r > 0$; the mean Hessian along $s$ is one where it is positive definite). We look for
-# $$\min_{V_k} \left\| W^{1/2} (V_k - V) W^{1/2} \right\|_F \quad \text{subject to} \quad V_k = V_k^\top, \; V_k r = s .$$
+# **1. BFGS is the least change of $V$.** Let $W$ be a symmetric positive definite matrix with $W s = r$ (one
+# exists since $s^\top r > 0$; the mean Hessian along $s$ is one where it is positive definite). We look for
+#
+# $$
+# \min_{V_k} \left\| W^{1/2} (V_k - V) W^{1/2} \right\|_F \quad \text{subject to} \quad V_k = V_k^\top, \; V_k
+# r = s .
+# $$
+#
 # The weights make the problem free of units: $V$ carries those of $w^2/E$, $W$ those of $E/w^2$.
 #
-# Write $D = W^{1/2}(V_k - V) W^{1/2}$ and $u = W^{-1/2} r = W^{1/2} s$ (equal because $W s = r$). The secant equation,
-# multiplied by $W^{1/2}$ from the left, becomes
-# $$D u = d, \qquad d = W^{1/2} (s - V r) .$$
-# Choose an orthonormal basis that begins with $u/\|u\|$. The first column of $D$ in that basis is then fixed, and by
-# symmetry so is the first row; all other entries are free. The Frobenius norm is the root of the sum of the squares of
-# the entries, so it is smallest when these are 0. That matrix is
-# $$D = \frac{d u^\top + u d^\top}{u^\top u} - \frac{u^\top d}{(u^\top u)^2}\, u u^\top .$$
-# (Check: $Du = d + u\, (d^\top u)/(u^\top u) - u\, (u^\top d)/(u^\top u) = d$, and $x^\top D y = 0$ for $x, y \perp u$.)
-# Now go back: $W^{-1/2} d = s - Vr$, $W^{-1/2} u = s$, $u^\top u = s^\top r$ and
-# $u^\top d = r^\top (s - Vr) = s^\top r - r^\top V r$. So
-# $$V_k = V + \frac{(s - Vr) s^\top + s (s - Vr)^\top}{s^\top r}
-# - \frac{s^\top r - r^\top V r}{(s^\top r)^2}\, s s^\top ,$$
-# and collecting the three terms with $s s^\top$ gives the formula of the claim. $W$ has disappeared from it. ∎
+# Write $D = W^{1/2}(V_k - V) W^{1/2}$ and $u = W^{-1/2} r = W^{1/2} s$ (equal because $W s = r$). The secant
+# equation, multiplied by $W^{1/2}$ from the left, becomes
+#
+# $$
+# D u = d, \qquad d = W^{1/2} (s - V r) .
+# $$
+#
+# Choose an orthonormal basis that begins with $u/\|u\|$. The first column of $D$ in that basis is then fixed,
+# and by symmetry so is the first row; all other entries are free. The Frobenius norm is the root of the sum
+# of the squares of the entries, so it is smallest when these are 0. That matrix is
+#
+# $$
+# D = \frac{d u^\top + u d^\top}{u^\top u} - \frac{u^\top d}{(u^\top u)^2}\, u u^\top .
+# $$
+#
+# (Check: $Du = d + u\, (d^\top u)/(u^\top u) - u\, (u^\top d)/(u^\top u) = d$, and $x^\top D y = 0$ for $x, y
+# \perp u$.) Now go back: $W^{-1/2} d = s - Vr$, $W^{-1/2} u = s$, $u^\top u = s^\top r$ and $u^\top d =
+# r^\top (s - Vr) = s^\top r - r^\top V r$. So
+#
+# $$
+# V_k = V + \frac{(s - Vr) s^\top + s (s - Vr)^\top}{s^\top r} - \frac{s^\top r - r^\top V r}{(s^\top r)^2}\,
+# s s^\top ,
+# $$
+#
+# and collecting the three terms with $s s^\top$ gives the formula of the claim. $W$ has disappeared from it.
+# ∎
 #
 # Multiplied out, the same matrix is the **product form**
-# $$V_k = P V P^\top + \frac{s s^\top}{s^\top r}, \qquad P = I - \frac{s r^\top}{s^\top r} .$$
 #
-# **2. Duality.** For $B \approx H$ the secant equation is $B_k s = r$: $s$ and $r$ have changed places, and so have the
-# weights $W$ and $W^{-1}$. The same derivation, word by word, gives
-# $$B_k = P^\top B P + \frac{r r^\top}{s^\top r} .$$
-# *This $B_k$ is the inverse of DFP's $V_k$ if $B = V^{-1}$.* It is enough to check $B_k V_k x = x$ for $x = r$ and for all
-# $x$ with $s^\top x = 0$; together they span everything, as $s^\top r \ne 0$. For $x = r$: $V_k r = s$ and, since $Ps = 0$,
-# $B_k s = r$. For $s^\top x = 0$: $V_k x = V(x - c r)$ with $c = r^\top V x / r^\top V r$, which is orthogonal to $r$; so
-# $P$ leaves it as it is and the second term of $B_k$ sends it to 0:
-# $$B_k V_k x = P^\top B V (x - c r) = P^\top x - c P^\top r = x ,$$
+# $$
+# V_k = P V P^\top + \frac{s s^\top}{s^\top r}, \qquad P = I - \frac{s r^\top}{s^\top r} .
+# $$
+#
+# **2. Duality.** For $B \approx H$ the secant equation is $B_k s = r$: $s$ and $r$ have changed places, and
+# so have the weights $W$ and $W^{-1}$. The same derivation, word by word, gives
+#
+# $$
+# B_k = P^\top B P + \frac{r r^\top}{s^\top r} .
+# $$
+#
+# *This $B_k$ is the inverse of DFP's $V_k$ if $B = V^{-1}$.* It is enough to check $B_k V_k x = x$ for $x =
+# r$ and for all $x$ with $s^\top x = 0$; together they span everything, as $s^\top r \ne 0$. For $x = r$:
+# $V_k r = s$ and, since $Ps = 0$, $B_k s = r$. For $s^\top x = 0$: $V_k x = V(x - c r)$ with $c = r^\top V x
+# / r^\top V r$, which is orthogonal to $r$; so $P$ leaves it as it is and the second term of $B_k$ sends it
+# to 0:
+#
+# $$
+# B_k V_k x = P^\top B V (x - c r) = P^\top x - c P^\top r = x ,
+# $$
+#
 # because $P^\top x = x - r (s^\top x)/(s^\top r) = x$ and $P^\top r = 0$. ∎
 #
 # Read the other way round, with $s \leftrightarrow r$, $V \leftrightarrow B$: the inverse of BFGS's $V_k$ is
-# $$B_k = B + \frac{r r^\top}{s^\top r} - \frac{B s s^\top B}{s^\top B s} .$$
+#
+# $$
+# B_k = B + \frac{r r^\top}{s^\top r} - \frac{B s s^\top B}{s^\top B s} .
+# $$
 #
 # **3. Positive definiteness.** *BFGS.* For any $x$, with $y = P^\top x = x - r\, (s^\top x)/(s^\top r)$,
-# $$x^\top V_k x = y^\top V y + \frac{(s^\top x)^2}{s^\top r} .$$
-# Both terms are $\ge 0$. If the second is 0 then $s^\top x = 0$, so $y = x$ and the first is $x^\top V x > 0$ unless
-# $x = 0$. *DFP.* With $a = V^{1/2} x$ and $b = V^{1/2} r$,
-# $$x^\top V_k x = a^\top a - \frac{(a^\top b)^2}{b^\top b} + \frac{(s^\top x)^2}{s^\top r} .$$
-# The first two terms together are $\ge 0$ by Cauchy and Schwarz, and 0 only for $a = \lambda b$, that is $x = \lambda r$.
-# Then the third is $\lambda^2 s^\top r > 0$ unless $x = 0$. ∎
 #
-# **4. Quadratics.** Let $E$ have the constant Hessian $H$, so $r_j = H s_j$ for every step. Assume that after $k$ steps
-# $V_k r_j = s_j$ and $s_i^\top H s_j = 0$ for all $i \ne j < k$. An exact search leaves $g_{j+1}^\top s_j = 0$, and
-# $g_k - g_{j+1} = \sum_{i=j+1}^{k-1} H s_i$ is orthogonal to $s_j$ too; hence $g_k^\top s_j = 0$ for all $j < k$. The next
-# direction is conjugate to all before:
-# $$p_k^\top H s_j = -g_k^\top V_k r_j = -g_k^\top s_j = 0 .$$
-# And the update with $s_k, r_k$ forgets nothing: in both formulas every term beyond $V$, applied to $r_j$, has a factor
-# $s_k^\top r_j = s_k^\top H s_j = 0$ or $r_k^\top V_k r_j = r_k^\top s_j = 0$, so $V_{k+1} r_j = V_k r_j = s_j$. After $n$
-# steps the $s_j$ span $\mathbb R^n$ and $V_n H s_j = s_j$: $V_n = H^{-1}$. With $V_0 = \gamma I$ each $p_k$ lies in the span
-# of $g_0, \dots, g_k$, where only one direction is conjugate to the earlier steps; and the exact search fixes its length.
-# So the path is the same for both. ∎
+# $$
+# x^\top V_k x = y^\top V y + \frac{(s^\top x)^2}{s^\top r} .
+# $$
+#
+# Both terms are $\ge 0$. If the second is 0 then $s^\top x = 0$, so $y = x$ and the first is $x^\top V x > 0$
+# unless $x = 0$. *DFP.* With $a = V^{1/2} x$ and $b = V^{1/2} r$,
+#
+# $$
+# x^\top V_k x = a^\top a - \frac{(a^\top b)^2}{b^\top b} + \frac{(s^\top x)^2}{s^\top r} .
+# $$
+#
+# The first two terms together are $\ge 0$ by Cauchy and Schwarz, and 0 only for $a = \lambda b$, that is $x =
+# \lambda r$. Then the third is $\lambda^2 s^\top r > 0$ unless $x = 0$. ∎
+#
+# **4. Quadratics.** Let $E$ have the constant Hessian $H$, so $r_j = H s_j$ for every step. Assume that after
+# $k$ steps $V_k r_j = s_j$ and $s_i^\top H s_j = 0$ for all $i \ne j < k$. An exact search leaves
+# $g_{j+1}^\top s_j = 0$, and $g_k - g_{j+1} = \sum_{i=j+1}^{k-1} H s_i$ is orthogonal to $s_j$ too; hence
+# $g_k^\top s_j = 0$ for all $j < k$. The next direction is conjugate to all before:
+#
+# $$
+# p_k^\top H s_j = -g_k^\top V_k r_j = -g_k^\top s_j = 0 .
+# $$
+#
+# And the update with $s_k, r_k$ forgets nothing: in both formulas every term beyond $V$, applied to $r_j$,
+# has a factor $s_k^\top r_j = s_k^\top H s_j = 0$ or $r_k^\top V_k r_j = r_k^\top s_j = 0$, so $V_{k+1} r_j =
+# V_k r_j = s_j$. After $n$ steps the $s_j$ span $\mathbb R^n$ and $V_n H s_j = s_j$: $V_n = H^{-1}$. With
+# $V_0 = \gamma I$ each $p_k$ lies in the span of $g_0, \dots, g_k$, where only one direction is conjugate to
+# the earlier steps; and the exact search fixes its length. So the path is the same for both. ∎
 
 # %% [markdown]
 # ## In nnx
@@ -83,13 +132,14 @@
 #
 # <!-- source: nnx.optimizers.descent.quasi_newton:DFP.update -->
 #
-# Both get their pairs from `learn`, shown with the [secant equation](secant.md). One thing is added to DFP, which
-# recovers slowly from a $V$ that is too small: after a search that was not nearly exact, $V$ is enlarged first.
+# Both get their pairs from `learn`, shown with the [secant equation](secant.md). One thing is added to DFP,
+# which recovers slowly from a $V$ that is too small: after a search that was not nearly exact, $V$ is
+# enlarged first.
 #
 # <!-- source: nnx.optimizers.descent.quasi_newton:DFP.enlarge -->
 #
-# A run on Rosenbrock's function. The matrix that nnx ends with is compared with one made from the path alone, by the
-# formulas above in plain NumPy.
+# A run on Rosenbrock's function. The matrix that nnx ends with is compared with one made from the path alone,
+# by the formulas above in plain NumPy.
 
 # %%
 import numpy as np
@@ -131,8 +181,8 @@ print("made from the path:", v.ravel(), " nnx:", result.hess_inv.ravel())
 # %% [markdown]
 # ## Assertions
 #
-# Each step lies along $-Vg$, and the two matrices agree. The last pairs are differences of gradients that agree in half
-# of their digits; the tolerance is theirs.
+# Each step lies along $-Vg$, and the two matrices agree. The last pairs are differences of gradients that
+# agree in half of their digits; the tolerance is theirs.
 
 # %%
 assert min(angles[:-3]) > 1.0 - 1e-9
@@ -140,10 +190,10 @@ assert np.allclose(v, result.hess_inv, rtol=1e-5)
 assert result.success and np.allclose(result.x, 1.0, atol=1e-6)
 
 # %% [markdown]
-# **nnx's updates are the formulas**, keep $V$ symmetric and positive definite, satisfy the secant equation, and are dual
-# to each other: 500 random draws of a positive definite $V$ and of pairs with $s^\top r > 0$. In each draw $\kappa$, the
-# ratio of the largest and the smallest eigenvalue of $V$ and its update together, says how many digits are lost: errors
-# are held against $\kappa$ times the rounding.
+# **nnx's updates are the formulas**, keep $V$ symmetric and positive definite, satisfy the secant equation,
+# and are dual to each other: 500 random draws of a positive definite $V$ and of pairs with $s^\top r > 0$. In
+# each draw $\kappa$, the ratio of the largest and the smallest eigenvalue of $V$ and its update together,
+# says how many digits are lost: errors are held against $\kappa$ times the rounding.
 
 
 # %%
@@ -192,8 +242,8 @@ while draws < 500:
 print("smallest ratio of eigenvalues among all updates:", worst)
 
 # %% [markdown]
-# **Least change.** With a random $W$ that satisfies $Ws = r$, no symmetric matrix with $V_k r = s$ is nearer to $V$ than
-# BFGS's. All such matrices are $V_k + Z$ with $Zr = 0$.
+# **Least change.** With a random $W$ that satisfies $Ws = r$, no symmetric matrix with $V_k r = s$ is nearer
+# to $V$ than BFGS's. All such matrices are $V_k + Z$ with $Zr = 0$.
 
 # %%
 for _ in range(100):
@@ -216,8 +266,8 @@ for _ in range(100):
         assert distance(nearest + z) > distance(nearest)
 
 # %% [markdown]
-# **Quadratics.** Six variables, exact searches (`Brent`): BFGS, DFP and conjugate gradients go through the same points,
-# and the two matrices are $H^{-1}$ after six steps. SciPy's BFGS reaches the same minimum.
+# **Quadratics.** Six variables, exact searches (`Brent`): BFGS, DFP and conjugate gradients go through the
+# same points, and the two matrices are $H^{-1}$ after six steps. SciPy's BFGS reaches the same minimum.
 
 # %%
 a = rng.normal(size=(6, 6))
@@ -226,16 +276,18 @@ quadratic = lambda w: 0.5 * w @ h @ w - c @ w  # noqa: E731
 exact = nnx.optimizers.searches.Brent()
 paths, inverses = {}, {}
 for name, options in (("bfgs", {}), ("dfp", {}), ("cg", {"beta": "hestenes_stiefel"})):
-    points = []
-    run = nnx.minimize(quadratic, np.zeros(6), method=name, callback=lambda x: points.append(x.copy()),
-                       options={"search": exact, "maxiter": 6, **options})  # fmt: skip
-    paths[name], inverses[name] = np.array(points), run.get("hess_inv")
+    paths[name] = []
+    run = nnx.minimize(
+        quadratic,
+        np.zeros(6),
+        method=name,
+        options={"search": exact, "maxiter": 6, **options},
+        callback=lambda x, path=paths[name]: path.append(x.copy()),
+    )
+    inverses[name] = run.get("hess_inv")
 solution = np.linalg.solve(h, c)
 for name, path in paths.items():
-    print(
-        f"{name:5} distance from the minimum after each step",
-        np.linalg.norm(path - solution, axis=1).round(6),
-    )
+    print(f"{name:5} distance from the minimum by step", np.linalg.norm(path - solution, axis=1).round(6))
 # Brent knows a minimum to 1.5e-8 of its α; κ ≈ 40 enlarges that from step to step
 assert np.allclose(paths["bfgs"], paths["dfp"], atol=1e-5) and np.allclose(
     paths["bfgs"], paths["cg"], atol=1e-5
@@ -250,13 +302,13 @@ assert np.allclose(
 # %% [markdown]
 # ## When it fails
 #
-# - **$s^\top r \le 0$** makes $V$ indefinite: nnx skips such a pair. A search with Wolfe's curvature condition never
-#   delivers one.
-# - **A $V$ that is too small, with steps that are not exact, for DFP.** Powell's example: $E = \tfrac12\|w\|^2$, unit steps,
-#   $V_0 = \mathrm{diag}(1, 1/\lambda)$, and a start with $\tan^2\psi = \lambda$. DFP needs about $\lambda$ steps, BFGS about
-#   $\log \lambda$. Therefore nnx enlarges $V$ for DFP.
-# - **Many weights.** $V$ has $n^2$ entries: 8 MB for 1000 weights in double precision, 3.6 TB for the 669 706 of the
-#   lectures' digit network. `LBFGS` keeps the last pairs instead.
+# - **$s^\top r \le 0$** makes $V$ indefinite: nnx skips such a pair. A search with Wolfe's curvature
+#   condition never delivers one.
+# - **A $V$ that is too small, with steps that are not exact, for DFP.** Powell's example: $E =
+#   \tfrac12\|w\|^2$, unit steps, $V_0 = \mathrm{diag}(1, 1/\lambda)$, and a start with $\tan^2\psi =
+#   \lambda$. DFP needs about $\lambda$ steps, BFGS about $\log \lambda$. Therefore nnx enlarges $V$ for DFP.
+# - **Many weights.** $V$ has $n^2$ entries: 8 MB for 1000 weights in double precision, 3.6 TB for the 669
+#   706 of the lectures' digit network. `LBFGS` keeps the last pairs instead.
 # - **Noise.** Gradients of mini-batches give pairs that say nothing about $H$.
 
 # %%
@@ -276,13 +328,15 @@ assert 669_706**2 * 8 / 1e12 > 3.58
 # %% [markdown]
 # ## References
 #
-# - W. C. Davidon, *Variable metric method for minimization*, report ANL-5990 (1959); SIAM J. Optim. 1 (1991) 1–17.
-# - R. Fletcher, M. J. D. Powell, *A rapidly convergent descent method for minimization*, Computer J. 6 (1963) 163–168.
-# - C. G. Broyden, J. Inst. Math. Appl. 6 (1970) 76–90; R. Fletcher, Computer J. 13 (1970) 317–322; D. Goldfarb, *A family
-#   of variable-metric methods derived by variational means*, Math. Comp. 24 (1970) 23–26; D. F. Shanno, Math. Comp. 24
-#   (1970) 647–656.
+# - W. C. Davidon, *Variable metric method for minimization*, report ANL-5990 (1959); SIAM J. Optim. 1
+#   (1991) 1–17.
+# - R. Fletcher, M. J. D. Powell, *A rapidly convergent descent method for minimization*, Computer J. 6
+#   (1963) 163–168.
+# - C. G. Broyden, J. Inst. Math. Appl. 6 (1970) 76–90; R. Fletcher, Computer J. 13 (1970) 317–322; D.
+#   Goldfarb, *A family of variable-metric methods derived by variational means*, Math. Comp. 24 (1970) 23–26;
+#   D. F. Shanno, Math. Comp. 24 (1970) 647–656.
 # - J. E. Dennis, J. J. Moré, *Quasi-Newton methods, motivation and theory*, SIAM Review 19 (1977) 46–89.
-# - M. J. D. Powell, *How bad are the BFGS and DFP methods when the objective function is quadratic?*, Math. Programming 34
-#   (1986) 34–47.
-# - J. Nocedal, S. J. Wright, *Numerical Optimization*, 2nd ed., Springer 2006: section 6.1 (pp. 136–143), Theorem 6.4
-#   (quadratics, p. 151).
+# - M. J. D. Powell, *How bad are the BFGS and DFP methods when the objective function is quadratic?*, Math.
+#   Programming 34 (1986) 34–47.
+# - J. Nocedal, S. J. Wright, *Numerical Optimization*, 2nd ed., Springer 2006: section 6.1 (pp. 136–143),
+#   Theorem 6.4 (quadratics, p. 151).
