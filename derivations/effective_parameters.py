@@ -210,8 +210,7 @@ assert all(0.0 < g <= min(3 * size + 1, 40) for g, size in zip(gammas, sizes, st
 # %% [markdown]
 # ## References
 #
-# - D. J. C. MacKay, *Bayesian interpolation*, Neural Computation 4 (1992) 415–447: section 4, equations
-#   (4.7)–(4.10).
+# - D. J. C. MacKay, *Bayesian interpolation*, Neural Computation 4 (1992) 415–447: section 4.
 # - D. J. C. MacKay, *A practical Bayesian framework for backpropagation networks*, Neural Computation 4
 #   (1992) 448–472.
 # - F. D. Foresee, M. T. Hagan, *Gauss–Newton approximation to Bayesian learning*, Proc. ICNN 1997,
