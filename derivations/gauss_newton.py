@@ -58,8 +58,10 @@
 # (A + S)\, d_k + O(\|d_k\|^2)$, so
 #
 # $$
-# d_{k+1} = d_k - A^{-1} g_k = -A^{-1} S\, d_k + O(\|d_k\|^2) . \qquad ∎
+# d_{k+1} = d_k - A^{-1} g_k = -A^{-1} S\, d_k + O(\|d_k\|^2) .
 # $$
+#
+# ∎
 #
 # **Why it fits to statistics.** If the data are $y_i = h(x_i, w) + \text{noise}$ with independent normal
 # noise of variance $\sigma^2$, the likelihood is largest where $\sum e_i^2$ is smallest, and near there the

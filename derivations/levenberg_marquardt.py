@@ -49,8 +49,10 @@
 # strictly convex. So for every $q$ with $\|q\| \le \|p\|$
 #
 # $$
-# m(q) \ge m(p) + \tfrac12 \nu \left( \|p\|^2 - \|q\|^2 \right) \ge m(p) . \qquad ∎
+# m(q) \ge m(p) + \tfrac12 \nu \left( \|p\|^2 - \|q\|^2 \right) \ge m(p) .
 # $$
+#
+# ∎
 #
 # The equation $\|p(\nu)\| = \Delta$ and how it is solved: [trust regions](trust_regions.md).
 #

@@ -58,8 +58,10 @@
 #
 # $$
 # s^\top r = \alpha \left( \varphi'(\alpha) - \varphi'(0) \right) \ge \alpha (c_2 - 1) \varphi'(0) = (1 -
-# c_2)\, \alpha\, |\varphi'(0)| . \qquad ∎
+# c_2)\, \alpha\, |\varphi'(0)| .
 # $$
+#
+# ∎
 #
 # **Why this is enough for convergence.** Let $\theta$ be the angle between $p$ and $-g$. The curvature
 # condition and the Lipschitz constant bound the step from below: $(c_2 - 1) \varphi'(0) \le
