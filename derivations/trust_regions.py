@@ -139,11 +139,12 @@ cauchy = -(g @ g) / (g @ b @ g) * g
 curve = np.array([best_step(b, g, d)[0] for d in np.linspace(0.01, np.linalg.norm(newton), 60)])
 
 # %% [markdown]
-# The model's contours, the curve of the best steps for all radii, and the dog-leg, which cuts the corner.
+# The model's contours, the curve of the best steps for all radii, and the dog-leg, which has a corner where
+# that curve bends.
 
 # %%
 # figure: elliptic contours of the model, a curve from the origin to their centre, two straight legs beside it
-x, y = np.meshgrid(np.linspace(-2.5, 1.5, 200), np.linspace(-1.0, 4.5, 200))
+x, y = np.meshgrid(np.linspace(-2.5, 1.5, 200), np.linspace(-1.7, 4.5, 200))
 model = g[0] * x + g[1] * y + 0.5 * (b[0, 0] * x * x + 2.0 * b[0, 1] * x * y + b[1, 1] * y * y)
 figure, axes = plt.subplots(figsize=(6, 5))
 axes.contour(x, y, model, levels=15, linewidths=0.6, colors="gray")
