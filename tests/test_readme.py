@@ -13,6 +13,8 @@ import nnx
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+#: the code of these is run by tests/docs/test_guide_examples.py
+GUIDES = sorted([*(ROOT / "docs").glob("coming_from_*.md"), ROOT / "docs" / "choose.md"])
 CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"^\s*print\(.*\)  # (.+)$", re.MULTILINE)
 SCRIPT = re.compile(r"python ((?:tutorials|benchmarks)/\w+\.py)")
@@ -45,7 +47,7 @@ def test_the_code_runs_and_prints_what_the_comments_say(tmp_path, monkeypatch, c
         assert capsys.readouterr().out.splitlines() == PRINTED.findall(block)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [p for p in PAGES if p not in GUIDES], ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": page.stem, "nnx": nnx, "np": np}
