@@ -36,6 +36,8 @@ def registering(registry: Registry[Any]) -> Callable[..., Callable[[Any], Any]]:
     """
 
     def register(*aliases: str, **facts: Any) -> Callable[[Any], Any]:
+        """A decorator that makes a class known under its name and ``aliases``; ``facts`` are kept with it."""
+
         def add(cls: Any) -> Any:
             return registry.register(*aliases, **({"formula": _equation(cls)} | facts))(cls)
 
