@@ -82,9 +82,30 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tutorials(session: nox.Session) -> None:
-    """Runs every script of tutorials/, or those named after `--`."""
-    session.install("-e", ".[data,plot]")
-    _scripts(session, "tutorials")
+    """Runs every script of tutorials/ and derivations/, or those named after `--`."""
+    session.install("-e", ".[data,plot]", "scipy>=1.14")
+    _scripts(session, "tutorials", "derivations")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Builds the site into site/: runs its pages, sets its formulas, checks its links. Strict."""
+    session.install("-e", ".[docs]")
+    session.run("python", "-m", "docs_build", *session.posargs)
+
+
+@nox.session
+def docs_serve(session: nox.Session) -> None:
+    """Shows the site at http://127.0.0.1:8000 while one writes; pages are made anew as they are saved."""
+    session.install("-e", ".[docs]")
+    session.run("python", "-m", "docs_build", "serve", *session.posargs)
+
+
+@nox.session
+def docs_browser(session: nox.Session) -> None:
+    """Looks at the site that `docs` built in headless Chromium, without a network. Needs Chromium."""
+    session.install(".[browser]")
+    session.run("python", "-m", "docs_build.browser", *session.posargs)
 
 
 @nox.session
@@ -130,12 +151,14 @@ def _standard_suite(session: nox.Session) -> Path:
     return suite
 
 
-def _scripts(session: nox.Session, folder: str) -> None:
-    names = session.posargs or sorted(path.stem for path in Path(folder).glob("[!_]*.py"))
-    if not names:
-        session.error(f"There is no script in {folder}/.")
-    for name in names:
-        session.run("python", f"{folder}/{Path(name).stem}.py", env=NO_WINDOW)
+def _scripts(session: nox.Session, *folders: str) -> None:
+    scripts = [path for folder in folders for path in sorted(Path(folder).glob("[!_]*.py"))]
+    asked = {Path(name).stem for name in session.posargs}
+    if unknown := asked - {path.stem for path in scripts}:
+        session.error(f"There is no script {', '.join(sorted(unknown))} in {' or '.join(folders)}/.")
+    for path in scripts:
+        if not asked or path.stem in asked:
+            session.run("python", str(path), env=NO_WINDOW)
 
 
 def _cuda_of_the_driver() -> int | None:
