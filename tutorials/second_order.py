@@ -69,9 +69,11 @@ assert abs(slopes["quadratic model"] - 3.0) < 0.05
 figure, ax = plt.subplots(figsize=(6.0, 4.0), layout="constrained")
 ax.loglog(t, abs(exact - linear), "o-", label="linear model: slope 2")
 ax.loglog(t, abs(exact - quadratic), "s-", label="quadratic model: slope 3")
-ax.set(xlabel="length of the step t", ylabel="|E(w + tp) − model|", title="Taylor's models of a network's cost")
+ax.set(
+    xlabel="length of the step t", ylabel="|E(w + tp) − model|", title="Taylor's models of a network's cost"
+)
+ax.legend()
 ax.grid(alpha=0.3)
-ax.legend();
 
 # %% [markdown]
 # ## A quadratic, and the zigzag of steepest descent
@@ -146,7 +148,7 @@ ax.contour(u, v, 0.5 * (u**2 + kappa * v**2), levels=costs[:10][::-1], colors="0
 ax.plot(*zigzag.T, "o-", markersize=4, label="steepest descent, exact search")
 ax.plot([kappa, 0.0], [1.0, 0.0], "s--", markersize=6, label="Newton")
 ax.set(title=f"κ = {kappa:.0f}", xlabel="w₁", ylabel="w₂", aspect="equal")
-ax.legend(loc="upper left");
+_ = ax.legend(loc="upper left")
 
 # %% [markdown]
 # The price of the zigzag grows with $\kappa$. To lower the cost by $10^{-10}$ takes about
@@ -216,8 +218,8 @@ figure, ax = plt.subplots(figsize=(6.5, 4.0), layout="constrained")
 for (name, e), mark in zip(errors.items(), "os^D", strict=True):
     ax.semilogy(e, mark + "-", markersize=4, label=name)
 ax.set(xlabel="step", ylabel="distance to the minimum", xlim=(-1, 40), title="Linear, superlinear, quadratic")
+ax.legend()
 ax.grid(alpha=0.3)
-ax.legend();
 
 # %% [markdown]
 # ## How many steps for one more digit?
