@@ -2,13 +2,14 @@
 # # Curve fitting with Levenberg–Marquardt
 #
 # A curve with four parameters is fitted to the growth of onions, a problem whose answer is certified by the
-# National Institute of Standards and Technology (NIST). We write the algorithm of the lectures by hand, then use
-# [`nnx.curve_fit`][nnx.curve_fit], count the digits that agree with the certificate, and look at what the standard
-# errors and the confidence band mean.
+# National Institute of Standards and Technology (NIST). We write the algorithm of the lectures by hand,
+# then use [`nnx.curve_fit`][nnx.curve_fit], count the digits that agree with the certificate, and look at
+# what the standard errors and the confidence band mean.
 #
 # Derivations: [Gauss–Newton](../derivations/gauss_newton.md),
-# [Levenberg–Marquardt](../derivations/levenberg_marquardt.md), [trust regions](../derivations/trust_regions.md).
-# All 27 of NIST's problems: [the certified regressions](../nist.md).
+# [Levenberg–Marquardt](../derivations/levenberg_marquardt.md), [trust
+# regions](../derivations/trust_regions.md). All 27 of NIST's problems: [the certified
+# regressions](../nist.md).
 
 # %%
 import matplotlib.pyplot as plt
@@ -21,19 +22,20 @@ from nnx import plotting
 # %% [markdown]
 # ## The data and the certificate
 #
-# The problem *Rat43*: the dry weight of onion bulbs and tops ($y$) against growing time ($x$), from D. A. Ratkowsky,
-# *Nonlinear Regression Modeling* (1983). The model is a sigmoid with a fourth parameter that makes it asymmetric,
+# The problem *Rat43*: the dry weight of onion bulbs and tops ($y$) against growing time ($x$), from D. A.
+# Ratkowsky, *Nonlinear Regression Modeling* (1983). The model is a sigmoid with a fourth parameter that
+# makes it asymmetric,
 #
 # $$ f(x) = \frac{b_1}{\bigl(1 + e^{\,b_2 - b_3 x}\bigr)^{1/b_4}}. $$
 #
-# NIST computed the best parameters and their standard deviations with extended precision, and gives two starts: one
-# far away, one near.
+# NIST computed the best parameters and their standard deviations with extended precision, and gives two
+# starts: one far away, one near.
 
 # %%
 time = np.arange(1.0, 16.0)
 weight = np.array(
-    [16.08, 33.83, 65.80, 97.20, 191.55, 326.20, 386.87, 520.53]
-    + [590.03, 651.92, 724.93, 699.56, 689.96, 637.56, 717.41]
+    "16.08 33.83 65.80 97.20 191.55 326.20 386.87 520.53 590.03 651.92 724.93 699.56 689.96 637.56 717.41".split(),
+    dtype=float,
 )
 certified = np.array([6.9964151270e02, 5.2771253025e00, 7.5962938329e-01, 1.2792483859e00])
 certified_errors = np.array([1.6302297817e01, 2.0828735829e00, 1.9566123451e-01, 6.8761936385e-01])
@@ -58,10 +60,10 @@ def digits(found, known):
 # $$ J_{ij} = \frac{\partial e_i}{\partial b_j}, \qquad g = J^\top e, \qquad G = J^\top J + \nu I, \qquad
 #    p = -G^{-1} g. $$
 #
-# (The slides print second derivatives in $J$. They are first derivatives: see the [errata](../errata.md).) A step
-# that lowers $E$ is accepted and $\nu$ divided by 10: towards Gauss–Newton. Any other is refused and $\nu$ multiplied
-# by 10: towards a short step along $-g$. A step may go so far that the exponential overflows. Then $E$ is not finite
-# and the step is refused like any other that does not help.
+# (The slides print second derivatives in $J$. They are first derivatives: see the [errata](../errata.md).)
+# A step that lowers $E$ is accepted and $\nu$ divided by 10: towards Gauss–Newton. Any other is refused and
+# $\nu$ multiplied by 10: towards a short step along $-g$. A step may go so far that the exponential
+# overflows. Then $E$ is not finite and the step is refused like any other that does not help.
 
 # %%
 
@@ -76,27 +78,27 @@ def levenberg_marquardt(b, nu=1e-3):
     e = residual(b)
     history = [(0.5 * e @ e, nu)]
     while True:
-        J = jacobian(b)
+        jac = jacobian(b)
         while True:
-            p = -np.linalg.solve(J.T @ J + nu * np.eye(b.size), J.T @ e)
+            p = -np.linalg.solve(jac.T @ jac + nu * np.eye(b.size), jac.T @ e)
             with np.errstate(over="ignore", divide="ignore"):
                 trial = residual(b + p)
-            E = 0.5 * trial @ trial
-            if E < history[-1][0]:
+            cost = 0.5 * trial @ trial
+            if cost < history[-1][0]:
                 break
             nu *= 10.0
             if nu > 1e10:
                 return b, np.array(history)
         b, e, nu = b + p, trial, nu / 10.0
-        history.append((E, nu))
-        if history[-2][0] - E < 1e-12 * E:
+        history.append((cost, nu))
+        if history[-2][0] - cost < 1e-12 * cost:
             return b, np.array(history)
 
 
 by_hand, history = levenberg_marquardt(far)
 print(f"{len(history) - 1} iterations from the far start, b = {by_hand.round(4)}")
 print("digits that agree with the certificate:", digits(by_hand, certified).round(1))
-# The loop ends where E changes by 1e-12 of itself: E is quadratic around the minimum, so b has about half of that.
+# The loop ends where E changes by 1e-12 of itself. Around the minimum E is quadratic: b has half the digits.
 assert digits(by_hand, certified).min() > 5.0
 
 # %%
@@ -114,8 +116,9 @@ for ax in (left, right):
 # %% [markdown]
 # ## `nnx.curve_fit`
 #
-# The call is SciPy's; the derivatives are found by automatic differentiation. In place of $\nu I$ nnx keeps the step
-# in a trust region whose shape follows the columns of $J$, so that the units of the parameters do not matter.
+# The call is SciPy's; the derivatives are found by automatic differentiation. In place of $\nu I$ nnx keeps
+# the step in a trust region whose shape follows the columns of $J$, so that the units of the parameters do
+# not matter.
 
 # %%
 fits = {}
@@ -124,7 +127,7 @@ for name, start in (("far", far), ("near", near)):
     print(f"{name:4} start: {fit.result.nit} iterations, {fit.result.nfev} evaluations of the residuals")
     print("   parameters     ", fit.popt.round(5), " digits:", digits(fit.popt, certified).round(1))
     print("   standard errors", fit.perr.round(5), " digits:", digits(fit.perr, certified_errors).round(1))
-    # In double precision half of the 16 digits can be had of a minimum from values alone; 6 leaves room for rounding.
+    # Half of the 16 digits can be had of a minimum from values alone; 6 leaves room for rounding.
     assert digits(fit.popt, certified).min() > 6.0
     assert digits(fit.perr, certified_errors).min() > 6.0
     assert digits(2.0 * fit.result.cost, certified_squares) > 9.0
@@ -134,8 +137,9 @@ print(fit.result.message)
 # %% [markdown]
 # ## SciPy's form
 #
-# Programs written for [`scipy.optimize.curve_fit`][scipy.optimize.curve_fit] need another import and nothing else.
-# SciPy takes finite differences for the Jacobian, nnx exact derivatives. So SciPy's answer has fewer digits here.
+# Programs written for [`scipy.optimize.curve_fit`][scipy.optimize.curve_fit] need another import and
+# nothing else. SciPy takes finite differences for the Jacobian, nnx exact derivatives. So SciPy's answer
+# has fewer digits here.
 
 # %%
 popt, pcov = nnx.curve_fit(growth, time, weight, p0=near)
@@ -150,8 +154,9 @@ np.testing.assert_allclose(popt, popt_scipy, rtol=1e-3)  # SciPy's own accuracy,
 
 # %% [markdown]
 # The same for [`scipy.optimize.least_squares`][scipy.optimize.least_squares] and
-# [`nnx.least_squares`][nnx.least_squares], which take the residuals. Bounds, weights (`sigma=`), a Jacobian of your
-# own (`jac=`) and limits (`max_nfev=`) are given as in SciPy: [the whole list](../training.md#scipys-calls).
+# [`nnx.least_squares`][nnx.least_squares], which take the residuals. Bounds, weights (`sigma=`), a Jacobian
+# of your own (`jac=`) and limits (`max_nfev=`) are given as in SciPy: [the whole
+# list](../training.md#scipys-calls).
 
 # %%
 upper = [np.inf, np.inf, np.inf, 1.0]
@@ -164,13 +169,14 @@ assert 2.0 * bounded.cost > certified_squares
 # %% [markdown]
 # ## What a standard error says
 #
-# If the model is right and the data have independent normal errors of one variance, then near the minimum the
-# parameters are normal too, with the covariance
+# If the model is right and the data have independent normal errors of one variance, then near the minimum
+# the parameters are normal too, with the covariance
 #
 # $$ C = s^2\,(J^\top J)^{-1}, \qquad s^2 = \frac{\sum_i e_i^2}{m - n}, $$
 #
-# with $m$ data and $n$ parameters. The square roots of its diagonal are the standard errors. Intervals of 95 %
-# confidence reach $t$ standard errors to either side, $t$ from Student's distribution with $m - n$ degrees of freedom.
+# with $m$ data and $n$ parameters. The square roots of its diagonal are the standard errors. Intervals of
+# 95 % confidence reach $t$ standard errors to either side, $t$ from Student's distribution with $m - n$
+# degrees of freedom.
 
 # %%
 J = nnx.jacobian(residual)(fit.popt)
@@ -185,8 +191,8 @@ print(f"t = {t:.3f} with {time.size - 4} degrees of freedom, s = {np.sqrt(s2):.3
 assert abs(t - 2.200985) < 1e-5  # the table of Student's distribution
 
 # %% [markdown]
-# NIST prints a standard deviation of 28.26 with *9* degrees of freedom in the file of this problem; its own numbers
-# satisfy $\sqrt{8786.4/11} = 28.26$, so 11 is meant: 15 data, 4 parameters.
+# NIST prints a standard deviation of 28.26 with *9* degrees of freedom in the file of this problem; its own
+# numbers satisfy $\sqrt{8786.4/11} = 28.26$, so 11 is meant: 15 data, 4 parameters.
 
 # %%
 assert abs(np.sqrt(certified_squares / 11) - 28.262414662) < 1e-6
@@ -195,8 +201,8 @@ assert abs(np.sqrt(certified_squares / 11) - 28.262414662) < 1e-6
 # ## The confidence band
 #
 # The curve's own uncertainty follows from that of the parameters. To first order its variance at $x$ is
-# $\nabla_{\!b} f^\top C\, \nabla_{\!b} f$. `nnx.plotting.fit` draws the band of ±$t$ standard deviations around the
-# curve.
+# $\nabla_{\!b} f^\top C\, \nabla_{\!b} f$. `nnx.plotting.fit` draws the band of ±$t$ standard deviations
+# around the curve.
 
 # %%
 # figure: the onion data, the fitted sigmoid and its 95 % confidence band, widest at the plateau and the foot.
@@ -207,8 +213,9 @@ _ = ax.set(xlabel="growing time", ylabel="dry weight", title="Rat43: the growth 
 # %% [markdown]
 # ## Is it true? A simulation
 #
-# The band and the intervals rest on a linearization. We test them: 150 sets of data are drawn from the certified
-# curve with the certified noise, each is fitted, and we count how often the true values lie inside.
+# The band and the intervals rest on a linearization. We test them: 150 sets of data are drawn from the
+# certified curve with the certified noise, each is fitted, and we count how often the true values lie
+# inside.
 
 # %%
 random = np.random.default_rng(0)
@@ -237,9 +244,9 @@ assert band > 0.95 - 0.075
 assert share.min() > 0.95 - 0.075
 
 # %% [markdown]
-# The coverage is right. The *spread* of the parameters is not what the standard errors say, and this is how far a
-# linearization goes: $b_1$, the final weight, is nearly linear in the model, and $b_2$ and $b_4$ are not. Their
-# distribution has a long tail, and a standard deviation looks at the tail.
+# The coverage is right. The *spread* of the parameters is not what the standard errors say, and this is how
+# far a linearization goes: $b_1$, the final weight, is nearly linear in the model, and $b_2$ and $b_4$ are
+# not. Their distribution has a long tail, and a standard deviation looks at the tail.
 
 # %%
 spread = 0.5 * (np.quantile(found, 0.84, axis=0) - np.quantile(found, 0.16, axis=0))

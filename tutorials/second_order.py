@@ -1,14 +1,14 @@
 # %% [markdown]
 # # Second order: what curvature buys
 #
-# The gradient tells a training algorithm which way is down. The Hessian tells it how far. This page measures the
-# difference: the order of Taylor's expansions, linear against quadratic convergence, the zigzag of steepest
-# descent and Newton's single step, and three methods that take the same path on a quadratic: BFGS, DFP and
-# conjugate gradients.
+# The gradient tells a training algorithm which way is down. The Hessian tells it how far. This page
+# measures the difference: the order of Taylor's expansions, linear against quadratic convergence, the
+# zigzag of steepest descent and Newton's single step, and three methods that take the same path on a
+# quadratic: BFGS, DFP and conjugate gradients.
 #
 # The proofs are in the derivations: [Taylor](../derivations/taylor.md), [Newton](../derivations/newton.md),
-# [line searches](../derivations/line_search.md), [BFGS and DFP](../derivations/bfgs.md),
-# [conjugate gradients](../derivations/conjugate_gradients.md).
+# [line searches](../derivations/line_search.md), [BFGS and DFP](../derivations/bfgs.md), [conjugate
+# gradients](../derivations/conjugate_gradients.md).
 
 # %%
 import matplotlib.pyplot as plt
@@ -21,14 +21,16 @@ from nnx.optimizers.searches import StrongWolfe
 # %% [markdown]
 # ## Taylor's expansion of a network's cost
 #
-# Let $w$ be all weights of a network as one vector, $g = \nabla E(w)$ and $H$ the matrix of second derivatives. For
-# a step $p$
+# Let $w$ be all weights of a network as one vector, $g = \nabla E(w)$ and $H$ the matrix of second
+# derivatives. For a step $p$
 #
 # $$ E(w + p) = E(w) + g^\top p + \tfrac12\, p^\top H p + O(\|p\|^3). $$
 #
-# The linear model leaves out the second term, so its error falls like $t^2$ when the step is $t\,p$ and $t$ goes to
+# The linear model leaves out the second term, so its error falls like $t^2$ when the step is $t\,p$ and $t$
+# goes to
 # 0. The quadratic model's error falls like $t^3$. We take a real network, 2-4-1, on the XOR problem.
-# [`as_function`][nnx.Model.as_function] gives it as a pure function of its weights, by name or as one vector.
+#    [`as_function`][nnx.Model.as_function] gives it as a pure function of its weights, by name or as one
+#    vector.
 
 # %%
 x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -46,8 +48,8 @@ g, H = nnx.grad(cost)(w), nnx.hessian(cost)(w)
 print(f"{w.size} weights, ‖g‖ = {np.linalg.norm(g):.3f}, H has shape {H.shape}")
 
 # %% [markdown]
-# Along a random direction $p$ of length 1 the errors of both models are straight lines on logarithmic axes, with
-# slopes 2 and 3.
+# Along a random direction $p$ of length 1 the errors of both models are straight lines on logarithmic axes,
+# with slopes 2 and 3.
 
 # %%
 p = np.random.default_rng(0).standard_normal(w.size)
@@ -78,17 +80,18 @@ ax.grid(alpha=0.3)
 # %% [markdown]
 # ## A quadratic, and the zigzag of steepest descent
 #
-# Near a minimum every smooth cost looks like a quadratic $E(w) = \tfrac12 w^\top A w$. Its minimum here is at 0. With
-# the best step along $-g$, $\alpha = g^\top g / g^\top A g$, the new gradient is perpendicular to the old one: the
-# path turns by 90° in every step and zigzags through the valley. The narrower the valley, the slower: with
-# $\kappa$ = largest / smallest eigenvalue of $A$ (its *condition number*), each step multiplies the cost by at most
+# Near a minimum every smooth cost looks like a quadratic $E(w) = \tfrac12 w^\top A w$. Its minimum here is
+# at 0. With the best step along $-g$, $\alpha = g^\top g / g^\top A g$, the new gradient is perpendicular
+# to the old one: the path turns by 90° in every step and zigzags through the valley. The narrower the
+# valley, the slower: with $\kappa$ = largest / smallest eigenvalue of $A$ (its *condition number*), each
+# step multiplies the cost by at most
 #
 # $$ \Bigl(\frac{\kappa - 1}{\kappa + 1}\Bigr)^2. $$
 #
 # From the start $w_0 = (\kappa, 1)$ on $A = \mathrm{diag}(1, \kappa)$ it is exactly that in every step.
 #
-# nnx's [`SteepestDescent`][nnx.optimizers.SteepestDescent] takes any search. `StrongWolfe` with a tiny `c2` goes on
-# until the slope along the direction is practically 0, so it is an exact search.
+# nnx's [`SteepestDescent`][nnx.optimizers.SteepestDescent] takes any search. `StrongWolfe` with a tiny `c2`
+# goes on until the slope along the direction is practically 0, so it is an exact search.
 
 # %%
 EXACT = StrongWolfe(c1=1e-10, c2=1e-9)
@@ -130,8 +133,8 @@ assert abs(turns).max() < 1e-6
 # %% [markdown]
 # ## Newton's single step
 #
-# The quadratic model is smallest where its derivative by $p$ is 0: $g + Hp = 0$, so $p = -H^{-1} g$. On a quadratic
-# the model is the function, and one step ends at the minimum, whatever $\kappa$ is.
+# The quadratic model is smallest where its derivative by $p$ is 0: $g + Hp = 0$, so $p = -H^{-1} g$. On a
+# quadratic the model is the function, and one step ends at the minimum, whatever $\kappa$ is.
 
 # %%
 for k in (10.0, 1e3, 1e6):
@@ -151,8 +154,8 @@ ax.set(title=f"κ = {kappa:.0f}", xlabel="w₁", ylabel="w₂", aspect="equal")
 _ = ax.legend(loc="upper left")
 
 # %% [markdown]
-# The price of the zigzag grows with $\kappa$. To lower the cost by $10^{-10}$ takes about
-# $\ln 10^{10} \,/\, \bigl(4/\kappa\bigr) \approx 5.8\,\kappa$ steps, since $\ln(1/\text{ratio}) \approx 4/\kappa$.
+# The price of the zigzag grows with $\kappa$. To lower the cost by $10^{-10}$ takes about $\ln 10^{10}
+# \,/\, \bigl(4/\kappa\bigr) \approx 5.8\,\kappa$ steps, since $\ln(1/\text{ratio}) \approx 4/\kappa$.
 
 # %%
 needed = {}
@@ -170,9 +173,9 @@ for k in (10.0, 100.0, 1000.0):
 #
 # $$ e_{k+1} \le c\,e_k \quad\text{(linear)}, \qquad e_{k+1} \le C\,e_k^2 \quad\text{(quadratic)}. $$
 #
-# Take logarithms: plotted against $\log e_k$, $\log e_{k+1}$ is a straight line whose slope is the *order* of
-# convergence, 1 or 2. A linear method finds one more digit in every so many steps. A quadratic one doubles the
-# number of digits in every step. We measure both on a function that is not quadratic.
+# Take logarithms: plotted against $\log e_k$, $\log e_{k+1}$ is a straight line whose slope is the *order*
+# of convergence, 1 or 2. A linear method finds one more digit in every so many steps. A quadratic one
+# doubles the number of digits in every step. We measure both on a function that is not quadratic.
 
 # %%
 
@@ -213,7 +216,7 @@ assert 1.05 < orders["BFGS"] < 2.0
 # derivative.
 
 # %%
-# figure: the distance to the minimum against the step: straight lines for linear methods, a plunge for Newton.
+# figure: the distance to the minimum against the step: straight lines for linear methods, a plunge for Newton
 figure, ax = plt.subplots(figsize=(6.5, 4.0), layout="constrained")
 for (name, e), mark in zip(errors.items(), "os^D", strict=True):
     ax.semilogy(e, mark + "-", markersize=4, label=name)
@@ -224,12 +227,12 @@ ax.grid(alpha=0.3)
 # %% [markdown]
 # ## How many steps for one more digit?
 #
-# The slides say that gradient descent with a constant rate may take $O(1/\varepsilon)$ steps to the accuracy
-# $\varepsilon$, so ten times as many for one more digit, and call its convergence linear. These are two different
-# cases. Linear convergence takes $O(\log 1/\varepsilon)$ steps: each digit costs the same. $O(1/\varepsilon)$ bounds
-# the steps on convex functions without a lower bound on the curvature, where convergence is slower than linear:
-# at the minimum of $w^4$ the second derivative is 0. We count the steps of gradient descent to
-# $E \le 10^{-2}, 10^{-4}, 10^{-6}$.
+# The slides say that gradient descent with a constant rate may take $O(1/\varepsilon)$ steps to the
+# accuracy $\varepsilon$, so ten times as many for one more digit, and call its convergence linear. These
+# are two different cases. Linear convergence takes $O(\log 1/\varepsilon)$ steps: each digit costs the
+# same. $O(1/\varepsilon)$ bounds the steps on convex functions without a lower bound on the curvature,
+# where convergence is slower than linear: at the minimum of $w^4$ the second derivative is 0. We count the
+# steps of gradient descent to $E \le 10^{-2}, 10^{-4}, 10^{-6}$.
 
 # %%
 
@@ -253,16 +256,17 @@ assert 9.0 < flat[2] / flat[1] < 11.0
 # %% [markdown]
 # ## Three methods, one path
 #
-# *Variable metric* methods learn $V \approx H^{-1}$ from the steps $s = w_k - w_{k-1}$ and the changes of the gradient
-# $r = g_k - g_{k-1}$, so that $V r = s$, and go along $-Vg$. Two of them are in the lectures, BFGS and DFP. These are
-# the lines of nnx that update $V$:
+# *Variable metric* methods learn $V \approx H^{-1}$ from the steps $s = w_k - w_{k-1}$ and the changes of
+# the gradient $r = g_k - g_{k-1}$, so that $V r = s$, and go along $-Vg$. Two of them are in the lectures,
+# BFGS and DFP. These are the lines of nnx that update $V$:
 #
 # <!-- source: nnx.optimizers.descent.quasi_newton:BFGS.update -->
 #
 # <!-- source: nnx.optimizers.descent.quasi_newton:DFP.update -->
 #
-# The formulas differ. Yet on a quadratic with exact searches both take the path of conjugate gradients: $n$ steps to
-# the minimum, along directions with $p_i^\top A\,p_j = 0$, and at the end $V = A^{-1}$. Here $n = 6$.
+# The formulas differ. Yet on a quadratic with exact searches both take the path of conjugate gradients: $n$
+# steps to the minimum, along directions with $p_i^\top A\,p_j = 0$, and at the end $V = A^{-1}$. Here $n =
+# 6$.
 
 # %%
 n = 6
@@ -312,8 +316,8 @@ for name in ("BFGS", "DFP"):
 # %% [markdown]
 # ## Where they part
 #
-# With the inexact searches that one uses in practice the paths differ, and so do the numbers of steps. Rosenbrock's
-# valley, from the classical start:
+# With the inexact searches that one uses in practice the paths differ, and so do the numbers of steps.
+# Rosenbrock's valley, from the classical start:
 
 # %%
 
@@ -331,6 +335,6 @@ for method in ("steepest_descent", "cg", "dfp", "bfgs", "newton"):
 assert iterations["newton"] < iterations["bfgs"] < iterations["steepest_descent"] / 10
 
 # %% [markdown]
-# Newton pays for its few steps with the Hessian: $n^2$ entries and $O(n^3)$ operations in each. What that means for
-# large networks is the subject of [why deep nets use first order](hessian_memory.md). Curvature for sums of squares
-# from first derivatives alone is the subject of [curve fitting](curve_fitting.md).
+# Newton pays for its few steps with the Hessian: $n^2$ entries and $O(n^3)$ operations in each. What that
+# means for large networks is the subject of [why deep nets use first order](hessian_memory.md). Curvature
+# for sums of squares from first derivatives alone is the subject of [curve fitting](curve_fitting.md).
