@@ -33,10 +33,9 @@ from nnx import plotting
 
 # %%
 time = np.arange(1.0, 16.0)
-weight = np.array(
-    "16.08 33.83 65.80 97.20 191.55 326.20 386.87 520.53 590.03 651.92 724.93 699.56 689.96 637.56 717.41".split(),
-    dtype=float,
-)
+measured = """16.08 33.83 65.80 97.20 191.55 326.20 386.87 520.53
+              590.03 651.92 724.93 699.56 689.96 637.56 717.41"""
+weight = np.array(measured.split(), dtype=float)
 certified = np.array([6.9964151270e02, 5.2771253025e00, 7.5962938329e-01, 1.2792483859e00])
 certified_errors = np.array([1.6302297817e01, 2.0828735829e00, 1.9566123451e-01, 6.8761936385e-01])
 certified_squares = 8.7864049080e03
