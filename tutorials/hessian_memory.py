@@ -187,7 +187,7 @@ print(f"{'n':21}", "".join(f"{n:10}" for n in counts), "   memory ~")
 for name, row in found.items():
     print(f"{name:21}", "".join(f"{amount(peak, 'B'):>10}" for _, peak in row), f"   n^{growth(name):.2f}")
 
-# What does not grow (the data, Python's objects) lowers the exponents of small networks, 0.1 is its share here.
+# What does not grow (the data, Python's objects) lowers the exponents of small networks, here by under 0.1.
 for name in ("Hessian", *MATRICES):
     assert 1.9 < growth(name) < 2.1, name
 for name in ("gradient", "Hessian × vector", *VECTORS):
