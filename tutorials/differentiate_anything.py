@@ -198,7 +198,8 @@ ax.grid(alpha=0.3)
 # SciPy's `brentq`, which nnx cannot look into. It need not: by the implicit function theorem the solution
 # of $g(x, \theta) = 0$ has
 #
-# $$ \frac{dx}{d\theta} = -\Bigl(\frac{\partial g}{\partial x}\Bigr)^{-1} \frac{\partial g}{\partial\theta}. $$
+# $$ \frac{dx}{d\theta} =
+#    -\Bigl(\frac{\partial g}{\partial x}\Bigr)^{-1} \frac{\partial g}{\partial\theta}. $$
 #
 # [`nnx.implicit`][nnx.implicit] takes the equation and the solver.
 
