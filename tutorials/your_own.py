@@ -6,10 +6,11 @@
 # algorithm that its mathematics allows. The derivatives are found automatically; where you write one
 # yourself, [`nnx.check_derivatives`][nnx.check_derivatives] compares it with finite differences.
 #
-# Each code cell below that begins with a file name is the whole file.
+# Each code cell below that begins with a file name is that file, but for its imports, which stand here.
 
 # %%
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -28,7 +29,6 @@ from nnx.layers import Dense
 
 # %%
 # snake.py
-from nnx.options import Number
 
 
 @nnx.activations.registry.register(
@@ -36,12 +36,12 @@ from nnx.options import Number
     derivative=r"1 + \sin(2 a z)",
     range="(-∞, ∞)",
     limits=(-np.inf, np.inf),
-    checks={"frequency": Number(above=0.0)},
+    checks={"frequency": nnx.options.Number(above=0.0)},
     use="Functions that repeat themselves.",
 )
 @nnx.custom_derivative(derivative=lambda xp, z, y, frequency=1.0: 1.0 + xp.sin(2.0 * frequency * z))
 def snake(z, *, frequency=1.0):
-    """z + sin²(frequency·z)/frequency."""
+    """The sum of z and sin²(frequency·z)/frequency."""
     xp = nnx.backend.namespace(z)
     return z + xp.sin(frequency * z) ** 2 / frequency
 
@@ -166,14 +166,11 @@ assert abs(total - np.mean(cauchy(targets, outputs))) < 1e-14
 
 # %%
 # radial_basis.py
-from dataclasses import dataclass
-
-from nnx.layers import Layer, Spec, Weight
 
 
 @nnx.layers.register()
 @dataclass(frozen=True)
-class RadialBasis(Layer):
+class RadialBasis(nnx.layers.Layer):
     """Bumps around trained centres, of trained widths: exp(−Σᵢ ((xᵢ − cᵢⱼ)·sⱼ)²)."""
 
     units: int = 10
@@ -182,10 +179,10 @@ class RadialBasis(Layer):
     def spec(self, input_shape):
         centers = nnx.initializers.RandomUniform(-1.0, 1.0)
         weights = (
-            Weight("centers", (*input_shape, self.units), centers),
-            Weight("sharpness", (self.units,), nnx.initializers.Constant(self.sharpness)),
+            nnx.layers.Weight("centers", (*input_shape, self.units), centers),
+            nnx.layers.Weight("sharpness", (self.units,), nnx.initializers.Constant(self.sharpness)),
         )
-        return Spec((self.units,), weights)
+        return nnx.layers.Spec((self.units,), weights)
 
     def forward(self, p, x):
         xp = nnx.backend.namespace(x, p["centers"])
@@ -221,7 +218,6 @@ assert model.count_params() == 2 * 10 + 10 + 10 + 1
 
 # %%
 # yogi.py
-from nnx.optimizers import FirstOrder
 
 
 def yogi_rule(xp, w, g, m, v, rate, beta_1, rest_1, rest_2, unbias, epsilon):
@@ -232,7 +228,7 @@ def yogi_rule(xp, w, g, m, v, rate, beta_1, rest_1, rest_2, unbias, epsilon):
 
 @nnx.optimizers.register(source="Zaheer et al. 2018")
 @dataclass(frozen=True)
-class Yogi(FirstOrder):
+class Yogi(nnx.optimizers.FirstOrder):
     """Yogi: Adam with additive changes of the mean of squares."""
 
     learning_rate: float = 0.01
@@ -284,7 +280,9 @@ for size in (5, 40_000):
 # ## All four in one model
 #
 # Data on a curve, every eighth an outlier. The same network is trained with squares and with Cauchy's loss,
-# by Yogi and by Levenberg–Marquardt, everything by name.
+# by Yogi and by Levenberg–Marquardt, everything by name. The network is small on purpose. Cauchy's loss
+# does not forbid a spike that reaches an outlier, and Levenberg–Marquardt is good enough to find one where
+# a network has the units for it.
 
 # %%
 x = np.linspace(-1.0, 1.0, 120)[:, None]
@@ -294,8 +292,8 @@ y[::8] += 2.0
 
 
 def network():
-    layers = [RadialBasis(12, input_shape=(1,)), Dense(8, "snake"), Dense(1)]
-    return nnx.Sequential(layers, dtype="float64", seed=1)
+    layers = [RadialBasis(4, input_shape=(1,)), Dense(3, "snake"), Dense(1)]
+    return nnx.Sequential(layers, dtype="float64", seed=2)
 
 
 models, off = {}, {}
