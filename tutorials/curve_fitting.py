@@ -39,7 +39,7 @@ weight = np.array(measured.split(), dtype=float)
 certified = np.array([6.9964151270e02, 5.2771253025e00, 7.5962938329e-01, 1.2792483859e00])
 certified_errors = np.array([1.6302297817e01, 2.0828735829e00, 1.9566123451e-01, 6.8761936385e-01])
 certified_squares = 8.7864049080e03
-far, near = [100.0, 10.0, 1.0, 1.0], [700.0, 5.0, 0.75, 1.3]
+far, near = np.array([100.0, 10.0, 1.0, 1.0]), np.array([700.0, 5.0, 0.75, 1.3])
 
 
 def growth(x, b1, b2, b3, b4):
@@ -159,7 +159,7 @@ np.testing.assert_allclose(popt, popt_scipy, rtol=1e-3)  # SciPy's own accuracy,
 
 # %%
 upper = [np.inf, np.inf, np.inf, 1.0]
-bounded = nnx.least_squares(residual, [700.0, 5.0, 0.75, 0.9], bounds=(0.0, upper))
+bounded = nnx.least_squares(residual, np.array([700.0, 5.0, 0.75, 0.9]), bounds=(0.0, upper))
 print("with b₄ ≤ 1:", bounded.x.round(4), "active bounds:", bounded.active_mask)
 print(f"sum of squares {2.0 * bounded.cost:.1f} instead of {certified_squares:.1f}")
 assert bounded.x[3] == 1.0

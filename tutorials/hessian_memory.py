@@ -110,8 +110,8 @@ assert n**3 / 3.0 / 1e12 / YEAR > 10_000  # VGG16
 # ## Measured: memory and time against n
 #
 # Networks 8-h-1 with $10h + 1$ weights, 64 samples, double precision. The peak of the memory that NumPy
-# asks for is what [`tracemalloc`][tracemalloc] reports. Times are the machine's that built this page; they
-# tell orders of magnitude.
+# asks for is what [`tracemalloc`][tracemalloc] reports, so the models are held on NumPy. Times are the
+# machine's that built this page; they tell orders of magnitude.
 
 # %%
 random = np.random.default_rng(0)
@@ -121,7 +121,8 @@ HIDDEN = (12, 25, 50, 100)
 
 
 def network(hidden):
-    return nnx.Sequential([Dense(hidden, "tanh", input_shape=(8,)), Dense(1)], dtype="float64", seed=0)
+    layers = [Dense(hidden, "tanh", input_shape=(8,)), Dense(1)]
+    return nnx.Sequential(layers, backend="numpy", dtype="float64", seed=0)
 
 
 def measure(job):
@@ -258,7 +259,7 @@ assert with_matrix.fun < 1e-20 and with_products.fun < 1e-20
 
 # %%
 layers = [Dense(512, "relu", input_shape=(784,)), Dense(512, "relu"), Dense(10)]
-f, weights = nnx.Sequential(layers, seed=0).as_function()
+f, weights = nnx.Sequential(layers, backend="numpy", seed=0).as_function()
 w = np.concatenate([part.ravel() for part in weights.values()])
 pictures = random.uniform(size=(128, 784)).astype("float32")
 digits = nnx.utils.to_categorical(random.integers(0, 10, 128), 10)

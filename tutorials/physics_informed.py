@@ -56,7 +56,8 @@ edge = np.concatenate([np.stack(side, axis=1) for side in sides])
 # %%
 layers = [Dense(20, "tanh", input_shape=(2,)), Dense(20, "tanh"), Dense(1)]
 model = nnx.Sequential(layers, dtype="float64", seed=0)
-network, start = model.as_function()
+network, weights = model.as_function()
+start = {name: nnx.to_numpy(part) for name, part in weights.items()}
 print(f"{model.count_params()} weights, {len(inside)} points inside, {len(edge)} on the edge")
 
 

@@ -37,7 +37,7 @@ x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 y = np.array([[0.0], [1.0], [1.0], [0.0]])
 layers = [nnx.layers.Dense(4, "tanh", input_shape=(2,)), nnx.layers.Dense(1)]
 f, weights = nnx.Sequential(layers, dtype="float64", seed=3).as_function()
-w = np.concatenate([part.ravel() for part in weights.values()])
+w = np.concatenate([nnx.to_numpy(part).ravel() for part in weights.values()])
 
 
 def cost(w):
@@ -138,7 +138,7 @@ assert abs(turns).max() < 1e-6
 
 # %%
 for k in (10.0, 1e3, 1e6):
-    newton = nnx.minimize(valley(k), [k, 1.0], method="newton")
+    newton = nnx.minimize(valley(k), np.array([k, 1.0]), method="newton")
     print(f"κ = {k:9.0f}: Newton {newton.nit} iteration, E = {newton.fun:.1e}")
     assert newton.nit == 1
     assert newton.fun < 1e-20 * valley(k)(np.array([k, 1.0]))  # rounding of the solve: 1e-16, squared
@@ -184,7 +184,7 @@ def curved(w):
     return np.sum(np.cosh(w)) + 0.5 * (w[0] + 2.0 * w[1]) ** 2 + 0.1 * w[0] ** 3
 
 
-best = nnx.minimize(curved, [0.1, 0.1], method="newton").x
+best = nnx.minimize(curved, np.array([0.1, 0.1]), method="newton").x
 runs = {
     "gradient descent, η = 0.1": nnx.optimizers.SGD(0.1),
     "steepest descent": SteepestDescent(search=EXACT),
@@ -328,7 +328,9 @@ def rosenbrock(w):
 
 iterations = {}
 for method in ("steepest_descent", "cg", "dfp", "bfgs", "newton"):
-    result = nnx.minimize(rosenbrock, [-1.2, 1.0], method=method, options={"maxiter": 20_000, "goal": 1e-12})
+    result = nnx.minimize(
+        rosenbrock, np.array([-1.2, 1.0]), method=method, options={"maxiter": 20_000, "goal": 1e-12}
+    )
     iterations[method] = result.nit
     print(f"{method:17} {result.nit:6} iterations, {result.nfev:6} values, E = {result.fun:.0e}")
     assert result.fun <= 1e-12

@@ -86,7 +86,8 @@ print(into.round(4))
 # our network:
 
 # %%
-f, w = network(same).as_function()
+f, weights = network(same).as_function()
+w = {name: nnx.to_numpy(part) for name, part in weights.items()}
 
 
 def cost(w):
@@ -118,7 +119,8 @@ assert difference < 1e-9
 # above vanish. Only the output's bias can move.
 
 # %%
-f, w = network("zeros").as_function()
+f, weights = network("zeros").as_function()
+w = {name: nnx.to_numpy(part) for name, part in weights.items()}
 for name, part in nnx.grad(cost)(w).items():
     print(f"{name:20} largest entry of the gradient {abs(part).max():.1e}")
 kernels = [part for name, part in nnx.grad(cost)(w).items() if "kernel" in name]
