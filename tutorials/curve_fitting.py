@@ -200,8 +200,8 @@ assert abs(np.sqrt(certified_squares / 11) - 28.262414662) < 1e-6
 # ## The confidence band
 #
 # The curve's own uncertainty follows from that of the parameters. To first order its variance at $x$ is
-# $\nabla_{\!b} f^\top C\, \nabla_{\!b} f$. `nnx.plotting.fit` draws the band of ±$t$ standard deviations
-# around the curve.
+# $\nabla_{\!b} f^\top C\, \nabla_{\!b} f$. [`nnx.plotting.fit`][nnx.plotting.fit] draws the band of ±$t$
+# standard deviations around the curve.
 
 # %%
 # figure: the onion data, the fitted sigmoid and its 95 % confidence band, widest at the plateau and the foot.

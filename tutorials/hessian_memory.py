@@ -110,8 +110,8 @@ assert n**3 / 3.0 / 1e12 / YEAR > 10_000  # VGG16
 # ## Measured: memory and time against n
 #
 # Networks 8-h-1 with $10h + 1$ weights, 64 samples, double precision. The peak of the memory that NumPy
-# asks for is what [`tracemalloc`][tracemalloc] reports, so the models are held on NumPy. Times are the
-# machine's that built this page; they tell orders of magnitude.
+# asks for is what `tracemalloc` reports, so the models are held on NumPy. Times are the machine's that
+# built this page; they tell orders of magnitude.
 
 # %%
 random = np.random.default_rng(0)
