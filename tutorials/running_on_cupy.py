@@ -109,7 +109,7 @@ for name in losses:
 # | `np.asarray(x)`, Matplotlib, pandas | `nnx.to_numpy(x)` first | a GPU's array never moves by itself |
 # | `float(loss)`, `if loss < best:` | seldom, not in every step | the processor waits for the GPU |
 # | `x + np.ones(3)` | `x + xp.ones(3)`, with `xp = namespace(x)` | both must be on one device |
-# | `dtype="float64"` freely | float32 where it is enough | most GPUs are many times slower in double |
+# | `dtype="float64"` freely | float32 where it is enough | consumer GPUs are many times slower in double |
 # | small arrays are fine | large ones, large batches | each call has a fixed cost |
 #
 # The library array-api-strict has a device that behaves like a GPU in the first and third row, and nnx is

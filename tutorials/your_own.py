@@ -211,10 +211,10 @@ assert model.count_params() == 2 * 10 + 10 + 10 + 1
 # $$ v \leftarrow v - (1 - \beta_2)\,\mathrm{sign}(v - g^2)\,g^2, \qquad
 #    w \leftarrow w - \eta\,\hat m / (\sqrt{\hat v} + \varepsilon). $$
 #
-# A first-order optimizer says three things. `rule` is the equation, a function of arrays. `slots` are the
-# vectors that it updates, with their first value. `scalars` are the numbers of this step. Clipping, weight
-# decay, averages, masks, schedules, and the fused kernel on large networks come from
-# [`FirstOrder`][nnx.optimizers.FirstOrder].
+# The hats stand for Adam's bias correction. A first-order optimizer says three things. `rule` is the
+# equation, a function of arrays. `slots` are the vectors that it updates, with their first value. `scalars`
+# are the numbers of this step. Clipping, weight decay, averages, masks, schedules, and the fused kernel on
+# large networks come from [`FirstOrder`][nnx.optimizers.FirstOrder].
 
 # %%
 # yogi.py
@@ -250,8 +250,8 @@ class Yogi(nnx.optimizers.FirstOrder):
 
 
 # %% [markdown]
-# Three steps by hand, as the paper prints them, and the same by the class. Then the same rule on 40,000
-# weights, where nnx runs it as a kernel over blocks.
+# Three steps by hand, from the formulas, and the same by the class. Then the same rule on 40,000 weights,
+# where nnx runs it as a kernel over blocks.
 
 # %%
 
