@@ -4,7 +4,7 @@
 # A network can solve a differential equation: it takes the place of the solution, and what is trained to
 # vanish is the equation itself. This page solves Poisson's equation with a network of 501 weights.
 # Levenberg–Marquardt trains it to a relative error below $10^{-5}$, and BFGS, L-BFGS and Adam get the same
-# time. The page takes about half a minute.
+# time. The page takes about 20 seconds.
 #
 # Derivations: [Levenberg–Marquardt](../derivations/levenberg_marquardt.md), [how the derivatives
 # nest](../derivations/autodiff.md). A second equation, with a shock, is solved in [Burgers'

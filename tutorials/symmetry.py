@@ -147,8 +147,8 @@ for ax, each, title in zip(axes, (model, broken), ("equal start", "random start"
 
 # %% [markdown]
 # How random must it be? We add to the equal start random numbers of $10^{-8}$, $10^{-4}$ and $10^{-1}$. The
-# symmetric weights are a saddle of the cost: small differences grow exponentially, a straight line on the
-# logarithmic axis. A smaller start costs time, nothing else. (Rounding in matrix products is such noise
+# best symmetric weights are a saddle of the cost: small differences grow exponentially, a straight line on
+# the logarithmic axis. A smaller start costs time, nothing else. (Rounding in matrix products is such noise
 # too, of $10^{-16}$, where a processor rounds the columns differently. Above, BFGS saw some of it.)
 
 # %%
