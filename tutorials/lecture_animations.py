@@ -53,6 +53,7 @@ picture = {"limits": ((-0.5, 4.0), (-1.7, 2.0)), "minima": [(3.0, 0.5)]}
 animation = nnx.plotting.race_animation(beale, [1.0, 1.5], rules, steps=100, **picture)
 animation.save("optimizers_beale.gif", writer="pillow", dpi=72)
 plt.close()  # the figure of the film, whose first frame would be shown as well
+# figure: a film of seven rules that race over the contours of Beale's function
 Image("optimizers_beale.gif")
 
 # %% [markdown]
@@ -120,6 +121,7 @@ limits = ((-1.0, 1.3), (-0.3, 1.1))
 animation = nnx.plotting.race_animation(saddle, [1.0, 0.001], rules, steps=80, limits=limits)
 animation.save("optimizers_saddle.gif", writer="pillow", dpi=72)
 plt.close()
+# figure: a film of seven rules that leave a saddle point one after the other
 Image("optimizers_saddle.gif")
 
 # %%
