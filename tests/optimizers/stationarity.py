@@ -8,6 +8,9 @@ the processor has them. Two things decide, neither of which knows of units:
   out;
 - the *gain*: by which share MINPACK, started there with tolerances of 1e-15, does lower it.
 
+Where the first promises what the second does not find, JᵀJ may not be the Hessian, since J loses its rank.
+There the Hessian itself decides, by extrapolated differences of the gradient: Newton's decrement.
+
 Rounding of x and of r in float64 is allowed for: ``noise`` is the Σ r² that it makes.
 """
 
@@ -90,9 +93,32 @@ def _verdict(p: LeastSquares, x: Any) -> Verdict:
     if gain <= max(NOTHING, noise):
         # without a way down although the model has one: only if the gradient vanishes in x's own units
         own = float(np.max(np.abs(j.T @ r) * np.abs(x), initial=0.0) / f)
-        kind = at_best if decrement <= NOTHING else "flat" if own <= NOTHING + noise else "no"
+        if decrement <= NOTHING or newton(p, at, lengths, used) <= f * max(NOTHING, noise):
+            return Verdict(at_best, gain, decrement, cosine)
+        kind = "flat" if own <= NOTHING + noise else "no"
         return Verdict(kind, gain, decrement, cosine)
     return Verdict("no", gain, decrement, cosine)
+
+
+def newton(p: LeastSquares, x: Any, lengths: Any, used: Any) -> float:
+    """gᵀH⁻¹g, by which Newton's step lowers Σ r²; ∞ where the Hessian is not positive definite.
+
+    Variables are measured by the ``lengths`` of their columns: over ‖r‖/length r changes by its own size.
+    """
+    inner = np.zeros((np.count_nonzero(used), x.size), dtype=x.dtype)
+    inner[:, used] = np.diag(np.sqrt(p(x) @ p(x)) / lengths[used])
+
+    def gradient(z: Any) -> Any:
+        at = x + z @ inner
+        return inner @ (differences(p, at, _scale(p, at)).T @ p(at))
+
+    zero = np.zeros(inner.shape[0], dtype=x.dtype)
+    h, g = differences(gradient, zero, np.full(zero.shape, 1e-3)), gradient(zero)
+    values, vectors = np.linalg.eigh((0.5 * (h + h.T)).astype(float))
+    along = vectors.T @ g.astype(float)
+    if not np.all(np.isfinite(values)) or values[0] <= 1e-12 * values[-1]:
+        return math.inf
+    return float(np.sum(along**2 / values))
 
 
 def _matters(p: LeastSquares, x: Any, i: int) -> bool:
