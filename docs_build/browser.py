@@ -1,7 +1,7 @@
 """``python -m docs_build.browser``: looks at the built site in headless Chromium, with the network cut.
 
-Every page is opened from a file server, some also as files. A request that fails or leaves the site, an error in
-the console, a formula that is not set, a page that is wider than a phone, a search that does not find, or a fault
+Every page is opened from a file server, some also as files. A request that fails or leaves the site, an error
+in the console, a formula that is not set, a page wider than a phone, a search that does not find, or a fault
 of accessibility (axe-core, serious or worse) ends with exit status 1. Pictures of some pages are left in
 ``build/screenshots``. Where there is no browser it says so and ends with exit status 2.
 """

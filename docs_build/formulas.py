@@ -38,8 +38,8 @@ def rendered(tex: str, display: bool) -> str:
 def set_in(page: str) -> str:
     """A page with its formulas set.
 
-    The search leaves them out: of the element that it shall skip it knows the name alone, which must not stand
-    inside again therefore. KaTeX writes <span>.
+    The search leaves them out: of the element that it shall skip it knows the name alone, which must not
+    stand inside again therefore. KaTeX writes <span>.
     """
 
     def formula(match: re.Match[str]) -> str:
