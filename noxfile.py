@@ -104,7 +104,7 @@ def docs_serve(session: nox.Session) -> None:
 @nox.session
 def docs_browser(session: nox.Session) -> None:
     """Looks at the site that `docs` built in headless Chromium, without a network. Needs Chromium."""
-    session.install(".[browser]")
+    session.install("-e", ".[browser]")
     session.run("python", "-m", "docs_build.browser", *session.posargs)
 
 

@@ -10,7 +10,9 @@ from typing import Any
 from docs_build.folders import HERE, BuildError
 
 #: what the Markdown extension arithmatex writes
-FOUND = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+FOUND = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>([.,;:!?)]*)', re.DOTALL)
+#: Up to here a formula keeps to one line with the comma that follows; a longer one may be broken.
+SHORT = 60
 
 
 @functools.cache
@@ -34,12 +36,19 @@ def rendered(tex: str, display: bool) -> str:
 
 
 def set_in(page: str) -> str:
-    """A page with its formulas set. The search leaves them out."""
+    """A page with its formulas set.
+
+    The search leaves them out: of the element that it shall skip it knows the name alone, which must not
+    stand inside again therefore. KaTeX writes <span>.
+    """
 
     def formula(match: re.Match[str]) -> str:
-        tag, display = match[1], match[2] == "["
+        display = match[2] == "["
+        tag = "div" if display else "var"
         more = ' tabindex="0" role="group" aria-label="formula"' if display else ""
         text = rendered(html.unescape(match[3]), display)
-        return f'<{tag} class="formula" data-search-exclude{more}>{text}</{tag}>'
+        box = f'<{tag} class="formula" data-search-exclude{more}>{text}</{tag}>{match[4]}'
+        ends = match[4] and not display and len(match[3]) <= SHORT
+        return f'<span class="formula--end">{box}</span>' if ends else box
 
     return FOUND.sub(formula, page)

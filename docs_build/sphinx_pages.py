@@ -84,8 +84,10 @@ class Translator(HTML5Translator):
         if _is_member(described):
             self.body.append(f'<div id="{name}" class="api-anchor"></div>{box}')
         else:
-            short = name.rpartition(".")[2].replace("_", r"\_")
-            self.body.append(f'\n\n## {short} {{ #{name} .api-name }}\n\n<div class="api">{box}')
+            module, _, short = name.rpartition(".")
+            title = f'<span class="api-module">{module}.</span>{short.replace("_", chr(92) + "_")}'
+            attributes = f'#{name} .api-name data-toc-label="{short}"'
+            self.body.append(f'\n\n## {title} {{ {attributes} }}\n\n<div class="api">{box}')
         raise nodes.SkipNode
 
     def visit_desc_content(self, node: addnodes.desc_content) -> None:
@@ -153,5 +155,5 @@ def _parts(node: addnodes.desc_signature) -> tuple[str, list[str] | None, str]:
     lists = list(node.findall(addnodes.desc_parameterlist))
     returned = "".join(n.astext() for n in node.findall(addnodes.desc_returns)).removeprefix(" -> ")
     if not lists:
-        return name + note.removeprefix("property"), None, ""
+        return name + note.removeprefix("property").replace(" :", ":", 1), None, ""
     return name, [n.astext() for n in lists[0].children], returned
