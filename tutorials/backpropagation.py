@@ -71,7 +71,8 @@ assert sum(t.size for t in thetas) + sum(b.size for b in betas) == 31
 #
 # As a matrix BP4 is $a^{(l-1)\top} \delta^{(l)}$, an outer product. The lectures' summary prints it as an
 # elementwise product $\odot$, and BP2 with $\Theta^\top$ on the left, which is right for columns but not for
-# their rows: see the [errata](../derivations/errata.md#bp2-mixes-two-conventions). For tanh, $g'(z) = 1 - \tanh^2 z = 1 - a^2$, so the activations
+# their rows: see the [errata](../derivations/errata.md#bp2-mixes-two-conventions). For tanh,
+# $g'(z) = 1 - \tanh^2 z = 1 - a^2$, so the activations
 # are all that must be kept.
 
 # %%

@@ -59,7 +59,8 @@ def digits(found, known):
 # $$ J_{ij} = \frac{\partial e_i}{\partial b_j}, \qquad g = J^\top e, \qquad G = J^\top J + \nu I, \qquad
 #    p = -G^{-1} g. $$
 #
-# (The slides print second derivatives in $J$. They are first derivatives: see the [errata](../derivations/errata.md#the-jacobian-of-levenberg-and-marquardt).)
+# (The slides print second derivatives in $J$. They are first derivatives: see the
+# [errata](../derivations/errata.md#the-jacobian-of-levenberg-and-marquardt).)
 # A step that lowers $E$ is accepted and $\nu$ divided by 10: towards Gauss–Newton. Any other is refused and
 # $\nu$ multiplied by 10: towards a short step along $-g$. A step may go so far that the exponential
 # overflows. Then $E$ is not finite and the step is refused like any other that does not help.

@@ -112,7 +112,8 @@ assert np.array_equal(of_product, [-2.0, 3.0])
 
 # %% [markdown]
 # The third is the larger of two numbers, $\max(x_1, x_2)$ (the notes print $\max(x_1 + x_2)$, see the
-# [errata](../derivations/errata.md#the-gradient-of-a-maximum)). Its gradient is $(1, 0)$ where $x_1$ is larger and $(0, 1)$ where $x_2$ is. At a
+# [errata](../derivations/errata.md#the-gradient-of-a-maximum)).
+# Its gradient is $(1, 0)$ where $x_1$ is larger and $(0, 1)$ where $x_2$ is. At a
 # tie, $x_1 = x_2$, the function has a kink and no gradient. The notes write
 # $(\mathbb{1}_{x_1 \ge x_2}, \mathbb{1}_{x_2 \ge x_1})$, which is $(1, 1)$ there. That is not a good choice:
 # if both arguments grow by $t$, so does the maximum, but $(1, 1) \cdot (t, t) = 2t$. nnx gives each argument

@@ -59,7 +59,8 @@ for name, n in PARAMETERS.items():
 # The slides give two of these squares. VGG16 has 138,357,544 weights and a Hessian of
 # 19,142,809,981,711,936 entries, 19 · 10¹⁵: *biliard* in Polish, the prefix *peta*. That is right. For
 # MobileNetV2, the smallest, the product line is misprinted ("3538984² = 3538984"); the square is
-# 12,524,407,752,256, about 12.5 · 10¹², *tera*. See the [errata](../derivations/errata.md#the-square-of-mobilenetv2s-parameters).
+# 12,524,407,752,256, about 12.5 · 10¹², *tera*. See the
+# [errata](../derivations/errata.md#the-square-of-mobilenetv2s-parameters).
 
 # %%
 assert PARAMETERS["VGG16"] ** 2 == 19_142_809_981_711_936
