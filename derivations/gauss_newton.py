@@ -65,13 +65,14 @@
 #
 # **Why it fits to statistics.** If the data are $y_i = h(x_i, w) + \text{noise}$ with independent normal
 # noise of variance $\sigma^2$, the likelihood is largest where $\sum e_i^2$ is smallest, and near there the
-# covariance of the estimate is $\sigma^2 (J^\top J)^{-1}$. That is what [`nnx.curve_fit`][nnx.curve_fit] returns.
+# covariance of the estimate is $\sigma^2 (J^\top J)^{-1}$. That is what [`nnx.curve_fit`][nnx.curve_fit]
+# returns.
 #
 # **The Jacobian of a network** costs one pass back for each *output*, not for each error. Let sample $s$ have
 # the errors $e_{so} = a^{(L)}_{so} - y_{so}$. Start [backpropagation](backpropagation.md) for all samples at
 # once with the derivative of output $o$ in place of that of the cost. It gives $\delta^{(l)}_s = \partial
-# e_{so} / \partial z^{(l)}_s$: row $s$ of the batch belongs to sample $s$ alone, since no layer mixes samples.
-# The row of $J$ is then made of BP4 *without* its sum over the samples,
+# e_{so} / \partial z^{(l)}_s$: row $s$ of the batch belongs to sample $s$ alone, since no layer mixes
+# samples. The row of $J$ is then made of BP4 *without* its sum over the samples,
 #
 # $$
 # \frac{\partial e_{so}}{\partial \Theta^{(l)}} = \left( a^{(l-1)}_s \right)^\top \delta^{(l)}_s, \qquad

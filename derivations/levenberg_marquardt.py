@@ -65,15 +65,15 @@
 # date. Another measure without units asks by which part of itself a variable changes:
 #
 # $$
-# D_j = \left( \frac{\max_i \sqrt{(J^\top J)_{ii}}\, s_i}{s_j} \right)^2, \qquad s_j = \text{the largest } |w_j|
-# \text{ so far}.
+# D_j = \left( \frac{\max_i \sqrt{(J^\top J)_{ii}}\, s_i}{s_j} \right)^2, \qquad s_j = \text{the largest }
+# |w_j| \text{ so far}.
 # $$
 #
-# With $w_j = c_j v_j$ the $s_j$ are divided by $c_j$ and the entries of $\sqrt{J^\top J}$ multiplied by it, so
-# that $D_j$ is multiplied by $c_j^2$, as above. Neither measure is best for every function. nnx begins with the
-# columns. After 30 steps in a row that the region held short and that did not halve the cost it takes the
-# relative measure, with a new radius, after 45 more such steps the columns again, and so on, each time with half
-# as much patience again.
+# With $w_j = c_j v_j$ the $s_j$ are divided by $c_j$ and the entries of $\sqrt{J^\top J}$ multiplied by it,
+# so that $D_j$ is multiplied by $c_j^2$, as above. Neither measure is best for every function. nnx begins
+# with the columns. After 30 steps in a row that the region held short and that did not halve the cost it
+# takes the relative measure, with a new radius, after 45 more such steps the columns again, and so on, each
+# time with half as much patience again.
 #
 # **How $\mu$ follows success.** Let $\rho$ be the fall of the cost, divided by the fall that the linear model
 # promised. All rules accept a step only if the cost fell.
@@ -92,8 +92,8 @@
 # squares bend. Follow a parabola instead, $w(t) = w + t p + \tfrac12 t^2 a$. The errors along it are
 #
 # $$
-# e(w(t)) = e + t\, J p + \tfrac12 t^2 \left( J a + k \right) + O(t^3), \qquad k = \left. \frac{d^2}{dt^2}\, e(w +
-# t p) \right|_{t = 0} .
+# e(w(t)) = e + t\, J p + \tfrac12 t^2 \left( J a + k \right) + O(t^3), \qquad k = \left. \frac{d^2}{dt^2}\,
+# e(w + t p) \right|_{t = 0} .
 # $$
 #
 # The model without its $t^2$ is kept as well as possible if $a$ solves $J a = -k$ as $p$ solves $J p = -e$:
@@ -102,9 +102,9 @@
 # a = -(J^\top J + \mu D)^{-1} J^\top k ,
 # $$
 #
-# and the step is $p + \tfrac12 a$. A difference gives $k$: $\tfrac12 h^2 k \approx e(w + h p) - e - h J p$ with $h
-# = 0.1$, for one more evaluation of the errors. Where $a$ is not small beside $p$, $\|\sqrt D a\| > \tfrac34
-# \|\sqrt D p\|$, the parabola is not believed, and the step is rejected.
+# and the step is $p + \tfrac12 a$. A difference gives $k$: $\tfrac12 h^2 k \approx e(w + h p) - e - h J p$
+# with $h = 0.1$, for one more evaluation of the errors. Where $a$ is not small beside $p$, $\|\sqrt D a\| >
+# \tfrac34 \|\sqrt D p\|$, the parabola is not believed, and the step is rejected.
 #
 # **Digits.** Near the minimum $E$ and $E'$, the costs before and after a step, agree in nearly all digits.
 # Their difference keeps its own if it is computed from that of the errors:
@@ -135,7 +135,8 @@
 #
 # The two measures of functions, and when they change places. `scaling="jac"` or `"relative"` holds to one of
 # them. Networks in `fit` have $D = I$ times a constant (`scaling="identity"`), for their weights have like
-# units, and a weight without influence at the moment must not run away ([measured](../training_algorithms.md)).
+# units, and a weight without influence at the moment must not run away
+# ([measured](../training_algorithms.md)).
 #
 # <!-- source: nnx.optimizers.squares.scale:_columns -->
 #
@@ -293,8 +294,8 @@ plain = nnx.least_squares(errors, start)
 assert scaled.nit == plain.nit and np.allclose(scaled.x * units, plain.x, rtol=1e-8)
 
 # %% [markdown]
-# **Relative or by columns.** Brown and Dennis' function from its usual start: evaluations with either measure,
-# and with both in turn, the default.
+# **Relative or by columns.** Brown and Dennis' function from its usual start: evaluations with either
+# measure, and with both in turn, the default.
 
 # %%
 ti = np.arange(1, 21) / 5.0
@@ -357,8 +358,8 @@ print("loss", history["loss"][0], "→", history["loss"][-1], "  μ", history["m
 assert history["loss"][-1] < 1e-6 and history["mu"][-1] < history["mu"][0]
 
 # %% [markdown]
-# Targets of thousands and of millions: the first step moves the output layer alone, and in units of the targets
-# the loss after it is the same, and less than half of that of an output of 0.
+# Targets of thousands and of millions: the first step moves the output layer alone, and in units of the
+# targets the loss after it is the same, and less than half of that of an output of 0.
 
 # %%
 losses = []
@@ -380,8 +381,8 @@ assert np.isclose(losses[0], losses[1], rtol=1e-6) and losses[1] < 0.25  # ½ is
 #   conjugate gradients.
 # - **Mini-batches.** A rejected step is judged by the cost on the same samples: all samples, or none.
 # - **Other costs.** It needs a sum of squares. For cross-entropy nnx names other methods.
-# - **$D$ of columns that were large once** holds a variable fast that has lost its influence. nnx lets such an
-#   entry fall where its root is more than $10^4$ times the present length of the column, and the relative
+# - **$D$ of columns that were large once** holds a variable fast that has lost its influence. nnx lets such
+#   an entry fall where its root is more than $10^4$ times the present length of the column, and the relative
 #   measure does not look at columns that were.
 # - **A minimum of many.** It finds the nearest one; from another start another.
 

@@ -67,18 +67,18 @@
 # \lambda_{\min}|, |1 - \eta \lambda_{\max}|)$ is smallest for $\eta = 2/(\lambda_{\min} + \lambda_{\max})$,
 # where it is $(\kappa - 1)/(\kappa + 1)$.
 #
-# With **exact searches**, $\eta = g^\top g / g^\top H g$, the cost falls by $(g^\top g)^2 / (2\, g^\top H g)$ in
-# a step, and $E - E^* = \tfrac12\, g^\top H^{-1} g$. So
+# With **exact searches**, $\eta = g^\top g / g^\top H g$, the cost falls by $(g^\top g)^2 / (2\, g^\top H g)$
+# in a step, and $E - E^* = \tfrac12\, g^\top H^{-1} g$. So
 #
 # $$
 # \frac{E_{k+1} - E^*}{E_k - E^*} = 1 - \frac{(g^\top g)^2}{g^\top H g \; g^\top H^{-1} g} \le \left(
 # \frac{\kappa - 1}{\kappa + 1} \right)^2 .
 # $$
 #
-# The bound is *Kantorovich's inequality*. Let $a = \lambda_{\min}$, $b = \lambda_{\max}$ and $\|g\| = 1$. Every
-# eigenvalue has $(\lambda - a)(b - \lambda) \ge 0$, that is $1/\lambda \le (a + b - \lambda)/(ab)$. With $t =
-# g^\top H g$ therefore $t \cdot g^\top H^{-1} g \le t\, (a + b - t)/(ab) \le (a + b)^2/(4ab)$, and $1 - 4ab/(a +
-# b)^2 = \left( (b - a)/(b + a) \right)^2$. ∎
+# The bound is *Kantorovich's inequality*. Let $a = \lambda_{\min}$, $b = \lambda_{\max}$ and $\|g\| = 1$.
+# Every eigenvalue has $(\lambda - a)(b - \lambda) \ge 0$, that is $1/\lambda \le (a + b - \lambda)/(ab)$.
+# With $t = g^\top H g$ therefore $t \cdot g^\top H^{-1} g \le t\, (a + b - t)/(ab) \le (a + b)^2/(4ab)$, and
+# $1 - 4ab/(a + b)^2 = \left( (b - a)/(b + a) \right)^2$. ∎
 #
 # **4. Indefinite $H$.** $H + \tau I$ has the eigenvalues $\lambda_i + \tau$, so every $\tau >
 # -\lambda_{\min}$ makes it positive definite, and $g^\top (H + \tau I)^{-1} g > 0$. Large $\tau$ gives $p
