@@ -10,7 +10,8 @@
 # J_{ij} = \frac{\partial e_i}{\partial w_j}, \qquad J \in \mathbb R^{N \times n} .
 # $$
 #
-# (The lectures' slide prints second derivatives in $J$: see the [errata](../errata.md).) Then
+# (The lectures' slide prints second derivatives in $J$: see the
+# [errata](errata.md#the-jacobian-of-levenberg-and-marquardt).) Then
 #
 # $$
 # g = J^\top e, \qquad H = J^\top J + \sum_i e_i \nabla^2 e_i ,

@@ -4,7 +4,8 @@
 # ## Claim
 #
 # For a sum of squares $E = \tfrac12 \|e(w)\|^2$ with the Jacobian $J = \partial e/\partial w$ (first
-# derivatives: the slide's second ones are in the [errata](../errata.md)) the lectures' form is
+# derivatives: the slide's second ones are in the
+# [errata](errata.md#the-jacobian-of-levenberg-and-marquardt)) the lectures' form is
 #
 # $$
 # g = J^\top e, \qquad G = J^\top J + \nu I, \qquad p = -G^{-1} g, \qquad \nu > 0 .
