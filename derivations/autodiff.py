@@ -26,6 +26,8 @@
 #    variables.
 # 4. **Derivatives of any order** come from differentiating the rules themselves, if one keeps apart which
 #    derivative an operation belongs to.
+# 5. **Rows that do not mix** come all at once: if residual $i$ of $m$ depends on sample $i$ and on shared
+#    weights, one way back gives the whole Jacobian of the residuals by the weights, not one row.
 
 # %% [markdown]
 # ## Derivation
@@ -63,14 +65,41 @@
 #
 # the inner derivative must take $x$ for a constant; a forward mode with one kind of tangent for both computes
 # 2 ("perturbation confusion"). Each call of a transform therefore gets a *level*, a number larger than that
-# of the transforms around it, and an operation belongs to the highest level among its arguments.
+# of the transforms around it. An operation belongs to the highest level among its arguments, and its value is
+# computed one level below. Since the rules are written in functions that can be differentiated, the
+# derivative of a rule needs no rule of its own.
+#
+# **5. Rows.** Let an array $u$ of the program have rows $u_1, \dots, u_m$, and let residual $r_i$ depend on
+# $u_i$ but on no other row. Start the way back with the adjoint 1 for every residual. What arrives at row $i$
+# of $u$ is
+#
+# $$
+# \bar u_i = \frac{\partial}{\partial u_i} \sum_j r_j = \frac{\partial r_i}{\partial u_i} :
+# $$
+#
+# one array of the shape of $u$ holds a row of the Jacobian for each sample. The ordinary pullbacks take it
+# further back as long as they do not mix rows. It ends where all rows share an array. There the pullback
+# would add up what belongs to different residuals; it is kept apart instead. Of $u = v\, w$ the adjoint of
+# $w$ is
+#
+# $$
+# \bar w = v^\top \bar u = \sum_i v_i^\top \bar u_i , \qquad \text{and row } i \text{ of the Jacobian is }
+# v_i^\top \bar u_i .
+# $$
+#
+# What lies further back, functions of the weights alone, takes the stack of these rows. ∎
 
 # %% [markdown]
 # ## In nnx
 #
-# `nnx.grad(f)(x)` calls $f$ with a traced array, which answers to operators, to NumPy's functions and to the
-# array API standard, and passes each call to the *rule* of the function. In reverse mode each operation
-# leaves a node that points at its parents, with a pullback from the adjoint of its result to theirs:
+# `nnx.grad(f)(x)` calls $f$ with a *traced array*, which holds the value of $x$ and passes each operation on
+# it to the *rule* of the function that was called. It answers to operators, methods and assignments, to
+# NumPy's two protocols (`__array_ufunc__`, `__array_function__`) and to that of the array API standard
+# (`__array_namespace__`), so the code of $f$ need not know of it. Functions of plain arrays are the library's
+# own: nothing is recorded for them.
+#
+# In reverse mode each operation leaves a node that points at its parents, with a pullback from the adjoint of
+# its result to theirs (an operation with several results is one node, and each result a part of it):
 #
 # <!-- source: nnx.autodiff.trace:Node -->
 #
@@ -84,8 +113,9 @@
 #
 # <!-- source: nnx.autodiff.trace:Dual.record -->
 #
-# A rule is written once and serves both modes. Of an elementwise function it is the derivative, of a bilinear
-# one (a product, a matrix product) two transposes:
+# A rule is written once, in a family that serves both modes. Of an elementwise function it is the derivative,
+# of a linear one its transpose, of a bilinear one (a product, a matrix product) two transposes.
+# Decompositions give their pullback, and its transpose is the tangent:
 #
 # <!-- source: nnx.autodiff.families:Elementwise -->
 #
@@ -94,6 +124,15 @@
 # And the level to which an operation belongs, if its arguments are traced by different transforms:
 #
 # <!-- source: nnx.autodiff.bind:_highest -->
+#
+# Whether rows mix is read from the recorded operations, from the outputs back, by a table of what is known.
+# What is not in the table, or uses one array in both ways (a batch mean), is not guessed. Of a matrix
+# product:
+#
+# <!-- source: nnx.autodiff.rowwise.table:_matmul -->
+#
+# Derivatives by the inputs (`nnx.jvp`, `nnx.grad`) inside of a residual are operations like all others, so
+# the residuals of differential equations have such rows too.
 #
 # The run: the same two modes for single numbers, in plain Python, which counts the operations that it makes.
 
@@ -251,11 +290,39 @@ for outer in (nnx.grad, forward):
         assert outer(lambda x: x * inner(lambda y: x + y)(1.0))(1.0) == 1.0  # noqa: B023
 
 # %% [markdown]
+# **Claim 5.** The residuals of 50 samples, with a derivative by the inputs among them: all rows in one pass
+# back equal those of 50 gradients. A mean over the batch mixes the rows, and is named.
+
+
+# %%
+def residuals(w, x):
+    def network(x):
+        return np.tanh(x @ w["kernel"] + w["bias"]) @ w["out"]
+
+    value, slope = nnx.jvp(network, (x,), (np.ones_like(x),))
+    return slope + 2.0 * value
+
+
+w = {"kernel": rng.normal(size=(3, 8)), "bias": rng.normal(size=8), "out": rng.normal(size=8)}
+x = rng.normal(size=(50, 3))
+rows = nnx.per_sample_grad(residuals, stacked=True)(w, x)
+for i in range(50):
+    single = nnx.grad(lambda w: residuals(w, x[i : i + 1])[0])(w)  # noqa: B023
+    for name in w:
+        # sums of 8 terms, added in different orders
+        assert np.allclose(rows[name][i], single[name], rtol=1e-12, atol=1e-13)
+try:
+    nnx.per_sample_grad(lambda w, x: residuals(w, x - np.mean(x @ w["kernel"])), stacked=True)(w, x)
+    raise AssertionError("the rows mix")
+except nnx.errors.DerivativeError as error:
+    print(error)
+
+# %% [markdown]
 # **Any program**: nnx checks both modes to second order against differences.
 
 # %%
 nnx.check_derivatives(f_numpy, rng.normal(size=8))
-nnx.check_derivatives(g, x)
+nnx.check_derivatives(g, np.array([0.5, -1.0, 2.0]))
 
 # %% [markdown]
 # ## When it fails
@@ -267,8 +334,7 @@ nnx.check_derivatives(g, x)
 #   gives NaN, and no number that merely looks right.
 # - **What leaves the trace** has no derivative: `float(x)`, compiled code. nnx raises an error that says
 #   what to write.
-# - **Many outputs.** Reverse mode takes one way back for each. Where row $i$ of the output belongs to
-#   sample $i$, nnx makes all rows in one way back ([differentiation](../differentiation.md)).
+# - **Many outputs.** Reverse mode takes one way back for each, unless rows do not mix (claim 5).
 # - **Loops that converge.** Their derivative is that of the last iterate, not of the limit, and all
 #   iterates are kept: `nnx.implicit` differentiates the equation instead.
 # - **Memory.** Everything the way back needs is kept: `nnx.checkpoint` recomputes it.
@@ -292,6 +358,7 @@ except nnx.errors.DerivativeError as error:
 # - W. Baur, V. Strassen, *The complexity of partial derivatives*, Theoret. Comput. Sci. 22 (1983) 317–330
 #   (claim 3).
 # - A. Griewank, A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008: chapters 3 and 4.
+# - I. Goodfellow, *Efficient per-example gradient computations*, arXiv:1510.01799 (2015) (claim 5).
 # - J. M. Siskind, B. A. Pearlmutter, *Perturbation confusion and referential transparency*, IFL 2005.
 # - A. G. Baydin, B. A. Pearlmutter, A. A. Radul, J. M. Siskind, *Automatic differentiation in machine
 #   learning: a survey*, J. Machine Learning Research 18 (2018) 153, 1–43.

@@ -62,6 +62,20 @@
 # far) the method does not depend on the units of the weights: with $w_j = c_j v_j$ every entry $D_j$ is
 # multiplied by $c_j^2$, as is $(J^\top J)_{jj}$, and the step in $v$ is the same step.
 #
+# **Relative to the variables.** Columns of $J$ change on the way, and the largest so far may be long out of
+# date. Another measure without units asks by which part of itself a variable changes:
+#
+# $$
+# D_j = \left( \frac{\max_i \sqrt{(J^\top J)_{ii}}\, s_i}{s_j} \right)^2, \qquad s_j = \text{the largest }
+# |w_j| \text{ so far}.
+# $$
+#
+# With $w_j = c_j v_j$ the $s_j$ are divided by $c_j$ and the entries of $\sqrt{J^\top J}$ multiplied by it,
+# so that $D_j$ is multiplied by $c_j^2$, as above. Neither measure is best for every function. nnx begins
+# with the columns. After 30 steps in a row that the region held short and that did not halve the cost it
+# takes the relative measure, with a new radius, after 45 more such steps the columns again, and so on, each
+# time with half as much patience again.
+#
 # **How $\mu$ follows success.** Let $\rho$ be the fall of the cost, divided by the fall that the linear model
 # promised. All rules accept a step only if the cost fell.
 #
@@ -74,6 +88,31 @@
 #
 # Nielsen's factor is a smooth function of $\rho$: 1 at $\rho = \tfrac12$, $\tfrac13$ at $\rho = 1$, and 2 at
 # $\rho = 0$. (His $\nu$ is a counter of failures, not the lectures' $\nu$.)
+#
+# **Valleys that bend** (Transtrum and Sethna). The linear model holds on a straight way, and valleys of least
+# squares bend. Follow a parabola instead, $w(t) = w + t p + \tfrac12 t^2 a$. The errors along it are
+#
+# $$
+# e(w(t)) = e + t\, J p + \tfrac12 t^2 \left( J a + k \right) + O(t^3), \qquad k = \left. \frac{d^2}{dt^2}\,
+# e(w + t p) \right|_{t = 0} .
+# $$
+#
+# The model without its $t^2$ is kept as well as possible if $a$ solves $J a = -k$ as $p$ solves $J p = -e$:
+#
+# $$
+# a = -(J^\top J + \mu D)^{-1} J^\top k ,
+# $$
+#
+# and the step is $p + \tfrac12 a$. A difference gives $k$: $\tfrac12 h^2 k \approx e(w + h p) - e - h J p$
+# with $h = 0.1$, for one more evaluation of the errors. Where $a$ is not small beside $p$, $\|\sqrt D a\| >
+# \tfrac34 \|\sqrt D p\|$, the parabola is not believed, and the step is rejected.
+#
+# **Digits.** Near the minimum $E$ and $E'$, the costs before and after a step, agree in nearly all digits.
+# Their difference keeps its own if it is computed from that of the errors:
+#
+# $$
+# E - E' = \tfrac12 (e - e')^\top (e + e') .
+# $$
 
 # %% [markdown]
 # ## In nnx
@@ -94,8 +133,31 @@
 # <!-- source: nnx.optimizers.squares.step_control:Attempt.gain -->
 #
 # <!-- source: nnx.optimizers.squares.step_control:GainRatio._lower -->
+#
+# The two measures of functions, and when they change places. `scaling="jac"` or `"relative"` holds to one of
+# them. Networks in `fit` have $D = I$ times a constant (`scaling="identity"`), for their weights have like
+# units, and a weight without influence at the moment must not run away
+# ([measured](../training_algorithms.md)).
+#
+# <!-- source: nnx.optimizers.squares.scale:_columns -->
+#
+# <!-- source: nnx.optimizers.squares.scale:_relative -->
+#
+# <!-- source: nnx.optimizers.squares.scale:turns -->
+#
+# The bent step. It is tried where ten steps in a row did not halve the cost (with a damping of its own: one
+# step); `geodesic=True` bends every step, `False` none.
+#
+# <!-- source: nnx.optimizers.squares.levenberg_marquardt:bent -->
+#
+# The errors of a network are linear in the weights of a linear output layer. Where the targets are not of
+# about the size of the outputs at the start (their root mean square below 0.01 or above 100), the first step
+# sets these weights alone, to their best values with a small ridge:
+#
+# <!-- source: nnx.optimizers.squares.step_control:_linear_step -->
 
 # %%
+from fractions import Fraction
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -233,6 +295,57 @@ plain = nnx.least_squares(errors, start)
 assert scaled.nit == plain.nit and np.allclose(scaled.x * units, plain.x, rtol=1e-8)
 
 # %% [markdown]
+# **Relative or by columns.** Brown and Dennis' function from its usual start: evaluations with either
+# measure, and with both in turn, the default.
+
+# %%
+ti = np.arange(1, 21) / 5.0
+
+
+def brown_dennis(w):
+    return (w[0] + ti * w[1] - np.exp(ti)) ** 2 + (w[2] + w[3] * np.sin(ti) - np.cos(ti)) ** 2
+
+
+counts = {}
+for measure in ("jac", "relative", None):
+    found = nnx.least_squares(brown_dennis, [25.0, 5.0, -5.0, -1.0], options={"scaling": measure})
+    counts[measure] = found.nfev
+    assert found.success and np.isclose(2.0 * found.cost, 85822.2016263563, rtol=1e-12)  # the known minimum
+print(counts)
+assert counts[None] < counts["jac"]
+
+# %% [markdown]
+# **The bent step.** The difference that gives $k$ has an error of the order of $h$: half of $h$, half the
+# error. Then one step of nnx beside the formula.
+
+# %%
+e, j = errors(start), nnx.jacobian(errors)(start)
+unit = np.max(np.sum(j * j, axis=0))
+g_matrix = j.T @ j + unit * np.eye(3)
+p = -np.linalg.solve(g_matrix, j.T @ e)
+exact = nnx.jvp(lambda w: nnx.jvp(errors, (w,), (p,))[1], (start,), (p,))[1]
+by_difference = {h: 2.0 / h**2 * (errors(start + h * p) - e - h * (j @ p)) for h in (0.1, 0.05, 0.025)}
+wrong = {h: np.linalg.norm(k - exact) for h, k in by_difference.items()}
+assert np.isclose(wrong[0.05] / wrong[0.025], 2.0, rtol=0.1)  # the next term of the series: another h
+a = -np.linalg.solve(g_matrix, j.T @ by_difference[0.1])
+options = {"damping": "nielsen", "scaling": "identity", "geodesic": True, "mu": 1.0, "maxiter": 1}
+one = nnx.least_squares(errors, start, options=options)
+assert one.nfev == 3  # the start, the errors at w + hp, those at the end of the step
+assert np.allclose(one.x, start + p + 0.5 * a, rtol=1e-9)  # h² takes two of the digits of k
+
+# %% [markdown]
+# **Digits** of $E - E'$ for errors that change in their thirteenth digit; the true difference by fractions.
+
+# %%
+before = 1.0 + rng.random(30)
+after = before - 1e-13 * rng.random(30)
+true = sum(Fraction(b) ** 2 - Fraction(a) ** 2 for b, a in zip(before, after, strict=True)) / 2
+plainly = 0.5 * (before @ before) - 0.5 * (after @ after)
+from_errors = 0.5 * (before - after) @ (before + after)
+print("relative errors:", abs(plainly / float(true) - 1.0), abs(from_errors / float(true) - 1.0))
+assert abs(from_errors / float(true) - 1.0) < 1e-14 < 1e-6 < abs(plainly / float(true) - 1.0)
+
+# %% [markdown]
 # A network, as MATLAB's users train it: 10 tanh neurons, `trainlm`, the sine. Nielsen's $\mu$ falls as the
 # model gets better.
 
@@ -246,6 +359,22 @@ print("loss", history["loss"][0], "→", history["loss"][-1], "  μ", history["m
 assert history["loss"][-1] < 1e-6 and history["mu"][-1] < history["mu"][0]
 
 # %% [markdown]
+# Targets of thousands and of millions: the first step moves the output layer alone, and in units of the
+# targets the loss after it is the same, and less than half of that of an output of 0.
+
+# %%
+losses = []
+for size in (1e3, 1e6):
+    layers = [nnx.layers.Dense(10, "tanh", input_shape=(1,)), nnx.layers.Dense(1)]
+    net = nnx.Sequential(layers, dtype="float64", seed=1)
+    hidden = np.asarray(net.layers[0].kernel).copy()
+    net.compile(optimizer="trainlm", loss="mse")
+    losses.append(net.fit(x, size * np.sin(np.pi * x), epochs=1, verbose=0).history["loss"][0] / size**2)
+    assert np.array_equal(net.layers[0].kernel, hidden)
+print("loss after the first step, in units of the targets:", losses)
+assert np.isclose(losses[0], losses[1], rtol=1e-6) and losses[1] < 0.25  # ½ is the mean of sin²
+
+# %% [markdown]
 # ## When it fails
 #
 # - **Memory.** $J^\top J$ has $n^2$ entries, and each step takes about $\tfrac12 N n^2 + \tfrac16 n^3$
@@ -254,7 +383,8 @@ assert history["loss"][-1] < 1e-6 and history["mu"][-1] < history["mu"][0]
 # - **Mini-batches.** A rejected step is judged by the cost on the same samples: all samples, or none.
 # - **Other costs.** It needs a sum of squares. For cross-entropy nnx names other methods.
 # - **$D$ of columns that were large once** holds a variable fast that has lost its influence. nnx lets such
-#   entries fall ([training](../training.md)).
+#   an entry fall where its root is more than $10^4$ times the present length of the column, and the relative
+#   measure does not look at columns that were.
 # - **A minimum of many.** It finds the nearest one; from another start another.
 
 # %% [markdown]

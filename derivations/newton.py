@@ -19,7 +19,9 @@
 #     $$
 #
 #     Gradient descent with a fixed rate converges linearly: $\|w_{k+1} - w^*\| \le c\, \|w_k - w^*\|$ with $c
-#     \ge (\kappa - 1)/(\kappa + 1)$ in the worst case, $\kappa$ the condition number of $H(w^*)$.
+#     \ge (\kappa - 1)/(\kappa + 1)$ in the worst case, $\kappa$ the condition number of $H(w^*)$. With exact
+#     searches instead of a rate, a step on a quadratic multiplies $E - E^*$ by up to $\left( (\kappa -
+#     1)/(\kappa + 1) \right)^2$: the same speed.
 # 4. Where $H$ is not positive definite $p$ may point uphill. With the first $\tau \ge 0$ that makes $H +
 #    \tau I$ positive definite, $p = -(H + \tau I)^{-1} g$ is a descent direction again.
 
@@ -64,6 +66,19 @@
 # component along an eigenvector is multiplied by $1 - \eta\lambda$. The largest factor $\max(|1 - \eta
 # \lambda_{\min}|, |1 - \eta \lambda_{\max}|)$ is smallest for $\eta = 2/(\lambda_{\min} + \lambda_{\max})$,
 # where it is $(\kappa - 1)/(\kappa + 1)$.
+#
+# With **exact searches**, $\eta = g^\top g / g^\top H g$, the cost falls by $(g^\top g)^2 / (2\, g^\top H g)$
+# in a step, and $E - E^* = \tfrac12\, g^\top H^{-1} g$. So
+#
+# $$
+# \frac{E_{k+1} - E^*}{E_k - E^*} = 1 - \frac{(g^\top g)^2}{g^\top H g \; g^\top H^{-1} g} \le \left(
+# \frac{\kappa - 1}{\kappa + 1} \right)^2 .
+# $$
+#
+# The bound is *Kantorovich's inequality*. Let $a = \lambda_{\min}$, $b = \lambda_{\max}$ and $\|g\| = 1$.
+# Every eigenvalue has $(\lambda - a)(b - \lambda) \ge 0$, that is $1/\lambda \le (a + b - \lambda)/(ab)$.
+# With $t = g^\top H g$ therefore $t \cdot g^\top H^{-1} g \le t\, (a + b - t)/(ab) \le (a + b)^2/(4ab)$, and
+# $1 - 4ab/(a + b)^2 = \left( (b - a)/(b + a) \right)^2$. ∎
 #
 # **4. Indefinite $H$.** $H + \tau I$ has the eigenvalues $\lambda_i + \tau$, so every $\tau >
 # -\lambda_{\min}$ makes it positive definite, and $g^\top (H + \tau I)^{-1} g > 0$. Large $\tau$ gives $p
@@ -152,11 +167,30 @@ assert np.isclose(
 )  # the higher terms have died out
 
 # %% [markdown]
+# **Exact searches.** The bound for random $H$ and $g$, and the start at which every step attains it: $w =
+# (\kappa, 1)$ on $H = \mathrm{diag}(1, \kappa)$, followed by nnx.
+
+# %%
+rng = np.random.default_rng(0)
+for _ in range(1000):
+    a = rng.normal(size=(4, 4))
+    q, g = a @ a.T + 0.1 * np.eye(4), rng.normal(size=4)
+    ratio = 1.0 - (g @ g) ** 2 / ((g @ q @ g) * (g @ np.linalg.solve(q, g)))
+    k = np.linalg.cond(q)
+    assert ratio <= ((k - 1.0) / (k + 1.0)) ** 2 + 1e-12  # rounding times the condition, some hundreds
+
+exact = nnx.optimizers.searches.Brent(xtol=1e-10)
+zigzag = path_of("steepest_descent", [10.0, 1.0], lambda w: 0.5 * (w[0] ** 2 + 10.0 * w[1] ** 2),
+                 search=exact, maxiter=10)  # fmt: skip
+costs = 0.5 * (zigzag[:, 0] ** 2 + 10.0 * zigzag[:, 1] ** 2)
+print("ratios of the cost:", costs[1:] / costs[:-1], " bound", (9.0 / 11.0) ** 2)
+assert np.allclose(costs[1:] / costs[:-1], (9.0 / 11.0) ** 2, rtol=1e-6)  # Brent's α has half the digits
+
+# %% [markdown]
 # **The formula.** One step of nnx is $-H^{-1}g$ to rounding; on a quadratic it is the whole way, from
 # anywhere. **Units.** Scaling the weights by factors of $10^{-3}$ to $10^3$ leads along the same points.
 
 # %%
-rng = np.random.default_rng(0)
 start = np.array([1.6, 0.4])
 one = path_of("newton", start, maxiter=1, search="none")[1]
 assert np.allclose(one, start - np.linalg.solve(nnx.hessian(cost)(start), nnx.grad(cost)(start)), rtol=1e-14)
