@@ -53,7 +53,7 @@ class SumOfSquares(Deterministic):
         "nan_policy": "nothing in its place (leave out the points with NaN; fit the others)",
         "tr_options": "solver",
         "tr_solver": "solver",
-        "x_scale": "scaling='jac' of 'lm' and 'dogleg', the default: units of x do not matter",
+        "x_scale": "scaling='jac' or 'relative' of 'lm' and 'dogleg'; by default units of x do not matter",
     }
 
     _: KW_ONLY
