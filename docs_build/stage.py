@@ -41,7 +41,7 @@ class Stage:
         self.that_run(package)
         self.of_the_reference()
         self.live(package)
-        self.written.update(listings.write_pages())
+        self.written.update(listings.write_pages(self.linked_sources()))
         self.inventory(objects)
         self.missing()
         for path in STAGE.rglob("*"):
@@ -110,6 +110,11 @@ class Stage:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 self._copy(f"live/{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+    def linked_sources(self) -> set[str]:
+        """The pages of source lines to which a page that was written links."""
+        pages = [path.read_text(encoding="utf-8") for path in self.written if path.suffix == ".md"]
+        return {name for page in pages for name in re.findall(r"(source/nnx/[\w/]+)\.(?:md|html)", page)}
 
     def missing(self) -> None:
         """A page of `nav` that nobody has written yet is shown as such, unless every page must be there."""
