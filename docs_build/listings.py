@@ -57,10 +57,12 @@ def _without_docstring(code: str) -> str:
     return "\n".join(lines[:begin] + lines[end:])
 
 
-def write_pages() -> list[Path]:
-    """A page for each file of the package, whose lines can be linked to (``#L-12``)."""
+def write_pages(linked: set[str]) -> list[Path]:
+    """A page for each file of the package that other pages link to; lines have anchors (``#L-12``)."""
     made = []
     for path in sorted(PACKAGE.rglob("*.py")):
+        if source_page(path) not in linked:
+            continue
         target = STAGE / f"{source_page(path)}.md"
         code = path.read_text(encoding="utf-8")
         formatter = HtmlFormatter(cssclass="highlight source-file", wrapcode=True, linespans="L")

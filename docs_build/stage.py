@@ -41,7 +41,7 @@ class Stage:
         self.that_run(package)
         self.of_the_reference()
         self.live(package)
-        self.written.update(listings.write_pages())
+        self.written.update(listings.write_pages(self.linked_sources()))
         self.inventory(objects)
         self.missing()
         for path in STAGE.rglob("*"):
@@ -59,18 +59,25 @@ class Stage:
 
     def that_run(self, package: str) -> None:
         """The tutorials and derivations, each as page, notebook and plain file."""
-        done = notebooks.executed(notebooks.sources(), package, self.report)
-        for path, notebook in done.items():
-            page = f"{path.parent.name}/{path.stem}.md"
-            text, files = notebooks.markdown(notebook, path.stem)
-            self._page(page, _with_downloads(text, path.stem))
-            for name, content in files.items():
-                self._copy(f"{path.parent.name}/{name}", content)
-            prose = [c.source for c in notebook.cells if c.cell_type == "markdown"]
-            texts = [self._elsewhere(text, page) for text in prose]
-            download = notebooks.downloadable(notebook, texts)
-            self._copy(f"{path.parent.name}/{path.stem}.ipynb", download.encode())
-            self._copy(f"{path.parent.name}/{path.stem}.py", path.read_bytes())
+        faults = []
+        for path, notebook in notebooks.executed(notebooks.sources(), package, self.report).items():
+            try:
+                self._that_ran(path, notebook)
+            except BuildError as error:
+                faults.append(str(error))
+        if faults:
+            raise BuildError("\n\n".join(faults))
+
+    def _that_ran(self, path: Path, notebook: Any) -> None:
+        page = f"{path.parent.name}/{path.stem}.md"
+        text, files = notebooks.markdown(notebook, path.stem)
+        self._page(page, _with_downloads(text, path.stem))
+        for name, content in files.items():
+            self._copy(f"{path.parent.name}/{name}", content)
+        prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+        download = notebooks.downloadable(notebook, [self._elsewhere(text, page) for text in prose])
+        self._copy(f"{path.parent.name}/{path.stem}.ipynb", download.encode())
+        self._copy(f"{path.parent.name}/{path.stem}.py", path.read_bytes())
 
     def _page(self, name: str, text: str) -> None:
         if title := re.search(r"^# (.+)$", text, re.MULTILINE):
@@ -103,6 +110,11 @@ class Stage:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 self._copy(f"live/{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+    def linked_sources(self) -> set[str]:
+        """The pages of source lines to which a page that was written links."""
+        pages = [path.read_text(encoding="utf-8") for path in self.written if path.suffix == ".md"]
+        return {name for page in pages for name in re.findall(r"(source/nnx/[\w/]+)\.(?:md|html)", page)}
 
     def missing(self) -> None:
         """A page of `nav` that nobody has written yet is shown as such, unless every page must be there."""
