@@ -29,8 +29,8 @@ ARRAY_API_TESTS_TAG = "2026.02.26"
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The whole suite on every backend that needs no GPU."""
-    session.install("-e", ".[test]")
+    """The whole suite on every backend that needs no GPU, and the tests of what builds the site."""
+    session.install("-e", ".[docs,test]")
     _pytest(session, "--numprocesses=auto", "--maxprocesses=4")
 
 

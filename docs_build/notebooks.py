@@ -29,6 +29,8 @@ LIBRARIES = "array-api-compat cycler matplotlib matplotlib-inline numba numpy sc
 #: Pages run side by side, each with one thread: two cores are what is asked for.
 PROCESSES = 2
 SECONDS = 900
+#: data beside the repository, as the tests take them; else NNX_DATA_DIR, a cache or the network has them
+DATA = ROOT.parent / "shared" / "data"
 MARK = re.compile(r"^# %%", re.MULTILINE)
 FIGURE = re.compile(r"^# figure: (.+)$", re.MULTILINE)
 #: A drawing larger than that is shown as a picture.
@@ -82,9 +84,12 @@ def executed(paths: Iterable[Path], package: str, report: Any = print) -> dict[P
             if isinstance(result, str):
                 faults.append(result)
                 continue
+            known[path] = result
+            if missing := result.metadata.get("missing"):
+                report(f"  {path.parent.name}/{path.name}: NOT RUN, its data are not there: {missing}")
+                continue
             report(f"  {path.parent.name}/{path.name}: {result.metadata['seconds']} s")
             write(stored, nbformat.writes(result))
-            known[path] = result
     if faults:
         raise BuildError("\n\n".join(faults))
     return known
@@ -108,8 +113,11 @@ def _versions() -> str:
 
 
 def _run(path: Path, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode | str:
-    """The notebook with outputs; where a cell fails, what happened."""
-    notebook = copy.deepcopy(notebook)
+    """The notebook with outputs; where a cell fails, what happened.
+
+    Where only data are missing, which cannot be fetched without a network, it is the notebook as it is.
+    """
+    bare, notebook = notebook, copy.deepcopy(notebook)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.cells.insert(0, nbformat.v4.new_code_cell(SETUP))
     env = os.environ | {
@@ -117,6 +125,8 @@ def _run(path: Path, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode |
         "MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONHASHSEED": "0",
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }  # fmt: skip
+    if DATA.is_dir():
+        env.setdefault("NNX_DATA_DIR", str(DATA))
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
@@ -130,6 +140,9 @@ def _run(path: Path, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode |
             client.execute(env=env)
         except CellExecutionError as error:
             text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+            if error.ename == "DownloadError":
+                bare.metadata["missing"] = error.evalue.partition("\n")[0]
+                return bare
             return f"{path.relative_to(path.parents[1])} failed:\n{text}"
     del notebook.cells[0]
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -152,7 +165,9 @@ def markdown(notebook: nbformat.NotebookNode, stem: str) -> tuple[str, dict[str,
     """The page in Markdown, and its figures: file name → content."""
     parts: list[str] = []
     files: dict[str, bytes] = {}
-    for cell in notebook.cells:
+    for k, cell in enumerate(notebook.cells):
+        if k == 1 and notebook.metadata.get("missing"):
+            parts.append("!!! warning\n    This page was not run here: its data could not be had.")
         if cell.cell_type == "markdown":
             parts.append(cell.source)
             continue
@@ -220,7 +235,8 @@ def downloadable(notebook: nbformat.NotebookNode, texts: list[str]) -> str:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 output.data.pop("image/svg+xml", None)
-    notebook.metadata.pop("seconds", None)
+    for name in ("seconds", "missing"):
+        notebook.metadata.pop(name, None)
     notebook.metadata.pop("jupytext", None)
     return nbformat.writes(notebook)
 

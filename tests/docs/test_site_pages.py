@@ -57,6 +57,17 @@ def test_a_page_whose_assertion_fails_ends_the_build(notebooks, cache):
         notebooks.executed([SAMPLES / "failing.py"], "nnx", report=lambda text: None)
 
 
+def test_a_page_without_its_data_says_so_and_is_tried_again(notebooks, cache):
+    path, said = SAMPLES / "without_data.py", []
+    done = notebooks.executed([path], "nnx", report=said.append)[path]
+    assert "NOT RUN, its data are not there: The digits cannot be fetched." in said[-1]
+    text, files = notebooks.markdown(done, path.stem)
+    assert text.startswith("# A page whose data are not there\n\n!!! warning\n    This page was not run here")
+    assert "nnx.errors.DownloadError" in text  # its code
+    assert not files
+    assert not list(cache.rglob("*.ipynb"))
+
+
 def output(notebooks, **data):
     from nbformat import v4
 
