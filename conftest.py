@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,6 +46,14 @@ def _global_backend_is_put_back() -> Iterator[None]:
     before = selection._global
     yield
     selection._global = before
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_closed() -> Iterator[None]:
+    """A test, doctest or page whose code draws leaves no figure of pyplot to the next one."""
+    yield
+    if (plt := sys.modules.get("matplotlib.pyplot")) is not None:
+        plt.close("all")
 
 
 @pytest.fixture(autouse=True)

@@ -51,10 +51,8 @@ def decision_regions(
 
     >>> x, y = nnx.datasets.xor(100)
     >>> ax = nnx.plotting.decision_regions(lambda x: x[:, 0] * x[:, 1] < 0, x, y, limits=((-1, 1), (-1, 1)))
-    >>> ax.images[0].get_array()[[0, 0, -1, -1], [0, -1, 0, -1]]  # the corners
-    masked_array(data=[0, 1, 1, 0],
-                 mask=False,
-           fill_value=999999)
+    >>> ax.images[0].get_array()[[0, 0, -1, -1], [0, -1, 0, -1]].tolist()  # the corners
+    [0, 1, 1, 0]
 
     Source: C. M. Bishop, *Pattern Recognition and Machine Learning*, Springer 2006, section 1.5.1 (decision
     regions and boundaries).

@@ -30,8 +30,10 @@ def test_every_name_of_the_package_has_an_entry():
 @pytest.mark.parametrize("room", REGISTRIES)
 def test_everything_registered_has_an_entry(room):
     values = {id(public.value) for public in PUBLIC}
-    registry = getattr(nnx, room).registry
-    assert [entry.name for entry in registry if id(entry.target) not in values] == []
+    # other tests register things of their own
+    own = [e for e in getattr(nnx, room).registry if e.target.__module__.startswith("nnx.")]
+    assert len(own) > 2
+    assert [entry.name for entry in own if id(entry.target) not in values] == []
 
 
 def test_each_object_and_each_name_stands_once():
