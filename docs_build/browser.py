@@ -47,7 +47,7 @@ LOOKED_AT = (
 SERIOUS = ("serious", "critical")
 FORMULAS = """() => {
   const all = [...document.querySelectorAll(".formula")]
-  const bad = all.filter(f => !f.querySelector(".katex-html .base")).length
+  const bad = all.filter(f => !f.querySelector(".katex-html > *")).length
   const set = all.length == 0 || document.fonts.check("16px KaTeX_Main")
   return all.length && (bad || !set) ? `${bad} of ${all.length} formulas are not set, fonts: ${set}` : ""
 }"""
@@ -151,7 +151,9 @@ def _each(seen: Look, base: str, pages: list[str]) -> None:
         closely = name.removesuffix(".html") in LOOKED_AT
         seen.accessible(page, code=closely)
         page.emulate_media(color_scheme="dark")
-        if page.get_attribute("body", "data-md-color-scheme") != "slate":
+        try:
+            page.wait_for_selector("body[data-md-color-scheme=slate]", timeout=5_000)
+        except Exception:
             seen.fault(page, "does not follow the system's dark mode")
         if closely:
             seen.accessible(page, code=True)

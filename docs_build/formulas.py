@@ -11,6 +11,9 @@ from docs_build.folders import HERE, BuildError
 
 #: what the Markdown extension arithmatex writes
 FOUND = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>([.,;:!?)]*)', re.DOTALL)
+ALONE = re.compile(
+    r'<a ([^>]*)>(<var class="formula"[^>]*>(?:(?!</a>).)*?(<math.*?</math>)(?:(?!</a>).)*</var>)</a>'
+)
 #: Up to here a formula keeps to one line with the comma that follows; a longer one may be broken.
 SHORT = 60
 
@@ -51,4 +54,10 @@ def set_in(page: str) -> str:
         ends = match[4] and not display and len(match[3]) <= SHORT
         return f'<span class="formula--end">{box}</span>' if ends else box
 
-    return FOUND.sub(formula, page)
+    return ALONE.sub(_named, FOUND.sub(formula, page))
+
+
+def _named(match: re.Match[str]) -> str:
+    """A link that holds a formula alone, with its symbols as its name."""
+    symbols = re.sub(r"<annotation.*?</annotation>|<[^>]+>", "", match[3])
+    return f'<a {match[1]} aria-label="{symbols}">{match[2]}</a>'
