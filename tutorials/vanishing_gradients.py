@@ -195,7 +195,8 @@ ax.grid(alpha=0.3)
 #   mean 0 and variance 1 before the activation.
 # - **Skip connections**, $h \leftarrow h + g(h\Theta + \beta)$: the sum passes the error on unchanged,
 #   whatever $g'$ is.
-# - **Dropout** is in the lectures' list, too. It is a remedy against overfitting.
+# - **Dropout** and **more data** are in the lectures' list, too. They are remedies against overfitting
+#   ([erratum](../derivations/errata.md#dropout-and-more-data-as-remedies)).
 
 # %%
 
@@ -252,8 +253,8 @@ ax.axvline(1.0, color="k", ls=":")
 ax.invert_yaxis()
 
 # %% [markdown]
-# Another remedy, [LSTM](https://doi.org/10.1162/neco.1997.9.8.1735) cells for sequences, has a page of its
-# own once nnx has recurrent layers.
+# One remedy of the list is missing: [LSTM](https://doi.org/10.1162/neco.1997.9.8.1735) cells, which pass the
+# error on through time without a factor. nnx has no recurrent layers yet.
 #
 # ## Remedy against explosion: clipping
 #
