@@ -52,6 +52,7 @@
 # | `sparsemax` | $\max(z_i - \tau, 0)$ | $[i = j] - 1/k$ on the support of $k$ | $z - \max z$ first |
 # | `glu` | $u\,\sigma(v)$, $z = (u, v)$ | $(\sigma(v), u\,\sigma(v)(1 - \sigma(v)))$ | `sigmoid` as above |
 #
+# `gelu(approximate=True)` has $\Phi(z) \approx \tfrac12 (1 + \tanh(\sqrt{2/\pi}\,(z + 0.044715\,z^3)))$.
 # In `sparsemax` $\tau$ is such that $\sum_i a_i = 1$. Where a function or slope is given in two or three
 # pieces, they are those to the right, to the left (and outside).
 #
@@ -83,6 +84,12 @@
 # **squareplus.** Left of 0, $z + \sqrt{z^2 + b}$ subtracts nearly equal numbers. Multiply by the conjugate:
 # $\frac{z + \sqrt{z^2 + b}}{2} = \frac{b/2}{\sqrt{z^2 + b} - z}$, and for $z > 0$ it is
 # $z + \frac{b/2}{\sqrt{z^2 + b} + z}$. Both are one formula with $|z|$.
+#
+# **Maxout** is a layer, [`nnx.layers.Maxout`][nnx.layers.Maxout], since it has weights of its own:
+# $a_j = \max_k (x \Theta_k + \beta_k)_j$, the largest of several affine functions. With
+# $\delta = \partial J/\partial a_j$, the largest piece gets the gradients $x^\top \delta$ and $\delta$; the
+# others get 0. It is convex in $x$, takes any value and does not saturate; relu is the case of two pieces of
+# which one is 0.
 #
 # **Kinks.** Where the slope jumps nnx takes one of the two sides (for `relu` the left, 0, as everyone does);
 # the docstring of each function says which. softmax and log_softmax: [softmax with
@@ -117,9 +124,7 @@ import nnx
 getcontext().prec = 80
 
 each_ln = np.frompyfunc(Decimal.ln, 1, 1)
-each_erfc = np.frompyfunc(
-    math.erfc, 1, 1
-)  # all digits of float64, also far to the left: enough to judge float32
+each_erfc = np.frompyfunc(math.erfc, 1, 1)  # all digits of float64, also far to the left
 
 
 def ln(x):

@@ -21,6 +21,8 @@ from docs_build.sphinx_pages import Pages
 CALLABLE = ("function", "method", "class", "exception")
 SECTIONS = re.compile(r"^(Args|Returns|Raises|Yields|Attributes|Examples?|Notes?):\s*$")
 GOOGLE = Config(napoleon_use_rtype=False, napoleon_use_param=False)
+#: a module's place in the house, which is for those who build it
+ROOM = re.compile(r"^Room \d: (.)")
 #: those before the name of arguments, as in f(*args)
 STARS = re.compile(r"(?<![^\s(,])\*{1,2}(?=[A-Za-z_][\w.]*[,).])")
 
@@ -55,6 +57,8 @@ def _owner(name: str) -> tuple[Any, str]:
 def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     if any(SECTIONS.match(line) for line in lines) and what in CALLABLE:
         lines[:] = str(GoogleDocstring(lines, GOOGLE, app, what, name, obj, options)).splitlines()
+    if what == "module" and lines:
+        lines[0] = ROOM.sub(lambda match: match[1].upper(), lines[0])
     lines[:] = list(_escaped(lines))
     public = {p.name: p for p in public_objects()}.get(name)
     if public is not None:
@@ -90,7 +94,8 @@ def _facts(public: Public) -> list[str]:
     traits = getattr(public.entry, "traits", None)
     for title in ("formula", "derivative"):
         text = getattr(traits, title, "")
-        if re.search(r"[\\^_{]", text):  # LaTeX; what is plain text opens the docstring already
+        # LaTeX; what is written in Unicode opens the docstring already
+        if text.isascii() and re.search(r"[\\^_{]", text):
             lines.append(f":{title.capitalize()}: :math:`{text}`")
     if use := getattr(traits, "use", ""):
         lines.append(f":Use: {_escape(use)}")

@@ -133,6 +133,7 @@ def _run(path: Path, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode |
             notebook,
             timeout=SECONDS,
             kernel_name="python3",
+            coalesce_streams=True,  # what a cell prints is one block, in however many pieces it comes
             resources={"metadata": {"path": folder}},
             extra_arguments=["--log-level=40"],  # it says at each start that others on this host could listen
         )

@@ -58,13 +58,14 @@ assert np.max(np.abs(exact(grid, nodes=200) - known)) < 1e-9
 # values at $t = 0$ and $x = \pm 1$ whatever the weights are. What is left to do is the equation itself, at
 # 2000 random points inside. They are denser near $x = 0$, where the shock will be.
 #
-# [`Model.as_function`][nnx.Model.as_function] gives the network as a pure function of the vector of its
-# weights.
+# [`Model.as_function`][nnx.Model.as_function] gives the network as a pure function of its weights, and
+# the weights by name.
 
 # %%
 layers = [Dense(16, "tanh", input_shape=(2,)), Dense(16, "tanh"), Dense(16, "tanh"), Dense(1)]
 model = nnx.Sequential(layers, dtype="float64", seed=0)
 network, w = model.as_function()
+w = {name: nnx.to_numpy(part) for name, part in w.items()}  # like the points, on any backend
 
 random = np.random.default_rng(0)
 inner_t, inner_x = random.uniform(size=2000), random.uniform(-1.0, 1.0, size=2000)

@@ -243,7 +243,7 @@ def infected(r):
 
 
 for R in (1.2, 1.5, 3.0):
-    z, slope = infected(np.asarray(R)), nnx.grad(infected)(R)
+    z, slope = infected(np.asarray(R)), nnx.grad(infected)(np.asarray(R))
     print(f"R = {R}: {100 * z:.1f} % infected, {slope:.3f} more per unit of R")
     # Differentiating z = 1 − exp(−Rz) by hand: z' = z(1 − z)/(1 − R(1 − z)).
     assert abs(slope - z * (1.0 - z) / (1.0 - R * (1.0 - z))) < 1e-9

@@ -24,8 +24,40 @@ from nnx.layers import Dense
 # %% [markdown]
 # ## The table of the slides
 #
-# The numbers of weights (*parameters*) are those of Keras' applications. An entry of a single-precision
-# matrix takes 4 bytes. (The Hessian is symmetric, so half of it would do. That changes nothing.)
+# The slides list 13 networks for ImageNet, as Keras' documentation does. *Depth* counts the layers of Keras'
+# model ([erratum](../derivations/errata.md#the-columns-depth-and-size)). *Top-1* is the share of pictures
+# whose class is the most probable one, *top-5* that among the five most probable: in nnx
+# [`sparse_categorical_accuracy`][nnx.metrics.sparse_categorical_accuracy] and
+# [`sparse_top_k_categorical_accuracy`][nnx.metrics.sparse_top_k_categorical_accuracy] with `k=5`. nnx has no
+# convolutions yet, so it cannot build these networks; here they are numbers.
+#
+# | network | parameters | depth | top-1 | top-5 |
+# |---|---:|---:|---:|---:|
+# | Xception | 22,910,480 | 126 | 0.790 | 0.945 |
+# | VGG16 | 138,357,544 | 23 | 0.713 | 0.901 |
+# | VGG19 | 143,667,240 | 26 | 0.713 | 0.900 |
+# | ResNet50 | 25,636,712 | – | 0.749 | 0.921 |
+# | ResNet101 | 44,707,176 | – | 0.764 | 0.928 |
+# | ResNet152 | 60,419,944 | – | 0.766 | 0.931 |
+# | ResNet50V2 | 25,613,800 | – | 0.760 | 0.930 |
+# | ResNet101V2 | 44,675,560 | – | 0.772 | 0.938 |
+# | ResNet152V2 | 60,380,648 | – | 0.780 | 0.942 |
+# | InceptionV3 | 23,851,784 | 159 | 0.779 | 0.937 |
+# | InceptionResNetV2 | 55,873,736 | 572 | 0.803 | 0.953 |
+# | MobileNet | 4,253,864 | 88 | 0.704 | 0.895 |
+# | MobileNetV2 | 3,538,984 | 88 | 0.713 | 0.901 |
+
+# %%
+scores = np.array([[0.40, 0.25, 0.15, 0.09, 0.08, 0.03]] * 3)  # three pictures, six classes
+classes = np.array([0, 3, 5])
+top_1 = nnx.metrics.sparse_categorical_accuracy(classes, scores)
+top_5 = nnx.metrics.sparse_top_k_categorical_accuracy(classes, scores, k=5)
+print("right at once:", top_1, " among the first five:", top_5)
+assert top_1.tolist() == [1.0, 0.0, 0.0] and top_5.tolist() == [1.0, 1.0, 0.0]
+
+# %% [markdown]
+# A gradient has as many entries as the network has weights, the Hessian as many as their square. An entry in
+# single precision takes 4 bytes. (The Hessian is symmetric, so half of it would do. That changes nothing.)
 
 # %%
 PARAMETERS = {

@@ -111,7 +111,8 @@ arrival = {}
 for label, rule in rules.items():
     distances = np.linalg.norm(path(beale, (1.0, -1.5), rule, 300) - minimum, axis=1)
     arrival[label] = first(distances < 0.1)
-    print(f"{label:9} within 0.1 after {arrival[label]!s:>4} steps; distance after 300: {distances[-1]:.4f}")
+    when = "never" if arrival[label] is None else f"after {arrival[label]:3} steps"
+    print(f"{label:9} within 0.1: {when:16} distance after 300: {distances[-1]:.4f}")
 
 assert arrival["SGD"] is None  # still on its way
 assert arrival["Nesterov"] < arrival["momentum"] < 100

@@ -26,11 +26,9 @@ from nnx.optimizers.searches import StrongWolfe
 #
 # $$ E(w + p) = E(w) + g^\top p + \tfrac12\, p^\top H p + O(\|p\|^3). $$
 #
-# The linear model leaves out the second term, so its error falls like $t^2$ when the step is $t\,p$ and $t$
-# goes to
-# 0. The quadratic model's error falls like $t^3$. We take a real network, 2-4-1, on the XOR problem.
-#    [`as_function`][nnx.Model.as_function] gives it as a pure function of its weights, by name or as one
-#    vector.
+# The linear model leaves out the second term, so for a step $t\,p$ its error falls like $t^2$ as $t$ goes to
+# zero. The quadratic model's error falls like $t^3$. We take a real network, 2-4-1, on the XOR problem.
+# [`as_function`][nnx.Model.as_function] gives it as a pure function of its weights, by name or as one vector.
 
 # %%
 x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])

@@ -47,7 +47,7 @@ print(len(x_train), "to train,", len(x_val), "to validate,", len(x_test), "to te
 assert (len(x_train), len(x_val), len(x_test)) == (70, 15, 15)
 
 # %% [markdown]
-# ## `fitnet(10, "trainlm")`
+# ## `fitnet(20, "trainlm")`
 #
 # One hidden layer of 20 neurons with tanh (`tansig`), a linear output, Nguyen–Widrow weights (`initnw`),
 # double precision. MATLAB's names of the training functions are known: `"trainlm"` is

@@ -80,10 +80,8 @@ settings = {
     "sigmoid, Glorot": ("sigmoid", "glorot_uniform"),
     "tanh, Glorot": ("tanh", "glorot_uniform"),
     "relu, He": ("relu", "he_uniform"),
-    "relu, twice He's weights": (
-        "relu",
-        VarianceScaling(8.0, "fan_in", "uniform"),
-    ),  # He's scale is 2: 4 times
+    # He's scale, the variance times the fan-in, is 2. Twice the weights are four times the variance.
+    "relu, twice He's weights": ("relu", VarianceScaling(8.0, "fan_in", "uniform")),
 }
 depths = (1, 2, 5, 10, 20, 40)
 
@@ -98,13 +96,13 @@ def sensitivity(activation, initializer, layers):
 
 
 curves = {label: [sensitivity(*how, layers) for layers in depths] for label, how in settings.items()}
+print(f"{'hidden layers':26}", " ".join(f"{depth:9}" for depth in depths))
 for label, values in curves.items():
     print(f"{label:26}", " ".join(f"{v:9.2g}" for v in values))
 
 ratio = np.array(curves["relu, twice He's weights"]) / np.array(curves["relu, He"])
-assert np.allclose(
-    ratio, 2.0 ** (np.array(depths) - 1), rtol=1e-9
-)  # a factor of 2 for each layer above the first
+# a factor of 2 for each layer above the first
+assert np.allclose(ratio, 2.0 ** (np.array(depths) - 1), rtol=1e-9)
 assert curves["sigmoid, Glorot"][3] < 1e-5 * curves["sigmoid, Glorot"][0]
 assert min(curves["tanh, Glorot"]) > 0.01 * max(curves["tanh, Glorot"])
 
@@ -197,7 +195,8 @@ ax.grid(alpha=0.3)
 #   mean 0 and variance 1 before the activation.
 # - **Skip connections**, $h \leftarrow h + g(h\Theta + \beta)$: the sum passes the error on unchanged,
 #   whatever $g'$ is.
-# - **Dropout** is in the lectures' list, too. It is a remedy against overfitting.
+# - **Dropout** and **more data** are in the lectures' list, too. They are remedies against overfitting
+#   ([erratum](../derivations/errata.md#dropout-and-more-data-as-remedies)).
 
 # %%
 
@@ -254,8 +253,8 @@ ax.axvline(1.0, color="k", ls=":")
 ax.invert_yaxis()
 
 # %% [markdown]
-# Another remedy, [LSTM](https://doi.org/10.1162/neco.1997.9.8.1735) cells for sequences, has a page of its
-# own once nnx has recurrent layers.
+# One remedy of the list is missing: [LSTM](https://doi.org/10.1162/neco.1997.9.8.1735) cells, which pass the
+# error on through time without a factor. nnx has no recurrent layers yet.
 #
 # ## Remedy against explosion: clipping
 #
