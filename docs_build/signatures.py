@@ -8,7 +8,8 @@ from typing import Any
 
 #: types that say nothing: an array is Any, since only the backend knows whose it is
 SILENT = {"Any", "Array", "None", ""}
-WIDTH = 88
+#: beside the signature stand its kind and the link to the source
+WIDTH = 72
 
 
 def of(value: Any, *, bound: bool = False) -> str | None:

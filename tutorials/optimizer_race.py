@@ -120,8 +120,9 @@ assert max(arrival[label] for label in adaptive) < 250
 
 # %% [markdown]
 # Plain gradient descent takes small steps along the valley, where the slope is small. Momentum gathers speed
-# there; Nesterov's variant brakes earlier and does not swing as far. The rules with a step size for each
-# weight go along the valley at nearly constant speed, however flat it is.
+# there; Nesterov's variant brakes earlier and does not swing as far. Rules that divide by a *recent* size of
+# the gradient (RMSprop, Adam and its kin) go along the valley at nearly constant speed, however flat it is.
+# AdaGrad divides by the root of a sum that only grows, so its steps shrink: it has not arrived after 300.
 #
 # One race says little about which rule is best. With another start or other rates the order changes, and with
 # this rate momentum even diverges from $(1, 1.5)$, where the walls are steep:
