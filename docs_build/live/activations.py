@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import nnx
-from docs_build.live.paths import Block, paths
+from docs_build.live.paths import Block, Refusal, paths
 from docs_build.live.tape import Tape
 from nnx.backend.recording import NotElementwise
 
@@ -38,8 +38,10 @@ def curves() -> list[Curve]:
 
         try:
             value, slope = _recorded(f), _recorded(nnx.grad(f))
-        except (NotElementwise, IndexError):
+        except NotElementwise:
             continue  # it takes whole vectors
+        if isinstance(value.end, Refusal):
+            continue  # it needs an axis
         found.append(Curve(entry.name, entry.traits.use, entry.traits.range, f, value, slope))
     return found
 

@@ -3,6 +3,9 @@
 ``nnx.activations.get("leaky_relu")`` and ``nnx.activations.LeakyReLU(negative_slope=0.1)`` are what a layer
 is given; ``nnx.activations.leaky_relu(x, negative_slope=0.1)`` computes at once.
 
+Value and slope at NaN are NaN, also of functions made of straight pieces (the slope of ``linear`` is 1
+everywhere); PyTorch and JAX take one of the pieces' slopes there.
+
 In ``Shapes:`` lines ``...`` stands for any number of axes and a name for a length, as in
 ``(..., n), (..., n) → (...)``: two arrays are given, one comes back, without the last axis.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.activations.base import FAR, registry
+from nnx.activations.base import FAR, ones_where, registry
 from nnx.autodiff import fused
 from nnx.backend import namespace
 
@@ -87,7 +87,7 @@ def softsign(x: Array) -> Array:
 
 def _between(low: float, high: float, slope: float) -> Any:
     """The derivative ``slope`` for low < x < high, else 0."""
-    return lambda xp, x, y: slope * xp.astype((x > low) & (x < high), x.dtype)
+    return lambda xp, x, y: slope * ones_where(xp, x, (x > low) & (x < high))
 
 
 @registry.register(

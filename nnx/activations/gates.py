@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnx.activations.base import FAR, registry
+from nnx.activations.base import AXIS, FAR, need_axis, registry
 from nnx.activations.bounded import hard_sigmoid, sigmoid
 from nnx.activations.exponentials import softplus
 from nnx.autodiff import fused
 from nnx.backend import adapter_of, namespace
 from nnx.errors import ShapeError
+from nnx.options import truth
 
 Array = Any
 
@@ -34,6 +35,11 @@ def erf(x: Array) -> Array:
     array([0.        , 0.84270079, 1.        ])
     """
     return adapter_of(x).erf(x)
+
+
+@fused(derivative=lambda xp, x, y: (-2.0 / math.sqrt(math.pi)) * xp.exp(-(x * x)))
+def _erfc(x: Array) -> Array:
+    return adapter_of(x).erfc(x)
 
 
 def _silu_slope(xp: Any, x: Array, y: Array) -> Array:
@@ -98,15 +104,16 @@ def _tanh_argument(x: Array) -> Array:
 def _gelu_slope(xp: Any, x: Array, y: Array, approximate: bool = False) -> Array:
     x = _clip(xp, x, _FLAT)
     if approximate:
-        t = xp.tanh(_tanh_argument(x))
-        inner = (0.5 * _TANH_SCALE) * (1.0 + (3.0 * _TANH_CUBIC) * (x * x))
-        return 0.5 * (1.0 + t) + x * ((1.0 - t * t) * inner)
+        s = sigmoid(2.0 * _tanh_argument(x))
+        inner = (2.0 * _TANH_SCALE) * (1.0 + (3.0 * _TANH_CUBIC) * (x * x))
+        return s + x * (s * (1.0 - s) * inner)
     density = (1.0 / math.sqrt(2.0 * math.pi)) * xp.exp(-0.5 * (x * x))
-    return 0.5 * (1.0 + erf(math.sqrt(0.5) * x)) + x * density
+    return 0.5 * _erfc(-math.sqrt(0.5) * x) + x * density
 
 
 @registry.register(
     class_name="GELU",
+    checks={"approximate": truth},
     formula=r"z \, \Phi(z) = \tfrac{1}{2} z (1 + \operatorname{erf}(z / \sqrt{2}))",
     derivative=r"\Phi(z) + z \, \varphi(z)",
     range="[-0.16997120747990363, ∞)",
@@ -119,16 +126,19 @@ def gelu(x: Array, *, approximate: bool = False) -> Array:
     """x·Φ(x), with Φ the distribution function of the standard normal distribution.
 
     ``approximate=True`` takes Φ(x) ≈ (1 + tanh(√(2/π)(x + 0.044715 x³))) / 2 instead (error below 5e−4).
+    Raises :class:`nnx.errors.OptionError` where it is neither True nor False.
     Shapes: (...) → (...).
     Source: D. Hendrycks, K. Gimpel, "Gaussian error linear units", arXiv 1606.08415, 2016.
 
     >>> nnx.to_numpy(nnx.activations.gelu(np.asarray([-1.0, 0.0, 1.0]))).round(8)
     array([-0.15865525,  0.        ,  0.84134475])
     """
+    truth("gelu", "approximate", approximate)
     xp = namespace(x)
     inner = _clip(xp, x, _FLAT)
-    gate = xp.tanh(_tanh_argument(inner)) if approximate else erf(math.sqrt(0.5) * inner)
-    return (0.5 * xp.maximum(x, -_FLAT)) * (1.0 + gate)
+    if approximate:
+        return xp.maximum(x, -_FLAT) * sigmoid(2.0 * _tanh_argument(inner))  # (1 + tanh u)/2 = σ(2u)
+    return (0.5 * xp.maximum(x, -_FLAT)) * _erfc(-math.sqrt(0.5) * inner)
 
 
 def _mish_slope(xp: Any, x: Array, y: Array) -> Array:
@@ -181,6 +191,7 @@ def _half_shape(shape: tuple[int, ...], axis: int = -1) -> tuple[int, ...]:
 
 @registry.register(
     class_name="GLU",
+    checks={"axis": AXIS},
     formula=r"a \, \sigma(b), \; z = (a, b)",
     derivative=r"(\sigma(b), \; a \, \sigma(b) (1 - \sigma(b)))",
     range="(-∞, ∞)",
@@ -191,12 +202,14 @@ def _half_shape(shape: tuple[int, ...], axis: int = -1) -> tuple[int, ...]:
 def glu(x: Array, *, axis: int = -1) -> Array:
     """a·sigmoid(b) where a and b are the halves of ``x`` along ``axis``: that axis becomes half as long.
 
-    Raises :class:`nnx.errors.ShapeError` where its length is odd.
+    Raises :class:`nnx.errors.ShapeError` where its length is odd, :class:`nnx.errors.AxisError` for an
+    ``axis`` that ``x`` does not have.
     Shapes: (..., 2n) → (..., n).
     Source: Y. Dauphin et al., "Language modeling with gated convolutional networks", ICML 2017.
 
     >>> nnx.activations.glu(np.asarray([[3.0, 4.0, 0.0, 0.0]]))
     array([[1.5, 2. ]])
     """
+    need_axis("Inputs of glu", x, axis)
     a, b = _halves(x, axis)
     return a * sigmoid(b)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnx.activations.base import FAR, registry
+from nnx.activations.base import FAR, ones_where, registry
 from nnx.autodiff import fused
 from nnx.backend import namespace
 from nnx.options import Number
@@ -47,7 +47,7 @@ def _relu_slope(
     passes = x > threshold
     if max_value is not None:
         passes = passes & (x < max_value)
-    d = xp.astype(passes, x.dtype)
+    d = ones_where(xp, x, passes)
     if negative_slope:
         d = d + negative_slope * xp.astype(x <= threshold, x.dtype)
     return d
@@ -72,7 +72,7 @@ def relu(
 
     With options: x for threshold < x < max_value, ``max_value`` above (None: no bound), and
     negative_slope·(x − threshold) below. The derivative at a kink is that of the piece to the left of 0
-    (relu′(0) = 0) and 0 at ``max_value``; where x is nan it is 0. With a threshold below 0 inputs between
+    (relu′(0) = 0) and 0 at ``max_value``. With a threshold below 0 inputs between
     it and 0 pass as they are, also with ``max_value`` (where Keras cuts them off at 0). Raises
     :class:`nnx.errors.OptionError` for a ``max_value`` below 0.
     Shapes: (...) → (...).
@@ -95,7 +95,7 @@ def relu(
 
 
 def _leaky_relu_slope(xp: Any, x: Array, y: Array, negative_slope: float = 0.2) -> Array:
-    return (1.0 - negative_slope) * xp.astype(x > 0.0, x.dtype) + negative_slope
+    return (1.0 - negative_slope) * ones_where(xp, x, x > 0.0) + negative_slope
 
 
 @registry.register(
@@ -137,7 +137,7 @@ def leaky_relu(x: Array, *, negative_slope: float = 0.2) -> Array:
     kinks=(0.0, 6.0),
     use="Networks for arithmetic with few bits, such as MobileNet.",
 )
-@fused(derivative=lambda xp, x, y: xp.astype((x > 0.0) & (x < 6.0), x.dtype))
+@fused(derivative=lambda xp, x, y: ones_where(xp, x, (x > 0.0) & (x < 6.0)))
 def relu6(x: Array) -> Array:
     """``x`` cut off at 0 and 6. The derivative at the kinks 0 and 6 is 0.
 
@@ -185,8 +185,9 @@ def _length(xp: Any, x: Array, b: float) -> Array:
 
 
 def _squareplus_slope(xp: Any, x: Array, y: Array, b: float = 4.0) -> Array:
-    x = xp.minimum(xp.maximum(x, -FAR), FAR)
-    return 0.5 + 0.5 * (x / _length(xp, x, b))
+    x, y = (xp.minimum(xp.maximum(a, -FAR), FAR) for a in (x, y))
+    h = _length(xp, x, b)
+    return xp.where(x < 0.0, y / h, 0.5 + 0.5 * (x / h))  # to the left the two halves would cancel
 
 
 @registry.register(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from nnx.activations.base import registry
+from nnx.activations.base import AXIS, need_axis, registry
 from nnx.autodiff import fused
 from nnx.backend import device_of, namespace
 
@@ -17,6 +18,7 @@ def _softmax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: int =
 
 
 @registry.register(
+    checks={"axis": AXIS},
     formula=r"\frac{e^{z_i}}{\sum_j e^{z_j}}",
     derivative=r"\frac{\partial a_i}{\partial z_j} = a_i (\delta_{ij} - a_j)",
     range="(0, 1)",
@@ -29,12 +31,14 @@ def softmax(x: Array, *, axis: int = -1) -> Array:
     The largest entry is subtracted first, so nothing overflows. An entry −∞ gets probability 0; a vector with
     +∞ or nan in it, or of −∞ alone, gives nan.
 
+    Raises :class:`nnx.errors.AxisError` for an ``axis`` that ``x`` does not have.
     Shapes: (..., n) → (..., n). Source: Keras' ``activations.softmax``.
 
     >>> nnx.activations.softmax(np.asarray([[0.0, 0.0], [1e4, -np.inf]]))
     array([[0.5, 0.5],
            [1. , 0. ]])
     """
+    need_axis("Inputs of softmax", x, axis)
     xp = namespace(x)
     e = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
     return e / xp.sum(e, axis=axis, keepdims=True)
@@ -45,6 +49,7 @@ def _log_softmax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: i
 
 
 @registry.register(
+    checks={"axis": AXIS},
     formula=r"z_i - \ln \sum_j e^{z_j}",
     derivative=r"\frac{\partial a_i}{\partial z_j} = \delta_{ij} - e^{a_j}",
     range="(-∞, 0]",
@@ -54,13 +59,16 @@ def _log_softmax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: i
 def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """The logarithm of softmax, x − ln Σ exp(x) along ``axis``: nothing overflows.
 
-    Entries −∞ stay −∞. A vector with +∞ or nan in it, or of −∞ alone, gives nan.
+    Entries −∞ stay −∞. The error is below one rounding of the largest magnitude and of 1: the logarithm of a
+    probability nearer to 1 than that is 0. A vector with +∞ or nan in it, or of −∞ alone, gives nan.
 
+    Raises :class:`nnx.errors.AxisError` for an ``axis`` that ``x`` does not have.
     Shapes: (..., n) → (..., n). Source: Keras' ``activations.log_softmax``.
 
     >>> nnx.activations.log_softmax(np.asarray([0.0, 1e4]))
     array([-10000.,      0.])
     """
+    need_axis("Inputs of log_softmax", x, axis)
     xp = namespace(x)
     u = x - xp.max(x, axis=axis, keepdims=True)
     return u - xp.log(xp.sum(xp.exp(u), axis=axis, keepdims=True))
@@ -68,11 +76,13 @@ def log_softmax(x: Array, *, axis: int = -1) -> Array:
 
 def _sparsemax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: int = -1) -> tuple[Array]:
     inside = xp.astype(y > 0.0, g.dtype)
-    mean = xp.sum(g * inside, axis=axis, keepdims=True) / xp.sum(inside, axis=axis, keepdims=True)
+    count = xp.sum(inside, axis=axis, keepdims=True)  # 0 of a vector with NaN in it
+    mean = xp.sum(g * inside, axis=axis, keepdims=True) / xp.where(count > 0.0, count, math.nan)
     return (inside * (g - mean),)
 
 
 @registry.register(
+    checks={"axis": AXIS},
     formula=r"\max(z_i - \tau, 0), \; \tau \text{ such that } \sum_i a_i = 1",
     derivative=r"\delta_{ij} - 1/k \text{ among the } k \text{ positive } a, \text{ else } 0",
     range="[0, 1]",
@@ -86,6 +96,7 @@ def sparsemax(x: Array, *, axis: int = -1) -> Array:
     Where an entry becomes 0 the derivative jumps: it is that of the side where the entry is 0. (Keras 3.15
     adds up cumulative sums on the way, so its result has sum 1 only where one entry is positive.)
 
+    Raises :class:`nnx.errors.AxisError` for an ``axis`` that ``x`` does not have.
     Shapes: (..., n) → (..., n).
     Source: A. Martins, R. Astudillo, "From softmax to sparsemax", ICML 2016, algorithm 1.
 
@@ -94,6 +105,7 @@ def sparsemax(x: Array, *, axis: int = -1) -> Array:
            [1.  , 0.  ],
            [0.75, 0.25]])
     """
+    need_axis("Inputs of sparsemax", x, axis)
     xp = namespace(x)
     shape = [1] * x.ndim
     shape[axis] = -1

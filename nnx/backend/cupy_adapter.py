@@ -55,6 +55,11 @@ class CupyAdapter(Adapter):
 
         return erf(x)
 
+    def erfc(self, x: Array) -> Array:
+        from cupyx.scipy.special import erfc
+
+        return erfc(x)
+
     def special(self, name: str) -> Callable[..., Array]:
         import cupyx.scipy.special as native
 

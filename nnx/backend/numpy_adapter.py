@@ -99,6 +99,12 @@ class NumpyAdapter(Adapter):
         out[...] = x
         return out
 
+    def unless_nan(self, x: Array, d: Array) -> Array:
+        if not x.size:
+            return d
+        top = np.maximum.reduce(x, axis=None)  # NaN where an entry is; faster than the choice
+        return d if top == top else super().unless_nan(x, d)
+
     def special(self, name: str) -> Callable[..., Array]:
         return special.of_scipy(name)
 

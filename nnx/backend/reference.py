@@ -109,18 +109,33 @@ class Adapter:
     def erf(self, x: Array) -> Array:
         """erf(x) by W. J. Cody's rational approximations (Math. Comp. 23, 1969, 631–637)."""
         xp = self.xp
+        near, tail = self._error_function(x)
+        outer = xp.where(x < 0, tail - 1.0, 1.0 - tail)
+        return xp.where(xp.isnan(x), x, xp.where(xp.abs(x) <= 0.46875, near, outer))
+
+    def erfc(self, x: Array) -> Array:
+        """1 − erf(x) by the same approximations, without cancellation to the right."""
+        xp = self.xp
+        near, tail = self._error_function(x)
+        outer = xp.where(x < 0, 2.0 - tail, tail)
+        return xp.where(xp.isnan(x), x, xp.where(xp.abs(x) <= 0.46875, 1.0 - near, outer))
+
+    def _error_function(self, x: Array) -> tuple[Array, Array]:
+        """erf(x) where abs(x) ≤ 0.46875, and 1 − erf(abs(x)) beyond."""
+        xp = self.xp
         a = xp.abs(x)
         small = xp.where(a <= 0.46875, x, xp.zeros_like(x))
         middle = xp.minimum(xp.maximum(a, xp.full_like(a, 0.46875)), xp.full_like(a, 4.0))
         large = xp.minimum(xp.maximum(a, xp.full_like(a, 4.0)), xp.full_like(a, 30.0))
         near = small * _ratio(small * small, *_ERF_NEAR)
-        mid = 1.0 - xp.exp(-middle * middle) * _ratio(middle, *_ERF_MIDDLE)
+        mid = xp.exp(-middle * middle) * _ratio(middle, *_ERF_MIDDLE)
         inverse = 1.0 / (large * large)
-        tail = (_INV_SQRT_PI - inverse * _ratio(inverse, *_ERF_FAR)) / large
-        far = 1.0 - xp.exp(-large * large) * tail
-        outer = xp.where(a <= 4.0, mid, far)
-        signed = xp.where(x < 0, -outer, outer)
-        return xp.where(xp.isnan(x), x, xp.where(a <= 0.46875, near, signed))
+        shape = (_INV_SQRT_PI - inverse * _ratio(inverse, *_ERF_FAR)) / large
+        return near, xp.where(a <= 4.0, mid, xp.exp(-large * large) * shape)
+
+    def unless_nan(self, x: Array, d: Array) -> Array:
+        """``d``, and NaN where ``x``, of the same shape and data type, is NaN."""
+        return self.xp.where(self.xp.isnan(x), x, d)
 
     def special(self, name: str) -> Callable[..., Array]:
         """SciPy's special function of that name, for arrays of this library.

@@ -74,6 +74,9 @@ class TorchAdapter(Adapter):
     def erf(self, x: Array) -> Array:
         return torch.erf(x)
 
+    def erfc(self, x: Array) -> Array:
+        return torch.special.erfc(x)
+
     def special(self, name: str) -> Callable[..., Array]:
         native = _SPECIAL.get(name)
         if native is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnx import activations, constraints, initializers, regularizers
+from nnx.activations.base import ones_where
 from nnx.backend import namespace
 from nnx.errors import ShapeError
 from nnx.layers.base import Layer, chosen, registry
@@ -175,4 +176,6 @@ class PReLU(Layer):
         return Spec(input_shape, (alpha,))
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
-        return namespace(x, p["alpha"]).where(x > 0, x, p["alpha"] * x)
+        xp, alpha = namespace(x, p["alpha"]), p["alpha"]
+        positive = ones_where(xp, x, x > 0)
+        return x * (positive + alpha * (1.0 - positive))

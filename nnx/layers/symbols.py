@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from nnx.backend import register_traced
 from nnx.errors import DerivativeError, OptionError
-from nnx.options import Numbers, need_known
+from nnx.options import Numbers, need_known, text
 from nnx.registry import Registry
 
 if TYPE_CHECKING:
@@ -143,7 +143,5 @@ def Input(shape: int | Sequence[int] | None = None, name: str | None = None, **o
     (None, 1)
     """
     need_known("Input", ("shape", "name"), others, _ELSEWHERE)
-    if not isinstance(name, str | None):
-        raise OptionError(f"Input: name must be a string, got {name!r}.")
     found: Any = SHAPE("Input", "shape", shape)
-    return Symbol(found, name=name)
+    return Symbol(found, name=text("Input", "name", name))

@@ -10,7 +10,7 @@ from nnx.backend import device_of, namespace
 from nnx.losses.base import EPSILON, registry
 from nnx.losses.reduction import mean
 from nnx.losses.shapes import AXIS, class_numbers, matched, need_axis
-from nnx.options import Number
+from nnx.options import Number, truth
 
 Array = Any
 
@@ -94,7 +94,7 @@ def _sigmoid_loss(t: Array, z: Array) -> Array:
 
 
 @registry.register(
-    checks={"label_smoothing": SMOOTHING, "axis": AXIS},
+    checks={"from_logits": truth, "label_smoothing": SMOOTHING, "axis": AXIS},
     formula=r"-\sum_i y_i \ln \hat y_i",
     task="categorical",
     targets="same",
@@ -127,6 +127,7 @@ def categorical_crossentropy(
     >>> nnx.losses.categorical_crossentropy(y, np.asarray([[1e4, 0.0]]), from_logits=True)
     array([10000.])
     """
+    truth("categorical_crossentropy", "from_logits", from_logits)
     xp, y_true, y_pred = matched(y_true, y_pred)
     need_axis(y_pred, axis)
     y_true = smoothed(y_true, label_smoothing, 1.0 / max(y_true.shape[axis], 1))
@@ -135,7 +136,7 @@ def categorical_crossentropy(
 
 
 @registry.register(
-    checks={"axis": AXIS},
+    checks={"from_logits": truth, "axis": AXIS},
     formula=r"-\ln \hat y_c",
     task="sparse",
     targets="indices",
@@ -159,6 +160,7 @@ def sparse_categorical_crossentropy(
     >>> nnx.losses.sparse_categorical_crossentropy(np.asarray([1]), np.asarray([[0.5, 0.5]]))
     array([0.69314718])
     """
+    truth("sparse_categorical_crossentropy", "from_logits", from_logits)
     xp, labels = class_numbers(y_true, y_pred, axis)
     log_p = log_softmax(y_pred, axis=axis) if from_logits else _log_shares(xp, y_pred, axis)
     return minus_chosen(labels, log_p, axis=axis)
@@ -167,7 +169,7 @@ def sparse_categorical_crossentropy(
 @registry.register(
     "bce",
     "BCE",
-    checks={"label_smoothing": SMOOTHING, "axis": AXIS},
+    checks={"from_logits": truth, "label_smoothing": SMOOTHING, "axis": AXIS},
     formula=r"-\frac{1}{n} \sum_i (y_i \ln \hat y_i + (1 - y_i) \ln(1 - \hat y_i))",
     task="binary",
     targets="same",
@@ -197,6 +199,7 @@ def binary_crossentropy(
     >>> nnx.losses.binary_crossentropy(np.asarray([[0.0]]), np.asarray([[1e4]]), from_logits=True)
     array([10000.])
     """
+    truth("binary_crossentropy", "from_logits", from_logits)
     xp, y_true, y_pred = matched(y_true, y_pred)
     need_axis(y_pred, axis)
     y_true = smoothed(y_true, label_smoothing, 0.5)
@@ -204,7 +207,7 @@ def binary_crossentropy(
         values = _sigmoid_loss(y_true, y_pred)
     else:
         p = xp.minimum(xp.maximum(y_pred, EPSILON), 1.0 - EPSILON)
-        values = -(y_true * xp.log(p) + (1.0 - y_true) * xp.log(1.0 - p))
+        values = -(y_true * xp.log(p) + (1.0 - y_true) * xp.log1p(-p))
     return mean(values, axis=axis)
 
 

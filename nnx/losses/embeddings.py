@@ -6,7 +6,7 @@ from typing import Any
 
 from nnx.activations import softplus
 from nnx.backend import device_of, namespace
-from nnx.errors import ShapeError
+from nnx.errors import OptionError, ShapeError
 from nnx.losses.base import registry
 from nnx.options import Number, truth
 
@@ -22,8 +22,21 @@ def _log_sum_exp(xp: Any, values: Array, mask: Array) -> Array:
     return xp.log(xp.where(total > 0.0, total, 1.0)) + xp.squeeze(most, axis=1)
 
 
+def _array(where: str, name: str, value: Any) -> Any:
+    """The check that an option is an array or None."""
+    if value is not None and not (hasattr(value, "ndim") and hasattr(value, "dtype")):
+        raise OptionError(f"{where}: {name} must be an array or None, got {value!r}.")
+    return value
+
+
 @registry.register(
-    checks={"gamma": Number(above=0.0, arrays=True), "margin": Number(arrays=True), "remove_diagonal": truth},
+    checks={
+        "gamma": Number(above=0.0, arrays=True),
+        "margin": Number(arrays=True),
+        "remove_diagonal": truth,
+        "ref_labels": _array,
+        "ref_embeddings": _array,
+    },
     formula=r"\ln \Bigl(1 + \sum_+ e^{-\gamma (m + d)(m - d)}"
     r" \sum_- e^{\gamma \max(1 + m - d, 0) (1 - m - d)}\Bigr), \; d = 1 - \cos",
     task="other",
@@ -57,6 +70,7 @@ def circle(
     >>> nnx.to_numpy(nnx.losses.circle(np.asarray([0, 0, 1]), y_pred, gamma=1.0)).round(4)
     array([0.5629, 0.7339, 0.    ])
     """
+    truth("circle", "remove_diagonal", remove_diagonal)
     xp = namespace(y_pred, y_true)
     others = y_pred if ref_embeddings is None else ref_embeddings
     labels = y_true if ref_labels is None else ref_labels

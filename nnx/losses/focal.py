@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnx.activations import sigmoid, softmax
-from nnx.backend import asarray
+from nnx.autodiff import fused
+from nnx.backend import asarray, namespace
 from nnx.errors import OptionError
 from nnx.losses.base import EPSILON, registry
 from nnx.losses.crossentropies import SMOOTHING, minus_chosen, smoothed
@@ -35,6 +36,7 @@ def _clipped(xp: Any, p: Array) -> Array:
 @registry.register(
     checks={
         "apply_class_balancing": truth,
+        "from_logits": truth,
         "alpha": Number(least=0.0, most=1.0, arrays=True),
         "gamma": _NOT_NEGATIVE,
         "label_smoothing": SMOOTHING,
@@ -73,20 +75,28 @@ def binary_focal_crossentropy(
     >>> nnx.to_numpy(nnx.losses.binary_focal_crossentropy(y_true, y_pred)).round(6)
     array([0.173287])
     """
+    truth("binary_focal_crossentropy", "from_logits", from_logits)
+    truth("binary_focal_crossentropy", "apply_class_balancing", apply_class_balancing)
     xp, y, p = matched(y_true, y_pred)
     need_axis(p, axis)
     y = smoothed(y, label_smoothing, 0.5)
-    p = sigmoid(p) if from_logits else p
+    p, other = (sigmoid(p), sigmoid(-p)) if from_logits else (p, 1.0 - p)
     safe = _clipped(xp, p)
-    costs = -(y * xp.log(safe) + (1.0 - y) * xp.log(1.0 - safe))
-    costs = (1.0 - (y * p + (1.0 - y) * (1.0 - p))) ** gamma * costs
+    costs = -(y * xp.log(safe) + (1.0 - y) * xp.log1p(-safe))
+    costs = (y * other + (1.0 - y) * p) ** gamma * costs
     if apply_class_balancing:
         costs = (y * alpha + (1.0 - y) * (1.0 - alpha)) * costs
     return mean(costs, axis=axis)
 
 
 @registry.register(
-    checks={"alpha": _weights, "gamma": _NOT_NEGATIVE, "label_smoothing": SMOOTHING, "axis": AXIS},
+    checks={
+        "alpha": _weights,
+        "gamma": _NOT_NEGATIVE,
+        "from_logits": truth,
+        "label_smoothing": SMOOTHING,
+        "axis": AXIS,
+    },
     formula=r"-\sum_i \alpha (1 - \hat y_i)^\gamma y_i \ln \hat y_i",
     task="categorical",
     targets="same",
@@ -118,6 +128,7 @@ def categorical_focal_crossentropy(
     >>> nnx.to_numpy(nnx.losses.categorical_focal_crossentropy(y_true, y_pred)).round(6)
     array([0.043322])
     """
+    truth("categorical_focal_crossentropy", "from_logits", from_logits)
     xp, y, p = matched(y_true, y_pred)
     need_axis(p, axis)
     y = smoothed(y, label_smoothing, 1.0 / max(y.shape[-1], 1))
@@ -125,6 +136,17 @@ def categorical_focal_crossentropy(
     p = _clipped(xp, p / xp.sum(p, axis=axis, keepdims=True))
     weight = xp.astype(array_like(p, asarray(list(alpha))), p.dtype) if isinstance(alpha, Sequence) else alpha
     return xp.sum(weight * (1.0 - p) ** gamma * (-y * xp.log(p)), axis=axis)
+
+
+def _shortfall_slope(xp: Any, p: Array, y: Array, q: Any) -> Array:
+    return -(p ** (q - 1.0))
+
+
+@fused(derivative=_shortfall_slope)
+def _shortfall(p: Array, *, q: Any) -> Array:
+    # (1 − p^q)/q, which would cancel near p = 1.
+    xp, none = namespace(p), p == 0.0
+    return xp.where(none, 1.0, 0.0 - xp.expm1(q * xp.log(xp.where(none, 1.0, p)))) / q
 
 
 @registry.register(
@@ -151,4 +173,4 @@ def categorical_generalized_cross_entropy(y_true: Array, y_pred: Array, *, q: fl
     array([0.4, 0. ])
     """
     _, labels = class_numbers(y_true, y_pred)
-    return (1.0 - (-minus_chosen(labels, y_pred)) ** q) / q
+    return _shortfall(-minus_chosen(labels, y_pred), q=q)

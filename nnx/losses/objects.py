@@ -12,7 +12,7 @@ from nnx.errors import OptionError
 from nnx.losses.base import LossTraits, registry
 from nnx.losses.reduction import REDUCTIONS, divisor, reduce
 from nnx.losses.shapes import as_arrays
-from nnx.options import Options, one_of
+from nnx.options import Options, one_of, option, text
 from nnx.registry import Choice, Entry
 from nnx.registry.classes import function_class
 
@@ -44,7 +44,7 @@ class Loss(Options):
         "ignore_class": "sample_weight, with 0 where the class is to be left out",
     }
 
-    name: str | None = None
+    name: str | None = option(text, None)
     reduction: str | None = one_of(*REDUCTIONS, default="sum_over_batch_size")
 
     def call(self, y_true: Array, y_pred: Array) -> Array:

@@ -45,8 +45,8 @@ def dice(y_true: Array, y_pred: Array, *, axis: int | Sequence[int] | None = Non
     array([0.333333])
     """
     xp, y, p = matched(y_true, y_pred)
-    both, own, found = _sums(xp, axis, y * p, y, p)
-    return 1.0 - 2.0 * both / (own + found + EPSILON)
+    wrong, own, found = _sums(xp, axis, y * (1.0 - p) + (1.0 - y) * p, y, p)
+    return (wrong + EPSILON) / (own + found + EPSILON)  # 1 − a/b is (b − a)/b without cancellation
 
 
 @registry.register(
@@ -82,4 +82,5 @@ def tversky(
     """
     xp, y, p = matched(y_true, y_pred)
     both, missed, alarms = _sums(xp, axis, y * p, y * (1.0 - p), (1.0 - y) * p)
-    return 1.0 - both / (both + alpha * missed + beta * alarms + EPSILON)
+    wrong = alpha * missed + beta * alarms + EPSILON
+    return wrong / (both + wrong)  # 1 − a/b is (b − a)/b without cancellation

@@ -10,6 +10,7 @@ from typing import Any
 from nnx.autodiff import fused
 from nnx.backend import device_of, namespace, to_numpy
 from nnx.errors import DataError, OptionError, ShapeError
+from nnx.options import OneOf
 
 Array = Any
 
@@ -35,6 +36,7 @@ def _count(values: Array, axis: int | None) -> int:
 
 #: what may become of the values of samples
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
+_REDUCTION = OneOf(REDUCTIONS)
 
 
 def reduce(
@@ -50,13 +52,14 @@ def reduce(
     the sum of the weights (0 if that is 0); "none" and None leave the weighted values as they are.
 
     Raises :class:`nnx.errors.ShapeError` for a ``sample_weight`` that does not have the first axes of
-    ``values``.
+    ``values``, :class:`nnx.errors.OptionError` for another ``reduction``.
 
     >>> float(nnx.losses.reduce(np.asarray([1.0, 3.0]), np.asarray([1.0, 0.5])))
     1.25
     >>> float(nnx.losses.reduce(np.asarray([1.0, 3.0]), np.asarray([1.0, 3.0]), "mean_with_sample_weight"))
     2.5
     """
+    _REDUCTION("reduce", "reduction", reduction)
     if sample_weight is not None:
         xp = namespace(values, sample_weight)
         sample_weight = xp.astype(sample_weight, values.dtype, copy=False)

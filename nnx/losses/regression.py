@@ -102,8 +102,22 @@ def mean_absolute_percentage_error(y_true: Array, y_pred: Array) -> Array:
     return 100.0 * mean(xp.abs((y_pred - y_true) / xp.maximum(xp.abs(y_true), EPSILON)), axis=-1)
 
 
+def _log_ratio_back(
+    xp: Any, g: Array, needs: Any, y: Array, p: Array, t: Array
+) -> tuple[Array | None, Array | None]:
+    return g / (1.0 + p) if needs[0] else None, -g / (1.0 + t) if needs[1] else None
+
+
+@fused(reverse=_log_ratio_back, samples=True)
+def _log_ratio(p: Array, t: Array) -> Array:
+    # ln(1 + p) − ln(1 + t), which would cancel where p is close to t.
+    xp = namespace(p, t)
+    size = xp.log1p(xp.abs(p - t) / (1.0 + xp.minimum(p, t)))
+    return xp.where(p < t, -size, size)
+
+
 def _log_error(xp: Any, y_true: Array, y_pred: Array) -> Array:
-    return xp.log1p(xp.maximum(y_pred, EPSILON)) - xp.log1p(xp.maximum(y_true, EPSILON))
+    return _log_ratio(xp.maximum(y_pred, EPSILON), xp.maximum(y_true, EPSILON))
 
 
 def _log_errors(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
@@ -164,10 +178,12 @@ def huber(y_true: Array, y_pred: Array, *, delta: float = 1.0) -> Array:
 
 @fused(derivative=lambda xp, x, y: xp.tanh(x))
 def _ln_cosh(x: Array) -> Array:
-    # |x| − ln 2 far out: cosh itself would overflow.
+    # |x| − ln 2 far out: cosh itself would overflow. Near 0 that would cancel: ½ ln(1 + sinh²) there.
     xp = namespace(x)
     a = xp.abs(x)
-    return a + xp.log1p(xp.exp(-2.0 * a)) - math.log(2.0)
+    s = xp.sinh(xp.minimum(a, 1.0))
+    far = a + xp.log1p(xp.exp(-2.0 * a)) - math.log(2.0)
+    return xp.where(a < 1.0, 0.5 * xp.log1p(s * s), far)
 
 
 @registry.register(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx.activations.base import AXIS
+from nnx.activations.base import need_axis as need_axis_of
+from nnx.autodiff.array import raw
 from nnx.backend import adapter_of, asarray, device_of, get_backend, namespace, to_numpy
-from nnx.errors import AxisError, DtypeError, ShapeError
-from nnx.options import Number
+from nnx.errors import DtypeError, ShapeError
 
 Array = Any
 
-AXIS = Number(whole=True)
+__all__ = ["AXIS", "array_like", "as_arrays", "class_numbers", "matched", "need_axis"]
 
 
 def need_axis(y_pred: Array, axis: int) -> None:
     """Raises :class:`nnx.errors.AxisError` for outputs without that axis."""
-    if not -y_pred.ndim <= axis < y_pred.ndim:
-        raise AxisError(
-            f"Outputs of shape {tuple(y_pred.shape)} have no axis {axis}: axis counts from 0 (the batch), or "
-            "from −1 (the last) backwards."
-        )
+    need_axis_of("Outputs", y_pred, axis)
 
 
 def as_arrays(
@@ -35,6 +33,7 @@ def as_arrays(
 
     def placed(given: Any) -> Array:
         if hasattr(given, "dtype"):
+            adapter_of(given).need_entries(raw(given), "the array")
             return given
         return asarray(given) if home is None else array_like(home, asarray(given))
 

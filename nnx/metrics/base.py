@@ -8,12 +8,12 @@ result does not depend on how the data were cut into batches (the mean of batch 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from nnx.backend import device_of, namespace, to_numpy
 from nnx.losses.shapes import as_arrays, class_numbers, matched
-from nnx.options import Number, Options
+from nnx.options import Number, Options, option, text
 from nnx.registry import Registry, Traits, snake_case
 
 Array = Any
@@ -71,7 +71,7 @@ class Metric(Options):
     }
 
     #: What logs and history call it.
-    name: str | None = field(default=None, kw_only=True)
+    name: str | None = option(text, None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nnx.losses.reduction import weights_like
 from nnx.metrics.base import Metric, indicators, ratio, registry
-from nnx.options import number, one_of
+from nnx.options import number, one_of, option, text
 
 Array = Any
 
@@ -81,7 +81,7 @@ class FBetaScore(_FScore):
 
     beta: float = number(1.0, above=0.0)
     threshold: float | None = number(None, above=0.0, most=1.0, optional=True)
-    name: str | None = field(default="fbeta_score", kw_only=True)
+    name: str | None = option(text, "fbeta_score", kw_only=True)
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         return self.counts(y_true, y_pred, sample_weight, self.threshold)
@@ -102,7 +102,7 @@ class F1Score(_FScore):
     """
 
     threshold: float | None = number(None, above=0.0, most=1.0, optional=True)
-    name: str | None = field(default="f1_score", kw_only=True)
+    name: str | None = option(text, "f1_score", kw_only=True)
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         return self.counts(y_true, y_pred, sample_weight, self.threshold)

@@ -12,6 +12,7 @@ from nnx.errors import DtypeError, OptionError
 from nnx.losses.reduction import weights_like
 from nnx.losses.shapes import array_like
 from nnx.metrics.base import Metric, MetricTraits, ratio, registry
+from nnx.options import option, text
 from nnx.registry import Choice, Entry
 from nnx.registry.classes import function_class
 
@@ -159,7 +160,7 @@ class Mean(OfValues):
     2.0
     """
 
-    name: str | None = "mean"
+    name: str | None = option(text, "mean")
 
     def value(self, sums: Array) -> Any:
         return ratio(float(sums[0]), float(sums[1]))
@@ -177,7 +178,7 @@ class Sum(OfValues):
     16.0
     """
 
-    name: str | None = "sum"
+    name: str | None = option(text, "sum")
 
     def value(self, sums: Array) -> Any:
         return float(sums[0])

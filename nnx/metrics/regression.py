@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nnx.backend import namespace
@@ -13,7 +13,7 @@ from nnx.losses.regression import cosine
 from nnx.losses.shapes import AXIS, matched
 from nnx.metrics.base import Metric, ratio, registry
 from nnx.metrics.means import sums
-from nnx.options import one_of
+from nnx.options import one_of, option, text
 
 Array = Any
 
@@ -50,7 +50,7 @@ class RootMeanSquaredError(Metric):
     5.0
     """
 
-    name: str | None = "root_mean_squared_error"
+    name: str | None = option(text, "root_mean_squared_error")
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         xp, y_true, y_pred = matched(y_true, y_pred)
@@ -88,7 +88,7 @@ class R2Score(Metric):
     class_aggregation: str | None = one_of(
         "uniform_average", "variance_weighted_average", None, default="uniform_average"
     )
-    name: str | None = field(default="r2_score", kw_only=True)
+    name: str | None = option(text, "r2_score", kw_only=True)
 
     def statistics(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         xp, y_true, y_pred = matched(y_true, y_pred)

@@ -14,7 +14,7 @@ from nnx.models.network import Network
 from nnx.models.residents import Residents
 from nnx.models.summary import table
 from nnx.models.weights import Weights
-from nnx.options import Seed, built_in
+from nnx.options import Seed, built_in, text
 
 Shape = tuple[int, ...]
 _SEED: Any = Seed(optional=False)
@@ -33,9 +33,7 @@ class Structure:
         seed: int | None = None,
     ) -> None:
         self.backend: Backend = make_backend(backend, device, dtype)
-        if not isinstance(name, str | None):
-            raise OptionError(f"{type(self).__name__}: name must be a string, got {name!r}.")
-        self.name = name or type(self).__name__.lower()
+        self.name = text(type(self).__name__, "name", name) or type(self).__name__.lower()
         self.seed = next_seed() if seed is None else _SEED(type(self).__name__, "seed", seed)
         self._start()
 

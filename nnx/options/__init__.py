@@ -19,19 +19,22 @@ from nnx.options.checks import (
     number,
     one_of,
     option,
-    path,
     truth,
 )
 from nnx.options.classes import Options
 from nnx.options.made import built_in, changed_fields, hand_written, made_with, refused, remembering
 from nnx.options.names import need_known, no_argument
+from nnx.options.pairs import Agreement, Ordered
+from nnx.options.texts import path, text
 
 __all__ = [
+    "Agreement",
     "Check",
     "Number",
     "Numbers",
     "OneOf",
     "Options",
+    "Ordered",
     "Seed",
     "Several",
     "allowed_values",
@@ -49,6 +52,7 @@ __all__ = [
     "path",
     "refused",
     "remembering",
+    "text",
     "truth",
     "words",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import MISSING, dataclass, field
 from numbers import Integral, Real
@@ -53,12 +52,16 @@ class Number:
         >>> Number(least=0).allows(-1.0)
         False
         """
+        if not isinstance(value, Integral if self.whole else Real) or isinstance(value, bool):
+            return False
+        try:
+            size = float(value)
+        except OverflowError:  # a whole number above 1.8e308
+            return False
         return (
-            isinstance(value, Integral if self.whole else Real)
-            and not isinstance(value, bool)
-            and (math.isfinite(value) or (not self.finite and not math.isnan(value)))
-            and self.least <= float(value) <= self.most
-            and (self.above < float(value) < self.below or not self._open)
+            (math.isfinite(size) or (not self.finite and not math.isnan(size)))
+            and self.least <= size <= self.most
+            and (self.above < size < self.below or not self._open)
         )
 
     @property
@@ -170,20 +173,6 @@ def truth(where: str, name: str, value: Any) -> bool:
     if type(value).__name__ not in ("bool", "bool_"):
         raise OptionError(f"{where}: {name} must be True or False, got {value!r}.")
     return bool(value)
-
-
-def path(where: str, name: str, value: Any) -> str:
-    """The check that an option is a path, kept as a string.
-
-    Raises :class:`nnx.errors.OptionError` for anything else.
-
-    >>> from nnx.options import path
-    >>> path("CSVLogger", "filename", "log.csv")
-    'log.csv'
-    """
-    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
-        raise OptionError(f"{where}: {name} must be a path, got {value!r}.")
-    return os.fsdecode(value)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,30 @@ class TestErf:
         np.testing.assert_array_equal(y, [1.0, -1.0, math.nan, 0.0])
 
 
+class TestErfc:
+    @pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-14), ("float32", 1e-5)])
+    def test_equals_pythons_also_far_to_the_right(self, adapter, backend, dtype, rtol):
+        # Up to 9, where 1 − erf has lost all digits. rtol: the rounding of x² in exp(−x²), 81/2 units.
+        x = np.concatenate([np.linspace(-6, 9, 997), [0.46875, -0.46875, 4.0]]).astype(dtype)
+        y = adapter.erfc(backend.asarray(x))
+        assert y.dtype == backend.adapter.dtype(dtype)
+        assert device_of(y) == device_of(backend.asarray(x))
+        np.testing.assert_allclose(to_numpy(y), [math.erfc(v) for v in x.tolist()], rtol=rtol, atol=0)
+
+    def test_special_values(self, adapter, backend):
+        y = to_numpy(adapter.erfc(backend.asarray([math.inf, -math.inf, math.nan, 0.0], dtype="float64")))
+        np.testing.assert_array_equal(y, [0.0, 2.0, math.nan, 1.0])
+
+
+class TestUnlessNan:
+    @pytest.mark.parametrize("x", [[[1.0, -2.0]], [[math.nan, 3.0]], [[math.inf, -math.inf]], [[]]])
+    def test_a_nan_of_the_first_is_one_of_the_result(self, adapter, backend, x):
+        d = backend.asarray(np.full(np.shape(x), 7.0), dtype="float64")
+        y = adapter.unless_nan(backend.asarray(x, dtype="float64"), d)
+        assert device_of(y) == device_of(d)
+        np.testing.assert_array_equal(to_numpy(y), np.where(np.isnan(x), math.nan, 7.0))
+
+
 class TestScatterAdd:
     @pytest.mark.parametrize("tail", [(), (3,), (2, 3)])
     @pytest.mark.parametrize("index", [[0, 4, 4, 1, 4], [2, 2, 2, 2, 2]])

@@ -142,6 +142,39 @@ def test_nan_gives_nan(entry, backend):
     assert entry not in SCALAR or not np.isnan(y[1])
 
 
+@pytest.mark.parametrize("entry", **by_name([*ENTRIES, activations.registry.entry("threshold")]))
+def test_the_slope_of_nan_is_nan_where_it_depends_on_the_place(entry, backend):
+    options = {"threshold": 0.5, "default_value": 0.0} if entry.required else {}
+    numbers = [[1.0, np.nan]] if entry.name == "glu" else [[np.nan, 1.0]]  # glu is linear in its first half
+    x = backend.asarray(numbers, dtype="float32")
+    one = backend.asarray([[1.0, 1.0]], dtype="float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        y, pullback = nnx.vjp(lambda x: entry.target(x, **options), x)
+        back = to_numpy(pullback(backend.xp.ones_like(y))[0])
+        along = to_numpy(nnx.jvp(lambda x: entry.target(x, **options), (x,), (one,))[1])
+    if entry.name == "linear":  # its slope is 1, wherever one is
+        np.testing.assert_array_equal(back, 1.0)
+    else:
+        assert np.isnan(back[0, 0]) and np.isnan(along[0, 0])
+    if entry in SCALAR:
+        assert np.isfinite(back[0, 1]) and np.isfinite(along[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("relu", {"negative_slope": 0.1}),
+        ("relu", {"max_value": 6.0, "threshold": 1.0}),
+        ("leaky_relu", {"negative_slope": 0.0}),
+        ("leaky_relu", {"negative_slope": 2.0}),
+    ],
+)
+def test_the_slope_of_nan_is_nan_with_options_too(name, options):
+    slope = nnx.grad(lambda t: getattr(activations, name)(t, **options))
+    assert np.isnan(slope(np.nan)) and not np.isnan(slope(-np.inf)) and not np.isnan(slope(np.inf))
+
+
 @pytest.mark.parametrize("entry", **by_name(ENTRIES))
 def test_one_number_and_no_number_at_all_are_arrays_too(entry):
     shape = (2, 0) if entry not in SCALAR else (0,)

@@ -204,7 +204,12 @@ def test_hand_written_pullback_is_that_of_the_body(name):
     function, random = CORES[name], np.random.default_rng(0)
     a, b = random.standard_normal((2, 4, 3))
     labels = random.integers(0, 3, 4)
-    args = {"_minus_expected": (a, b), "minus_chosen": (labels, b), "_sigmoid_loss": (a, b)}.get(name, (b,))
+    args = {
+        "_minus_expected": (a, b),
+        "minus_chosen": (labels, b),
+        "_sigmoid_loss": (a, b),
+        "_log_ratio": (np.exp(a), np.exp(b)),
+    }.get(name, (b,))
     argnums = [i for i, x in enumerate(args) if x.dtype.kind == "f"]
     weights = random.standard_normal(function(*args).shape)
     for argnum in argnums:

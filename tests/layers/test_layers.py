@@ -38,6 +38,7 @@ from nnx.layers import (
     Weight,
 )
 from nnx.layers.dense import affine
+from nnx.layers.dropout import relu_dropout
 from nnx.models.network import Call, Network
 from nnx.models.program import compiled
 from nnx.registry import from_config, to_config
@@ -209,6 +210,19 @@ def test_gaussian_noise_has_its_deviation(backend):
     assert abs(y.mean()) < 0.01
 
 
+def test_the_slope_of_nan_is_nan_in_layers_made_of_pieces_too(backend):
+    x = backend.asarray([[np.nan, 2.0, -1.0]], dtype="float32")
+    alpha = backend.asarray([0.5, 0.5, 0.5], dtype="float32")
+    _, pullback = nnx.vjp(lambda x: PReLU().forward({"alpha": alpha}, x), x)
+    np.testing.assert_array_equal(to_numpy(pullback(backend.xp.ones_like(x))[0]), [[np.nan, 1.0, 0.5]])
+    context = Context(training=True, seed=1)
+    both = relu_dropout(Activation("relu"), Dropout(0.5))
+    y, pullback = nnx.vjp(lambda x: both.forward({}, x, context), x)
+    slope = to_numpy(pullback(backend.xp.ones_like(x))[0])
+    assert np.isnan(to_numpy(y)[0, 0]) and np.isnan(slope[0, 0])
+    assert slope[0, 1] in (0.0, 2.0) and slope[0, 2] == 0.0
+
+
 def test_prelu_shares_its_slope_along_axes():
     assert PReLU(shared_axes=(1,)).spec((4, 3)).weights[0].shape == (1, 3)
     y = PReLU().forward({"alpha": np.asarray([0.1, 0.2])}, np.asarray([[-1.0, 2.0], [3.0, -4.0]]))
@@ -221,8 +235,9 @@ def test_lower_case_names_make_and_compute_as_in_keras(module):
         function, maker = getattr(module, entry.name), getattr(module, entry.class_name)
         assert function() == maker() == module.get(function) == module.get(maker) == module.get(entry.name)
         if entry.options:
-            options = {entry.options[0]: 1}
-            assert function(1) == function(np.int64(1)) == function(**options) == maker(1)
+            n = 0 if entry.name == "random_uniform" else 1  # its first option is the lower of two bounds
+            options = {entry.options[0]: n}
+            assert function(n) == function(np.int64(n)) == function(**options) == maker(n)
         if module is not nnx.initializers:
             w = np.asarray([[3.0, -4.0]])
             np.testing.assert_array_equal(function(w), maker()(w))
