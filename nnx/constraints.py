@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.backend import namespace
-from nnx.errors import OptionError
-from nnx.options import Number, Numbers, Options
+from nnx.options import Number, Numbers, Options, Ordered
 from nnx.registry import Registry, Traits
 
 Array = Any
@@ -94,6 +93,7 @@ def unit_norm(w: Array, *, axis: Axis = 0) -> Array:
 
 @registry.register(
     checks={"min_value": _LENGTH, "max_value": _LENGTH, "rate": Number(least=0.0, most=1.0), **_AXIS},
+    agree=Ordered("min_value", "max_value"),
     formula=r"w \, (r \operatorname{clip}(\lVert w \rVert, m, M) / \lVert w \rVert + 1 - r)",
     use="Lengths kept between two bounds, strictly (r = 1) or little by little.",
 )
@@ -109,10 +109,6 @@ def min_max_norm(
     array([[1.2, 1. ],
            [1.6, 0. ]])
     """
-    if min_value > max_value:
-        raise OptionError(
-            f"min_max_norm: min_value must be at most max_value, got {min_value} and {max_value}."
-        )
 
     def length(xp: Any, norms: Array) -> Array:
         inside = xp.minimum(xp.maximum(norms, float(min_value)), float(max_value))

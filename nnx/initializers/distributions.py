@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnx.errors import OptionError
@@ -14,9 +14,17 @@ Array = Any
 Shape = Sequence[int]
 
 
+def _need_width(where: str, options: Mapping[str, Any]) -> None:
+    """The check that the interval of a uniform distribution has a finite width >= 0."""
+    low, high = options["minval"], options["maxval"]
+    if not 0.0 <= high - low < math.inf:
+        raise OptionError(f"{where} needs 0 ≤ maxval − minval < inf, got {low!r} and {high!r}.")
+
+
 @registry.register(
     "uniform",
     checks={"minval": FINITE, "maxval": FINITE, **SEED},
+    agree=_need_width,
     formula=r"U(a, b)",
     use="Weights of small networks.",
 )
@@ -32,8 +40,6 @@ def random_uniform(
     >>> bool(0 <= w.min() and w.max() < 2), round(float(w.mean()))
     (True, 1)
     """
-    if not 0.0 <= maxval - minval < math.inf:
-        raise OptionError(f"random_uniform needs 0 ≤ maxval − minval < inf, got {minval!r} and {maxval!r}.")
     return source(random, seed).uniform(minval, maxval, tuple(shape))
 
 

@@ -12,6 +12,7 @@ from nnx.backend import asarray, to_numpy
 from nnx.errors import NotBuilt, ShapeError
 from nnx.options import Options, changed_fields, hand_written, made_with, refused
 from nnx.registry import from_config, to_config
+from nnx.registry.configs import described, made_from
 
 Shape = tuple[int, ...]
 
@@ -186,13 +187,15 @@ class Placed(Options):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A new layer with the options that :meth:`get_config` gave.
 
-        Raises :class:`nnx.errors.FileFormatError` for parts that are no configuration,
-        :class:`nnx.errors.OptionError` for options that the layer does not have.
+        Raises :class:`nnx.errors.FileFormatError` for what is no configuration,
+        :class:`nnx.errors.OptionError` for options that the layer does not have, and for those that it needs
+        and that are missing.
         """
-        options = {name: from_config(value) for name, value in config.items()}
+        with described(cls.__name__, config):
+            options = {name: from_config(value) for name, value in config.items()}
         # an __init__ of its own may not take what was assigned later
         later = {name: options.pop(name) for name in refused(cls, options)}
-        layer = cls(**options)
+        layer: Self = made_from(cls, options, cls.__name__)
         for name, value in later.items():
             setattr(layer, name, value)
         return layer

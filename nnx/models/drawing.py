@@ -14,6 +14,7 @@ from nnx.models.graph import drawn
 from nnx.models.network import Network
 from nnx.models.weighted import Weighted
 from nnx.registry import from_config, to_config
+from nnx.registry.configs import described
 
 Shape = tuple[int, ...]
 
@@ -181,16 +182,19 @@ class Drawn(Weighted):
         >>> model.count_params()
         8
         """
-        layers = [from_config(layer, custom_objects) for layer in config["layers"]]
-        symbols = [
-            Input(shape, name) for shape, name in zip(config["inputs"], config["input_names"], strict=True)
-        ]
-        values = list(symbols)
-        for i, reads, *how in config["calls"]:
-            values.append(layers[i](*(values[r] for r in reads), training=how[0] if how else None))
-        ends = [values[i] for i in config["outputs"]]
+        with described(cls.__name__, config, _KEYS):
+            layers = [from_config(layer, custom_objects) for layer in config["layers"]]
+            named = zip(config["inputs"], config["input_names"], strict=True)
+            symbols = [Input(shape, name) for shape, name in named]
+            values = list(symbols)
+            for i, reads, *how in config["calls"]:
+                values.append(layers[i](*(values[r] for r in reads), training=how[0] if how else None))
+            ends = [values[i] for i in config["outputs"]]
         return cls.plain()(symbols, ends, name=config["name"], **place)
 
+
+#: what the configuration of a model holds
+_KEYS = ("name", "layers", "inputs", "input_names", "calls", "outputs")
 
 #: how a parameter that ``call`` needs is given
 _NAMED = {

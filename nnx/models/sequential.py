@@ -10,6 +10,7 @@ from nnx.layers import Layer, Symbol
 from nnx.models.model import Model
 from nnx.models.network import Network
 from nnx.registry import from_config, to_config
+from nnx.registry.configs import described
 
 Shape = tuple[int, ...]
 
@@ -172,10 +173,15 @@ class Sequential(Model):
 
         Of a class of your own it is a plain Sequential. ``place`` are the options ``backend``, ``device``,
         ``dtype`` and ``seed``.
+
+        Raises :class:`nnx.errors.FileFormatError` for a configuration that is none,
+        :class:`nnx.errors.UnknownName` for things that are neither registered nor in ``custom_objects``.
         """
-        own = [from_config(layer, custom_objects) for layer in config["layers"]]
-        layers = [own[i] for i in config.get("order", range(len(own)))]
+        with described(cls.__name__, config, ("name", "layers", "input_shape")):
+            own = [from_config(layer, custom_objects) for layer in config["layers"]]
+            layers = [own[i] for i in config.get("order", range(len(own)))]
+            shape = None if config["input_shape"] is None else tuple(config["input_shape"])
         model = cls.plain()(layers, name=config["name"], **place)
-        if config.get("input_shape") is not None:
-            model.build(tuple(config["input_shape"]))
+        if shape is not None:
+            model.build(shape)
         return model

@@ -7,11 +7,12 @@ fields were changed after a thing was made, they stand under ``"fields"``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from nnx.errors import FileFormatError, OptionError, UnknownName
+from nnx.errors import FileFormatError, NnxError, OptionError, UnknownName
 from nnx.options import changed_fields, made_with
 from nnx.registry.entries import Choice, Entry
 from nnx.registry.naming import snake_case
@@ -122,17 +123,75 @@ def from_config(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     if not isinstance(config, Mapping):
         return config
     kind, options = config.get("kind"), config.get("options")
-    if not isinstance(options, Mapping) or (kind != "dict" and kind not in KINDS):
-        raise FileFormatError(f"Not a configuration that nnx wrote: {config!r}.")
+    name, changed = config.get("name", "" if kind == "dict" else None), config.get("fields", {})
+    named = isinstance(kind, str) and isinstance(name, str) and (kind == "dict" or kind in KINDS)
+    if not (named and isinstance(options, Mapping) and isinstance(changed, Mapping)):
+        raise FileFormatError(
+            f"Not a configuration that nnx wrote: {config!r}. One has 'kind' ({', '.join(KINDS)} or dict), "
+            "'name' and 'options'."
+        )
     values = {key: from_config(value, custom_objects) for key, value in options.items()}
     if kind == "dict":
         return values
-    thing = _constructor(KINDS[kind], config.get("name", ""), custom_objects or {})(**values)
-    for name, value in config.get("fields", {}).items():
+    thing = made_from(_constructor(KINDS[str(kind)], str(name), custom_objects or {}), values, str(name))
+    for name, value in changed.items():
         if not is_dataclass(thing) or name not in {f.name for f in fields(thing)}:
             raise FileFormatError(f"{type(thing).__name__} has no field '{name}': {config!r}.")
         object.__setattr__(thing, name, from_config(value, custom_objects))
     return thing
+
+
+def made_from(make: Any, options: Mapping[str, Any], what: str) -> Any:
+    """``make(**options)``; :class:`nnx.errors.OptionError` where options of ``what`` are missing."""
+    try:
+        thing = make(**options)
+    except TypeError:
+        entry = getattr(make, "__self__", None)
+        missing = _required(entry.target if isinstance(entry, Entry) else make) - options.keys()
+        if not missing:
+            raise
+        raise _incomplete(what, missing, options) from None
+    if isinstance(thing, Choice) and (missing := _required(thing.function, keyword=True) - options.keys()):
+        raise _incomplete(what, missing, options)
+    return thing
+
+
+def _required(function: Any, keyword: bool = False) -> set[str]:
+    """The names of the arguments without a default; with ``keyword`` those that are keywords alone."""
+    parameters = inspect.signature(function).parameters.values()
+    open_ones = [p for p in parameters if p.default is p.empty]
+    if not keyword:
+        return {p.name for p in open_ones if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+    return {p.name for p in open_ones if p.kind is p.KEYWORD_ONLY}
+
+
+def _incomplete(what: str, missing: set[str], options: Mapping[str, Any]) -> OptionError:
+    return OptionError(
+        f"{what} cannot be made of this configuration: it lacks {', '.join(sorted(missing))} and has "
+        f"{', '.join(options) or 'nothing'}. Give the whole of what get_config returned."
+    )
+
+
+@contextmanager
+def described(what: str, config: Any, needed: Sequence[str] = ()) -> Iterator[None]:
+    """Raises :class:`nnx.errors.FileFormatError` for a configuration of ``what`` that is none.
+
+    That is one without the keys ``needed``, and one of which the block cannot make sense.
+    """
+    given = f"{what}.from_config takes the dict that {what}.get_config() returned"
+    if not isinstance(config, Mapping):
+        raise FileFormatError(f"{given}, got {config!r}.")
+    if missing := [key for key in needed if key not in config]:
+        raise FileFormatError(
+            f"{given}, with {', '.join(map(repr, needed))}; this one lacks {', '.join(map(repr, missing))} "
+            f"and has {', '.join(map(repr, config)) or 'nothing'}."
+        )
+    try:
+        yield
+    except NnxError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{given}; this one is damaged ({error!r}).") from error
 
 
 def _constructor(registry: Any, name: str, custom_objects: Mapping[str, Any]) -> Any:

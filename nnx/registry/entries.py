@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from nnx.errors import OptionError
-from nnx.options import Check, need_known
+from nnx.options import Agreement, Check, need_known
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class Entry(Generic[T]):
     ('LeakyReLU', ('negative_slope',), ())
     >>> entry.create(negative_slope=0.5).options
     {'negative_slope': 0.5}
+    >>> nnx.initializers.registry.entry("uniform").need_agreement("RandomUniform", {"minval": 1.0})
+    Traceback (most recent call last):
+        ...
+    nnx.errors.OptionError: RandomUniform needs 0 ≤ maxval − minval < inf, got 1.0 and 0.05.
     """
 
     kind: str
@@ -76,12 +81,13 @@ class Entry(Generic[T]):
     aliases: tuple[str, ...]
     traits: T
     checks: Mapping[str, Check] = field(default_factory=dict)
+    agree: Agreement | None = None
 
     def create(self, *args: Any, **options: Any) -> Any:
         """An instance of a registered class, or a :class:`Choice` of a registered function.
 
-        Raises :class:`nnx.errors.OptionError` for options that the function does not have, twice given or out
-        of range.
+        Raises :class:`nnx.errors.OptionError` for options that the function does not have, twice given, out
+        of range or at odds with each other.
         """
         if inspect.isclass(self.target):
             return self.target(*args, **options)
@@ -97,7 +103,21 @@ class Entry(Generic[T]):
         options = dict(zip(allowed, args, strict=False)) | options
         for name in self.checks.keys() & options.keys():
             options[name] = self.checks[name](self.class_name, name, options[name])
+        self.need_agreement(self.class_name, options)
         return Choice(self.kind, self.name, self.target, options, self.traits)
+
+    def need_agreement(self, where: str, options: Mapping[str, Any]) -> None:
+        """Raises :class:`nnx.errors.OptionError` for options, or defaults, that do not go together.
+
+        ``where`` is what the message calls the thing.
+        """
+        if self.agree is not None:
+            self.agree(where, self._defaults | dict(options))
+
+    @cached_property
+    def _defaults(self) -> dict[str, Any]:
+        parameters = inspect.signature(self.target).parameters
+        return {name: parameters[name].default for name in self.options}
 
     @property
     def options(self) -> tuple[str, ...]:

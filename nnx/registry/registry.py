@@ -16,7 +16,7 @@ from numbers import Real
 from typing import Any, ClassVar, Generic
 
 from nnx.errors import OptionError, UnknownName
-from nnx.options import Check, need_known, remembering
+from nnx.options import Agreement, Check, need_known, remembering
 from nnx.registry.configs import KINDS, from_config, to_config
 from nnx.registry.entries import Choice, Entry, T, Traits
 from nnx.registry.frozen import explain_assignment
@@ -78,19 +78,21 @@ class Registry(Generic[T]):
         *aliases: str,
         class_name: str | None = None,
         checks: Mapping[str, Check] | None = None,
+        agree: Agreement | None = None,
         **traits: Any,
     ) -> Callable[[Any], Any]:
         """Decorator: makes a function or class known under its name, its class name and ``aliases``.
 
         ``traits`` are the fields of the registry's traits (formula, use, ...). ``checks`` are those of a
-        function's options (see :mod:`nnx.options`), made where it is given them. The same name again replaces
-        the entry; a name that belongs to another raises :class:`nnx.errors.OptionError`.
+        function's options (see :mod:`nnx.options`), made where it is given them; ``agree`` checks all of them
+        together, as :class:`nnx.options.Ordered` does. The same name again replaces the entry; a name that
+        belongs to another raises :class:`nnx.errors.OptionError`.
         """
         need_known(f"register of nnx's {self.kind}s", [f.name for f in fields(self.traits)], traits)
         declared = self.traits(**traits)
 
         def add(target: Any) -> Any:
-            entry = self._entry(target, aliases, class_name, declared, checks or {})
+            entry = self._entry(target, aliases, class_name, declared, checks or {}, agree)
             names = (entry.name, entry.class_name, *aliases)
             for known in names:
                 if (owner := self._names.get(known, entry.name)) != entry.name:
@@ -114,6 +116,7 @@ class Registry(Generic[T]):
         class_name: str | None = None,
         traits: T | None = None,
         checks: Mapping[str, Check] | None = None,
+        agree: Agreement | None = None,
     ) -> Entry[T]:
         name = getattr(target, "__name__", "")
         if not name.isidentifier() or not callable(target):
@@ -125,7 +128,8 @@ class Registry(Generic[T]):
         elif self.makers and inspect.isfunction(target):
             target = self._or_maker(target, checks or {})
         declared = self.traits() if traits is None else traits
-        return Entry(self.kind, name, target, class_name or camel_case(name), aliases, declared, checks or {})
+        class_name = class_name or camel_case(name)
+        return Entry(self.kind, name, target, class_name, aliases, declared, checks or {}, agree)
 
     def _or_maker(self, function: Callable[..., Any], checks: Mapping[str, Check]) -> Callable[..., Any]:
         """``function``, with its options checked, and a maker where it is called with options alone."""
@@ -136,6 +140,7 @@ class Registry(Generic[T]):
             if subject in options or (args and not isinstance(args[0], Real)):
                 for option in checks.keys() & options.keys():
                     options[option] = checks[option](name, option, options[option])
+                self.entry(name).need_agreement(name, options)
                 return function(*args, **options)
             return self.entry(name).create(*args, **options)
 
