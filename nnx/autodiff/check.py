@@ -12,7 +12,11 @@ from nnx.autodiff.space import space_of
 from nnx.autodiff.transforms import jvp, vjp
 from nnx.autodiff.tree import flatten
 from nnx.backend import Stream, adapter_of, device_of, to_numpy
-from nnx.errors import DerivativeError
+from nnx.errors import DerivativeError, OptionError
+from nnx.options import Number, OneOf
+
+_ORDER = Number(least=1, whole=True)
+_MODE = OneOf(("forward", "reverse"))
 
 
 def check_derivatives(
@@ -34,11 +38,19 @@ def check_derivatives(
     both values.
 
     ``order`` is 1 or more; ``rtol`` and ``atol`` ≥ 0 bound the difference, relative to the value and
-    absolute; ``step`` > 0 is h; ``seed`` is a whole number ≥ 0. Source: JAX's ``jax.test_util.check_grads``.
+    absolute; ``step`` > 0 is h; ``seed`` is a whole number ≥ 0. ``modes`` are "forward", "reverse" or both;
+    :class:`nnx.errors.OptionError` for others. Source: JAX's ``jax.test_util.check_grads``.
 
     >>> nnx.check_derivatives(lambda x: np.tanh(x) ** 2, np.asarray([0.3, -1.2]))
     """
-    _check(f, args, order, tuple(modes), (rtol, atol, step), seed, "f")
+    where = "check_derivatives"
+    _ORDER(where, "order", order)
+    chosen = tuple(modes) if isinstance(modes, tuple | list) else (modes,)
+    for mode in chosen:
+        _MODE(where, "modes", mode)
+    if not chosen:
+        raise OptionError(f"{where}: modes must name 'forward', 'reverse' or both, got {modes!r}.")
+    _check(f, args, order, chosen, (rtol, atol, step), seed, "f")
 
 
 def _check(f: Any, args: Any, order: int, modes: Any, limits: Any, seed: int, name: str) -> None:

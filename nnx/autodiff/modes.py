@@ -32,12 +32,14 @@ from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import Tape, backward
 from nnx.autodiff.tree import aligned, flatten
 from nnx.errors import DerivativeError, ShapeError
+from nnx.options import truth
 
 Argnums = int | Sequence[int]
 
 
 def pull_back(who: str, f: Callable[..., Any], primals: Sequence[Any], has_aux: bool = False) -> Any:
     """What :func:`vjp` returns."""
+    truth(who, "has_aux", has_aux)
     recorded = record(who, f, primals, has_aux, new_tape())
     result, pullback = pullback_of(who, recorded)
     return (result, pullback, recorded.aux) if has_aux else (result, pullback)
@@ -47,6 +49,7 @@ def push_forward(
     who: str, f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
 ) -> Any:
     """What :func:`jvp` returns."""
+    truth(who, "has_aux", has_aux)
     check_function(who, f)
     if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
         raise DerivativeError(
@@ -78,6 +81,7 @@ def value_and_gradient(
     who: str, f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
     """What :func:`value_and_grad` returns."""
+    truth(who, "has_aux", has_aux)
     check_function(who, f)
     positions = _positions(who, argnums)
 
@@ -120,6 +124,7 @@ def jacobian_of(
     who: str, f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
     """What :func:`jacobian` returns."""
+    truth(who, "has_aux", has_aux)
     check_function(who, f)
     positions = _positions(who, argnums)
 

@@ -13,6 +13,7 @@ from nnx.autodiff.rowwise import Mixed, RowTape
 from nnx.autodiff.space import space_of
 from nnx.autodiff.tree import flatten
 from nnx.errors import DerivativeError, ShapeError
+from nnx.options import truth
 
 
 def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable[..., Any]:
@@ -45,7 +46,7 @@ def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable
     Source: I. Goodfellow, "Efficient per-example gradient
     computations", arXiv:1510.01799 (2015).
     """
-    if not stacked:
+    if not truth("per_sample_grad", "stacked", stacked):
         one = gradient_of("per_sample_grad", f)
         return lambda w, *data: _one_by_one("per_sample_grad", one, w, data)
 
@@ -75,7 +76,7 @@ def per_sample_jacobian(f: Callable[..., Any], *, stacked: bool = False) -> Call
     Source: M. T. Hagan, M. B. Menhaj, "Training feedforward networks with the Marquardt algorithm",
     IEEE Transactions on Neural Networks 5 (1994) 989–993.
     """
-    if not stacked:
+    if not truth("per_sample_jacobian", "stacked", stacked):
         one = jacobian_of("per_sample_jacobian", f)
         return lambda w, *data: _one_by_one("per_sample_jacobian", one, w, data)
 

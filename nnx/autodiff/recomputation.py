@@ -12,6 +12,7 @@ from nnx.autodiff.array import Traced
 from nnx.autodiff.bind import bind
 from nnx.autodiff.boundary import unwritable
 from nnx.autodiff.families import Rule
+from nnx.autodiff.recording import check_function
 from nnx.autodiff.transforms import jvp, vjp
 from nnx.autodiff.tree import flatten
 from nnx.errors import DerivativeError
@@ -35,6 +36,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> float(nnx.grad(lambda x: square(square(x)))(2.0))
     32.0
     """
+    check_function("checkpoint", f)
 
     @wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -101,6 +101,7 @@ def asarray(x: Any, dtype: Any = None) -> Array:
     if type(x) in _TRACED:
         return x if dtype is None else x.space.astype(x, adapter_of(x).dtype(dtype), copy=False)
     if type(x) in _SCALARS or isinstance(x, list | tuple):
+        _need_entries(x, "the array")
         return get_backend().asarray(x, dtype=dtype)
     if _library_of(type(x)) is not None:
         return _from_library(x, "the array", dtype)
@@ -114,6 +115,19 @@ def _from_library(x: Array, what: str, dtype: Any = None) -> Array:
     own = adapter_of(x)
     own.need_entries(x, what)
     return own.asarray(x, dtype=own.dtype(dtype), device=None if own.name == "numpy" else device_of(x))
+
+
+def _need_entries(x: Any, what: str) -> None:
+    """Raises :class:`nnx.errors.DataError` for masked entries of arrays in (nested) lists."""
+    if not isinstance(x, list | tuple):
+        return
+    kinds = set(map(type, x))  # a list of numbers is long, but of one kind
+    if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds):
+        for part in x:
+            adapter("numpy").need_entries(part, what)
+    if any(issubclass(kind, list | tuple) for kind in kinds):
+        for part in x:
+            _need_entries(part, what)
 
 
 def given(x: Any, what: str, *, real: bool = True, on_host: bool = False) -> Array:
@@ -143,6 +157,7 @@ def given(x: Any, what: str, *, real: bool = True, on_host: bool = False) -> Arr
     if _library_of(type(x)) is not None:
         x = _from_library(x, what)
     elif type(x) not in _TRACED:
+        _need_entries(x, what)
         try:
             host = np.asarray(x)
         except ValueError as error:

@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from nnx.errors import OptionError
+from nnx.options import OneOf
+
+#: the check of how much a callback prints
+VERBOSE = OneOf((0, 1, 2))
 
 Logs = Mapping[str, Any]
 

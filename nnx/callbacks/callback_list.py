@@ -14,7 +14,7 @@ from nnx.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from nnx.callbacks.progress import EpochLines, ProgressBar
 from nnx.callbacks.records import History
 from nnx.errors import OptionError
-from nnx.options import built_in
+from nnx.options import built_in, truth
 
 Kind = TypeVar("Kind", bound=Callback)
 #: the hooks of a list without callbacks, as predict mostly has it
@@ -63,6 +63,8 @@ class CallbackList(Callback):
         model: Any = None,
         **params: Any,
     ) -> None:
+        add_history = truth("CallbackList", "add_history", add_history)
+        add_progbar = truth("CallbackList", "add_progbar", add_progbar)
         chosen = callbacks_of([*callbacks] if isinstance(callbacks, CallbackList) else callbacks)
         backups = [c for c in chosen if isinstance(c, BackupAndRestore)]
         if len(backups) > 1:

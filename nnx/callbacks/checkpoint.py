@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nnx.callbacks.base import Logs, say
+from nnx.callbacks.base import VERBOSE, Logs, say
 from nnx.callbacks.monitor import Monitor
 from nnx.errors import OptionError
 from nnx.options import Number, path, truth
@@ -68,7 +68,7 @@ class ModelCheckpoint(Monitor):
         where = type(self).__name__
         self.mode = mode
         self.filepath = path(where, "filepath", filepath)
-        self.verbose = verbose
+        self.verbose = VERBOSE(type(self).__name__, "verbose", verbose)
         self.save_best_only = truth(where, "save_best_only", save_best_only)
         self.save_weights_only = truth(where, "save_weights_only", save_weights_only)
         self.best = _THRESHOLD(where, "initial_value_threshold", initial_value_threshold)

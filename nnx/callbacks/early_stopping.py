@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.callbacks.base import Logs, say
+from nnx.callbacks.base import VERBOSE, Logs, say
 from nnx.callbacks.monitor import Monitor
 from nnx.options import Number, truth
 
@@ -58,7 +58,7 @@ class EarlyStopping(Monitor):
         super().__init__(monitor, mode, min_delta)
         where = type(self).__name__
         self.patience = _COUNT(where, "patience", patience)
-        self.verbose = verbose
+        self.verbose = VERBOSE(type(self).__name__, "verbose", verbose)
         self.baseline = _BASELINE(where, "baseline", baseline)
         self.restore_best_weights = truth(where, "restore_best_weights", restore_best_weights)
         self.start_from_epoch = _COUNT(where, "start_from_epoch", start_from_epoch)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from nnx.callbacks.base import Callback, Logs, say
+from nnx.callbacks.base import VERBOSE, Callback, Logs, say
 from nnx.callbacks.monitor import Monitor
 from nnx.errors import OptionError
 from nnx.options import Number
@@ -39,7 +39,7 @@ class LearningRateScheduler(Callback):
                 f"got {schedule!r}."
             )
         self.schedule = schedule
-        self.verbose = verbose
+        self.verbose = VERBOSE("LearningRateScheduler", "verbose", verbose)
         self._takes_rate = _takes_two(schedule)
 
     def before_training(self, of_batch: Logs, of_epoch: Logs) -> None:
@@ -114,7 +114,7 @@ class ReduceLROnPlateau(Monitor):
         where = type(self).__name__
         self.factor = _FACTOR(where, "factor", factor)
         self.patience = _COUNT(where, "patience", patience)
-        self.verbose = verbose
+        self.verbose = VERBOSE(where, "verbose", verbose)
         self.cooldown = _COUNT(where, "cooldown", cooldown)
         self.min_lr = _RATE(where, "min_lr", min_lr)
         self._reset()

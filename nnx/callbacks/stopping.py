@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nnx.backend import adapter_of, device_of, namespace, to_numpy
-from nnx.callbacks.base import Callback, Logs, say
+from nnx.callbacks.base import VERBOSE, Callback, Logs, say
 from nnx.callbacks.monitor import Watch
 from nnx.errors import NonFiniteError
 from nnx.options import Number, OneOf, truth
@@ -46,7 +46,7 @@ class StoppingRule(Callback):
     remembers: ClassVar[tuple[str, ...]] = ("stopped_epoch", "reason")
 
     def __init__(self, verbose: int = 0) -> None:
-        self.verbose = verbose
+        self.verbose = VERBOSE(type(self).__name__, "verbose", verbose)
         self.stopped_epoch: int | None = None
         self.reason: str | None = None
         self._epoch = 0

@@ -16,6 +16,7 @@ from nnx.models.data import Batches, Examples, examples, fit_shapes
 from nnx.models.evaluation import Totals, evaluate, predict
 from nnx.models.graph import inlined
 from nnx.models.network import Network
+from nnx.options import truth
 
 _EVALUATION_BATCH = 256
 
@@ -54,6 +55,7 @@ class Applied(Compiled):
         """
         loss = self._must_be_compiled()["loss"]
         level, weights = verbosity(verbose), self._settled()
+        as_dict = truth("evaluate", "return_dict", return_dict)
         data = fit_shapes(self._examples(x, targets(y), sample_weight), weights.network, loss)
         size = batch_length("evaluate", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
         batches = self._batches(data, size)
@@ -61,7 +63,7 @@ class Applied(Compiled):
         told = CallbackList(callbacks, False, level > 0, self, epochs=1, steps=steps, verbose=level)
         with closing(told):
             result = evaluate(self._objective, weights, batches, self._totals(), told)
-        return self._answer(result, return_dict)
+        return self._answer(result, as_dict)
 
     @explained
     def test_on_batch(

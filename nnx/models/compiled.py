@@ -20,6 +20,7 @@ from nnx.models.live_optimizer import LiveOptimizer
 from nnx.models.network import Network
 from nnx.models.objective import Objective
 from nnx.models.trainer import Trainer
+from nnx.options import truth
 
 T = TypeVar("T")
 
@@ -186,7 +187,7 @@ class Compiled(Drawn):
     def check_save(self, path: Any, weights_only: bool = False) -> None:
         """Raises what :meth:`save` (or :meth:`save_weights`) to ``path`` would raise; nothing is written."""
         files.check(path)
-        if not weights_only:
+        if not truth("check_save", "weights_only", weights_only):
             self.get_config()
             self._compiled_config()
 

@@ -9,7 +9,7 @@ from nnx.errors import FileFormatError, NnxError
 from nnx.models.files import put_weights, read
 from nnx.models.model import Model
 from nnx.models.sequential import Sequential
-from nnx.options import Number
+from nnx.options import Number, truth
 from nnx.registry import from_config
 
 _COUNT = Number(least=0, whole=True)
@@ -40,6 +40,7 @@ def load_model(
     ...     nnx.load_model(f"{folder}/model.safetensors").count_params()
     8
     """
+    with_training = truth("load_model", "compile", compile)
     tensors, header = read(path)
     if "layers" not in header:
         raise FileFormatError(
@@ -51,7 +52,7 @@ def load_model(
         model.count_epochs(_COUNT("load_model", "epochs_seen", header["epochs_seen"]))
         weights = model.own_weights()
         put_weights(tensors, weights, path)
-        if compile and header.get("compiled") is not None:
+        if with_training and header.get("compiled") is not None:
             _compile(model, header["compiled"], custom_objects)
             if header.get("state") is not None:
                 own = (name for name in tensors if name.startswith("optimizer/"))

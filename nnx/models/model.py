@@ -216,6 +216,7 @@ class Model(Applied):
         1.0
         """
         loss = self._must_be_compiled()["loss"]
+        as_dict = truth("train_on_batch", "return_dict", return_dict)
         data = weighted(self._examples(x, targets(y), sample_weight), class_weight)
         data, network = self._fitted(data, loss)
         batch = next(self._batches(data, data.size).in_order())
@@ -226,4 +227,4 @@ class Model(Applied):
                 totals = self._totals()
                 totals.add(point.value, batch.size, trainer.problem.statistics(point))
                 guard.check(totals, now=True)
-        return self._answer(dict(totals), return_dict)
+        return self._answer(dict(totals), as_dict)

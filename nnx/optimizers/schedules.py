@@ -7,6 +7,7 @@ function from int to float will do; these here can be saved with a model. Names 
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,8 +54,20 @@ def _start() -> Any:
     return number(least=0.0)
 
 
+#: far less than a step; a step number divided by it is a float still
+_LEAST = 1e-200
+
+
+def _length(where: str, name: str, value: Any) -> float:
+    """The check that an option is a finite number > 0, and not below 1e-200."""
+    steps: float = Number(above=0.0)(where, name, value)
+    if steps < _LEAST:
+        raise OptionError(f"{where}: {name} must not be below {_LEAST:g} steps, got {value!r}.")
+    return steps
+
+
 def _steps() -> Any:
-    return number(above=0.0)
+    return option(_length)
 
 
 @register()
@@ -262,10 +275,11 @@ class CosineDecayRestarts(Schedule):
             start, length = period * n, n
         else:
             # The logarithm is right to within one period; the comparison settles it.
-            period = max(0, round(math.log1p(step / n * (t - 1.0)) / math.log(t)))
-            while period and n * (t**period - 1.0) / (t - 1.0) > step:
+            grown = min(step / n * (t - 1.0), sys.float_info.max)
+            period = max(0, round(math.log1p(grown) / math.log(t)))
+            while period and n * (_power(t, period) - 1.0) / (t - 1.0) > step:
                 period -= 1
-            start, length = n * (t**period - 1.0) / (t - 1.0), n * t**period
+            start, length = n * (_power(t, period) - 1.0) / (t - 1.0), n * _power(t, period)
         top = _power(self.m_mul, period)
         return self.initial_learning_rate * _cosine((step - start) / length, top, self.alpha)
 

@@ -12,7 +12,7 @@ from nnx.autodiff import jvp
 from nnx.backend import adapter_of, device_of, given, namespace, to_numpy
 from nnx.errors import DataError, ShapeError
 from nnx.optimizers.functions.student import student_quantile
-from nnx.options import Number
+from nnx.options import Number, truth
 from nnx.plotting.canvas import axes_for, colour, dressed, pairs_of_numbers
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def fit(
     Raises :class:`nnx.errors.ShapeError` for data that are not vectors of the same length and for a ``pcov``
     that is not (n, n), :class:`nnx.errors.DataError` for a ``pcov`` that is not finite, for data that are no
     more than the parameters, and for a negative variance, and :class:`nnx.errors.OptionError` for a
-    ``confidence`` outside of (0, 1).
+    ``confidence`` outside of (0, 1) and an ``absolute_sigma`` that is neither True nor False.
 
     >>> def decay(x, a, b):
     ...     return a * np.exp(-b * x)
@@ -68,6 +68,7 @@ def fit(
     section 2.3; G. A. F. Seber, C. J. Wild, *Nonlinear Regression*, Wiley 1989, section 5.1.
     """
     share = _SHARE("fit", "confidence", confidence)
+    truth("fit", "absolute_sigma", absolute_sigma)
     x, y = pairs_of_numbers(xdata, ydata, ("xdata", "ydata"))
     if x.size != len(to_numpy(given(xdata, "xdata", on_host=True))):
         raise ShapeError("fit: xdata must be one number for each datum: a curve has one variable.")

@@ -57,14 +57,17 @@ def learning_curves(
         checked = _numbers(logs[f"val_{metric}"], f"val_{metric}")
         when = _epochs_of(checked, epochs, validation_freq)
     ax = axes_for(ax, "learning_curves")
+    from matplotlib.ticker import MaxNLocator
+
     before, few = len(ax.lines), 5.0 if len(values) <= 30 else 0.0
     style: dict[str, Any] = {"linewidth": 1.8, "markersize": few}
     name = f"{label}: " if label else ""
     ax.plot(epochs, values, "-o", label=f"{name}training", color=colour(before), **style)
     if checked is not None:
         ax.plot(when, checked, "--s", label=f"{name}validation", color=colour(before + 1), **style)
-    whole_epochs: Any = ax.xaxis.get_major_locator()
-    whole_epochs.set_params(integer=True)
+    ticks: Any = ax.xaxis.get_major_locator()
+    if isinstance(ticks, MaxNLocator):  # else ticks were chosen for this ax
+        ticks.set_params(integer=True)
     ax.legend(loc="best")
     return dressed(ax, "epoch", metric.replace("_", " "))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnx.backend import adapter_of, device_of, given, namespace, to_numpy
 from nnx.errors import AxisError, DataError, NotBuilt, ShapeError
-from nnx.options import Number
+from nnx.options import Number, truth
 from nnx.utils.arguments import as_floating, row_count
 
 Array = Any
@@ -55,7 +55,8 @@ class StandardScaler:
     Features are everything behind the first axis: (n, d) as usual, but also (n,) or (n, 28, 28). Fit on
     training data only, and transform everything with it. After ``fit`` there are ``mean_``, ``var_`` and
     ``scale_`` (float64, computed in blocks of rows, so that data larger than memory may come as a
-    ``numpy.memmap`` or through ``partial_fit``) and ``n_samples_seen_``.
+    ``numpy.memmap`` or through ``partial_fit``) and ``n_samples_seen_``. ``with_mean=False`` does not shift,
+    ``with_std=False`` does not divide; :class:`nnx.errors.OptionError` is raised for what is no bool.
 
     >>> scaler = nnx.utils.StandardScaler()
     >>> scaler.fit_transform(np.array([[1.0, 5.0], [3.0, 5.0]]))
@@ -76,7 +77,8 @@ class StandardScaler:
     """
 
     def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
-        self.with_mean, self.with_std = with_mean, with_std
+        self.with_mean = truth("StandardScaler", "with_mean", with_mean)
+        self.with_std = truth("StandardScaler", "with_std", with_std)
         self.n_samples_seen_ = 0
 
     def fit(self, x: Any, y: Any = None) -> StandardScaler:

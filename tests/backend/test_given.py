@@ -21,6 +21,8 @@ REFUSED = {
     "ragged": ([[1.0], [1.0, 2.0]], ShapeError, "fit: x is not a regular array.*equal length"),
     "None": (None, DtypeError, "it is None, a NoneType"),
     "masked": (np.ma.array([1.0, 2.0], mask=[0, 1]), DataError, "fit: x has masked entries"),
+    "masked in a list": ([np.ma.array([1.0, 2.0], mask=[0, 1])] * 2, DataError, "fit: x has masked entries"),
+    "masked deep in lists": ([[1.0, 2.0], (1.0, np.ma.masked)], DataError, "fit: x has masked entries"),
     "complex": (np.ones(2) * 1j, DtypeError, "fit: x holds complex numbers"),
     "complex list": ([1j], DtypeError, "fit: x holds complex numbers"),
     "text": (["a"], DtypeError, "fit: x holds <U1, not numbers"),
@@ -81,3 +83,19 @@ def test_every_entrance_refuses_complex_and_masked_arrays_in_the_same_words(call
         call(np.ones(2) * 1j)
     with pytest.raises(DataError, match=r"has masked entries.*filled"):
         call(np.ma.array([1.0, 2.0], mask=[False, True]))
+    with pytest.raises(DataError, match=r"has masked entries.*filled"):
+        call([np.ma.array([1.0, 2.0], mask=[False, True])])
+
+
+def test_lists_and_losses_refuse_masks_that_hide_something_alone():
+    whole, hidden = np.ma.array([1.0, 2.0]), np.ma.array([1.0, 2.0], mask=[False, True])
+    np.testing.assert_array_equal(nnx.asarray([whole, whole]), [[1.0, 2.0], [1.0, 2.0]])
+    for call in (
+        lambda: nnx.asarray([[whole], [hidden]]),
+        lambda: nnx.losses.MeanSquaredError()([hidden], [whole]),
+        lambda: nnx.losses.MeanSquaredError()(whole, hidden),
+        lambda: nnx.metrics.Mean()([hidden]),
+        lambda: nnx.utils.to_categorical([hidden]),
+    ):
+        with pytest.raises(DataError, match=r"has masked entries.*filled"):
+            call()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import nnx
 from nnx.backend import namespace, to_numpy
 from nnx.errors import DerivativeError, DtypeError, ShapeError
+from nnx.optimizers.descent.evaluation import precision
 
 
 def _name(jac):
@@ -155,3 +157,11 @@ def test_a_complex_cost_is_refused():
         nnx.minimize(lambda x: np.sum(x * x), [1.0, 2.0], jac=lambda x: 2j * x)
     with pytest.raises(DtypeError, match="imaginary parts would be lost"):
         nnx.least_squares(lambda x: x - 1.0, [1.0, 2.0], jac=lambda x: 1j * np.eye(2))
+
+
+def test_types_of_two_libraries_are_not_compared(backend):
+    # array-api-strict warns where one of its types is compared with one of NumPy's, which has the same hash
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for w in (np.ones(2), backend.asarray([1.0, 1.0], dtype="float64"), np.ones(2)):
+            assert precision(w).eps == 2.0**-52

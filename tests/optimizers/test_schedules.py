@@ -124,6 +124,25 @@ def test_warm_up_is_that_of_keras_cosine():
         assert ours(i) == pytest.approx(keras(i), rel=1e-14, abs=1e-17)
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        PowerDecay(0.1, 1e-200, 2.0, staircase=True),
+        InverseTimeDecay(0.1, 1e-200, 1.0, staircase=True),
+        ExponentialDecay(0.1, 1e-200, 0.5, staircase=True),
+        PolynomialDecay(0.1, 1e-200, cycle=True),
+        CosineDecay(0.1, 1e-200),
+        CosineDecayRestarts(0.1, 1e-200),
+        CosineDecayRestarts(0.1, 1e-200, t_mul=1.0),
+        CosineDecayRestarts(0.1, 1e-200, t_mul=1e300),
+        CosineDecayRestarts(0.1, 10, t_mul=1e300),
+    ],
+    ids=str,
+)
+def test_the_shortest_lengths_give_rates_at_every_step(schedule):
+    assert all(0.0 <= schedule(step) <= 0.1 for step in (0, 1, 10, 10**6, 2**53))
+
+
 def test_warm_up_of_a_number_and_of_no_steps():
     assert [WarmUp(0.5, 2)(i) for i in range(4)] == [0.0, 0.25, 0.5, 0.5]
     assert WarmUp(0.5, 0)(0) == 0.5
@@ -134,6 +153,9 @@ def test_warm_up_of_a_number_and_of_no_steps():
     [
         (lambda: PowerDecay(-0.1, 10), "initial_learning_rate must be a finite number >= 0, got -0.1"),
         (lambda: PowerDecay(0.1, 0), "decay_steps must be a finite number > 0, got 0"),
+        (lambda: PowerDecay(0.1, 1e-305), "decay_steps must not be below 1e-200 steps, got 1e-305"),
+        (lambda: CosineDecayRestarts(0.1, 1e-305), "first_decay_steps must not be below 1e-200 steps"),
+        (lambda: WarmUp(0.1, 10**400), "steps must be a whole number >= 0, got 1000"),
         (lambda: ExponentialDecay(0.1, 10, float("nan")), "decay_rate"),
         (lambda: ExponentialDecay(0.1, 10, 0.9, staircase=1), "staircase must be True or False"),
         (lambda: PiecewiseConstantDecay([5, 20], [0.1, 0.01]), "one value more than boundaries"),

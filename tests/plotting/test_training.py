@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
 import nnx
 from nnx.errors import DataError, NonFiniteError, NotBuilt, OptionError, UnknownName
@@ -60,6 +61,16 @@ def test_several_trainings_on_one_ax_differ():
         "Adam: validation",
     ]
     assert len({curve.get_color() for curve in ax.lines}) == 4
+
+
+def test_ticks_that_were_chosen_for_an_ax_stay():
+    _, ax = plt.subplots()
+    ax.set_xticks([1, 2, 3])
+    nnx.plotting.learning_curves({"loss": [3.0, 2.0, 1.0]}, ax=ax)
+    np.testing.assert_array_equal(ax.get_xticks(), [1, 2, 3])
+    _, ax = plt.subplots()
+    ax.set_xscale("log")
+    assert len(nnx.plotting.learning_curves({"loss": [3.0, 2.0, 1.0]}, ax=ax).lines) == 1
 
 
 def test_a_metric_that_is_not_there_lists_those_that_are():

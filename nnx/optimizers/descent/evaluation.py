@@ -21,15 +21,16 @@ class Precision(NamedTuple):
     least: float
 
 
-_KNOWN: dict[Any, Precision] = {}
+_KNOWN: dict[tuple[type, Any], Precision] = {}
 
 
 def precision(w: Array) -> Precision:
     """That of the type of ``w``."""
-    found = _KNOWN.get(w.dtype)
+    key = type(w), w.dtype  # types of two libraries with one hash would be compared
+    found = _KNOWN.get(key)
     if found is None:
         info = namespace(w).finfo(w.dtype)
-        found = _KNOWN[w.dtype] = Precision(float(info.eps), math.sqrt(float(info.smallest_normal)))
+        found = _KNOWN[key] = Precision(float(info.eps), math.sqrt(float(info.smallest_normal)))
     return found
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from nnx.backend import device_of, namespace
+from nnx.errors import OptionError
+from nnx.optimizers.descent.box import Box
 from nnx.optimizers.descent.descent import Descent, unit_step
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate, precision
 from nnx.optimizers.descent.inverse_hessian import InverseHessian, two_loops, usable
@@ -15,6 +17,15 @@ from nnx.optimizers.state import State
 from nnx.options import number
 
 Array = Any
+
+
+def _box(where: str, name: str, value: Any) -> Any:
+    """The check that an option is None or a box, as ``minimize`` makes it of its ``bounds``."""
+    if not isinstance(value, Box | None):
+        raise OptionError(
+            f"{where}: {name} must be None here: give them to nnx.minimize(..., bounds=...), got {value!r}."
+        )
+    return value
 
 
 @register(
@@ -55,7 +66,7 @@ class LBFGS(Descent):
 
     search: Any = "strong_wolfe"
     maxcor: int = number(10, least=1, whole=True)
-    bounds: Any = field(default=None, compare=False)
+    bounds: Any = field(default=None, compare=False, metadata={"check": _box})
 
     def __post_init__(self) -> None:
         super().__post_init__()

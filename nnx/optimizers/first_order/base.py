@@ -32,6 +32,8 @@ def _mask(where: str, name: str, value: Any) -> Any:
     )
     if is_names:
         return patterns(where, name, value)
+    if not (value is None or isinstance(value, tuple | list) or hasattr(value, "dtype")):
+        raise OptionError(f"{where}: mask must be names, a vector of bools or None, got {value!r}.")
     return list(value) if isinstance(value, tuple) else value  # a tuple is of names from here on
 
 

@@ -23,12 +23,12 @@ from nnx.optimizers.functions.data import (
 )
 from nnx.optimizers.functions.functions import beside
 from nnx.optimizers.functions.least_squares import least_squares
-from nnx.optimizers.functions.run import start_at
+from nnx.optimizers.functions.run import as_options, start_at
 from nnx.optimizers.functions.student import student_quantile
 from nnx.optimizers.functions.whitening import Whitening
 from nnx.optimizers.problem import read, read_vector
 from nnx.optimizers.result import OptimizeResult
-from nnx.options import Number
+from nnx.options import Number, truth
 
 Array = Any
 
@@ -152,6 +152,8 @@ def curve_fit(
     x, y = independent(xdata), numbers(ydata, "curve_fit: ydata")
     p = _start(f, p0, bounds, y)
     xp, n = namespace(p), int(p.shape[0])
+    truth("curve_fit", "absolute_sigma", absolute_sigma)
+    truth("curve_fit", "full_output", full_output)
     to_common = real_as(common_type(p, x, y))
     p, y, x = to_common(p), to_common(y), in_all_arrays(to_common, x)
     if check_finite is None or check_finite:
@@ -167,7 +169,7 @@ def curve_fit(
         found = xp.asarray(jac(x, *(p[i] for i in range(n))), dtype=p.dtype, device=device_of(p))
         return whiten(xp.reshape(found, (-1, found.shape[-1])))
 
-    options = dict(options or {}) | more
+    options = as_options("curve_fit", options) | more
     if "max_nfev" in options:
         options["maxfev"] = options.pop("max_nfev")
     derivative = jacobian if callable(jac) else jac

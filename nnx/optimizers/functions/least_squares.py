@@ -13,7 +13,7 @@ from nnx.optimizers.functions.bounds import as_box, bounded, need_inside
 from nnx.optimizers.functions.defaults import that_ask
 from nnx.optimizers.functions.differences import Differences, relative_step, scheme
 from nnx.optimizers.functions.residuals import ResidualProblem
-from nnx.optimizers.functions.run import Run, chosen, not_a_keyword, start_at
+from nnx.optimizers.functions.run import Run, as_options, chosen, not_a_keyword, start_at
 from nnx.optimizers.problem import read
 from nnx.optimizers.result import OptimizeResult
 from nnx.optimizers.squares.gauss_newton import SumOfSquares
@@ -92,7 +92,7 @@ def least_squares(
         raise OptionError("least_squares: diff_step is the step of differences: give it with jac='2-point'.")
     if not start.w.shape[0]:
         raise OptionError("least_squares: x0 has no entries: there is nothing to vary.")
-    options = dict(options or {})
+    options = as_options("least_squares", options)
     for name, value in (("ftol", ftol), ("xtol", xtol), ("gtol", gtol), ("maxfev", max_nfev)):
         if value is not None:
             options[name] = value

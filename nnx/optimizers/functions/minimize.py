@@ -11,7 +11,7 @@ from nnx.optimizers.functions.bounds import bounded
 from nnx.optimizers.functions.defaults import that_ask
 from nnx.optimizers.functions.differences import Differences, relative_step, scheme
 from nnx.optimizers.functions.functions import FunctionProblem
-from nnx.optimizers.functions.run import Run, chosen, kind_of, not_a_keyword, start_at
+from nnx.optimizers.functions.run import Run, as_options, chosen, kind_of, not_a_keyword, start_at
 from nnx.optimizers.problem import registry
 from nnx.optimizers.result import OptimizeResult
 
@@ -90,7 +90,7 @@ def minimize(
         raise OptionError(f"'{method}' needs residuals instead of one number: call nnx.least_squares.")
     for name in that_ask(unknown):
         raise not_a_keyword(minimize, name, method)
-    options = dict(options or {})
+    options = as_options("minimize", options)
     if tol is not None:
         if not (isinstance(method, str | type) and hasattr(kind_of(method), "gtol")):
             raise OptionError(

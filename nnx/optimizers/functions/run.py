@@ -75,6 +75,13 @@ def _floating(leaf: Any, where: str) -> Array:
     return x if xp.isdtype(x.dtype, "real floating") else xp.astype(x, xp.float64)
 
 
+def as_options(where: str, options: Any) -> dict[str, Any]:
+    """``options`` as a dict; :class:`nnx.errors.OptionError` for what is neither None nor one."""
+    if not isinstance(options, Mapping | None):
+        raise OptionError(f"{where}: options must be a dict, name: value, or None, got {options!r}.")
+    return dict(options or {})
+
+
 def chosen(method: Any, options: Mapping[str, Any]) -> tuple[Any, Limits]:
     """The method and the limits that a user named, with the options that belong to each."""
     kind = kind_of(method)
