@@ -24,11 +24,10 @@ from nnx.options.checks import (
 from nnx.options.classes import Options
 from nnx.options.made import built_in, changed_fields, hand_written, made_with, refused, remembering
 from nnx.options.names import need_known, no_argument
-from nnx.options.pairs import Agreement, Ordered
+from nnx.options.pairs import Ordered
 from nnx.options.texts import path, text
 
 __all__ = [
-    "Agreement",
     "Check",
     "Number",
     "Numbers",

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from nnx.errors import OptionError
-from nnx.options import Agreement, Check, need_known
+from nnx.options import Check, need_known
+from nnx.options.pairs import Agreement
 
 
 @dataclass(frozen=True)

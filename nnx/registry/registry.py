@@ -16,7 +16,8 @@ from numbers import Real
 from typing import Any, ClassVar, Generic
 
 from nnx.errors import OptionError, UnknownName
-from nnx.options import Agreement, Check, need_known, remembering
+from nnx.options import Check, need_known, remembering
+from nnx.options.pairs import Agreement
 from nnx.registry.configs import KINDS, from_config, to_config
 from nnx.registry.entries import Choice, Entry, T, Traits
 from nnx.registry.frozen import explain_assignment
