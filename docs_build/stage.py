@@ -81,7 +81,7 @@ class Stage:
 
     def _page(self, name: str, text: str) -> None:
         if title := re.search(r"^# (.+)$", text, re.MULTILINE):
-            self.titles[name] = re.sub(r"\s*\{.*\}$", "", title[1])
+            self.titles[name] = re.sub(r"\s*\{.*\}$|`", "", title[1])
         text = self.references.resolved(listings.expanded(text, name), name)
         self._copy(name, text.encode())
 
