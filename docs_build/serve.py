@@ -1,4 +1,7 @@
-"""The site while one writes: MkDocs' server, and pages made anew when their files are saved."""
+"""The site while one writes: MkDocs' server, and pages made anew when their files are saved.
+
+After a change of nnx all pages would run again: that is for a new start.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from docs_build.folders import DOCS, HERE, NOTEBOOKS, PACKAGE, ROOT, BuildError
+from docs_build.folders import DOCS, NOTEBOOKS, ROOT, BuildError
 from docs_build.stage import Stage
 
 
@@ -38,6 +41,6 @@ def _watch() -> None:
 
 
 def _times() -> dict[Path, float]:
-    folders = [DOCS, PACKAGE, HERE, *(ROOT / name for name in NOTEBOOKS)]
+    folders = [DOCS, *(ROOT / name for name in NOTEBOOKS)]
     files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
     return {path: path.stat().st_mtime for path in files if "__pycache__" not in path.parts}
