@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("what", nargs="?", default="build", choices=["build", "serve", "check"])
     parser.add_argument("--port", type=int, default=8000, help="of serve")
     args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     os.environ["NO_MKDOCS_2_WARNING"] = "1"  # Material's notice of its end of life is no fault of a page
     try:
         if args.what == "serve":
@@ -50,7 +51,6 @@ def build() -> None:
     Stage(os.environ.get("NNX_SITE_URL", "")).build()
     staged = time.perf_counter()
     print(f"pages written: {staged - begin:.1f} s")
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         mkdocs_build(load_config(str(ROOT / "mkdocs.yml"), strict=True))
     except (Abort, MkDocsException) as error:

@@ -19,6 +19,7 @@ def serve(port: int) -> None:
     from mkdocs.commands.serve import serve as mkdocs_serve
 
     _stage()
+    print(f"the site: http://127.0.0.1:{port}/", flush=True)
     threading.Thread(target=_watch, daemon=True).start()
     mkdocs_serve(str(ROOT / "mkdocs.yml"), dev_addr=f"127.0.0.1:{port}", livereload=True)
 
