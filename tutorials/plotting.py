@@ -2,7 +2,8 @@
 # # Pictures: `nnx.plotting`
 #
 # The module draws what one looks at while a network is trained or a curve is fitted, with Matplotlib
-# (`pip install '.[plot]'` in a copy of the repository). This page shows each function with its picture. It takes a few seconds.
+# (`pip install '.[plot]'` in a copy of the repository). This page shows each function with its picture. It
+# takes a few seconds.
 #
 # Three things hold for all of them:
 #

@@ -26,8 +26,8 @@ print(f"\nThis page was computed on: {gpu.name}, device {gpu.device}")
 
 # %% [markdown]
 # To try it with a GPU, install nnx from a copy of the repository with the extra for your driver's CUDA,
-# `pip install '.[cupy13]'` or `'.[cupy12]'`, and run this file again. Where CuPy cannot be used, the error says which of three things
-# is missing: the package, a usable GPU, or a CUDA library.
+# `pip install '.[cupy13]'` or `'.[cupy12]'`, and run this file again. Where CuPy cannot be used, the
+# error says which of three things is missing: the package, a usable GPU, or a CUDA library.
 
 # %%
 try:
