@@ -1,5 +1,8 @@
 """nnx: a differentiable array API, neural networks written against it, and their training."""
 
+from importlib import import_module
+from typing import Any
+
 from nnx import (
     activations,
     autodiff,
@@ -15,7 +18,6 @@ from nnx import (
     models,
     optimizers,
     parameters,
-    plotting,
     regularizers,
     utils,
 )
@@ -100,3 +102,14 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``nnx.plotting``, imported at its first use: a program that draws nothing does not wait for it."""
+    if name == "plotting":
+        return import_module("nnx.plotting")
+    raise AttributeError(f"module 'nnx' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "plotting"})
