@@ -5,6 +5,7 @@ from typing import Any
 
 from nnx import (
     activations,
+    applications,
     autodiff,
     backend,
     callbacks,
@@ -59,6 +60,7 @@ __all__ = [
     "Sequential",
     "Symbol",
     "activations",
+    "applications",
     "asarray",
     "autodiff",
     "available_backends",

@@ -24,6 +24,7 @@ ROOMS = (
     ("initializers", "activations", "losses", "metrics", "regularizers", "constraints"),
     ("layers", "optimizers"),
     ("utils", "datasets", "callbacks", "models", "plotting"),
+    ("applications",),
 )
 STRANGERS = ("layers", "optimizers")  # neighbours that never see each other
 # The same inside a room: its modules and sub-rooms from the ground up. Its __init__ lies above all of them.

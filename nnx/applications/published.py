@@ -1,0 +1,78 @@
+"""Where the weights of an application are published, and the files with them on this machine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnx.datasets.files import cache_dir
+from nnx.errors import OptionError
+
+ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/"
+_USUAL = "_weights_tf_dim_ordering_tf_kernels"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is published of a network: the size of its pictures, the least it can take, and its files."""
+
+    size: int
+    least: int
+    #: its folder at :data:`ADDRESS`
+    folder: str
+    #: the name of the file without its end
+    stem: str
+    no_top: str = "_notop"
+
+    @classmethod
+    def usual(cls, folder: str, size: int = 224, least: int = 32, stem: str | None = None) -> Published:
+        """With files of the name that most networks have."""
+        return cls(size, least, folder, (stem or folder) + _USUAL)
+
+    def file(self, label: str, weights: Any, include_top: bool, classes: int) -> Any:
+        """The path of the weights' file, or None for random weights.
+
+        ``"imagenet"`` is the published file, which nnx does not download: it is searched for by its name.
+        Raises :class:`nnx.errors.OptionError` where it is not there, and FileNotFoundError for another path.
+        """
+        if weights is None:
+            return None
+        if not isinstance(weights, str | os.PathLike):
+            raise OptionError(
+                f"{label}: weights must be None (random weights), 'imagenet' or the path of a file, got "
+                f"{weights!r}."
+            )
+        if weights != "imagenet":
+            if not Path(weights).is_file():
+                raise FileNotFoundError(f"{label}: there is no file {os.fspath(weights)!r} with weights.")
+            return weights
+        if include_top and classes != 1000:
+            raise OptionError(
+                f"{label}: the published weights are for 1000 classes, asked for {classes}. Give "
+                "include_top=False and put a top of your own on it."
+            )
+        return self._found(label, self.stem + ("" if include_top else self.no_top) + ".h5")
+
+    def _found(self, label: str, name: str) -> Path:
+        folders = search_folders()
+        for folder in folders:
+            if (folder / name).is_file():
+                return folder / name
+        raise OptionError(
+            f"{label}: weights='imagenet' is the file {name}, which nnx does not download. It is published at "
+            f"{ADDRESS}{self.folder}/{name}: download it and give its path as weights=, or put it into one "
+            f"of the folders {', '.join(map(str, folders))}. weights=None makes random weights."
+        )
+
+
+def search_folders() -> list[Path]:
+    """The folders that published weights are searched for in: nnx's own and Keras'."""
+    data = os.environ.get("NNX_DATA_DIR")
+    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+    return [
+        *([Path(data).expanduser() / "applications"] if data else []),
+        cache_dir() / "applications",
+        keras,
+    ]
