@@ -39,8 +39,8 @@ from nnx.layers import (
 )
 from nnx.layers.dense import affine
 from nnx.layers.dropout import relu_dropout
+from nnx.models.compiling import compiled
 from nnx.models.network import Call, Network
-from nnx.models.program import compiled
 from nnx.registry import from_config, to_config
 
 #: An example of every registered layer, with a shape of samples that it takes.
