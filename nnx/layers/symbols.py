@@ -29,9 +29,9 @@ class Symbol:
     """A placeholder for a sample: its shape, and the layer that computes it from other symbols.
 
     :func:`nnx.Input` gives one without a layer; a layer called on symbols gives another, as do ``+``, ``-``
-    and ``*`` (the layers ``Add``, ``Subtract``, ``Multiply``; with a number: ``Rescaling``). A layer of several
-    outputs gives as many symbols: ``count`` ≥ 1 is their number, and ``output``, from 0 to ``count`` − 1, says
-    which one this is.
+    and ``*`` (the layers ``Add``, ``Subtract``, ``Multiply``; with a number: ``Rescaling``). A layer of
+    several outputs gives as many symbols: ``count`` ≥ 1 is their number, and ``output``, from 0 to
+    ``count`` − 1, says which one this is.
 
     >>> x = nnx.Input((4,))
     >>> y = nnx.layers.Dense(3)(x)
