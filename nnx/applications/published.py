@@ -61,7 +61,7 @@ class Published:
             if (folder / name).is_file():
                 return folder / name
         raise OptionError(
-            f"{label}: weights='imagenet' is the file {name}, which nnx does not download. It is published at "
+            f"{label}: weights='imagenet' is the file {name}, which nnx does not download. It lies at "
             f"{ADDRESS}{self.folder}/{name}: download it and give its path as weights=, or put it into one "
             f"of the folders {', '.join(map(str, folders))}. weights=None makes random weights."
         )
@@ -69,10 +69,6 @@ class Published:
 
 def search_folders() -> list[Path]:
     """The folders that published weights are searched for in: nnx's own and Keras'."""
-    data = os.environ.get("NNX_DATA_DIR")
-    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
-    return [
-        *([Path(data).expanduser() / "applications"] if data else []),
-        cache_dir() / "applications",
-        keras,
-    ]
+    data, keras = os.environ.get("NNX_DATA_DIR"), os.environ.get("KERAS_HOME")
+    own = [Path(data).expanduser() / "applications"] if data else []
+    return [*own, cache_dir() / "applications", Path(keras or Path.home() / ".keras") / "models"]
