@@ -74,21 +74,20 @@ class Asked:
                 f"{self.classifier_activation!r}."
             )
 
-    def picture(self, published: Published) -> Symbol:
-        """The symbol that the pictures come from, large enough for the network."""
+    def picture(self, size: int = 224, least: int = 32) -> Symbol:
+        """The symbol that the pictures come from: usually of that ``size``, and of the ``least`` at least."""
         given = self.input_tensor
         if given is not None and not isinstance(given, Symbol):
             raise OptionError(
                 f"{self.label}: input_tensor must be a symbol, as nnx.Input(shape) gives it, got a "
                 f"{type(given).__name__}."
             )
-        usual = (published.size, published.size, 3)
+        usual = (size, size, 3)
         asked = usual if self.input_shape is None else tuple(self.input_shape)
         shape = asked if given is None else given.shape
         if given is not None and self.input_shape is not None and asked != shape:
             raise ShapeError(f"{self.label}: input_shape is {asked}, but input_tensor has shape {shape}.")
-        if len(shape) != 3 or min(shape[:2]) < published.least:
-            least = published.least
+        if len(shape) != 3 or min(shape[:2]) < least:
             raise ShapeError(
                 f"{self.label} takes pictures of shape (height, width, channels), at least {least}×{least}; "
                 f"asked for {shape}."
@@ -99,14 +98,14 @@ class Asked:
 def made(
     features: Features,
     asked: Asked,
+    picture: Symbol,
     published: Published,
     place: Mapping[str, Any],
     top: Top | None = None,
     pools: Mapping[str, str] | None = None,
 ) -> Model:
-    """The model that was asked for; ``place`` are the options backend, device, dtype and seed of a model."""
+    """The model on ``picture`` that was asked for; ``place``: backend, device, dtype and seed of a model."""
     weights = published.file(asked.label, asked.weights, asked.include_top, asked.classes)
-    picture = asked.picture(published)
     output = features(picture)
     if asked.include_top:
         output = (top or classifier)(output, asked.classes, asked.classifier_activation)
@@ -127,11 +126,18 @@ def classifier(x: Symbol, classes: int, activation: Any, pool: str | None = "avg
 
 
 def application(
-    name: str, published: Published, top: Top | None = None, pools: Mapping[str, str] | None = None
+    name: str,
+    published: Published,
+    *,
+    size: int = 224,
+    least: int = 32,
+    top: Top | None = None,
+    pools: Mapping[str, str] | None = None,
 ) -> Callable[[Features], Application]:
     """Decorator: a function from pictures to features becomes one with Keras' arguments that gives a model.
 
-    ``name`` is the model's usual one; ``pools`` are the names of the poolings without a top.
+    ``name`` is the model's usual one, ``size`` that of its pictures, ``least`` the smallest that it takes;
+    ``pools`` are the names of the poolings without a top.
     """
     usual = name
 
@@ -151,7 +157,7 @@ def application(
                 label, include_top, weights, input_tensor, input_shape, pooling, classes,
                 classifier_activation, name,
             )  # fmt: skip
-            return made(features, asked, published, place, top, pools)
+            return made(features, asked, asked.picture(size, least), published, place, top, pools)
 
         label = build.__name__ = build.__qualname__ = features.__name__
         build.__doc__, build.__module__ = features.__doc__, features.__module__

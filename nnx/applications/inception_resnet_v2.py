@@ -63,7 +63,7 @@ def _blocks(x: Symbol, kind: str) -> Symbol:
     return x
 
 
-@application("inception_resnet_v2", Published.usual("inception_resnet_v2", 299, 75))
+@application("inception_resnet_v2", Published.usual("inception_resnet_v2"), size=299, least=75)
 def InceptionResNetV2(x: Symbol) -> Symbol:  # noqa: N802
     """InceptionResNetV2, a :class:`nnx.Model`: 40 scaled residual blocks, 55 873 736 weights.
 

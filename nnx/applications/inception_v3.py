@@ -82,7 +82,7 @@ def _forked(x: Symbol, number: int) -> Symbol:
     )
 
 
-@application("inception_v3", Published.usual("inception_v3", 299, 75))
+@application("inception_v3", Published.usual("inception_v3"), size=299, least=75)
 def InceptionV3(x: Symbol) -> Symbol:  # noqa: N802
     """InceptionV3, a :class:`nnx.Model`: 94 convolutions, 23 851 784 weights.
 

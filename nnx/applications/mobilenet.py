@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from nnx.applications.application import Asked, made
@@ -81,11 +82,12 @@ def MobileNet(  # noqa: N802
     >>> nnx.applications.MobileNet((32, 32, 3), alpha=0.25, weights=None, classes=10).output_shape
     (None, 10)
     """
+    _POSITIVE("MobileNet", "alpha", alpha)
     asked = Asked(
         "MobileNet", include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        name or variant("mobilenet", alpha, input_shape, input_tensor),
+        name,
     )  # fmt: skip
-    _POSITIVE("MobileNet", "alpha", alpha)
+    picture = asked.picture()
 
     def features(x: Symbol) -> Symbol:
         x = Conv2D(int(32 * alpha), 3, strides=2, padding="same", use_bias=False, name="conv1")(x)
@@ -100,20 +102,13 @@ def MobileNet(  # noqa: N802
         x = Conv2D(classes, 1, padding="same", name="conv_preds")(x)
         return Activation(activation, name="predictions")(Reshape((classes,), name="reshape_2")(x))
 
-    width = f"{alpha:.2f}".replace(".", "_").rstrip("0") + "0" * (alpha == int(alpha))
-    rows = published_rows(_SIZES, input_shape, input_tensor)
-    files = Published(224, 32, "mobilenet", f"mobilenet_{width}_{rows}_tf", "_no_top")
-    return made(features, asked, files, place, top)
+    width = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}.get(alpha, f"{alpha}")
+    files = Published("mobilenet", f"mobilenet_{width}_{published_rows(picture, _SIZES)}_tf", "_no_top")
+    asked = replace(asked, name=name or f"mobilenet_{alpha:0.2f}_{picture.shape[0]}")
+    return made(features, asked, picture, files, place, top)
 
 
-def variant(stem: str, alpha: float, input_shape: Any, input_tensor: Symbol | None) -> str:
-    """The name of a model that says its width and the height of its pictures."""
-    shape = input_shape or (224,) if input_tensor is None else input_tensor.shape
-    return f"{stem}_{alpha:0.2f}_{shape[0]}"
-
-
-def published_rows(sizes: tuple[int, ...], input_shape: Any, input_tensor: Symbol | None) -> int:
-    """For which height of pictures the weights are published that fit: 224 where there are no better ones."""
-    shape = input_shape if input_tensor is None else input_tensor.shape
-    square = shape is not None and len(shape) == 3 and shape[0] == shape[1]
-    return shape[0] if square and shape[0] in sizes else 224
+def published_rows(picture: Symbol, sizes: tuple[int, ...]) -> int:
+    """The height of pictures whose published weights fit best: that of square ones, else 224."""
+    rows, columns = picture.shape[:2]
+    return rows if rows == columns and rows in sizes else 224

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from nnx.applications.application import Asked, classifier, made
 from nnx.applications.imagenet_utils import decode_predictions
 from nnx.applications.imagenet_utils import preprocess_tf as preprocess_input
-from nnx.applications.mobilenet import published_rows, variant
+from nnx.applications.mobilenet import published_rows
 from nnx.applications.published import Published
 from nnx.layers import Add, BatchNormalization, Conv2D, DepthwiseConv2D, ReLU, Symbol, ZeroPadding2D
 from nnx.models import Model
@@ -92,12 +93,15 @@ def MobileNetV2(  # noqa: N802
     >>> nnx.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=10).output_shape
     (None, 10)
     """
+    _POSITIVE("MobileNetV2", "alpha", alpha)
     asked = Asked(
         "MobileNetV2", include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name or variant("mobilenetv2", alpha, input_shape, input_tensor),
+        classifier_activation, name,
     )  # fmt: skip
-    _POSITIVE("MobileNetV2", "alpha", alpha)
-    rows = published_rows(_SIZES, input_shape, input_tensor)
+    picture = asked.picture()
+    rows = published_rows(picture, _SIZES)
     stem = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(alpha)}_{rows}"
-    files = Published(224, 32, "mobilenet_v2", stem, "_no_top")
-    return made(partial(_features, alpha=alpha), asked, files, place, partial(classifier, pool=None))
+    files = Published("mobilenet_v2", stem, "_no_top")
+    asked = replace(asked, name=name or f"mobilenetv2_{alpha:0.2f}_{picture.shape[0]}")
+    features, top = partial(_features, alpha=alpha), partial(classifier, pool=None)
+    return made(features, asked, picture, files, place, top)

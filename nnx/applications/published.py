@@ -11,25 +11,22 @@ from nnx.datasets.files import cache_dir
 from nnx.errors import OptionError
 
 ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/"
-_USUAL = "_weights_tf_dim_ordering_tf_kernels"
 
 
 @dataclass(frozen=True)
 class Published:
-    """What is published of a network: the size of its pictures, the least it can take, and its files."""
+    """The published files of a network."""
 
-    size: int
-    least: int
-    #: its folder at :data:`ADDRESS`
+    #: their folder at :data:`ADDRESS`
     folder: str
     #: the name of the file without its end
     stem: str
     no_top: str = "_notop"
 
     @classmethod
-    def usual(cls, folder: str, size: int = 224, least: int = 32, stem: str | None = None) -> Published:
-        """With files of the name that most networks have."""
-        return cls(size, least, folder, (stem or folder) + _USUAL)
+    def usual(cls, name: str, folder: str | None = None) -> Published:
+        """Files of the names that most networks have."""
+        return cls(folder or name, f"{name}_weights_tf_dim_ordering_tf_kernels")
 
     def file(self, label: str, weights: Any, include_top: bool, classes: int) -> Any:
         """The path of the weights' file, or None for random weights.

@@ -55,11 +55,7 @@ def _features(x: Symbol, blocks: Sequence[int]) -> Symbol:
     return x
 
 
-def _resnet(name: str) -> Published:
-    return Published.usual("resnet", stem=name)
-
-
-@application("resnet50", _resnet("resnet50"), pools=NAMED_POOLS)
+@application("resnet50", Published.usual("resnet50", "resnet"), pools=NAMED_POOLS)
 def ResNet50(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet50, a :class:`nnx.Model`: 16 residual blocks, 25 636 712 weights.
 
@@ -76,7 +72,7 @@ def ResNet50(x: Symbol) -> Symbol:  # noqa: N802
     return _features(x, (3, 4, 6, 3))
 
 
-@application("resnet101", _resnet("resnet101"), pools=NAMED_POOLS)
+@application("resnet101", Published.usual("resnet101", "resnet"), pools=NAMED_POOLS)
 def ResNet101(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet101, a :class:`nnx.Model`: 33 residual blocks, 44 707 176 weights.
 
@@ -92,7 +88,7 @@ def ResNet101(x: Symbol) -> Symbol:  # noqa: N802
     return _features(x, (3, 4, 23, 3))
 
 
-@application("resnet152", _resnet("resnet152"), pools=NAMED_POOLS)
+@application("resnet152", Published.usual("resnet152", "resnet"), pools=NAMED_POOLS)
 def ResNet152(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet152, a :class:`nnx.Model`: 50 residual blocks, 60 419 944 weights.
 

@@ -41,11 +41,7 @@ def _features(x: Symbol, blocks: Sequence[int]) -> Symbol:
     return _active(x, "post")
 
 
-def _resnet(name: str) -> Published:
-    return Published.usual("resnet", stem=name)
-
-
-@application("resnet50v2", _resnet("resnet50v2"), pools=NAMED_POOLS)
+@application("resnet50v2", Published.usual("resnet50v2", "resnet"), pools=NAMED_POOLS)
 def ResNet50V2(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet50V2, a :class:`nnx.Model`: 16 residual blocks, 25 613 800 weights.
 
@@ -61,7 +57,7 @@ def ResNet50V2(x: Symbol) -> Symbol:  # noqa: N802
     return _features(x, (3, 4, 6, 3))
 
 
-@application("resnet101v2", _resnet("resnet101v2"), pools=NAMED_POOLS)
+@application("resnet101v2", Published.usual("resnet101v2", "resnet"), pools=NAMED_POOLS)
 def ResNet101V2(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet101V2, a :class:`nnx.Model`: 33 residual blocks, 44 675 560 weights.
 
@@ -77,7 +73,7 @@ def ResNet101V2(x: Symbol) -> Symbol:  # noqa: N802
     return _features(x, (3, 4, 23, 3))
 
 
-@application("resnet152v2", _resnet("resnet152v2"), pools=NAMED_POOLS)
+@application("resnet152v2", Published.usual("resnet152v2", "resnet"), pools=NAMED_POOLS)
 def ResNet152V2(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet152V2, a :class:`nnx.Model`: 50 residual blocks, 60 380 648 weights.
 

@@ -29,7 +29,7 @@ def _top(x: Symbol, classes: int, activation: Any) -> Symbol:
     return Dense(classes, activation=activation, name="predictions")(x)
 
 
-@application("vgg16", Published.usual("vgg16"), _top)
+@application("vgg16", Published.usual("vgg16"), top=_top)
 def VGG16(x: Symbol) -> Symbol:  # noqa: N802
     """VGG16, a :class:`nnx.Model`: 13 convolutions and 3 dense layers, 138 357 544 weights.
 
@@ -46,7 +46,7 @@ def VGG16(x: Symbol) -> Symbol:  # noqa: N802
     return _features(x, (2, 2, 3, 3, 3))
 
 
-@application("vgg19", Published.usual("vgg19"), _top)
+@application("vgg19", Published.usual("vgg19"), top=_top)
 def VGG19(x: Symbol) -> Symbol:  # noqa: N802
     """VGG19, a :class:`nnx.Model`: 16 convolutions and 3 dense layers, 143 667 240 weights.
 

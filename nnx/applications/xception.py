@@ -40,7 +40,7 @@ def _block(x: Symbol, number: int, *widths: int, halved: bool = True) -> Symbol:
     return Add()([x, shortcut])
 
 
-@application("xception", Published.usual("xception", 299, 71))
+@application("xception", Published.usual("xception"), size=299, least=71)
 def Xception(x: Symbol) -> Symbol:  # noqa: N802
     """Xception, a :class:`nnx.Model`: 34 separable convolutions, 22 910 480 weights.
 
