@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from layers.spatial_examples import SPATIAL
 
 import nnx
 from nnx.backend import namespace, to_numpy
@@ -67,6 +68,7 @@ EXAMPLES = {
     "reshape": (Reshape((3, -1)), (2, 3)),
     "softmax": (Softmax(), (3,)),
     "subtract": (Subtract(), ((3,), (3,))),
+    **SPATIAL,
 }
 NAMES = [entry.name for entry in nnx.layers.registry if entry.target.__module__.startswith("nnx.")]
 
