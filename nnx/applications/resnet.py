@@ -32,7 +32,8 @@ def pooled(x: Symbol) -> Symbol:
 
 
 def _normed(x: Symbol, filters: int, size: int, name: str, stride: int = 1) -> Symbol:
-    conv = Conv2D(filters, size, strides=stride, padding="same", name=f"{name}_conv")
+    padding = "valid" if size == 1 else "same"
+    conv = Conv2D(filters, size, strides=stride, padding=padding, name=f"{name}_conv")
     return Norm(name=f"{name}_bn")(conv(x))
 
 

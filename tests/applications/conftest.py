@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from keras_on_torch import keras, of_keras
@@ -36,17 +38,21 @@ def of_both(keras):
     """A function that gives an application of nnx's and the same of Keras' with equal random weights.
 
     Scales, biases and running statistics are random too: as they are made they would hide a confusion.
+    Kernels are so large that signals stay alive: in prediction nothing is normalized.
     """
 
     def both(name, dtype, **options):
         own = getattr(nnx.applications, name)(weights=None, seed=1, dtype=dtype, **options)
         random, arrays = np.random.default_rng(2), []
+        ranges = {"gamma": (0.8, 1.2), "moving_variance": (0.5, 1.5)}
         for layer in own.layers:
-            for weight, array in zip(layer.weight_names, layer.get_weights(), strict=True):
-                usual = {"gamma": (0.8, 1.2), "moving_variance": (0.5, 1.5)}
-                if array.ndim == 1:
-                    array = random.uniform(*usual.get(weight, (-0.2, 0.2)), array.shape).astype(dtype)
-                arrays.append(array)
+            for weight, old in zip(layer.weight_names, layer.get_weights(), strict=True):
+                limit = 0.2
+                if old.ndim > 1:
+                    each = "depthwise" in f"{type(layer).__name__} {weight}".lower()
+                    limit = (6.0 / math.prod(old.shape[: 2 if each else -1])) ** 0.5
+                low, high = ranges.get(weight, (-limit, limit))
+                arrays.append(random.uniform(low, high, old.shape).astype(dtype))
         own.set_weights(arrays)
         keras.backend.clear_session()
         policy = keras.config.dtype_policy()

@@ -60,7 +60,7 @@ def test_published_weights_that_are_there_are_read(nowhere):
     folder = nowhere / "data" / "applications"
     folder.mkdir(parents=True)
     (folder / "mobilenet_2_5_224_tf.h5").write_bytes(b"no weights")
-    with pytest.raises(Exception, match="mobilenet_2_5_224_tf.h5"):  # found, and what it holds is told
+    with pytest.raises(Exception, match=r"mobilenet_2_5_224_tf\.h5"):  # found, and what it holds is told
         MobileNet(alpha=0.25)
 
 
@@ -111,7 +111,7 @@ def test_place_and_seed(backend):
         ({"input_shape": (None, None, 3)}, OptionError, "input_shape must be"),
         ({"input_shape": (31, 32, 3)}, ShapeError, "at least 32×32"),
         ({"input_tensor": nnx.Input((8,))}, ShapeError, "at least 32×32"),
-        ({"input_tensor": nnx.Input((40, 40, 3)), "input_shape": (32, 32, 3)}, ShapeError, "but input_tensor"),
+        ({"input_tensor": nnx.Input((40, 40, 3)), "input_shape": (32, 32, 3)}, ShapeError, "but input_"),
         ({"input_tensor": np.zeros((1, 32, 32, 3))}, OptionError, "input_tensor must be a symbol"),
         ({"weights": 3}, OptionError, "weights must be"),
         ({"weights": "imagenet", "classes": 10}, OptionError, "for 1000 classes"),
