@@ -39,7 +39,7 @@ class CustomScaleLayer(Layer):
             raise ShapeError(f"CustomScaleLayer adds samples of one shape, got {shape} and {residual}.")
         return Spec(shape)
 
-    def forward(self, p: Mapping[str, Any], x: Any, residual: Any) -> Any:  # type: ignore[override]
+    def forward(self, p: Mapping[str, Any], x: Any, residual: Any) -> Any:
         return x + residual * self.scale
 
 
@@ -67,15 +67,14 @@ def _blocks(x: Symbol, kind: str) -> Symbol:
 def InceptionResNetV2(x: Symbol) -> Symbol:  # noqa: N802
     """InceptionResNetV2, a :class:`nnx.Model`: 40 scaled residual blocks, 55 873 736 weights.
 
-    Pictures are 299×299 (at least 75×75). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 299×299 (at least 75×75).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: C. Szegedy, S. Ioffe, V. Vanhoucke, A. Alemi, "Inception-v4, Inception-ResNet and the impact of
     residual connections on learning", AAAI 2017, figure 15; Keras' ``applications.InceptionResNetV2``.
 
-    >>> model = nnx.applications.InceptionResNetV2(False, weights=None, input_shape=(75, 75, 3))
-    >>> model.output_shape
-    (None, 1, 1, 1536)
+    >>> len(nnx.applications.InceptionResNetV2(weights=None).layers)
+    781
     """
     x = stem(x)
     first, double = branch(x, (48, 1), (64, 5)), branch(x, (64, 1), (96, 3), (96, 3))

@@ -32,7 +32,7 @@ def conv(x: Symbol, filters: int, window: Window, stride: int = 1, padding: str 
 def branch(x: Symbol, *steps: Step) -> Symbol:
     """Convolutions one after the other; one that halves the picture has no padding."""
     for filters, window, *stride in steps:
-        x = conv(x, filters, window, *stride, padding="valid" if stride else "same")
+        x = conv(x, filters, window, 2, "valid") if stride else conv(x, filters, window)
     return x
 
 
@@ -86,15 +86,14 @@ def _forked(x: Symbol, number: int) -> Symbol:
 def InceptionV3(x: Symbol) -> Symbol:  # noqa: N802
     """InceptionV3, a :class:`nnx.Model`: 94 convolutions, 23 851 784 weights.
 
-    Pictures are 299×299 (at least 75×75). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 299×299 (at least 75×75).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna, "Rethinking the Inception architecture
     for computer vision", CVPR 2016, table 1; Keras' ``applications.InceptionV3``.
 
-    >>> model = nnx.applications.InceptionV3(False, weights=None, input_shape=(75, 75, 3))
-    >>> model.output_shape
-    (None, 1, 1, 2048)
+    >>> len(nnx.applications.InceptionV3(weights=None).layers)
+    312
     """
     x = stem(x)
     for i, pooled in enumerate((32, 64, 64)):

@@ -73,8 +73,8 @@ def MobileNet(  # noqa: N802
 
     ``alpha`` > 0 multiplies the filters, ``depth_multiplier`` ≥ 1 those of the depthwise convolutions;
     ``dropout`` is the rate before the last convolution, from 0 to below 1.
-    Pictures are 224×224 (at least 32×32). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 224×224 (at least 32×32).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: A. G. Howard et al., "MobileNets: efficient convolutional neural networks for mobile vision
     applications", 2017 (arXiv:1704.04861), table 1; Keras' ``applications.MobileNet``.

@@ -84,8 +84,8 @@ def MobileNetV2(  # noqa: N802
 ) -> Model:
     """MobileNetV2, a :class:`nnx.Model`: 17 blocks, narrow at both ends, 3 538 984 weights.
 
-    ``alpha`` > 0 multiplies the filters. Pictures are 224×224 (at least 32×32). Takes and raises
-    what every application does, see :mod:`nnx.applications`.
+    ``alpha`` > 0 multiplies the filters. Pictures are 224×224 (at least 32×32).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: M. Sandler, A. Howard, M. Zhu, A. Zhmoginov, L.-C. Chen, "MobileNetV2: inverted residuals and
     linear bottlenecks", CVPR 2018, table 2; Keras' ``applications.MobileNetV2``.

@@ -60,8 +60,8 @@ def _features(x: Symbol, blocks: Sequence[int]) -> Symbol:
 def ResNet50(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet50, a :class:`nnx.Model`: 16 residual blocks, 25 636 712 weights.
 
-    Pictures are 224×224 (at least 32×32). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 224×224 (at least 32×32).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image recognition", CVPR 2016,
     table 1; Keras' ``applications.ResNet50``.
@@ -77,14 +77,14 @@ def ResNet50(x: Symbol) -> Symbol:  # noqa: N802
 def ResNet101(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet101, a :class:`nnx.Model`: 33 residual blocks, 44 707 176 weights.
 
-    Pictures are 224×224 (at least 32×32). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 224×224 (at least 32×32).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image recognition", CVPR 2016,
     table 1; Keras' ``applications.ResNet101``.
 
-    >>> nnx.applications.ResNet101(weights=None, input_shape=(32, 32, 3), classes=10).output_shape
-    (None, 10)
+    >>> len(nnx.applications.ResNet101(weights=None).layers)
+    346
     """
     return _features(x, (3, 4, 23, 3))
 
@@ -93,13 +93,13 @@ def ResNet101(x: Symbol) -> Symbol:  # noqa: N802
 def ResNet152(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet152, a :class:`nnx.Model`: 50 residual blocks, 60 419 944 weights.
 
-    Pictures are 224×224 (at least 32×32). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 224×224 (at least 32×32).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image recognition", CVPR 2016,
     table 1; Keras' ``applications.ResNet152``.
 
-    >>> nnx.applications.ResNet152(weights=None, input_shape=(32, 32, 3), classes=10).output_shape
-    (None, 10)
+    >>> len(nnx.applications.ResNet152(weights=None).layers)
+    516
     """
     return _features(x, (3, 8, 36, 3))

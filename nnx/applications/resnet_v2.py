@@ -45,14 +45,14 @@ def _features(x: Symbol, blocks: Sequence[int]) -> Symbol:
 def ResNet50V2(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet50V2, a :class:`nnx.Model`: 16 residual blocks, 25 613 800 weights.
 
-    Pictures are 224×224 (at least 32×32). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 224×224 (at least 32×32).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: K. He, X. Zhang, S. Ren, J. Sun, "Identity mappings in deep residual networks", ECCV 2016,
     figure 4(e); Keras' ``applications.ResNet50V2``.
 
-    >>> nnx.applications.ResNet50V2(weights=None, input_shape=(32, 32, 3), classes=10).output_shape
-    (None, 10)
+    >>> len(nnx.applications.ResNet50V2(weights=None).layers)
+    191
     """
     return _features(x, (3, 4, 6, 3))
 
@@ -61,14 +61,14 @@ def ResNet50V2(x: Symbol) -> Symbol:  # noqa: N802
 def ResNet101V2(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet101V2, a :class:`nnx.Model`: 33 residual blocks, 44 675 560 weights.
 
-    Pictures are 224×224 (at least 32×32). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 224×224 (at least 32×32).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: K. He, X. Zhang, S. Ren, J. Sun, "Identity mappings in deep residual networks", ECCV 2016,
     figure 4(e); Keras' ``applications.ResNet101V2``.
 
-    >>> nnx.applications.ResNet101V2(weights=None, input_shape=(32, 32, 3), classes=10).output_shape
-    (None, 10)
+    >>> len(nnx.applications.ResNet101V2(weights=None).layers)
+    378
     """
     return _features(x, (3, 4, 23, 3))
 
@@ -77,13 +77,13 @@ def ResNet101V2(x: Symbol) -> Symbol:  # noqa: N802
 def ResNet152V2(x: Symbol) -> Symbol:  # noqa: N802
     """ResNet152V2, a :class:`nnx.Model`: 50 residual blocks, 60 380 648 weights.
 
-    Pictures are 224×224 (at least 32×32). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 224×224 (at least 32×32).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: K. He, X. Zhang, S. Ren, J. Sun, "Identity mappings in deep residual networks", ECCV 2016,
     figure 4(e); Keras' ``applications.ResNet152V2``.
 
-    >>> nnx.applications.ResNet152V2(weights=None, input_shape=(32, 32, 3), classes=10).output_shape
-    (None, 10)
+    >>> len(nnx.applications.ResNet152V2(weights=None).layers)
+    565
     """
     return _features(x, (3, 8, 36, 3))

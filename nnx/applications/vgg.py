@@ -33,8 +33,8 @@ def _top(x: Symbol, classes: int, activation: Any) -> Symbol:
 def VGG16(x: Symbol) -> Symbol:  # noqa: N802
     """VGG16, a :class:`nnx.Model`: 13 convolutions and 3 dense layers, 138 357 544 weights.
 
-    Pictures are 224×224 (at least 32×32). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 224×224 (at least 32×32).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: K. Simonyan, A. Zisserman, "Very deep convolutional networks for large-scale image recognition",
     ICLR 2015, table 1, column D; Keras' ``applications.VGG16``.
@@ -50,14 +50,13 @@ def VGG16(x: Symbol) -> Symbol:  # noqa: N802
 def VGG19(x: Symbol) -> Symbol:  # noqa: N802
     """VGG19, a :class:`nnx.Model`: 16 convolutions and 3 dense layers, 143 667 240 weights.
 
-    Pictures are 224×224 (at least 32×32). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 224×224 (at least 32×32).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: K. Simonyan, A. Zisserman, "Very deep convolutional networks for large-scale image recognition",
     ICLR 2015, table 1, column E; Keras' ``applications.VGG19``.
 
-    >>> model = nnx.applications.VGG19(False, weights=None, input_shape=(32, 32, 3))
-    >>> model.output_shape, model.count_params()
-    ((None, 1, 1, 512), 20024384)
+    >>> len(nnx.applications.VGG19(weights=None).layers)
+    25
     """
     return _features(x, (2, 2, 4, 4, 4))

@@ -44,15 +44,14 @@ def _block(x: Symbol, number: int, *widths: int, halved: bool = True) -> Symbol:
 def Xception(x: Symbol) -> Symbol:  # noqa: N802
     """Xception, a :class:`nnx.Model`: 34 separable convolutions, 22 910 480 weights.
 
-    Pictures are 299×299 (at least 71×71). Takes and raises what every application does, see
-    :mod:`nnx.applications`.
+    Pictures are 299×299 (at least 71×71).
+    The arguments, such as ``classes`` ≥ 1, and what is raised are those of all: see :mod:`nnx.applications`.
 
     Source: F. Chollet, "Xception: deep learning with depthwise separable convolutions", CVPR 2017, figure 5;
     Keras' ``applications.Xception``.
 
-    >>> model = nnx.applications.Xception(False, weights=None, input_shape=(71, 71, 3))
-    >>> model.output_shape
-    (None, 3, 3, 2048)
+    >>> len(nnx.applications.Xception(weights=None).layers)
+    133
     """
     for i, (filters, stride) in enumerate([(32, 2), (64, 1)], 1):
         name = f"block1_conv{i}"

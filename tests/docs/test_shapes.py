@@ -30,6 +30,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "Conv2DTranspose": {"filters": 4, "kernel_size": 3, "padding": "same"},
     "Conv3D": {"filters": 4, "kernel_size": 3, "padding": "same"},
     "Conv3DTranspose": {"filters": 4, "kernel_size": 3, "padding": "same"},
+    "CustomScaleLayer": {"scale": 0.5},
     "Dense": {"units": 4},
     "DepthwiseConv1D": {"kernel_size": 3, "padding": "same", "depth_multiplier": 2},
     "DepthwiseConv2D": {"kernel_size": 3, "padding": "same", "depth_multiplier": 2},

@@ -9,6 +9,7 @@ import pytest
 from layers.spatial_examples import SPATIAL
 
 import nnx
+from nnx.applications.inception_resnet_v2 import CustomScaleLayer
 from nnx.backend import namespace, to_numpy
 from nnx.layers import (
     ELU,
@@ -67,6 +68,7 @@ EXAMPLES = {
     "conv2d_transpose": (Conv2DTranspose(2, (2, 1), activation="tanh"), (2, 2, 3)),
     "conv3d": (Conv3D(1, 2, dilation_rate=(1, 2, 1), use_bias=False), (2, 3, 2, 2)),
     "conv3d_transpose": (Conv3DTranspose(1, (1, 2, 1), strides=(1, 1, 2)), (1, 2, 2, 2)),
+    "custom_scale_layer": (CustomScaleLayer(0.5), ((3,), (3,))),
     "dense": (Dense(4, "tanh"), (3,)),
     "depthwise_conv1d": (DepthwiseConv1D(2, depth_multiplier=2, activation="tanh"), (4, 2)),
     "depthwise_conv2d": (DepthwiseConv2D(2, padding="same", use_bias=False), (3, 2, 2)),
