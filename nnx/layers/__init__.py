@@ -8,6 +8,13 @@ from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softm
 from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.dense import Dense, Maxout, affine
 from nnx.layers.dropout import Dropout, GaussianNoise
+from nnx.layers.dropout_kinds import (
+    AlphaDropout,
+    GaussianDropout,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
+)
 from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.global_pooling import (
     GlobalAveragePooling1D,
@@ -49,6 +56,7 @@ __all__ = [
     "FUSIONS",
     "Activation",
     "Add",
+    "AlphaDropout",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -62,6 +70,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
@@ -85,6 +94,9 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
     "Spec",
     "Subtract",
     "Symbol",
