@@ -1,4 +1,4 @@
-"""The guides, most for those who come from other libraries: code runs and prints what they say; names exist."""
+"""The guides, most for those who come from elsewhere: code runs and prints what they say; names exist."""
 
 from __future__ import annotations
 
