@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend import kernels, philox, special
+from nnx.backend import kernels, numpy_recurrent, philox, special
 from nnx.backend.numpy_namespace import namespace
 from nnx.backend.recording import record
+from nnx.backend.recurrent import Past
 from nnx.backend.reference import Adapter, Array, without_aliases
 from nnx.errors import DataError, OptionError
 
@@ -131,6 +132,28 @@ class NumpyAdapter(Adapter):
             if masks is not None:
                 return masks.positive_keep_mask(stream, rate, z)
         return philox.keep_mask(stream, rate, z.shape, z.dtype.type, among=z > 0)
+
+    def recurrence(
+        self,
+        name: str,
+        x: Array,
+        states: Sequence[Array],
+        weights: Sequence[Array],
+        mask: Array | None = None,
+        sequences: bool = True,
+        keep: bool = True,
+    ) -> tuple[tuple[Any, ...], Past | None]:
+        return numpy_recurrent.run(name, x, states, weights, mask, sequences, keep)
+
+    def recurrence_back(
+        self,
+        name: str,
+        recurrent_kernel: Array,
+        mask: Array | None,
+        past: Past,
+        gs: Sequence[Array | None],
+    ) -> tuple[Array, tuple[Array, ...]]:
+        return numpy_recurrent.back(name, recurrent_kernel, mask, past, gs)
 
     def map_inplace(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend import philox, special
+from nnx.backend import philox, recurrent, special
 
 Array = Any
 
@@ -218,6 +218,39 @@ class Adapter:
         """
         mask = self.keep_mask(stream, rate, z.shape, z.dtype, getattr(z, "device", None))
         return mask * self.xp.astype(z > 0, z.dtype)
+
+    # -- recurrent layers ------------------------------------------------------------------------
+
+    def recurrence(
+        self,
+        name: str,
+        x: Array,
+        states: Sequence[Array],
+        weights: Sequence[Array],
+        mask: Array | None = None,
+        sequences: bool = True,
+        keep: bool = True,
+    ) -> tuple[tuple[Any, ...], recurrent.Past | None]:
+        """``((all h, last states...), past)`` of a recurrent cell: see :func:`nnx.backend.recurrent.run`.
+
+        ``name`` is "simple_rnn", "lstm" or "gru"; ``weights`` are kernel, recurrent kernel, bias. All h may
+        be None without ``sequences``, and ``past``, which :meth:`recurrence_back` takes, without ``keep``.
+        """
+        return recurrent.run(self.xp, name, x, states, weights, mask)
+
+    def recurrence_back(
+        self,
+        name: str,
+        recurrent_kernel: Array,
+        mask: Array | None,
+        past: recurrent.Past,
+        gs: Sequence[Array | None],
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """The gradients by the gates' arguments and by the first states.
+
+        ``gs`` are those by what :meth:`recurrence` gives: see :func:`nnx.backend.recurrent.back`.
+        """
+        return recurrent.back(self.xp, name, recurrent_kernel, mask, past, gs)
 
     # -- the training loop's kernels --------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from nnx.layers.dropout import Dropout, GaussianNoise
 from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from nnx.layers.normalization import BatchNormalization
+from nnx.layers.recurrent import gru, lstm, simple_rnn
 from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
 from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Input, Symbol
@@ -50,7 +51,10 @@ __all__ = [
     "affine",
     "fusion",
     "get",
+    "gru",
+    "lstm",
     "parts_of",
     "register",
     "registry",
+    "simple_rnn",
 ]
