@@ -11,7 +11,19 @@ from nnx.layers.dropout import Dropout, GaussianNoise
 from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from nnx.layers.normalization import BatchNormalization
-from nnx.layers.recurrent import gru, lstm, simple_rnn
+from nnx.layers.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+    gru,
+    lstm,
+    simple_rnn,
+)
 from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
 from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Input, Symbol
@@ -21,6 +33,9 @@ get = registry.get
 __all__ = [
     "ELU",
     "FUSIONS",
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "Add",
     "Average",
@@ -30,8 +45,10 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GRUCell",
     "GaussianNoise",
     "Input",
+    "LSTMCell",
     "Layer",
     "LeakyReLU",
     "Maximum",
@@ -43,8 +60,11 @@ __all__ = [
     "ReLU",
     "Rescaling",
     "Reshape",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "Spec",
+    "StackedRNNCells",
     "Subtract",
     "Symbol",
     "Weight",
