@@ -110,9 +110,13 @@ class NumpyAdapter(Adapter):
         return special.of_scipy(name)
 
     def scatter_add(self, n: int, index: Array, values: Array) -> Array:
-        out = np.zeros((n, *values.shape[1:]), dtype=values.dtype)
-        np.add.at(out, index, values)
-        return out
+        width = math.prod(values.shape[1:])
+        out = np.zeros(n * width, dtype=values.dtype)
+        places = np.asarray(index, np.intp)
+        if width != 1:  # entry by entry: NumPy adds whole rows four to six times slower
+            places = (places[:, None] * width + np.arange(width)).reshape(-1)
+        np.add.at(out, places, values.reshape(-1))
+        return out.reshape(n, *values.shape[1:])
 
     def solve_positive(self, a: Array, b: Array) -> Array | None:
         posv = _posv(a.dtype.char) if a.shape[0] >= _WORTH_IMPORTING_SCIPY else None

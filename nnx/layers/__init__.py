@@ -8,7 +8,9 @@ from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softm
 from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.dense import Dense, Maxout, affine
 from nnx.layers.dropout import Dropout, GaussianNoise
+from nnx.layers.embedding import Embedding
 from nnx.layers.fusion import FUSIONS, fusion
+from nnx.layers.masking import Masking
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from nnx.layers.normalization import BatchNormalization
 from nnx.layers.recurrent import (
@@ -27,6 +29,7 @@ from nnx.layers.recurrent import (
 from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
 from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Input, Symbol
+from nnx.layers.wrappers import Bidirectional, RepeatVector, TimeDistributed
 
 get = registry.get
 
@@ -40,10 +43,12 @@ __all__ = [
     "Add",
     "Average",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Context",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GRUCell",
     "GaussianNoise",
@@ -51,6 +56,7 @@ __all__ = [
     "LSTMCell",
     "Layer",
     "LeakyReLU",
+    "Masking",
     "Maximum",
     "Maxout",
     "Minimum",
@@ -58,6 +64,7 @@ __all__ = [
     "PReLU",
     "Permute",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "SimpleRNN",
@@ -67,6 +74,7 @@ __all__ = [
     "StackedRNNCells",
     "Subtract",
     "Symbol",
+    "TimeDistributed",
     "Weight",
     "affine",
     "fusion",

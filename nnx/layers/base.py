@@ -185,6 +185,12 @@ class Layer(Called):
             run = lambda q, *xs: self.with_changes(of_state(q, *xs))[0]  # noqa: E731
         return by_directions(run, p, names, xs)
 
+    def check_data(self, x: Any, what: str) -> None:
+        """Raises :class:`nnx.errors.DataError` for data that it cannot take; returns nothing.
+
+        Asked where data enter a model, of the layers that read them first; ``what`` is what they are called.
+        """
+
     # -- masks ------------------------------------------------------------------------------------
 
     def gives_mask(self, masked: tuple[bool, ...]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nnx.backend import Stream, namespace, philox
@@ -28,10 +28,6 @@ class Weight:
     regularizer: Any = None
     constraint: Any = None
     trainable: bool = True
-
-    def called(self, name: str) -> Weight:
-        """The same weight under another name, as a layer has it that another one is inside of."""
-        return replace(self, name=name)
 
     def first(self, seed: int, number: int) -> Any:
         """Its initial entries, a float64 array on the host: draw ``number`` ≥ 0 of the ``seed`` ≥ 0.
@@ -94,7 +90,7 @@ class Context(NamedTuple):
         return Context(self.training if fixed is None else fixed, self.seed, self.step, index)
 
     def inside(self, number: int) -> Context:
-        """The same step as the inner layer ``number`` ≥ 0 of a layer sees it: with random numbers of its own."""
+        """The same step as inner layer ``number`` ≥ 0 of a layer sees it, with random numbers of its own."""
         return self._replace(index=self.index + ((number + 1) << 20))
 
     def stream(self, purpose: int, seed: int | None = None) -> Stream:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from nnx.errors import OptionError, ShapeError
 from nnx.layers.base import Layer, registry
+from nnx.layers.inner import outer_weights, part_of
 from nnx.layers.recurrent.steps import NO_NOISE, GruSteps, LstmSteps, SimpleSteps, Steps
 from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Shape
@@ -98,11 +99,11 @@ def _cells(where: str, name: str, value: Any) -> tuple[Any, ...]:
 def cell(where: str, name: str, value: Any) -> Any:
     """The check that an option is a cell: a layer with ``state_size``; a list of them is stacked."""
     if isinstance(value, list | tuple):
-        return StackedRNNCells(value)
+        return StackedRNNCells(tuple(value))
     if not isinstance(value, Layer) or getattr(value, "state_size", None) is None:
         raise OptionError(
-            f"{where}: {name} must be a layer with state_size, the length of its state or a tuple of several, "
-            f"got {value!r}."
+            f"{where}: {name} must be a layer with state_size, the length of its state or a tuple of "
+            f"several, got {value!r}."
         )
     return value
 
@@ -164,7 +165,7 @@ class StackedRNNCells(CallsWithStates):
             count = len(state_sizes(one))
             own, states = states[:count], states[count:]
             spec = one.spec(shape, *own)
-            weights += [w.called(f"cells_{k}/{w.name}") for w in spec.weights]
+            weights += outer_weights(one, f"cells_{k}", spec.weights)
             shape = spec.output_shape
         return Spec(shape, tuple(weights), more=tuple((size,) for size in self.state_size))
 
@@ -181,9 +182,3 @@ class StackedRNNCells(CallsWithStates):
             y, *after = run_cell(one, part_of(p, f"cells_{k}"), y, own, at)
             new += after
         return y, *new
-
-
-def part_of(p: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The weights of the inner layer called ``name``, by its own names."""
-    start = f"{name}/"
-    return {key.removeprefix(start): w for key, w in p.items() if key.startswith(start)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnx.layers.base import registry
+from nnx.layers.inner import outer_weights, part_of
 from nnx.layers.recurrent.cells import cell, output_size, run_cell, state_sizes
 from nnx.layers.recurrent.recurrent import OfSteps, Recurrent, masked_steps
 from nnx.layers.recurrent.steps import GruSteps, LstmSteps, SimpleSteps
@@ -125,7 +126,8 @@ class RNN(Recurrent):
         return output_size(self.cell)
 
     def step_weights(self, shape: Shape) -> tuple[Weight, ...]:
-        return self.cell.spec(shape, *((size,) for size in self.state_size)).weights
+        weights = self.cell.spec(shape, *((size,) for size in self.state_size)).weights
+        return outer_weights(self.cell, "cell", weights)
 
     def walk(
         self,
@@ -136,6 +138,7 @@ class RNN(Recurrent):
         context: Context,
         given: bool,
     ) -> tuple[Array, ...]:
+        own = part_of(p, "cell")
         return masked_steps(
-            self, x, states, mask, lambda x, states: run_cell(self.cell, p, x, states, context)
+            self, x, states, mask, lambda x, states: run_cell(self.cell, own, x, states, context)
         )

@@ -34,7 +34,7 @@ class Recurrent(Layer):
     return_sequences: bool = flag(False)
     return_state: bool = flag(False)
     go_backwards: bool = flag(False)
-    stateful: bool = flag(False)  # type: ignore[assignment]
+    stateful: bool = flag(False)  # type: ignore[misc]
     unroll: bool = flag(False)
     zero_output_for_mask: bool = flag(False)
     #: with ``stateful`` the number of samples in a batch
@@ -217,7 +217,7 @@ class OfSteps(Steps, Recurrent):
         return masked_steps(self, x, states, mask, lambda x, states: self.step(p, x, states, noise))
 
     def _shown(self, y: Array, mask: Any, given: bool) -> Array:
-        """The output: all h or the last one, and 0 where the mask says so: everywhere, or at the beginning."""
+        """All h or the last one, and 0 where the mask leaves steps out: everywhere, or at the beginning."""
         if mask is None or not (given or self.zero_output_for_mask):
             return y
         xp = namespace(y)

@@ -195,8 +195,9 @@ def lstm(
     The gates are i, f, o = σ(·) and g = tanh(·) of the four blocks (i, f, g, o) of x_t·K + h_{t−1}·R + b. y
     is the last h, with ``return_sequences`` all of them, (n, steps, units). A step at which ``mask``,
     (n, steps) of bools, is False leaves the states as they are. Shapes: x (n, steps, features), kernel K
-    (features, 4·units), recurrent kernel R (units, 4·units), bias (4·units,), initial state (h, c) of (n, units) each,
-    zeros if it is not given. Raises :class:`nnx.errors.ShapeError` for arrays that do not fit.
+    (features, 4·units), recurrent kernel R (units, 4·units), bias (4·units,), initial state (h, c) of
+    (n, units) each, zeros if it is not given.
+    Raises :class:`nnx.errors.ShapeError` for arrays that do not fit.
     Source: F. A. Gers, J. Schmidhuber, F. Cummins, Neural Computation 12 (2000) 2451; Keras' ``LSTM``.
 
     >>> y, h, c = nnx.layers.lstm(np.ones((1, 3, 1)), np.ones((1, 4)), np.zeros((1, 4)))

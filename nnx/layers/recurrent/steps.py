@@ -150,7 +150,7 @@ def _applied(choice: Any, x: Array) -> Array:
 
 
 def _product(x: Array, kernel: Array, mask: Any) -> Array:
-    """X times the kernel, where ``mask`` drops some of x: each block of columns has its own, or all have one."""
+    """The product, where ``mask`` drops some of x: each block of columns has its own, or all have one."""
     if mask is None:
         return x @ kernel
     if mask.shape[0] == 1:
@@ -270,16 +270,14 @@ class GruSteps(_Gated):
         from_x = _with(_product(x, p["kernel"], noise[0]), of_input)
         if self.reset_after:
             from_h = _with(_product(h, recurrent, noise[1]), of_state)
+            last = from_h[:, 2 * u :]
         else:
-            drop, last = (None, None) if noise[1] is None else (noise[1][:2, ...], noise[1][2:, ...])
+            drop, again = (None, None) if noise[1] is None else (noise[1][:2, ...], noise[1][2:, ...])
             from_h = _product(h, recurrent[:, : 2 * u], drop)
-        z, r = (
-            self.gate(from_x[:, :u] + from_h[:, :u]),
-            self.gate(from_x[:, u : 2 * u] + from_h[:, u : 2 * u]),
-        )
-        if self.reset_after:
-            again = r * from_h[:, 2 * u :]
-        else:
-            again = _product(r * h, recurrent[:, 2 * u :], last)  # the mask drops r∘h, as it does h
-        h = z * h + (1.0 - z) * self.new(from_x[:, 2 * u :] + again)
+        both = self.gate(from_x[:, : 2 * u] + from_h[:, : 2 * u])
+        z, r = both[:, :u], both[:, u:]
+        if not self.reset_after:  # the mask drops entries of r∘h, as it does of h
+            last = _product(r * h, recurrent[:, 2 * u :], again)
+        new = self.new(from_x[:, 2 * u :] + (r * last if self.reset_after else last))
+        h = z * h + (1.0 - z) * new
         return h, h
