@@ -208,3 +208,40 @@ def by_input(xp: Any, kernel: Array, by_gates: Array) -> Array:
     rows = by_gates[by_gates.shape[0] - kernel.shape[1] :, ...]  # of the GRU's those that see x
     flat = kernel @ xp.reshape(rows, (rows.shape[0], -1))
     return xp.permute_dims(xp.reshape(flat, (kernel.shape[0], *rows.shape[1:])), (2, 1, 0))
+
+
+class Recurrence:
+    """What an adapter does for recurrent layers; here in standard calls."""
+
+    xp: Any
+
+    def recurrence(
+        self,
+        name: str,
+        x: Array,
+        states: Sequence[Array],
+        weights: Sequence[Array],
+        mask: Array | None = None,
+        sequences: bool = True,
+        keep: bool = True,
+    ) -> tuple[tuple[Any, ...], Past | None]:
+        """``((all h, last states...), past)`` of a recurrent cell: see :func:`nnx.backend.recurrent.run`.
+
+        ``name`` is "simple_rnn", "lstm" or "gru"; ``weights`` are kernel, recurrent kernel, bias. All h may
+        be None without ``sequences``, and ``past``, which :meth:`recurrence_back` takes, without ``keep``.
+        """
+        return run(self.xp, name, x, states, weights, mask)
+
+    def recurrence_back(
+        self,
+        name: str,
+        recurrent_kernel: Array,
+        mask: Array | None,
+        past: Past,
+        gs: Sequence[Array | None],
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """The gradients by the gates' arguments and by the first states.
+
+        ``gs`` are those by what :meth:`recurrence` gives: see :func:`nnx.backend.recurrent.back`.
+        """
+        return back(self.xp, name, recurrent_kernel, mask, past, gs)

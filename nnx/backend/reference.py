@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend import philox, recurrent, special
+from nnx.backend import philox, special
+from nnx.backend.convolution import Convolution
+from nnx.backend.pooling import Pooling
+from nnx.backend.recurrent import Recurrence
 
 Array = Any
 
 
-class Adapter:
+class Adapter(Convolution, Pooling, Recurrence):
     """One array library: its namespace and the few functions that the standard lacks.
 
     Arrays may have any shape where a method says nothing else, and results have the shape of the argument.
@@ -218,39 +221,6 @@ class Adapter:
         """
         mask = self.keep_mask(stream, rate, z.shape, z.dtype, getattr(z, "device", None))
         return mask * self.xp.astype(z > 0, z.dtype)
-
-    # -- recurrent layers ------------------------------------------------------------------------
-
-    def recurrence(
-        self,
-        name: str,
-        x: Array,
-        states: Sequence[Array],
-        weights: Sequence[Array],
-        mask: Array | None = None,
-        sequences: bool = True,
-        keep: bool = True,
-    ) -> tuple[tuple[Any, ...], recurrent.Past | None]:
-        """``((all h, last states...), past)`` of a recurrent cell: see :func:`nnx.backend.recurrent.run`.
-
-        ``name`` is "simple_rnn", "lstm" or "gru"; ``weights`` are kernel, recurrent kernel, bias. All h may
-        be None without ``sequences``, and ``past``, which :meth:`recurrence_back` takes, without ``keep``.
-        """
-        return recurrent.run(self.xp, name, x, states, weights, mask)
-
-    def recurrence_back(
-        self,
-        name: str,
-        recurrent_kernel: Array,
-        mask: Array | None,
-        past: recurrent.Past,
-        gs: Sequence[Array | None],
-    ) -> tuple[Array, tuple[Array, ...]]:
-        """The gradients by the gates' arguments and by the first states.
-
-        ``gs`` are those by what :meth:`recurrence` gives: see :func:`nnx.backend.recurrent.back`.
-        """
-        return recurrent.back(self.xp, name, recurrent_kernel, mask, past, gs)
 
     # -- the training loop's kernels --------------------------------------------------------------
 
