@@ -189,6 +189,10 @@ class Layer(Called):
         """Raises :class:`nnx.errors.DataError` for data that it cannot take; returns nothing.
 
         Asked where data enter a model, of the layers that read them first; ``what`` is what they are called.
+
+        >>> nnx.layers.Embedding(3, 2).check_data(np.asarray([[0, 5]]), "x")
+        Traceback (most recent call last):
+        nnx.errors.DataError: x goes from 0 to 5, but Embedding has rows for the ids 0 to 2. ...
         """
 
     # -- masks ------------------------------------------------------------------------------------

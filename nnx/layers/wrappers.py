@@ -22,12 +22,14 @@ _FORWARD, _BACKWARD = "forward_layer", "backward_layer"
 
 
 def _recurrent(where: str, name: str, value: Any) -> Any:
+    """The check that an option is a recurrent layer."""
     if not isinstance(value, Recurrent):
         raise OptionError(f"{where}: {name} must be a recurrent layer (LSTM, GRU, ...), got {value!r}.")
     return value
 
 
 def _recurrent_or_none(where: str, name: str, value: Any) -> Any:
+    """The check that an option is a recurrent layer, or None."""
     return None if value is None else _recurrent(where, name, value)
 
 
@@ -315,7 +317,7 @@ class RepeatVector(Layer):
     """The input ``n`` times, one after the other: a sequence of equal steps.
 
     Raises :class:`nnx.errors.ShapeError` for samples of more or fewer axes than one.
-    Shapes: (samples, features) → (samples, n, features). Source: Keras' ``RepeatVector``.
+    Shapes: (m, features) → (m, n, features). Source: Keras' ``RepeatVector``.
 
     >>> nnx.layers.RepeatVector(2)(np.asarray([[1.0, 2.0]]))
     array([[[1., 2.],

@@ -90,6 +90,7 @@ class GRUCell(GruSteps, OneStep):
 
 
 def _cells(where: str, name: str, value: Any) -> tuple[Any, ...]:
+    """The check that an option is a list of cells."""
     cells = tuple(value) if isinstance(value, list | tuple) else ()
     if not cells:
         raise OptionError(f"{where}: {name} must be a list of cells, got {value!r}.")
@@ -134,7 +135,7 @@ class StackedRNNCells(CallsWithStates):
 
     Its states are those of all cells in order, its output that of the last. Weights are called
     ``"cells_0/kernel"`` and so on.
-    Shapes: (n, features), (n, ...) → (n, units). Source: Keras' ``StackedRNNCells``.
+    Shapes: (n, features), (n, units) → (n, units). Source: Keras' ``StackedRNNCells``.
 
     >>> stacked = nnx.layers.StackedRNNCells([nnx.layers.GRUCell(3), nnx.layers.LSTMCell(2)])
     >>> nnx.layers.RNN(stacked)(np.ones((1, 5, 4))).shape, stacked.state_size

@@ -75,7 +75,7 @@ class Steps(Layer):
     # -- weights ----------------------------------------------------------------------------------
 
     def step_weights(self, shape: Shape) -> tuple[Weight, ...]:
-        """The weights, for steps of that shape."""
+        """The weights, for steps of that shape; ShapeError for more or fewer axes than one."""
         if len(shape) != 1:
             raise ShapeError(f"{self.label} takes one axis of features at every step, got {shape}.")
         wide = self.gates * self.units
