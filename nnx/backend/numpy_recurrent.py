@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnx.backend.memory import reused
 from nnx.backend.recurrent import Array, Past, joined, state_rows
 
 #: From this many entries of all states on, loops compiled by Numba (if installed) repay its import.
@@ -40,7 +41,7 @@ def run(
     """As :func:`nnx.backend.recurrent.run`; all h for ``sequences``, and what is kept for ``keep``, only."""
     n, steps, _ = x.shape
     u, kind = states[0].shape[1], np.result_type(x, *weights, *states)
-    seen = np.empty((u + 1 + x.shape[2], steps, n), kind)
+    seen = reused((u + 1 + x.shape[2], steps, n), kind)
     seen[u], seen[u + 1 :] = 1.0, x.transpose(2, 1, 0)
     seen[:u, 0] = states[0].T
     last = np.empty((u, n), kind)
@@ -76,7 +77,7 @@ def back(
     rows = np.ascontiguousarray(state_rows(np, name, recurrent), seen.dtype)
     step, blocks = _BACK[name](past, _loops(seen[:u].size)), 4 if name != "simple_rnn" else 1
     own, new = np.empty((blocks * u, n), seen.dtype), np.empty((u, n), seen.dtype)
-    found = np.empty((blocks * u, steps, n), seen.dtype)
+    found = reused((blocks * u, steps, n), seen.dtype)
     left = None if mask is None else np.ascontiguousarray(~mask.T)
     for t in reversed(range(steps)):
         if by_all is not None:
@@ -124,7 +125,7 @@ def _simple_back(past: Past, loops: Loops) -> Any:
 def _places(keep: bool, steps: int, *shape: int, kind: Any) -> Any:
     """For each step an array of that shape: side by side if they are kept, else one and the same."""
     if keep:
-        return np.empty((steps, *shape), kind)
+        return reused((steps, *shape), kind)
     return [np.empty(shape, kind)] * steps
 
 
