@@ -9,6 +9,13 @@ from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.convolution import Conv1D, Conv2D, Conv3D
 from nnx.layers.dense import Dense, Maxout, affine
 from nnx.layers.dropout import Dropout, GaussianNoise
+from nnx.layers.dropout_kinds import (
+    AlphaDropout,
+    GaussianDropout,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
+)
 from nnx.layers.embedding import Embedding
 from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.global_pooling import (
@@ -71,6 +78,7 @@ __all__ = [
     "RNN",
     "Activation",
     "Add",
+    "AlphaDropout",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -95,6 +103,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GRUCell",
+    "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
@@ -125,6 +134,9 @@ __all__ = [
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
     "Spec",
     "StackedRNNCells",
     "Subtract",
