@@ -263,15 +263,70 @@ class TestInModels:
         assert history[-1] < 1e-20 < history[0]  # of numbers of size 1: rounding alone
 
 
-class TestStateful:
-    def model(self, kind="LSTM"):
-        layer = getattr(LAYERS, kind)(UNITS, stateful=True, batch_size=2, return_sequences=True)
-        return nnx.Sequential([nnx.Input((3, 1)), layer], dtype="float64", seed=0), layer
+def stateful(kind="LSTM", **options):
+    """A model of one stateful layer, in batches of two, and the same layer without a memory."""
+    layers = [
+        nnx.Input((3, 1)),
+        getattr(LAYERS, kind)(UNITS, stateful=True, batch_size=2, return_sequences=True),
+    ]
+    longer = [nnx.Input((6, 1)), getattr(LAYERS, kind)(UNITS, return_sequences=True)]
+    models = [nnx.Sequential(made, dtype="float64", seed=0, **options) for made in (layers, longer)]
+    weights = models[0].layers[-1].get_weights()
+    models[1].set_weights(weights[: len(weights) - KINDS[kind]])
+    return models
 
-    def test_needs_the_size_of_a_batch(self):
+
+class TestStateful:
+    X = np.random.default_rng(5).normal(size=(2, 6, 1))
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_predict_goes_on_where_it_ended(self, backend, kind):
+        model, longer = stateful(kind, backend=backend)
+        expected = longer.predict(self.X)
+        for _ in range(2):
+            parts = [model.predict(self.X[:, a : a + 3]) for a in (0, 3)]
+            np.testing.assert_allclose(np.concatenate(parts, axis=1), expected, rtol=1e-12)
+            model.layers[-1].reset_state()
+        np.testing.assert_allclose(model.predict(self.X[:, :3]), expected[:, :3], rtol=1e-12)
+
+    def test_batches_of_one_call_follow_each_other(self):
+        model, longer = stateful()
+        both = model.predict(np.concatenate([self.X[:, :3], self.X[:, 3:]]), batch_size=2)
+        np.testing.assert_allclose(
+            np.concatenate([both[:2], both[2:]], axis=1), longer.predict(self.X), rtol=1e-12
+        )
+
+    def test_evaluate_and_fit_go_on_too(self):
+        model, longer = stateful()
+        for m in (model, longer):
+            m.compile(nnx.optimizers.SGD(0.0), "mse")
+        y = np.ones((2, 6, UNITS))
+        wanted = longer.evaluate(self.X, y, verbose=0)
+        for run in (
+            lambda x, y: model.evaluate(x, y, verbose=0),
+            lambda x, y: model.fit(x, y, batch_size=2, shuffle=False, verbose=0).history["loss"][0],
+        ):
+            found = [run(self.X[:, a : a + 3], y[:, :3]) for a in (0, 3)]
+            np.testing.assert_allclose(np.mean(found), wanted, rtol=1e-12)
+            model.layers[-1].reset_state()
+
+    def test_a_call_is_a_function(self):
+        model, _ = stateful()
+        first, second = model(self.X[:, :3]), model(self.X[:, :3])
+        np.testing.assert_array_equal(first, second)
+
+    def test_both_directions_have_states(self):
+        layer = LAYERS.Bidirectional(LAYERS.GRU(2, stateful=True, batch_size=2))
+        model = nnx.Sequential([nnx.Input((3, 1)), layer], seed=0)
+        first, second = (model.predict(self.X[:, :3]) for _ in range(2))
+        assert not np.allclose(first, second)
+        model.layers[-1].reset_state()
+        np.testing.assert_array_equal(model.predict(self.X[:, :3]), first)
+
+    def test_the_size_of_a_batch(self):
         with pytest.raises(OptionError, match="needs batch_size="):
             LAYERS.LSTM(2, stateful=True)
-        model, _ = self.model()
+        model, _ = stateful()
         with pytest.raises(ShapeError, match="every batch must have 2 samples; got 3"):
             model.predict(np.zeros((3, 3, 1)))
 

@@ -29,8 +29,9 @@ class SimpleRNN(SimpleSteps, OfSteps):
     then in the order of processing. A step that the input's mask leaves out changes nothing: h stays, and
     the output is that of the step before (0 with ``zero_output_for_mask``, and where there is none before).
     ``dropout`` drops features in training, ``recurrent_dropout`` the entries of h inside the product, the
-    same ones at every step. ``stateful`` with ``batch_size``: each batch starts where the last one of fit,
-    evaluate or predict ended, until ``reset_state()``. ``unroll`` is accepted and changes nothing.
+    same ones at every step. ``stateful`` with ``batch_size``: each batch of fit, evaluate and predict starts
+    where the last one ended, until ``reset_state()``; a call is a function, it moves no state. ``unroll`` is
+    accepted and changes nothing.
 
     With ``activation="tanh"`` and without recurrent dropout the whole sequence is one fused function,
     :func:`simple_rnn`; else it is computed step by step.
