@@ -1,0 +1,102 @@
+"""How layers are called in Keras' files: arguments of a node, with symbols in the place of Keras' tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from nnx.errors import FileFormatError, OptionError
+from nnx.layers import Symbol
+
+#: which output of which call of which layer
+History = tuple[str, int, int]
+
+#: the names under which some layers take more than their first input, in the order of nnx's inputs
+INPUTS = {
+    "MultiHeadAttention": ("query", "value", "key"),
+    "GroupedQueryAttention": ("query", "value", "key"),
+}
+_STATES = ("initial_state",)
+#: what may stand in a call and says nothing
+_SILENT = {"mask": None, "training": None, "return_attention_scores": False, "use_causal_mask": False}
+#: what Keras does for +, -, ... between its tensors, which is no layer
+OPERATIONS: Mapping[str, Callable[..., Any]] = {
+    "Add": lambda x, y: x + y,
+    "Subtract": lambda x, y: x - y,
+    "Multiply": lambda x, y: x * y,
+    "Divide": lambda x, y: x / y,
+    "TrueDivide": lambda x, y: x / y,
+    "Negative": lambda x: -x,
+}
+
+
+class Given(NamedTuple):
+    """What a layer is called on: its inputs in nnx's order, and ``training`` where the call fixes it."""
+
+    inputs: list[Any]
+    training: bool | None
+
+
+def histories(node: Any) -> list[History]:
+    """Where the tensors of a node come from."""
+    found: list[History] = []
+    _replaced(node, lambda history: found.append(history))
+    return found
+
+
+def given(label: str, node: Mapping[str, Any], value: Callable[[History], Any]) -> Given:
+    """The inputs of a node, out of its ``args`` and ``kwargs``."""
+    args = _replaced(node.get("args", []), value)
+    named = _replaced(node.get("kwargs", {}), value)
+    if not isinstance(args, list) or not isinstance(named, dict):
+        raise FileFormatError(f"The file does not say what {label} is called on.")
+    training = named.pop("training", None)
+    inputs = _flat(args)
+    for name in (*INPUTS.get(label, ("inputs", "sequences")), *_STATES):
+        inputs += _flat([named.pop(name, None)])
+    for name, what in named.items():
+        if what is not None and what != _SILENT.get(name, what is None):
+            raise OptionError(
+                f"{label} is called with {name}={what!r} in the file. nnx's layers take their inputs alone."
+            )
+    return Given(inputs, training)
+
+
+def _flat(values: Any) -> list[Any]:
+    """The values of nested lists in a row, without None."""
+    if isinstance(values, list):
+        return [value for part in values for value in _flat(part)]
+    return [] if values is None else [values]
+
+
+def _replaced(config: Any, value: Callable[[History], Any]) -> Any:
+    """Arguments of a call with ``value(history)`` for each of Keras' tensors."""
+    if isinstance(config, list):
+        return [_replaced(part, value) for part in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "__keras_tensor__":
+        return value(history(config.get("config", {}).get("keras_history")))
+    if "class_name" in config:
+        return config
+    return {key: _replaced(part, value) for key, part in config.items()}
+
+
+def history(entry: Any) -> History:
+    """``["dense", 0, 0]``: a layer's name, the number of its call, and of that call's output."""
+    if not (
+        isinstance(entry, list)
+        and len(entry) >= 3
+        and isinstance(entry[0], str)
+        and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in entry[1:3])
+    ):
+        raise FileFormatError(f"The file names no output of a layer: {entry!r}.")
+    return entry[0], entry[1], entry[2]
+
+
+def operation(name: str, inputs: list[Any]) -> Symbol:
+    """The symbol of one of :data:`OPERATIONS`."""
+    found: Any = OPERATIONS[name](*inputs)
+    if not isinstance(found, Symbol):
+        raise FileFormatError(f"{name} joins no tensors in the file.")
+    return found

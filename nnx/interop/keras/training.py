@@ -1,0 +1,163 @@
+"""How a model is trained, in Keras' files: loss, metrics, optimizer, and the optimizer's state.
+
+The state is a row of arrays: the number of steps, the learning rate (if no schedule says it), then for each
+trained weight what the optimizer remembers. Names and meaning of nnx's slots are Keras'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnx.errors import FileFormatError, OptionError
+from nnx.interop.keras.hdf5 import Folder
+from nnx.interop.keras.objects import deserialized, serialized
+from nnx.interop.keras.paths import Place
+from nnx.models.network import Network
+
+FOLDER = "optimizer/vars"
+#: optimizers whose memory Keras keeps in another form: it starts anew
+OTHER_FORM = ("Adafactor", "Muon", "ScheduleFreeAdamW")
+#: scalars that stand after all arrays
+_LAST = {"Nadam": "momentum_product"}
+
+
+# -- what compile was told ------------------------------------------------------------------------
+
+
+def compile_config(optimizer: Any, goals: Mapping[str, Any]) -> dict[str, Any]:
+    """``compile_config`` of a file; OptionError for an optimizer, loss or metric that Keras does not have."""
+    return {
+        "optimizer": serialized(optimizer),
+        "loss": serialized(goals["loss"]),
+        "loss_weights": None,
+        "metrics": [serialized(metric) for _, metric in goals["metrics"]] or None,
+        "weighted_metrics": [serialized(metric) for _, metric in goals["weighted_metrics"]] or None,
+        "run_eagerly": False,
+        "steps_per_execution": 1,
+        "jit_compile": False,
+    }
+
+
+def compile_model(model: Any, config: Any, custom_objects: Mapping[str, Any]) -> bool:
+    """Whether the model is compiled now, as ``compile_config`` of a file says."""
+    if not isinstance(config, Mapping) or config.get("loss") is None:
+        return False
+    if config.get("loss_weights") is not None:
+        raise OptionError("The file gives loss_weights, which nnx does not have. Load it with compile=False.")
+    chosen = {key: _things(config.get(key), custom_objects) for key in ("metrics", "weighted_metrics")}
+    optimizer = _optimizer(config.get("optimizer"), custom_objects)
+    model.compile(optimizer, deserialized(config["loss"], "loss", custom_objects), **chosen)
+    return True
+
+
+def _things(config: Any, custom_objects: Mapping[str, Any]) -> list[Any] | None:
+    if config is None:
+        return None
+    found = deserialized(config, "metric", custom_objects)
+    while isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
+        found = found[0]  # Keras writes the metrics of the only output so, too
+    if not isinstance(found, list):
+        raise OptionError(f"The file gives the metrics as {found!r}. Load it with compile=False.")
+    return found
+
+
+def _optimizer(config: Any, custom_objects: Mapping[str, Any]) -> Any:
+    if isinstance(config, Mapping) and isinstance(config.get("config"), Mapping):
+        rate = _short(config["config"].get("learning_rate"))
+        config = {**config, "config": {**config["config"], "learning_rate": rate}}
+    return deserialized(config, "optimizer", custom_objects)
+
+
+def _short(rate: Any) -> Any:
+    """0.001 for the float32 nearest to it, which Keras writes as 0.0010000000474974513."""
+    if isinstance(rate, float) and np.isfinite(rate) and float(np.float32(rate)) == rate:
+        return float(str(np.float32(rate)))
+    return rate
+
+
+# -- the optimizer's state ------------------------------------------------------------------------
+
+
+class Piece(NamedTuple):
+    """Where the memory of one trained weight lies in the optimizer's vectors."""
+
+    part: slice
+    shape: tuple[int, ...]
+
+
+def pieces(network: Network, places: Sequence[Place]) -> list[Piece]:
+    """The trained weights in Keras' order."""
+    at = {id(layer): i for i, layer in enumerate(network.layers)}
+    slots = [slot for place in places for slot in network.slots[at[id(place.layer)]] if slot.trained]
+    return [Piece(network.layout.slices[slot.number], tuple(slot.weight.shape)) for slot in slots]
+
+
+def _rows(optimizer: Any, memory: Sequence[str]) -> list[tuple[str, ...]]:
+    """The order of the memory: all of a row for one weight after the other, then the next row."""
+    slots = [name for name in memory if name != "ema"]
+    first = [("ema",)] if "ema" in memory else []
+    if type(optimizer).__name__ == "RMSprop":
+        return first + [(name,) for name in slots]
+    together = tuple(name for name in slots if name != "velocity_hat")
+    apart = [("velocity_hat",)] if "velocity_hat" in slots else []
+    return first + ([together] if together else []) + apart
+
+
+def state_arrays(trainer: Any, network: Network, places: Sequence[Place]) -> dict[str, Any]:
+    """The optimizer's state by the paths in a file."""
+    optimizer, state = trainer.optimizer, trainer.state
+    row: list[Any] = [np.asarray(state.step, dtype=np.int32)]
+    if not callable(optimizer.learning_rate):
+        row.append(np.asarray(trainer.learning_rate, dtype=np.float32))
+    if state.step and type(optimizer).__name__ not in OTHER_FORM:
+        row += _memory(trainer, pieces(network, places))
+    return {f"{FOLDER}/{i}": array for i, array in enumerate(row)}
+
+
+def _memory(trainer: Any, where: Sequence[Piece]) -> Iterator[Any]:
+    from nnx.backend import to_numpy
+
+    state, optimizer = trainer.state, trainer.optimizer
+    vectors = {name: to_numpy(vector) for name, vector in state.vectors().items()}
+    for names in _rows(optimizer, list(vectors)):
+        for piece in where:
+            for name in names:
+                yield vectors[name][piece.part].reshape(piece.shape)
+    if (last := _LAST.get(type(optimizer).__name__)) is not None:
+        yield np.asarray(state.values[last], dtype=np.float32)
+
+
+def restore(model: Any, root: Folder, places: Sequence[Place]) -> None:
+    """Puts the optimizer's state of a file into the model; FileFormatError where it is another one's."""
+    folder = root.folder(FOLDER)
+    names = [] if folder is None else folder.names()
+    stored = [array for name in names if folder is not None and (array := folder.array(name)) is not None]
+    trainer = model.trainer
+    optimizer, state, network = trainer.optimizer, trainer.state, model.network
+    before = 1 if callable(getattr(optimizer, "learning_rate", None)) else 2
+    if len(stored) <= before or type(optimizer).__name__ in OTHER_FORM:
+        return
+    where = pieces(network, places)
+    rows = _rows(optimizer, list(state.vectors()))
+    order = [(name, piece) for names_ in rows for piece in where for name in names_]
+    last = _LAST.get(type(optimizer).__name__)
+    memory = stored[before:]
+    fits = len(memory) == len(order) + bool(last) and all(
+        array.shape == piece.shape for array, (_, piece) in zip(memory, order, strict=False)
+    )
+    if not fits or stored[0].shape != ():
+        raise FileFormatError(
+            f"{root.budget.label}: the optimizer's state does not fit {type(optimizer).__name__} of this "
+            "model. Load it with compile=False."
+        )
+    size = network.layout.size
+    vectors = {name: np.zeros(size, dtype=np.float32) for name in state.vectors()}
+    for array, (name, piece) in zip(memory, order, strict=False):
+        vectors[name][piece.part] = array.read().reshape(-1)
+    numbers: dict[str, Any] = {"step": int(stored[0].read())}
+    if last is not None:
+        numbers[last] = float(memory[-1].read())
+    model.restore_training(vectors, numbers)
