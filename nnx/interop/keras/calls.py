@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from nnx.errors import FileFormatError, OptionError
@@ -18,7 +18,7 @@ INPUTS = {
 }
 _STATES = ("initial_state",)
 #: what may stand in a call and says nothing
-_SILENT = {"mask": None, "training": None, "return_attention_scores": False, "use_causal_mask": False}
+_SILENT: tuple[Any, ...] = (None, False)
 #: what Keras does for +, -, ... between its tensors, which is no layer
 OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "Add": lambda x, y: x + y,
@@ -31,10 +31,12 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
 
 
 class Given(NamedTuple):
-    """What a layer is called on: its inputs in nnx's order, and ``training`` where the call fixes it."""
+    """What a layer is called on: its inputs in nnx's order, and what else the call says."""
 
     inputs: list[Any]
+    #: False where the layer computes as in prediction always
     training: bool | None
+    options: dict[str, Any]
 
 
 def histories(node: Any) -> list[History]:
@@ -44,8 +46,10 @@ def histories(node: Any) -> list[History]:
     return found
 
 
-def given(label: str, node: Mapping[str, Any], value: Callable[[History], Any]) -> Given:
-    """The inputs of a node, out of its ``args`` and ``kwargs``."""
+def given(
+    label: str, node: Mapping[str, Any], value: Callable[[History], Any], options: Collection[str] = ()
+) -> Given:
+    """The inputs of a node, out of its ``args`` and ``kwargs``; ``options`` are what else a call may say."""
     args = _replaced(node.get("args", []), value)
     named = _replaced(node.get("kwargs", {}), value)
     if not isinstance(args, list) or not isinstance(named, dict):
@@ -54,12 +58,11 @@ def given(label: str, node: Mapping[str, Any], value: Callable[[History], Any]) 
     inputs = _flat(args)
     for name in (*INPUTS.get(label, ("inputs", "sequences")), *_STATES):
         inputs += _flat([named.pop(name, None)])
-    for name, what in named.items():
-        if what is not None and what != _SILENT.get(name, what is None):
-            raise OptionError(
-                f"{label} is called with {name}={what!r} in the file. nnx's layers take their inputs alone."
-            )
-    return Given(inputs, training)
+    said = {name: what for name, what in named.items() if what not in _SILENT}
+    for name, what in said.items():
+        if name not in options or not isinstance(what, bool | int | float | str):
+            raise OptionError(f"{label} is called with {name}={what!r} in the file, which nnx's layer does not take.")
+    return Given(inputs, training, said)
 
 
 def _flat(values: Any) -> list[Any]:

@@ -20,6 +20,7 @@ from nnx.layers import Input, Layer, Symbol
 from nnx.registry import unique_name
 
 MODELS = ("Sequential", "Functional", "Model")
+_NOTHING: Mapping[str, Any] = {}
 #: deeper than this no model is put into a model
 _DEEPEST = 20
 
@@ -132,10 +133,12 @@ class Graph:
         member = self.members[name]
         with located(lambda: f"in the call of '{name}' in {self.name}"):
             label = member if isinstance(member, str) else type(member).__name__
-            inputs, fixed = calls.given(label, node, lambda h: self._value(h, values))
+            known = getattr(member, "call_options", ())
+            given = calls.given(label, node, lambda h: self._value(h, values), known)
             if isinstance(member, str):
-                return [calls.operation(member, inputs)]
-            return _applied(member, inputs, training if fixed is None else fixed)
+                return [calls.operation(member, given.inputs)]
+            how = training if given.training is None else given.training
+            return _applied(member, given.inputs, how, given.options)
 
     def _value(self, history: History, values: Mapping[History, Symbol]) -> Symbol:
         if history not in values:
@@ -151,10 +154,12 @@ class Graph:
         return ys
 
 
-def _applied(member: Layer | Graph, xs: Sequence[Any], training: bool | None) -> list[Symbol]:
+def _applied(
+    member: Layer | Graph, xs: Sequence[Any], training: bool | None, options: Mapping[str, Any] = _NOTHING
+) -> list[Symbol]:
     if isinstance(member, Graph):
         return member(xs, training)
-    made = member(*xs, training=False if training is False else None)
+    made = member(*xs, training=False if training is False else None, **options)
     return list(made) if isinstance(made, list | tuple) else [made]
 
 

@@ -25,7 +25,7 @@ def described(model: Any) -> dict[str, Any]:
     chain = (
         isinstance(model, Sequential)
         and len(network.layers) == len(network.calls)
-        and all(call.training is None for call in network.calls)
+        and not any(call.training is False or call.options for call in network.calls)
     )
     if chain:
         (shape,) = network.inputs
@@ -65,8 +65,9 @@ class _Functional:
         #: for each value the layer that gives it, the number of that layer's call, and of the output
         self.sources: list[list[Any]] = [[name, 0, 0] for name in network.input_names]
         used: Counter[int] = Counter()
-        for call in network.calls:
-            self.sources.append([network.names[call.layer], used[call.layer], 0])
+        for k, call in enumerate(network.calls):
+            name = network.names[call.layer]
+            self.sources += [[name, used[call.layer], j] for j in range(network.gives(k))]
             used[call.layer] += 1
 
     def config(self) -> dict[str, Any]:
@@ -98,7 +99,9 @@ class _Functional:
             if call.layer != i:
                 continue
             args: list[Any] = [self._tensor(value) for value in call.reads]
-            named: dict[str, Any] = {} if call.training is None else {"training": call.training}
+            named: dict[str, Any] = {**call.options}
+            if call.training is not None:
+                named["training"] = call.training
             if label in _LISTS:
                 args = [args]
             elif label not in INPUTS and len(args) > 1:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnx.backend import to_numpy
 from nnx.errors import FileFormatError, OptionError
 from nnx.interop.keras.hdf5 import Folder
 from nnx.interop.keras.objects import deserialized, serialized
@@ -20,6 +21,8 @@ from nnx.models.network import Network
 FOLDER = "optimizer/vars"
 #: optimizers whose memory Keras keeps in another form: it starts anew
 OTHER_FORM = ("Adafactor", "Muon", "ScheduleFreeAdamW")
+#: the order of RMSprop's memory: each for all weights
+_RMSPROP = ("velocity", "momentum", "average_gradient")
 #: scalars that stand after all arrays
 _LAST = {"Nadam": "momentum_product"}
 
@@ -100,7 +103,7 @@ def _rows(optimizer: Any, memory: Sequence[str]) -> list[tuple[str, ...]]:
     slots = [name for name in memory if name != "ema"]
     first = [("ema",)] if "ema" in memory else []
     if type(optimizer).__name__ == "RMSprop":
-        return first + [(name,) for name in slots]
+        return first + [(name,) for name in _RMSPROP if name in slots]
     together = tuple(name for name in slots if name != "velocity_hat")
     apart = [("velocity_hat",)] if "velocity_hat" in slots else []
     return first + ([together] if together else []) + apart
@@ -118,8 +121,6 @@ def state_arrays(trainer: Any, network: Network, places: Sequence[Place]) -> dic
 
 
 def _memory(trainer: Any, where: Sequence[Piece]) -> Iterator[Any]:
-    from nnx.backend import to_numpy
-
     state, optimizer = trainer.state, trainer.optimizer
     vectors = {name: to_numpy(vector) for name, vector in state.vectors().items()}
     for names in _rows(optimizer, list(vectors)):
@@ -138,17 +139,19 @@ def restore(model: Any, root: Folder, places: Sequence[Place]) -> None:
     trainer = model.trainer
     optimizer, state, network = trainer.optimizer, trainer.state, model.network
     before = 1 if callable(getattr(optimizer, "learning_rate", None)) else 2
-    if len(stored) <= before or type(optimizer).__name__ in OTHER_FORM:
+    if not stored or type(optimizer).__name__ in OTHER_FORM:
         return
     where = pieces(network, places)
     rows = _rows(optimizer, list(state.vectors()))
     order = [(name, piece) for names_ in rows for piece in where for name in names_]
     last = _LAST.get(type(optimizer).__name__)
-    memory = stored[before:]
+    memory, step = stored[before:], int(stored[0].read()) if stored[0].shape == () else -1
+    if step == 0:
+        return  # compiled and not trained yet
     fits = len(memory) == len(order) + bool(last) and all(
         array.shape == piece.shape for array, (_, piece) in zip(memory, order, strict=False)
     )
-    if not fits or stored[0].shape != ():
+    if not fits or step < 0:
         raise FileFormatError(
             f"{root.budget.label}: the optimizer's state does not fit {type(optimizer).__name__} of this "
             "model. Load it with compile=False."
@@ -157,7 +160,7 @@ def restore(model: Any, root: Folder, places: Sequence[Place]) -> None:
     vectors = {name: np.zeros(size, dtype=np.float32) for name in state.vectors()}
     for array, (name, piece) in zip(memory, order, strict=False):
         vectors[name][piece.part] = array.read().reshape(-1)
-    numbers: dict[str, Any] = {"step": int(stored[0].read())}
+    numbers: dict[str, Any] = {"step": step}
     if last is not None:
         numbers[last] = float(memory[-1].read())
     model.restore_training(vectors, numbers)
