@@ -11,6 +11,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from nnx.errors import FileFormatError, OptionError, located
 from nnx.layers import Layer
 from nnx.options import Options, built_in, hand_written
@@ -105,6 +107,8 @@ def _translated(config: Any, more: Mapping[str, Any] | None = None) -> Any:
         return _activation(name, class_name, options)
     if name == config["name"] and kind in ("loss", "metric") and not options:
         return name
+    if not inspect.isclass(entry.target):
+        options = _defaults(entry) | options  # Keras' Constant cannot be read without its value
     own = not built_in(entry.target)
     return {
         "module": None if own else MODULES[kind],
@@ -146,7 +150,7 @@ def deserialized(config: Any, kind: str, custom_objects: Mapping[str, Any]) -> A
     if isinstance(config, list):
         return [deserialized(part, kind, custom_objects) for part in config]
     if not isinstance(config, Mapping):
-        return config
+        return _shortest(config)
     if "class_name" not in config:
         return {key: deserialized(value, kind, custom_objects) for key, value in config.items()}
     class_name, options = config["class_name"], config.get("config")
@@ -167,7 +171,14 @@ def deserialized(config: Any, kind: str, custom_objects: Mapping[str, Any]) -> A
             key: value if key == "name" else _as_argument(key, value, custom_objects)
             for key, value in _known(class_name, make, options).items()
         }
-        return made_from(make, given, class_name)
+        return made_from(make, _unusual(make, given), class_name)
+
+
+def _shortest(number: Any) -> Any:
+    """0.001 for the float32 nearest to it, which Keras writes as 0.0010000000474974513."""
+    if isinstance(number, float) and float(short := np.float32(number)) == number:
+        return float(str(short))
+    return number
 
 
 def _named(name: str, kind: str, custom_objects: Mapping[str, Any]) -> Any:
@@ -232,6 +243,25 @@ def _known(class_name: str, make: Any, given: Mapping[str, Any]) -> dict[str, An
                 f"{', '.join(known)}."
             )
     return options
+
+
+def _unusual(make: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A function's options without its defaults, which Keras writes out: as one writes them by hand."""
+    entry = getattr(make, "__self__", None)
+    if not isinstance(entry, Entry) or inspect.isclass(entry.target):
+        return dict(options)
+    usual = _defaults(entry)
+    return {name: value for name, value in options.items() if name not in usual or value != usual[name]}
+
+
+def _defaults(entry: Any) -> dict[str, Any]:
+    """The options of a registered function that have a default, with it."""
+    parameters = inspect.signature(entry.target).parameters
+    return {
+        name: parameters[name].default
+        for name in entry.options
+        if parameters[name].default is not inspect.Parameter.empty
+    }
 
 
 def _as_argument(name: str, config: Any, custom_objects: Mapping[str, Any]) -> Any:

@@ -51,7 +51,7 @@ def compile_model(model: Any, config: Any, custom_objects: Mapping[str, Any]) ->
     if config.get("loss_weights") is not None:
         raise OptionError("The file gives loss_weights, which nnx does not have. Load it with compile=False.")
     chosen = {key: _things(config.get(key), custom_objects) for key in ("metrics", "weighted_metrics")}
-    optimizer = _optimizer(config.get("optimizer"), custom_objects)
+    optimizer = deserialized(config.get("optimizer"), "optimizer", custom_objects)
     model.compile(optimizer, deserialized(config["loss"], "loss", custom_objects), **chosen)
     return True
 
@@ -65,20 +65,6 @@ def _things(config: Any, custom_objects: Mapping[str, Any]) -> list[Any] | None:
     if not isinstance(found, list):
         raise OptionError(f"The file gives the metrics as {found!r}. Load it with compile=False.")
     return found
-
-
-def _optimizer(config: Any, custom_objects: Mapping[str, Any]) -> Any:
-    if isinstance(config, Mapping) and isinstance(config.get("config"), Mapping):
-        rate = _short(config["config"].get("learning_rate"))
-        config = {**config, "config": {**config["config"], "learning_rate": rate}}
-    return deserialized(config, "optimizer", custom_objects)
-
-
-def _short(rate: Any) -> Any:
-    """0.001 for the float32 nearest to it, which Keras writes as 0.0010000000474974513."""
-    if isinstance(rate, float) and np.isfinite(rate) and float(np.float32(rate)) == rate:
-        return float(str(np.float32(rate)))
-    return rate
 
 
 # -- the optimizer's state ------------------------------------------------------------------------
