@@ -107,7 +107,7 @@ def _translated(config: Any, more: Mapping[str, Any] | None = None) -> Any:
         return _activation(name, class_name, options)
     if name == config["name"] and kind in ("loss", "metric") and not options:
         return name
-    if not inspect.isclass(entry.target):
+    if kind == "initializer" and not inspect.isclass(entry.target):
         options = _defaults(entry) | options  # Keras' Constant cannot be read without its value
     own = not built_in(entry.target)
     return {
