@@ -85,7 +85,7 @@ def _with_own(
     tensors: Mapping[str, Any], weights: Weights, by_name: bool, skip_mismatch: bool
 ) -> dict[str, Any]:
     """The tensors that the model has too, and its own for layers that keep theirs."""
-    own, taken = _tensors(weights), {}
+    own, taken = _tensors(weights), dict[str, Any]()
     for name, row in zip(weights.network.names, weights.network.slots, strict=True):
         names = [f"weights/{name}/{slot.name}" for slot in row]
         there = [n in tensors for n in names]

@@ -75,7 +75,11 @@ def is_absent(kind, class_name):
 def test_there_and_back(kind, class_name, keras):
     thing = made(kind, class_name)
     there = serialized(thing)
-    module = keras.optimizers.schedules if kind == "schedule" else getattr(keras, "losses" if kind == "loss" else f"{kind}s")
+    module = (
+        keras.optimizers.schedules
+        if kind == "schedule"
+        else getattr(keras, "losses" if kind == "loss" else f"{kind}s")
+    )
     theirs = module.get(there) if isinstance(there, str) else module.deserialize(there)
     back = there if kind in ("loss", "metric") and isinstance(there, str) else module.serialize(theirs)
     again = deserialized(back, kind, {})

@@ -1,4 +1,4 @@
-"""The ``.keras`` file: a zip archive of two JSON texts and an HDF5 file. Nothing is ever unpacked to a disk."""
+"""The ``.keras`` file: a zip archive of two JSON texts and an HDF5 file. Nothing is unpacked to a disk."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def opened(path: Path) -> Iterator[Archive]:
 def written(config: Mapping[str, Any], metadata: Mapping[str, Any], weights: bytes) -> bytes:
     """The bytes of a ``.keras`` file; the same members give the same bytes."""
     memory = io.BytesIO()
-    members = {METADATA: json.dumps(metadata), CONFIG: json.dumps(config), WEIGHTS: weights}
+    texts = {METADATA: json.dumps(metadata), CONFIG: json.dumps(config)}
+    members: dict[str, str | bytes] = {**texts, WEIGHTS: weights}
     with zipfile.ZipFile(memory, "w") as archive:
         for name, data in members.items():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)

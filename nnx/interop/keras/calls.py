@@ -61,7 +61,9 @@ def given(
     said = {name: what for name, what in named.items() if what not in _SILENT}
     for name, what in said.items():
         if name not in options or not isinstance(what, bool | int | float | str):
-            raise OptionError(f"{label} is called with {name}={what!r} in the file, which nnx's layer does not take.")
+            raise OptionError(
+                f"{label} is called with {name}={what!r} in the file, which nnx's layer does not take."
+            )
     return Given(inputs, training, said)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from nnx.errors import FileFormatError, NnxError, OptionError
@@ -14,7 +15,6 @@ from nnx.models import Model, Sequential
 from nnx.models.files import put
 from nnx.models.formats import source_of, target_of
 from nnx.models.graph import drawn
-from nnx.models.network import Network
 
 #: the version of Keras' format; it opens in all of Keras 3
 _VERSION = "3.12.0"
@@ -51,7 +51,7 @@ class WholeModel:
     ) -> Model:
         hdf5.library()
         own = custom_objects or {}
-        with archive.opened(source_of(path)) as file, _damaged(path):
+        with archive.opened(source_of(path)) as file, _described_in(path):
             config = file.config()
             with hdf5.opened(file.weights(), str(path)) as root:
                 model, rows = _model(config, own, root, place)
@@ -117,20 +117,16 @@ class Legacy(WeightsAlone):
         )
 
 
-class _damaged:
+@contextmanager
+def _described_in(path: Any) -> Iterator[None]:
     """Turns what a damaged description leads to into FileFormatError."""
-
-    def __init__(self, path: Any) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, NnxError):
-            error.add_note(f"  in {self.path}")
-        elif isinstance(error, AttributeError | LookupError | TypeError | ValueError | RecursionError):
-            raise FileFormatError(f"{self.path}: its config.json is damaged ({error!r}).") from error
+    try:
+        yield
+    except NnxError as error:
+        error.add_note(f"  in {path}")
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise FileFormatError(f"{path}: its config.json is damaged ({error!r}).") from error
 
 
 def _model(
@@ -162,8 +158,8 @@ def _model(
     chain = graph.kind == "Sequential" and network.is_chain
     model: Model
     if chain:
-        layers = [network.layers[call.layer] for call in network.calls]
-        model = Sequential([*inputs, *layers], name=graph.name, dtype=dtype, **place)
+        stack: list[Any] = [*inputs, *(network.layers[call.layer] for call in network.calls)]
+        model = Sequential(stack, name=graph.name, dtype=dtype, **place)
     else:
         ends: Any = outputs if len(outputs) > 1 else outputs[0]
         model = Model(inputs, ends, name=graph.name, dtype=dtype, **place)
@@ -204,21 +200,24 @@ def _compile_config(model: Any) -> dict[str, Any] | None:
     try:
         return training.compile_config(model.optimizer.configured, model.goals)
     except OptionError as error:
-        warnings.warn(
-            f"The file holds the model without loss, metrics and optimizer: {error}", stacklevel=4
-        )
+        warnings.warn(f"The file holds the model without loss, metrics and optimizer: {error}", stacklevel=4)
         return None
 
 
 def _only_whole(path: Any) -> None:
-    raise OptionError(f"A .keras file holds a whole model: save weights to a name that ends in .weights.h5, not {path}.")
+    raise OptionError(
+        f"A .keras file holds a whole model: save weights to a name that ends in .weights.h5, not {path}."
+    )
 
 
 def _only_weights(path: Any) -> None:
-    raise OptionError(f"A .weights.h5 file holds no layers: save the model to a name that ends in .keras, not {path}.")
+    raise OptionError(
+        f"A .weights.h5 file holds no layers: save the model to a name that ends in .keras, not {path}."
+    )
 
 
 def _not_legacy(path: Any) -> None:
     raise OptionError(
-        f"nnx does not write legacy .h5 files such as {path}: take .keras for a model, .weights.h5 for weights."
+        f"nnx does not write legacy .h5 files such as {path}: save a model to a name that ends in .keras, "
+        "weights to one that ends in .weights.h5."
     )

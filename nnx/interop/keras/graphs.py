@@ -74,7 +74,9 @@ class Graph:
         if class_name in MODELS and "layers" in config:
             return Graph(one, self.made, f"{below}/", depth + 1)
         with located(lambda: f"in layer '{name}' of {self.name}"):
-            layer = deserialized(_named(one, unique_name(name, self.made.names)), "layer", self.made.custom_objects)
+            layer = deserialized(
+                _named(one, unique_name(name, self.made.names)), "layer", self.made.custom_objects
+            )
         if not isinstance(layer, Layer):
             raise FileFormatError(f"The file's {class_name} '{name}' is no layer.")
         self.made.names.add(str(layer.name))
@@ -107,8 +109,7 @@ class Graph:
         if len(own) != len(xs):
             raise FileFormatError(f"The file calls {self.name} on {len(xs)} inputs; it has {len(own)}.")
         values: dict[History, Symbol] = {
-            (name, 0, 0): x
-            for (name, *_), x in zip(_ends(self.config.get("input_layers")), xs, strict=True)
+            (name, 0, 0): x for (name, *_), x in zip(_ends(self.config.get("input_layers")), xs, strict=True)
         }
         for name, k in self._order():
             if (name, k, 0) not in values:

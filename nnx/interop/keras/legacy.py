@@ -33,7 +33,7 @@ def found(root: Folder, places: Sequence[Place], model: str, by_name: bool, skip
         pairs = [(place, of_name.get(place.name)) for place in places]
     else:
         pairs = list(zip(places, _in_order(groups, places, label, model), strict=True))
-    kept = []
+    kept: list[list[Stored] | None] = []
     for place, arrays in pairs:
         if arrays is None or (skip_mismatch and len(arrays) != len(place.weights)):
             kept.append(None)
@@ -53,7 +53,7 @@ def _groups(root: Folder) -> list[Group]:
     names = _long_attribute(inner, "layer_names")
     if names is None:
         raise FileFormatError(
-            f"{root.budget.label} is an HDF5 file, but no .h5 file of Keras': it has no attribute layer_names."
+            f"{root.budget.label} is an HDF5 file, but none of Keras': it has no attribute layer_names."
         )
     groups = []
     for name in names:
@@ -90,8 +90,8 @@ def _in_order(
             some.append(waiting.pop(0))
         if not some:
             raise ShapeError(
-                f"{label} does not fit {model}: it has {len(groups)} layers with weights, the model {owners}. "
-                f"The first without a counterpart is '{group.name}' of the file."
+                f"{label} does not fit {model}: it has {len(groups)} layers with weights, the model "
+                f"{owners}. The first without a counterpart is '{group.name}' of the file."
             )
         if len(some) == 1:
             answer[some[0]] = group.arrays
@@ -102,13 +102,13 @@ def _in_order(
             answer[some[0]] = group.arrays  # another network: its shapes tell
             waiting = some[1:] + waiting
             continue
-        of_place = {at: array for at, array in zip(order, group.arrays, strict=True)}
+        of_place = dict(zip(order, group.arrays, strict=True))
         for k in some:
             answer[k] = [of_place[k, i] for i in range(len(places[k].weights))]
     if waiting:
         raise ShapeError(
-            f"{label} does not fit {model}: it has {len(groups)} layers with weights, the model {owners}. "
-            f"The first without a counterpart is '{places[waiting[0]].name}' of the model."
+            f"{label} does not fit {model}: it has {len(groups)} layers with weights, the model "
+            f"{owners}. The first without a counterpart is '{places[waiting[0]].name}' of the model."
         )
     return answer
 
@@ -116,7 +116,5 @@ def _in_order(
 def _numbers(place: Place, trained: bool) -> list[int]:
     """The numbers of a layer's weights that training moves, or of the others."""
     return [
-        i
-        for i, weight in enumerate(place.weights)
-        if (weight.trainable and place.layer.trainable) is trained
+        i for i, weight in enumerate(place.weights) if (weight.trainable and place.layer.trainable) is trained
     ]

@@ -94,7 +94,7 @@ class _Functional:
     def _nodes(self, i: int) -> list[Mapping[str, Any]]:
         """The calls of a layer."""
         label = type(self.network.layers[i]).__name__
-        nodes = []
+        nodes: list[Mapping[str, Any]] = []
         for call in self.network.calls:
             if call.layer != i:
                 continue

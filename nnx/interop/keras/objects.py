@@ -55,13 +55,15 @@ OWN_OPTIONS: dict[str, dict[str, Any]] = {
     "layer": {"input_shape": ..., "activity_regularizer": None},
     "optimizer": {"exclude_from_weight_decay": [], "mask": None},
 }
+#: options that nnx keeps as a tuple of one number, where Keras takes the number alone: (class, option)
+ONE_NUMBER = {("UpSampling1D", "size")}
 #: options of Keras' that say nothing to nnx, whatever their value
 _SILENT = {
     "dtype", "autocast", "batch_input_shape", "batch_shape", "build_config", "implementation", "jit_compile",
     "quantization_config", "renorm_momentum", "loss_scale_factor", "input_axes", "output_axes",
 }  # fmt: skip
 #: values by which an option of Keras' that nnx does not have changes nothing
-_NEUTRAL = (None, False, "channels_last", "auto", [], {})
+_NEUTRAL: tuple[Any, ...] = (None, False, "channels_last", "auto", [], {})
 
 
 # -- to Keras -------------------------------------------------------------------------------------
@@ -109,6 +111,9 @@ def _translated(config: Any, more: Mapping[str, Any] | None = None) -> Any:
         return name
     if kind == "initializer" and not inspect.isclass(entry.target):
         options = _defaults(entry) | options  # Keras' Constant cannot be read without its value
+    for option in options:
+        if (class_name, option) in ONE_NUMBER:
+            (options[option],) = options[option]
     own = not built_in(entry.target)
     return {
         "module": None if own else MODULES[kind],
@@ -197,7 +202,7 @@ def _maker(config: Mapping[str, Any], expected: str, custom_objects: Mapping[str
     """What makes the thing of a description, and its kind."""
     name, kind = config["class_name"], kind_of(config, expected)
     registered = str(config.get("registered_name") or "").rpartition(">")[2]
-    for known in (name, registered, config.get("registered_name")):
+    for known in (name, registered, str(config.get("registered_name"))):
         if known in custom_objects:
             return custom_objects[known], kind
     try:
@@ -215,8 +220,9 @@ def arguments(make: Any) -> list[str] | None:
         make = entry.target
     if inspect.isclass(make) and issubclass(make, Options) and not hand_written(make):
         return make.arguments()
-    if inspect.isclass(make) and (made_of := _function_of(make)) is not None:
-        return [*made_of.options, *make.arguments()]
+    of_function = _function_of(make) if inspect.isclass(make) and issubclass(make, Options) else None
+    if of_function is not None:
+        return [*of_function.options, *make.arguments()]
     parameters = inspect.signature(make).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
@@ -279,5 +285,3 @@ def _as_argument(name: str, config: Any, custom_objects: Mapping[str, Any]) -> A
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
-
-

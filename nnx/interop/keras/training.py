@@ -89,10 +89,10 @@ def _rows(optimizer: Any, memory: Sequence[str]) -> list[tuple[str, ...]]:
     slots = [name for name in memory if name != "ema"]
     first = [("ema",)] if "ema" in memory else []
     if type(optimizer).__name__ == "RMSprop":
-        return first + [(name,) for name in _RMSPROP if name in slots]
+        return [*first, *((name,) for name in _RMSPROP if name in slots)]
     together = tuple(name for name in slots if name != "velocity_hat")
     apart = [("velocity_hat",)] if "velocity_hat" in slots else []
-    return first + ([together] if together else []) + apart
+    return [*first, *([together] if together else []), *apart]
 
 
 def state_arrays(trainer: Any, network: Network, places: Sequence[Place]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 from nnx.errors import OptionError, ShapeError
 from nnx.interop.keras.hdf5 import Folder, Stored
 from nnx.interop.keras.paths import Place
-from nnx.layers import Weight
 
 #: of each layer its arrays, or None where it keeps its own
 Found = list[list[Any] | None]
@@ -29,7 +28,9 @@ def found(
     kept: list[list[Stored] | None] = []
     for place, folder in zip(places, folders, strict=True):
         stored = None if folder is None else [root.array(path) for path in place.arrays(folder)]
-        kept.append(None if stored is None else fitting(place, stored, root.budget.label, model, skip_mismatch))
+        kept.append(
+            None if stored is None else fitting(place, stored, root.budget.label, model, skip_mismatch)
+        )
     if not (by_name or skip_mismatch):
         pairs = zip(places, folders, strict=True)
         _refuse_more(root, {path for place, folder in pairs for path in place.arrays(folder)}, model)
