@@ -82,11 +82,6 @@ class Compiled(Drawn):
         return self._compiled
 
     @property
-    def goals(self) -> Mapping[str, Any] | None:
-        """The loss and the metrics that ``compile`` was given; None before."""
-        return self._compiled
-
-    @property
     def optimizer(self) -> Any:
         """The optimizer, with its present learning rate and number of steps; None before ``compile``."""
         if self._optimizer is None:
@@ -191,7 +186,7 @@ class Compiled(Drawn):
         formats.check_own(path)
         more = {"seed": self.seed, "dtype": self.backend.dtype, "epochs_seen": self._epochs.seen}
         config = {**self.get_config(), **more}
-        files.save_model(path, config, self._settled(), self._compiled_config(), self._trainer)
+        files.save_model(path, config, self._settled(), self.training_config(), self._trainer)
 
     def check_save(self, path: Any, weights_only: bool = False) -> None:
         """Raises what :meth:`save` (or :meth:`save_weights`) to ``path`` would raise; nothing is written."""
@@ -202,7 +197,7 @@ class Compiled(Drawn):
             formats.check_own(path)
         if not weights_only:
             self.get_config()
-            self._compiled_config()
+            self.training_config()
 
     def save_weights(self, path: Any) -> None:
         """Writes the weights alone; a name that ends in ``.weights.h5`` makes it a file that Keras reads.
@@ -276,7 +271,8 @@ class Compiled(Drawn):
         """Says how many epochs were made, ``seen`` ≥ 0: where the shuffles go on."""
         self._epochs.seen = seen
 
-    def _compiled_config(self) -> dict[str, Any] | None:
+    def training_config(self) -> dict[str, Any] | None:
+        """How the model is trained, as files hold it; None before ``compile``."""
         return None if self._compiled is None else files.compiled_config(self._optimizer, self._compiled)
 
     # -- copying ----------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def given(
     inputs = _flat(args)
     for name in (*INPUTS.get(label, ("inputs", "sequences")), *_STATES):
         inputs += _flat([named.pop(name, None)])
-    said = {name: what for name, what in named.items() if what not in _SILENT}
+    said = {name: what for name, what in named.items() if _flat([what]) and what not in _SILENT}
     for name, what in said.items():
         if name not in options or not isinstance(what, bool | int | float | str):
             raise OptionError(

@@ -195,10 +195,9 @@ def _names(model: Any, rows: list[Place]) -> dict[str, str]:
 
 def _compile_config(model: Any) -> dict[str, Any] | None:
     """How the model is trained; None, with a warning, where Keras does not have its parts."""
-    if model.goals is None:
-        return None
     try:
-        return training.compile_config(model.optimizer.configured, model.goals)
+        config = model.training_config()
+        return None if config is None else training.compile_config(config, model.optimizer)
     except OptionError as error:
         warnings.warn(f"The file holds the model without loss, metrics and optimizer: {error}", stacklevel=4)
         return None

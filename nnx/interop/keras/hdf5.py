@@ -44,9 +44,17 @@ def opened(source: Path | bytes, label: str) -> Iterator[Folder]:
     """The root of an HDF5 file, a path or its bytes; ``label`` is what messages call it."""
     h5py = library()
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    with _intact(label):
+        file = h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r")
+    with file:
+        yield Folder(file, "", Budget(label, max(_ALWAYS, _EXPANSION * size)))
+
+
+@contextmanager
+def _intact(label: str) -> Iterator[None]:
+    """Turns what h5py says of a damaged file into FileFormatError."""
     try:
-        with h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r") as file:
-            yield Folder(file, "", Budget(label, max(_ALWAYS, _EXPANSION * size)))
+        yield
     except NnxError:
         raise
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError) as error:
@@ -80,7 +88,9 @@ class Folder:
 
     def names(self) -> list[str]:
         """The names of what lies in it, numbers in their order."""
-        return sorted(self._group, key=lambda name: (name.isdecimal(), len(name) * name.isdecimal(), name))
+        with _intact(self.budget.label):
+            found = list(self._group)
+        return sorted(found, key=lambda name: (name.isdecimal(), len(name) * name.isdecimal(), name))
 
     def folder(self, path: str) -> Folder | None:
         """The group at a path below; None where there is none."""
@@ -106,38 +116,42 @@ class Folder:
         pending, seen = [("", self, 0)], 0
         while pending:
             path, folder, depth = pending.pop()
-            for name in reversed(folder.names()):
+            below = []
+            for name in folder.names():
                 seen += 1
                 if seen > _MOST_ITEMS or depth > _DEEPEST:
                     raise FileFormatError(f"{self.budget.label} holds more groups than any network has.")
                 inner = f"{path}/{name}".lstrip("/")
                 if (array := folder.array(name)) is not None:
                     yield inner, array
-                elif (below := folder.folder(name)) is not None:
-                    pending.append((inner, below, depth + 1))
+                elif (group := folder.folder(name)) is not None:
+                    below.append((inner, group, depth + 1))
+            pending.extend(reversed(below))
 
     def attribute(self, name: str) -> Any:
         """An attribute: a string, a list of strings, or None where there is none of these."""
-        if name not in self._group.attrs:
-            return None
-        if math.prod(self._group.attrs.get_id(name).shape or (1,)) > _LONGEST_ATTRIBUTE:
-            raise FileFormatError(f"{self.budget.label}: attribute {name} of '{self.path}' is too long.")
-        value = self._group.attrs[name]
+        with _intact(self.budget.label):
+            if name not in self._group.attrs:
+                return None
+            if math.prod(self._group.attrs.get_id(name).shape or (1,)) > _LONGEST_ATTRIBUTE:
+                raise FileFormatError(f"{self.budget.label}: attribute {name} of '{self.path}' is too long.")
+            value = self._group.attrs[name]
         if isinstance(value, np.ndarray):
             return [text for item in value.tolist() if (text := _text(item)) is not None]
         return _text(value)
 
     def _item(self, name: str) -> Any:
         """What lies in the group under a name; None where there is nothing."""
-        h5py = library()
-        if name in ("", ".", "..") or (link := self._group.get(name, getlink=True)) is None:
+        if name in ("", ".", ".."):
             return None
-        if not isinstance(link, h5py.HardLink):
-            raise FileFormatError(
-                f"{self.budget.label}: '{name}' in '{self.path}' is a {type(link).__name__}, not an array in "
-                "the file. Keras writes none, and nnx follows none."
-            )
-        return self._group[name]
+        with _intact(self.budget.label):
+            link = self._group.get(name, getlink=True)
+            if link is not None and not isinstance(link, library().HardLink):
+                raise FileFormatError(
+                    f"{self.budget.label}: '{name}' in '{self.path}' is a {type(link).__name__}, no array in "
+                    "the file. Keras writes none, and nnx follows none."
+                )
+            return None if link is None else self._group[name]
 
 
 class Stored:
@@ -151,6 +165,10 @@ class Stored:
 
     def read(self) -> Any:
         """The numbers, a NumPy array."""
+        with _intact(self._budget.label):
+            return self._numbers()
+
+    def _numbers(self) -> Any:
         data = self._dataset
         if data.external:
             self._refuse("lies in another file")

@@ -74,17 +74,18 @@ def serialized(thing: Any, **more: Any) -> Any:
 
     Raises :class:`nnx.errors.OptionError` for what Keras does not have.
     """
-    return _translated(to_config(thing), more)
+    return translated(to_config(thing), more)
 
 
-def _translated(config: Any, more: Mapping[str, Any] | None = None) -> Any:
+def translated(config: Any, more: Mapping[str, Any] | None = None) -> Any:
+    """A configuration of nnx's (see :func:`nnx.registry.to_config`) as Keras'; other JSON as it is."""
     if isinstance(config, list):
-        return [_translated(part) for part in config]
+        return [translated(part) for part in config]
     if not isinstance(config, Mapping):
         return config
     kind, options = config["kind"], dict(config["options"])
     if kind == "dict":
-        return {key: _translated(value) for key, value in options.items()}
+        return {key: translated(value) for key, value in options.items()}
     options |= config.get("fields", {})
     entry = Registry.kinds[kind].entry(config["name"])
     name, class_name = entry.name, entry.class_name
@@ -118,7 +119,7 @@ def _translated(config: Any, more: Mapping[str, Any] | None = None) -> Any:
     return {
         "module": None if own else MODULES[kind],
         "class_name": class_name,
-        "config": {key: _translated(value) for key, value in options.items()} | dict(more or {}),
+        "config": {key: translated(value) for key, value in options.items()} | dict(more or {}),
         "registered_name": class_name if own else None,
     }
 

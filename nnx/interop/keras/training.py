@@ -6,15 +6,16 @@ trained weight what the optimizer remembers. Names and meaning of nnx's slots ar
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnx.backend import to_numpy
-from nnx.errors import FileFormatError, OptionError
+from nnx.errors import FileFormatError
 from nnx.interop.keras.hdf5 import Folder
-from nnx.interop.keras.objects import deserialized, serialized
+from nnx.interop.keras.objects import deserialized, translated
 from nnx.interop.keras.paths import Place
 from nnx.models.network import Network
 
@@ -30,40 +31,50 @@ _LAST = {"Nadam": "momentum_product"}
 # -- what compile was told ------------------------------------------------------------------------
 
 
-def compile_config(optimizer: Any, goals: Mapping[str, Any]) -> dict[str, Any]:
-    """``compile_config`` of a file; OptionError for an optimizer, loss or metric that Keras does not have."""
+def compile_config(config: Mapping[str, Any], optimizer: Any) -> dict[str, Any]:
+    """``compile_config`` of a file, out of nnx's ``training_config`` and the model's live optimizer.
+
+    Raises :class:`nnx.errors.OptionError` for an optimizer, loss or metric that Keras does not have.
+    """
+    there = translated(config["optimizer"])
+    if isinstance(there["config"].get("learning_rate"), float):
+        there["config"]["learning_rate"] = optimizer.learning_rate  # callbacks may have changed it
     return {
-        "optimizer": serialized(optimizer),
-        "loss": serialized(goals["loss"]),
-        "loss_weights": None,
-        "metrics": [serialized(metric) for _, metric in goals["metrics"]] or None,
-        "weighted_metrics": [serialized(metric) for _, metric in goals["weighted_metrics"]] or None,
+        "optimizer": there,
+        "loss": translated(config["loss"]),
+        "loss_weights": config.get("loss_weights"),
+        "metrics": _without_names(config["metrics"]) or None,
+        "weighted_metrics": _without_names(config["weighted_metrics"]) or None,
         "run_eagerly": False,
         "steps_per_execution": 1,
         "jit_compile": False,
     }
 
 
+def _without_names(metrics: Sequence[Any]) -> list[Any]:
+    """``[name, metric]`` as metrics, which know their names; of several outputs list by list."""
+    pairs = [len(one) == 2 and isinstance(one[0], str) for one in metrics]
+    if all(pairs):
+        return [translated(metric) for _, metric in metrics]
+    return [_without_names(one) for one in metrics]
+
+
 def compile_model(model: Any, config: Any, custom_objects: Mapping[str, Any]) -> bool:
     """Whether the model is compiled now, as ``compile_config`` of a file says."""
     if not isinstance(config, Mapping) or config.get("loss") is None:
         return False
-    if config.get("loss_weights") is not None:
-        raise OptionError("The file gives loss_weights, which nnx does not have. Load it with compile=False.")
     chosen = {key: _things(config.get(key), custom_objects) for key in ("metrics", "weighted_metrics")}
+    if config.get("loss_weights") is not None:
+        chosen["loss_weights"] = config["loss_weights"]
     optimizer = deserialized(config.get("optimizer"), "optimizer", custom_objects)
     model.compile(optimizer, deserialized(config["loss"], "loss", custom_objects), **chosen)
     return True
 
 
-def _things(config: Any, custom_objects: Mapping[str, Any]) -> list[Any] | None:
-    if config is None:
-        return None
-    found = deserialized(config, "metric", custom_objects)
+def _things(config: Any, custom_objects: Mapping[str, Any]) -> Any:
+    found = None if config is None else deserialized(config, "metric", custom_objects)
     while isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
         found = found[0]  # Keras writes the metrics of the only output so, too
-    if not isinstance(found, list):
-        raise OptionError(f"The file gives the metrics as {found!r}. Load it with compile=False.")
     return found
 
 
@@ -120,17 +131,23 @@ def _memory(trainer: Any, where: Sequence[Piece]) -> Iterator[Any]:
 def restore(model: Any, root: Folder, places: Sequence[Place]) -> None:
     """Puts the optimizer's state of a file into the model; FileFormatError where it is another one's."""
     folder = root.folder(FOLDER)
-    names = [] if folder is None else folder.names()
-    stored = [array for name in names if folder is not None and (array := folder.array(name)) is not None]
+    members = [] if folder is None else [folder.array(name) for name in folder.names()]
+    stored = [array for array in members if array is not None]
     trainer = model.trainer
     optimizer, state, network = trainer.optimizer, trainer.state, model.network
     before = 1 if callable(getattr(optimizer, "learning_rate", None)) else 2
-    if not stored or type(optimizer).__name__ in OTHER_FORM:
+    name = type(optimizer).__name__
+    if name in OTHER_FORM and len(stored) > before:
+        warnings.warn(
+            f"{root.budget.label}: the memory of {name} starts anew, Keras keeps it in another form.",
+            stacklevel=4,
+        )
+    if not stored or name in OTHER_FORM:
         return
     where = pieces(network, places)
     rows = _rows(optimizer, list(state.vectors()))
-    order = [(name, piece) for names_ in rows for piece in where for name in names_]
-    last = _LAST.get(type(optimizer).__name__)
+    order = [(slot, piece) for row in rows for piece in where for slot in row]
+    last = _LAST.get(name)
     memory, step = stored[before:], int(stored[0].read()) if stored[0].shape == () else -1
     if step == 0:
         return  # compiled and not trained yet
@@ -139,13 +156,13 @@ def restore(model: Any, root: Folder, places: Sequence[Place]) -> None:
     )
     if not fits or step < 0:
         raise FileFormatError(
-            f"{root.budget.label}: the optimizer's state does not fit {type(optimizer).__name__} of this "
+            f"{root.budget.label}: the optimizer's state does not fit {name} of this "
             "model. Load it with compile=False."
         )
     size = network.layout.size
-    vectors = {name: np.zeros(size, dtype=np.float32) for name in state.vectors()}
-    for array, (name, piece) in zip(memory, order, strict=False):
-        vectors[name][piece.part] = array.read().reshape(-1)
+    vectors = {slot: np.zeros(size, dtype=np.float64) for slot in state.vectors()}
+    for array, (slot, piece) in zip(memory, order, strict=False):
+        vectors[slot][piece.part] = array.read().reshape(-1)
     numbers: dict[str, Any] = {"step": step}
     if last is not None:
         numbers[last] = float(memory[-1].read())
