@@ -8,11 +8,10 @@ from layers.test_layers import EXAMPLES, NAMES, shapes_of
 
 import nnx
 from nnx.errors import OptionError
-from nnx.interop.keras.objects import ABSENT
+from nnx.interop.keras.objects import ABSENT, NOT_TOLD
 
-#: layers that Keras has in another form, and why they cannot be written to its files
-OTHERWISE: dict[str, str] = {}
-TO_KERAS = [name for name in NAMES if name not in ABSENT["layer"] and name not in OTHERWISE]
+REFUSED = {*ABSENT["layer"], *(name for kind, name in NOT_TOLD if kind == "layer")}
+TO_KERAS = [name for name in NAMES if name not in REFUSED]
 
 
 def example(name: str):
@@ -67,7 +66,7 @@ def test_weights_alone_and_legacy_files(name, keras, tmp_path):
     close(theirs.predict(x, verbose=0), model.predict(x))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name in ABSENT["layer"]])
+@pytest.mark.parametrize("name", [name for name in NAMES if name in REFUSED])
 def test_what_keras_does_not_have_is_refused_by_name(name, tmp_path):
     model, _ = example(name)
     with pytest.raises(OptionError, match=type(EXAMPLES[name][0]).__name__):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,10 @@ ABSENT: dict[str, frozenset[str]] = {
         "gauss_newton levenberg_marquardt bayesian_regularization dogleg".split()
     ),
     "schedule": frozenset({"power_decay", "warm_up"}),
+}
+#: what cannot be told to Keras, and why
+NOT_TOLD = {
+    ("layer", "lambda"): "Keras keeps its function as Python's bytecode, which nnx neither writes nor reads"
 }
 #: what Keras knows by a name alone, and chooses itself by the shapes
 BY_NAME = {("metric", "AccuracyByShape"): "accuracy", ("metric", "CrossentropyByShape"): "crossentropy"}
@@ -99,6 +104,8 @@ def translated(config: Any, more: Mapping[str, Any] | None = None) -> Any:
             f"Keras has no {kind} {entry.class_name}, so it cannot be written to a file of Keras'. Save to "
             "a name that ends in .safetensors."
         )
+    elif (kind, name) in NOT_TOLD:
+        raise OptionError(f"{class_name} cannot be written to a file of Keras': {NOT_TOLD[kind, name]}.")
     for option, unused in OWN_OPTIONS.get(kind, {}).items():
         value = options.get(option, unused)
         if option == "activity_regularizer" and value is not None:
@@ -220,14 +227,19 @@ def arguments(make: Any) -> list[str] | None:
             return list(entry.options)
         make = entry.target
     if inspect.isclass(make) and issubclass(make, Options) and not hand_written(make):
-        return make.arguments()
+        return _fields(make)
     of_function = _function_of(make) if inspect.isclass(make) and issubclass(make, Options) else None
     if of_function is not None:
-        return [*of_function.options, *make.arguments()]
+        return [*of_function.options, *_fields(make)]
     parameters = inspect.signature(make).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
     return [p.name for p in parameters]
+
+
+def _fields(cls: type) -> list[str]:
+    """The arguments that make an object of a dataclass."""
+    return [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]
 
 
 def _function_of(make: type) -> Any:
