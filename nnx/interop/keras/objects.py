@@ -239,7 +239,7 @@ def arguments(make: Any) -> list[str] | None:
 
 def _fields(cls: type) -> list[str]:
     """The arguments that make an object of a dataclass."""
-    return [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]
+    return [f.name for f in fields(cls) if f.init]
 
 
 def _function_of(make: type) -> Any:
