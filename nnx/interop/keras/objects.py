@@ -57,7 +57,7 @@ BY_NAME = {("metric", "AccuracyByShape"): "accuracy", ("metric", "CrossentropyBy
 OPTION_OF = {("optimizer", "amsgrad"): ("Adam", {"amsgrad": True})}
 #: nnx's options that Keras does not have, by kind; one that is used cannot be written
 OWN_OPTIONS: dict[str, dict[str, Any]] = {
-    "layer": {"input_shape": ..., "activity_regularizer": None},
+    "layer": {"input_shape": ..., "activity_regularizer": None, "batch_size": None},
     "optimizer": {"exclude_from_weight_decay": [], "mask": None},
 }
 #: options that nnx keeps as a tuple of one number, where Keras takes the number alone: (class, option)
