@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,14 +113,20 @@ def test_names_that_are_there_twice_are_told_apart(keras, tmp_path):
     assert [layer.name for layer in nnx.load_model(tmp_path / "x.keras").layers] == ["same", "same_1"]
 
 
-def test_what_stays_fixed_in_a_call(keras, tmp_path):
-    x = keras.Input((4,))
-    keras.Model(x, keras.layers.Dropout(0.5)(x, training=False)).save(tmp_path / "x.keras")
-    model = nnx.load_model(tmp_path / "x.keras")
-    ones = np.ones((2, 4), "float32")
-    np.testing.assert_array_equal(model(ones, training=True), ones)
-    model.save(tmp_path / "y.keras")
-    np.testing.assert_array_equal(nnx.load_model(tmp_path / "y.keras")(ones, training=True), ones)
+def test_training_false_of_a_call_means_nothing_in_keras_files(keras, tmp_path):
+    # Keras writes it for a Dropout that was called without it, and drops in training where it was said
+    x, ones = keras.Input((100,)), np.ones((1, 100), "float32")
+    for said in ({}, {"training": False}):
+        theirs = keras.Model(x, keras.layers.Dropout(0.5)(x, **said))
+        theirs.save(tmp_path / "x.keras")
+        with zipfile.ZipFile(tmp_path / "x.keras") as archive:
+            assert b'"training": false' in archive.read("config.json")
+        for model in (theirs, nnx.load_model(tmp_path / "x.keras")):
+            assert 0.0 in np.asarray(model(ones, training=True))
+    fixed = nnx.Input((100,))
+    model = nnx.Model(fixed, nnx.layers.Dropout(0.5)(fixed, training=False))
+    with pytest.warns(UserWarning, match="trained again in Keras"):
+        model.save(tmp_path / "y.keras")
 
 
 def test_double_precision_stays_double(keras, tmp_path):

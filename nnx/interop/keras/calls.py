@@ -34,16 +34,33 @@ class Given(NamedTuple):
     """What a layer is called on: its inputs in nnx's order, and what else the call says."""
 
     inputs: list[Any]
-    #: False where the layer computes as in prediction always
-    training: bool | None
     options: dict[str, Any]
 
 
-def histories(node: Any) -> list[History]:
-    """Where the tensors of a node come from."""
+def histories(node: Mapping[str, Any]) -> list[History]:
+    """Where the tensors of a node come from, but for masks."""
     found: list[History] = []
-    _replaced(node, lambda history: found.append(history))
+    _replaced([node.get("args"), without(node.get("kwargs"))], lambda history: found.append(history))
     return found
+
+
+def masks(node: Mapping[str, Any]) -> list[History]:
+    """Where the masks of a node come from: between symbols of nnx they flow by themselves."""
+    found: list[History] = []
+    named = node.get("kwargs")
+    _replaced(named.get("mask") if isinstance(named, Mapping) else None, lambda h: found.append(h))
+    return found
+
+
+def without(named: Any) -> Any:
+    """Arguments by name without masks, and without ``training``.
+
+    Keras writes ``training: false`` for every Dropout and LSTM that was called without it, and trains them
+    all the same; so it does where it was said on purpose.
+    """
+    if not isinstance(named, Mapping):
+        return named
+    return {name: what for name, what in named.items() if name not in ("mask", "training")}
 
 
 def given(
@@ -51,10 +68,9 @@ def given(
 ) -> Given:
     """The inputs of a node, out of its ``args`` and ``kwargs``; ``options`` are what else a call may say."""
     args = _replaced(node.get("args", []), value)
-    named = _replaced(node.get("kwargs", {}), value)
+    named = _replaced(without(node.get("kwargs", {})), value)
     if not isinstance(args, list) or not isinstance(named, dict):
         raise FileFormatError(f"The file does not say what {label} is called on.")
-    training = named.pop("training", None)
     inputs = _flat(args)
     for name in (*INPUTS.get(label, ("inputs", "sequences")), *_STATES):
         inputs += _flat([named.pop(name, None)])
@@ -64,7 +80,7 @@ def given(
             raise OptionError(
                 f"{label} is called with {name}={what!r} in the file, which nnx's layer does not take."
             )
-    return Given(inputs, training, said)
+    return Given(inputs, said)
 
 
 def _flat(values: Any) -> list[Any]:
@@ -100,7 +116,12 @@ def history(entry: Any) -> History:
 
 
 def operation(name: str, inputs: list[Any]) -> Symbol:
-    """The symbol of one of :data:`OPERATIONS`."""
+    """The symbol of one of :data:`OPERATIONS`; OptionError for others."""
+    if name not in OPERATIONS:
+        raise OptionError(
+            f"The model uses the operation {name} of keras.ops between its layers, which nnx cannot put into "
+            f"a network. Known: {', '.join(OPERATIONS)}."
+        )
     found: Any = OPERATIONS[name](*inputs)
     if not isinstance(found, Symbol):
         raise FileFormatError(f"{name} joins no tensors in the file.")

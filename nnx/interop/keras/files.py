@@ -32,6 +32,12 @@ class WholeModel:
         network, target = model.network, target_of(path)
         rows = places(network)
         config = described(model)
+        if any(call.training is False for call in network.calls):
+            warnings.warn(
+                "Layers that were called with training=False are trained again in Keras, which does not keep "
+                "to it in fit.",
+                stacklevel=3,
+            )
         arrays = weights.arrays_of(rows, dict(model.own_weights().named()))
         if (compiled := _compile_config(model)) is not None:
             config["compile_config"] = compiled

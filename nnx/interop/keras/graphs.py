@@ -64,11 +64,6 @@ class Graph:
         if class_name == "InputLayer":
             return Input(_sample(config, name), name)
         if str(one.get("module")).startswith("keras.src.ops"):
-            if class_name not in calls.OPERATIONS:
-                raise OptionError(
-                    f"The model uses the operation {class_name} of keras.ops between its layers, which nnx "
-                    f"cannot put into a network. Known: {', '.join(calls.OPERATIONS)}."
-                )
             return class_name
         below = f"{folder}layers/{numbered(class_name, used)}"
         if class_name in MODELS and "layers" in config:
@@ -101,10 +96,10 @@ class Graph:
             raise FileFormatError(f"The file has no input '{name}' in {self.name}.")
         return member
 
-    def __call__(self, xs: Sequence[Symbol], training: bool | None = None) -> list[Symbol]:
+    def __call__(self, xs: Sequence[Symbol]) -> list[Symbol]:
         """The symbols of its outputs on symbols."""
         if self.kind == "Sequential":
-            return self._chain(xs, training)
+            return self._chain(xs)
         own = self.inputs()
         if len(own) != len(xs):
             raise FileFormatError(f"The file calls {self.name} on {len(xs)} inputs; it has {len(own)}.")
@@ -113,24 +108,36 @@ class Graph:
         }
         for name, k in self._order():
             if (name, k, 0) not in values:
-                outputs = self._called(name, self.nodes[name, k], values, training)
+                outputs = self._called(name, self.nodes[name, k], values)
                 values |= {(name, k, j): y for j, y in enumerate(outputs)}
         return [self._value(end, values) for end in _ends(self.config.get("output_layers"))]
 
     def _order(self) -> list[tuple[str, int]]:
-        """The calls, each after those that it reads."""
-        reads = {
-            call: [h[:2] for h in calls.histories(node) if h[:2] in self.nodes]
-            for call, node in self.nodes.items()
-        }
+        """The calls that the outputs need, each after those that it reads."""
+        reads: dict[tuple[str, int], list[tuple[str, int]]] = {}
+        pending = [end[:2] for end in _ends(self.config.get("output_layers"))]
+        while pending:
+            call = pending.pop()
+            if call in self.nodes and call not in reads:
+                self._check_masks(*call)
+                read = (history[:2] for history in calls.histories(self.nodes[call]))
+                reads[call] = [one for one in read if one in self.nodes]
+                pending += reads[call]
         try:
             return list(TopologicalSorter(reads).static_order())
         except CycleError as error:
             raise FileFormatError(f"The layers of {self.name} read each other in a circle.") from error
 
-    def _called(
-        self, name: str, node: Mapping[str, Any], values: Mapping[History, Symbol], training: bool | None
-    ) -> list[Symbol]:
+    def _check_masks(self, name: str, k: int) -> None:
+        """Raises OptionError for a mask that is not made by the layers before."""
+        for source, *_ in calls.masks(self.nodes[name, k]):
+            if not isinstance(self.members.get(source), str):
+                raise OptionError(
+                    f"'{name}' in {self.name} is called with '{source}' as its mask. In nnx masks flow from "
+                    "Masking and Embedding by themselves."
+                )
+
+    def _called(self, name: str, node: Mapping[str, Any], values: Mapping[History, Symbol]) -> list[Symbol]:
         member = self.members[name]
         with located(lambda: f"in the call of '{name}' in {self.name}"):
             label = member if isinstance(member, str) else type(member).__name__
@@ -138,29 +145,26 @@ class Graph:
             given = calls.given(label, node, lambda h: self._value(h, values), known)
             if isinstance(member, str):
                 return [calls.operation(member, given.inputs)]
-            how = training if given.training is None else given.training
-            return _applied(member, given.inputs, how, given.options)
+            return _applied(member, given.inputs, given.options)
 
     def _value(self, history: History, values: Mapping[History, Symbol]) -> Symbol:
         if history not in values:
             raise FileFormatError(f"The file has no output {list(history)} in {self.name}.")
         return values[history]
 
-    def _chain(self, xs: Sequence[Symbol], training: bool | None) -> list[Symbol]:
+    def _chain(self, xs: Sequence[Symbol]) -> list[Symbol]:
         ys = list(xs)
         for name, member in self.members.items():
             if not isinstance(member, Symbol):
                 with located(lambda name=name: f"in layer '{name}' of {self.name}"):  # type: ignore[misc]
-                    ys = _applied(member, ys, training)
+                    ys = _applied(member, ys)
         return ys
 
 
-def _applied(
-    member: Layer | Graph, xs: Sequence[Any], training: bool | None, options: Mapping[str, Any] = _NOTHING
-) -> list[Symbol]:
+def _applied(member: Layer | Graph, xs: Sequence[Any], options: Mapping[str, Any] = _NOTHING) -> list[Symbol]:
     if isinstance(member, Graph):
-        return member(xs, training)
-    made = member(*xs, training=False if training is False else None, **options)
+        return member(xs)
+    made = member(*xs, **options)
     return list(made) if isinstance(made, list | tuple) else [made]
 
 

@@ -25,7 +25,7 @@ def described(model: Any) -> dict[str, Any]:
     chain = (
         isinstance(model, Sequential)
         and len(network.layers) == len(network.calls)
-        and not any(call.training is False or call.options for call in network.calls)
+        and not any(call.options for call in network.calls)
     )
     if chain:
         (shape,) = network.inputs
@@ -100,8 +100,6 @@ class _Functional:
                 continue
             args: list[Any] = [self._tensor(value) for value in call.reads]
             named: dict[str, Any] = {**call.options}
-            if call.training is not None:
-                named["training"] = call.training
             if label in _LISTS:
                 args = [args]
             elif label not in INPUTS and len(args) > 1:

@@ -56,19 +56,16 @@ def inside(layer: Layer, weights: Sequence[Weight]) -> list[str]:
 
 def _folder(layer: Any, prefix: str) -> str:
     """Where the weights with such a prefix lie in a layer; those of a layer inside it as that one says."""
-    class_name = type(layer).__name__
-    table = FOLDERS.get(class_name, {})
+    table = FOLDERS.get(type(layer).__name__, {})
     if prefix in table:
         return table[prefix]
-    if class_name == "RNN":
-        return _joined("cell", _folder(layer.cell, prefix))
     first, _, rest = prefix.partition("/")
     if first.startswith("cells_"):
         used: Counter[str] = Counter()
         names = [numbered(type(cell).__name__, used) for cell in layer.cells]
         k = int(first.removeprefix("cells_"))
         return _joined("cells", names[k], _folder(layer.cells[k], rest))
-    inner = getattr(layer, "layer", None)
+    inner = getattr(layer, first, None) or getattr(layer, "layer", None)
     return _joined(first, _folder(inner, rest)) if first and isinstance(inner, Layer) else prefix
 
 
