@@ -20,9 +20,14 @@ def example(name: str):
     random = np.random.default_rng(0)
     shapes = shapes_of(layer, shape)
     inputs = [nnx.Input(s, f"in_{i}") for i, s in enumerate(shapes)]
-    model = nnx.Model(inputs, layer.duplicate()(*inputs), seed=0)
+    made = layer.duplicate().draw(inputs)
+    if isinstance(made, list):  # of several outputs all, side by side
+        made = nnx.layers.Concatenate()([nnx.layers.Flatten()(y) for y in made])
+    model = nnx.Model(inputs, made, seed=0)
     model.set_weights([random.uniform(0.5, 1.5, w.shape).astype("float32") for w in model.weights])
-    xs = [random.standard_normal((4, *s)).astype("float32") for s in shapes]
+    ids = name == "embedding"  # which takes whole numbers from 0 on
+    draw = (lambda s: random.integers(0, 3, s)) if ids else random.standard_normal
+    xs = [draw((4, *s)).astype("float32") for s in shapes]
     return model, xs if len(xs) > 1 else xs[0]
 
 

@@ -16,7 +16,8 @@ INPUTS = {
     "MultiHeadAttention": ("query", "value", "key"),
     "GroupedQueryAttention": ("query", "value", "key"),
 }
-_STATES = ("initial_state",)
+#: the names of the first states of recurrent layers, and of those of a cell
+_STATES = ("initial_state", "states")
 #: what may stand in a call and says nothing
 _SILENT: tuple[Any, ...] = (None, False)
 #: what Keras does for +, -, ... between its tensors, which is no layer

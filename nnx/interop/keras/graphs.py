@@ -164,8 +164,10 @@ class Graph:
 def _applied(member: Layer | Graph, xs: Sequence[Any], options: Mapping[str, Any] = _NOTHING) -> list[Symbol]:
     if isinstance(member, Graph):
         return member(xs)
-    made = member(*xs, **options)
-    return list(made) if isinstance(made, list | tuple) else [made]
+    if member.arity not in (None, len(xs)):
+        raise FileFormatError(f"The file calls {type(member).__name__} on {len(xs)} inputs.")
+    made = member.draw(xs, options=options)
+    return made if isinstance(made, list) else [made]
 
 
 # -- the entries of config.json -------------------------------------------------------------------

@@ -103,7 +103,8 @@ class _Functional:
             if label in _LISTS:
                 args = [args]
             elif label not in INPUTS and len(args) > 1:
-                args, named["initial_state"] = args[:1], args[1:]
+                states = "states" if label.endswith("Cell") else "initial_state"
+                args, named[states] = args[:1], args[1:]
             nodes.append({"args": args, "kwargs": named})
         return nodes
 
