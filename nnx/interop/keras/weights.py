@@ -69,8 +69,8 @@ def _folders(root: Folder, places: Sequence[Place], by_name: bool) -> list[str |
     named = dict(_names(root))
     if by_name and not named:
         raise OptionError(
-            f"{root.budget.label} does not hold the names of its layers (older versions of Keras left them out), "
-            "so by_name cannot find them."
+            f"{root.budget.label} does not hold the names of its layers (older versions of Keras left them "
+            "out), so by_name cannot find them."
         )
     lacking = [place.name for place in places if place.weights and place.name not in named]
     if lacking and not by_name:
