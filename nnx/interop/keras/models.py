@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnx.interop.keras.calls import INPUTS
@@ -57,6 +57,14 @@ def _input(shape: tuple[int, ...], name: str, dtype: str) -> dict[str, Any]:
     return {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
 
 
+def _by_cells(cells: Sequence[Any], states: list[Any]) -> list[list[Any]]:
+    """The states of cells one on top of the other, a list for each."""
+    sizes = [cell.state_size for cell in cells]
+    counts = [1 if isinstance(size, int) else len(size) for size in sizes]
+    starts = [sum(counts[:k]) for k in range(len(counts))]
+    return [states[start : start + count] for start, count in zip(starts, counts, strict=True)]
+
+
 class _Functional:
     """The description of a network between symbols: each call of a layer is a node of that layer."""
 
@@ -93,7 +101,8 @@ class _Functional:
 
     def _nodes(self, i: int) -> list[Mapping[str, Any]]:
         """The calls of a layer."""
-        label = type(self.network.layers[i]).__name__
+        layer = self.network.layers[i]
+        label = type(layer).__name__
         nodes: list[Mapping[str, Any]] = []
         for call in self.network.calls:
             if call.layer != i:
@@ -103,8 +112,11 @@ class _Functional:
             if label in _LISTS:
                 args = [args]
             elif label not in INPUTS and len(args) > 1:
-                states = "states" if label.endswith("Cell") else "initial_state"
-                args, named[states] = args[:1], args[1:]
+                args, states = args[:1], args[1:]
+                if hasattr(layer, "cells"):
+                    named["states"] = _by_cells(layer.cells, states)
+                else:
+                    named["states" if label.endswith("Cell") else "initial_state"] = states
             nodes.append({"args": args, "kwargs": named})
         return nodes
 
