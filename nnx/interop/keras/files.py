@@ -146,7 +146,7 @@ def _model(
         )
     made = graphs.Made(custom_objects)
     graph = graphs.Graph(config, made)
-    inputs = graph.inputs()
+    inputs, names = graph.inputs(), graph.names()
     if not inputs:
         raise FileFormatError(f"The file does not say the shape of the inputs of {graph.name}.")
     outputs = graph(inputs)
@@ -167,8 +167,11 @@ def _model(
         stack: list[Any] = [*inputs, *(network.layers[call.layer] for call in network.calls)]
         model = Sequential(stack, name=graph.name, dtype=dtype, **place)
     else:
-        ends: Any = outputs if len(outputs) > 1 else outputs[0]
-        model = Model(inputs, ends, name=graph.name, dtype=dtype, **place)
+        starts, ends = (
+            dict(zip(keys, values, strict=True)) if keys and len(values) > 1 else values
+            for keys, values in zip(names, (inputs, outputs), strict=True)
+        )
+        model = Model(starts, ends, name=graph.name, dtype=dtype, **place)
     model.own_weights()
     return model, rows
 
@@ -202,8 +205,7 @@ def _names(model: Any, rows: list[Place]) -> dict[str, str]:
 def _compile_config(model: Any) -> dict[str, Any] | None:
     """How the model is trained; None, with a warning, where Keras does not have its parts."""
     try:
-        config = model.training_config()
-        return None if config is None else training.compile_config(config, model.optimizer)
+        return training.compile_config(model)
     except OptionError as error:
         warnings.warn(f"The file holds the model without loss, metrics and optimizer: {error}", stacklevel=4)
         return None

@@ -90,6 +90,12 @@ class Graph:
         ends = (self._input(*end) for end in _ends(self.config.get("input_layers")))
         return list(ends)
 
+    def names(self) -> tuple[list[str], list[str]]:
+        """The names of the inputs and of the outputs where dicts say them, else nothing."""
+        ends = (self.config.get("input_layers"), self.config.get("output_layers"))
+        starts, stops = (list(end) if isinstance(end, Mapping) else [] for end in ends)
+        return starts, stops
+
     def _input(self, name: str, *place: int) -> Symbol:
         member = self.members.get(name)
         if not isinstance(member, Symbol):

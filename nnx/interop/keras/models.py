@@ -89,7 +89,10 @@ class _Functional:
             {**_layer(layer, name, dtype), "name": name, "inbound_nodes": self._nodes(i)}
             for i, (layer, name) in enumerate(zip(network.layers, network.names, strict=True))
         ]
-        ends = [self.sources[i] for i in network.outputs]
+        ends: Any = [self.sources[i] for i in network.outputs]
+        names = getattr(network, "output_names", ())
+        if len(ends) > 1 and [end[0] for end in ends] != list(names):
+            ends = dict(zip(names, ends, strict=True))
         starts = self.sources[: len(inputs)]
         return {
             "name": self.name,

@@ -31,24 +31,31 @@ _LAST = {"Nadam": "momentum_product"}
 # -- what compile was told ------------------------------------------------------------------------
 
 
-def compile_config(config: Mapping[str, Any], optimizer: Any) -> dict[str, Any]:
-    """``compile_config`` of a file, out of nnx's ``training_config`` and the model's live optimizer.
+def compile_config(model: Any) -> dict[str, Any] | None:
+    """``compile_config`` of a file; None for a model that is not compiled.
 
     Raises :class:`nnx.errors.OptionError` for an optimizer, loss or metric that Keras does not have.
     """
-    there = translated(config["optimizer"])
-    if isinstance(there["config"].get("learning_rate"), float):
-        there["config"]["learning_rate"] = optimizer.learning_rate  # callbacks may have changed it
-    return {
-        "optimizer": there,
+    config = model.training_config()
+    if config is None:
+        return None
+    optimizer = translated(config["optimizer"])
+    if isinstance(optimizer["config"].get("learning_rate"), float):
+        optimizer["config"]["learning_rate"] = model.optimizer.learning_rate  # callbacks may have changed it
+    goals = {
         "loss": translated(config["loss"]),
         "loss_weights": config.get("loss_weights"),
         "metrics": _without_names(config["metrics"]) or None,
         "weighted_metrics": _without_names(config["weighted_metrics"]) or None,
-        "run_eagerly": False,
-        "steps_per_execution": 1,
-        "jit_compile": False,
     }
+    if isinstance(config["loss"], list):  # of several outputs, by their names
+        names = model.network.output_names
+        goals = {
+            key: value if value is None else dict(zip(names, value, strict=True))
+            for key, value in goals.items()
+        }
+    how = {"run_eagerly": False, "steps_per_execution": 1, "jit_compile": False}
+    return {"optimizer": optimizer, **goals, **how}
 
 
 def _without_names(metrics: Sequence[Any]) -> list[Any]:
