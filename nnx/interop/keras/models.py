@@ -46,6 +46,16 @@ def described(model: Any) -> dict[str, Any]:
     }
 
 
+def names_of_outputs(network: Any) -> list[str]:
+    """The names of several outputs where Keras' file holds them in a dict; else nothing, and they are a list.
+
+    Keras sorts a dict by its keys, and so finds the layers in another order: such ones are written as a list,
+    in which the outputs are called as their layers.
+    """
+    names = list(getattr(network, "output_names", ()))
+    return names if len(names) > 1 and names == sorted(names) else []
+
+
 def _layer(layer: Layer, name: str, dtype: str) -> dict[str, Any]:
     """A layer as Keras describes it."""
     found: dict[str, Any] = serialized(layer, name=name, trainable=layer.trainable, dtype=dtype)
@@ -90,8 +100,7 @@ class _Functional:
             for i, (layer, name) in enumerate(zip(network.layers, network.names, strict=True))
         ]
         ends: Any = [self.sources[i] for i in network.outputs]
-        names = getattr(network, "output_names", ())
-        if len(ends) > 1 and [end[0] for end in ends] != list(names):
+        if names := names_of_outputs(network):
             ends = dict(zip(names, ends, strict=True))
         starts = self.sources[: len(inputs)]
         return {

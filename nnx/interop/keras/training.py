@@ -15,6 +15,7 @@ import numpy as np
 from nnx.backend import to_numpy
 from nnx.errors import FileFormatError
 from nnx.interop.keras.hdf5 import Folder
+from nnx.interop.keras.models import names_of_outputs
 from nnx.interop.keras.objects import deserialized, translated
 from nnx.interop.keras.paths import Place
 from nnx.models.network import Network
@@ -48,8 +49,7 @@ def compile_config(model: Any) -> dict[str, Any] | None:
         "metrics": _without_names(config["metrics"]) or None,
         "weighted_metrics": _without_names(config["weighted_metrics"]) or None,
     }
-    if isinstance(config["loss"], list):  # of several outputs, by their names
-        names = model.network.output_names
+    if names := names_of_outputs(model.network):
         goals = {
             key: value if value is None else dict(zip(names, value, strict=True))
             for key, value in goals.items()
