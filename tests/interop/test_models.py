@@ -155,6 +155,13 @@ def test_frozen_layers_and_penalties(keras, tmp_path):
     np.testing.assert_allclose(again.evaluate(x, y, verbose=0), theirs.evaluate(x, y, verbose=0), rtol=1e-6)
 
 
+def test_a_frozen_model_with_layers_that_have_nothing_to_freeze(keras, tmp_path):
+    model = nnx.Sequential([nnx.Input((4, 2)), nnx.layers.SpatialDropout1D(0.5), nnx.layers.Dense(2)])
+    model.trainable = False
+    model.save(tmp_path / "x.keras")
+    assert not keras.models.load_model(tmp_path / "x.keras").trainable_weights
+
+
 # -- objects of one's own -------------------------------------------------------------------------------
 
 

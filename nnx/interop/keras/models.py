@@ -57,8 +57,10 @@ def names_of_outputs(network: Any) -> list[str]:
 
 
 def _layer(layer: Layer, name: str, dtype: str) -> dict[str, Any]:
-    """A layer as Keras describes it."""
-    found: dict[str, Any] = serialized(layer, name=name, trainable=layer.trainable, dtype=dtype)
+    """A layer as Keras describes it; one without weights says nothing of training."""
+    found: dict[str, Any] = serialized(layer, name=name, dtype=dtype)
+    if not layer.weight_names:
+        found["config"].pop("trainable", None)
     return found
 
 

@@ -113,6 +113,8 @@ def translated(config: Any, more: Mapping[str, Any] | None = None) -> Any:
         if unused is not ... and value not in (unused, None):
             raise OptionError(f"{class_name}: Keras has no option {option}, so {value!r} cannot be written.")
         options.pop(option, None)
+    if kind == "layer" and options.get("trainable") is True:
+        del options["trainable"]  # what a layer of Keras' is anyway; SpatialDropout does not take it
     if kind == "activation":
         return _activation(name, class_name, options)
     if name == config["name"] and kind in ("loss", "metric") and not options:
