@@ -13,6 +13,7 @@ from nnx import (
     datasets,
     errors,
     initializers,
+    interop,  # noqa: F401 (makes its files known to save and load)
     layers,
     losses,
     metrics,

@@ -16,6 +16,7 @@ from nnx.layers.dropout_kinds import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from nnx.layers.embedding import Embedding
 from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.global_pooling import (
     GlobalAveragePooling1D,
@@ -25,6 +26,7 @@ from nnx.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from nnx.layers.masking import Masking
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from nnx.layers.normalization import BatchNormalization
 from nnx.layers.padding import (
@@ -43,12 +45,26 @@ from nnx.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from nnx.layers.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+    gru,
+    lstm,
+    simple_rnn,
+)
 from nnx.layers.separable import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
 from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Input, Symbol
 from nnx.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from nnx.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
+from nnx.layers.wrappers import Bidirectional, RepeatVector, TimeDistributed
 
 get = registry.get
 #: Keras' second names, as MaxPool2D, and layers that were registered later
@@ -57,6 +73,9 @@ __getattr__ = registry.attribute
 __all__ = [
     "ELU",
     "FUSIONS",
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "Add",
     "AlphaDropout",
@@ -65,6 +84,7 @@ __all__ = [
     "AveragePooling2D",
     "AveragePooling3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Context",
     "Conv1D",
@@ -80,7 +100,9 @@ __all__ = [
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -90,8 +112,10 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "Input",
+    "LSTMCell",
     "Layer",
     "LeakyReLU",
+    "Masking",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
@@ -102,17 +126,22 @@ __all__ = [
     "PReLU",
     "Permute",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "Spec",
+    "StackedRNNCells",
     "Subtract",
     "Symbol",
+    "TimeDistributed",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
@@ -123,7 +152,10 @@ __all__ = [
     "affine",
     "fusion",
     "get",
+    "gru",
+    "lstm",
     "parts_of",
     "register",
     "registry",
+    "simple_rnn",
 ]

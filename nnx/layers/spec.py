@@ -99,6 +99,10 @@ class Context(NamedTuple):
         """
         return Context(self.training if fixed is None else fixed, self.seed, self.step, index)
 
+    def inside(self, number: int) -> Context:
+        """The same step as inner layer ``number`` ≥ 0 of a layer sees it, with random numbers of its own."""
+        return self._replace(index=self.index + ((number + 1) << 20))
+
     def stream(self, purpose: int, seed: int | None = None) -> Stream:
         """The address of this step's random numbers for this layer, with a seed of its own if it has one.
 

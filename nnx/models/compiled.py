@@ -12,7 +12,7 @@ from nnx import optimizers
 from nnx.backend import to_numpy
 from nnx.errors import NotBuilt, OptionError
 from nnx.layers import Layer
-from nnx.models import backups, files
+from nnx.models import backups, files, formats
 from nnx.models.arguments import explained, goals
 from nnx.models.drawing import Drawn
 from nnx.models.epochs import Epochs
@@ -167,6 +167,7 @@ class Compiled(Drawn):
         """Writes layers, weights, loss, metrics and the optimizer with its state into one safetensors file.
 
         ``nnx.load_model(path)`` goes on training bit for bit. The file is replaced at once or not at all.
+        A name that ends in ``.keras`` makes it a file that Keras 3 opens too.
 
         Raises :class:`nnx.errors.OptionError` for the suffix of another format and for parts that are not
         registered, :class:`nnx.errors.NotBuilt` before the weights exist, ``OSError`` where the file cannot
@@ -179,20 +180,27 @@ class Compiled(Drawn):
         ...     nnx.load_model(f"{folder}/model.safetensors").output_shape
         (None, 2)
         """
-        files.check(path)
+        if (kind := formats.foreign(path)) is not None:
+            kind.save(self, path)
+            return
+        formats.check_own(path)
         more = {"seed": self.seed, "dtype": self.backend.dtype, "epochs_seen": self._epochs.seen}
         config = {**self.get_config(), **more}
-        files.save_model(path, config, self._settled(), self._compiled_config(), self._trainer)
+        files.save_model(path, config, self._settled(), self.training_config(), self._trainer)
 
     def check_save(self, path: Any, weights_only: bool = False) -> None:
         """Raises what :meth:`save` (or :meth:`save_weights`) to ``path`` would raise; nothing is written."""
-        files.check(path)
-        if not truth("check_save", "weights_only", weights_only):
+        weights_only = truth("check_save", "weights_only", weights_only)
+        if (kind := formats.foreign(path)) is not None:
+            kind.check(path, weights_only)
+        else:
+            formats.check_own(path)
+        if not weights_only:
             self.get_config()
-            self._compiled_config()
+            self.training_config()
 
     def save_weights(self, path: Any) -> None:
-        """Writes the weights alone.
+        """Writes the weights alone; a name that ends in ``.weights.h5`` makes it a file that Keras reads.
 
         Raises as :meth:`save` does.
 
@@ -202,14 +210,21 @@ class Compiled(Drawn):
         ...     model.save_weights(f"{folder}/weights.safetensors")
         ...     model.load_weights(f"{folder}/weights.safetensors")
         """
-        files.save_weights(path, self._settled())
+        if (kind := formats.foreign(path)) is not None:
+            kind.save_weights(self, path)
+        else:
+            files.save_weights(path, self._settled())
 
-    def load_weights(self, path: Any) -> None:
+    def load_weights(self, path: Any, by_name: bool = False, skip_mismatch: bool = False) -> None:
         """Reads weights that :meth:`save_weights`, or ``save`` of a model, wrote for the same layers.
 
+        The suffix says what the file is: Keras' ``.weights.h5``, ``.keras`` and ``.h5``, else safetensors.
+        With ``by_name`` a layer takes the weights of the file's layer of its name, and layers without one
+        keep theirs; with ``skip_mismatch`` a layer whose weights do not fit keeps its own.
+
         Raises :class:`nnx.errors.ShapeError` for weights of other names or shapes,
-        :class:`nnx.errors.FileFormatError` for a file that nnx did not write or that is damaged; then nothing
-        is changed.
+        :class:`nnx.errors.FileFormatError` for a file of another format or that is damaged; then nothing is
+        changed.
 
         >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
         >>> import tempfile
@@ -217,7 +232,12 @@ class Compiled(Drawn):
         ...     model.save_weights(f"{folder}/weights.safetensors")
         ...     nnx.models.clone_model(model).load_weights(f"{folder}/weights.safetensors")
         """
-        files.load_weights(path, self._settled())
+        by_name = truth("load_weights", "by_name", by_name)
+        skip_mismatch = truth("load_weights", "skip_mismatch", skip_mismatch)
+        if (kind := formats.foreign(path)) is not None:
+            kind.load_weights(self, path, by_name, skip_mismatch)
+        else:
+            files.load_weights(path, self._settled(), by_name, skip_mismatch)
 
     def restore_training(self, vectors: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
         """Puts the optimizer's state of a file in place of the present one."""
@@ -251,7 +271,8 @@ class Compiled(Drawn):
         """Says how many epochs were made, ``seen`` ≥ 0: where the shuffles go on."""
         self._epochs.seen = seen
 
-    def _compiled_config(self) -> dict[str, Any] | None:
+    def training_config(self) -> dict[str, Any] | None:
+        """How the model is trained, as files hold it; None before ``compile``."""
         return None if self._compiled is None else files.compiled_config(self._optimizer, self._compiled)
 
     # -- copying ----------------------------------------------------------------------------------

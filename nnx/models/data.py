@@ -100,6 +100,10 @@ def fit_shapes(data: Examples, network: Network, loss: Loss | None = None) -> Ex
     """The data in the shapes that the network and the loss take: single numbers become rows of one."""
     triples = zip(data.xs, network.inputs, data.names, strict=False)
     xs = [_fit_input(x, shape, name, network.model) for x, shape, name in triples]
+    for i, reads, *_ in network.calls:
+        for k in reads:
+            if k < len(xs):
+                network.layers[i].check_data(xs[k], data.names[k])
     y = data.y
     if y is not None and loss is not None:
         y = fit_targets(y, network, loss, f"{data.of}y")

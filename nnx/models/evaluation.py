@@ -76,7 +76,7 @@ def evaluate(
     try:
         for n, batch in enumerate(batches.in_order()):
             callbacks.on_test_batch_begin(n)
-            cost, statistics = objective.evaluate(params, batch)
+            cost, statistics = objective.evaluate(params, batch, weights.keep)
             totals.add(cost, batch.size, statistics)
             callbacks.on_test_batch_end(n, totals)
     except Exception as error:
@@ -95,7 +95,7 @@ def predict(weights: Weights, batches: Batches, given: Any, callbacks: CallbackL
     callbacks.on_predict_begin()
     for n, batch in enumerate(batches.in_order()):
         callbacks.on_predict_batch_begin(n)
-        y = weights.program.predict(params, batch.xs)
+        y = weights.program.predict(params, batch.xs, weights.keep)
         y = y if stays else home.asarray(to_numpy(y), device=device_of(given))
         if out is None:
             out = home.xp.empty((batches.size, *y.shape[1:]), dtype=y.dtype, device=device_of(given))

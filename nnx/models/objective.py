@@ -15,7 +15,7 @@ from nnx.autodiff.trace import Tape, backward
 from nnx.errors import ShapeError
 from nnx.layers import Context
 from nnx.models.network import Network
-from nnx.models.program import Params, Program, Ran
+from nnx.models.program import Keep, Params, Program, Ran
 from nnx.models.weights import Weights
 from nnx.optimizers import Point
 from nnx.registry import Choice
@@ -138,9 +138,11 @@ class Objective:
         plain = [m.statistics(batch.y, prediction) for m in self.metrics]
         return plain + [m.statistics(batch.y, prediction, batch.weight) for m in self.weighted_metrics]
 
-    def evaluate(self, params: Params, batch: Batch) -> tuple[Array, list[Array]]:
-        """``(cost, statistics)`` of a batch without training."""
+    def evaluate(self, params: Params, batch: Batch, keep: Keep | None = None) -> tuple[Array, list[Array]]:
+        """``(cost, statistics)`` of a batch without training; ``keep`` as of :meth:`Program.predict`."""
         ran = self.program.run(params, batch.xs, Context())
+        if keep is not None:
+            keep(ran.changes)
         return self.total(ran, batch, params), self.statistics(ran.outputs[0], batch)
 
 

@@ -14,6 +14,7 @@ from nnx.models.network import Network
 Array = Any
 #: for each layer of the network its weights by name
 Params = Sequence[Mapping[str, Array]]
+Keep = Callable[[Mapping[int, Mapping[str, Array]]], None]
 _PLAIN, _WITH_CONTEXT, _STATEFUL = range(3)
 
 
@@ -108,9 +109,15 @@ class Program:
         changes[owner] = {**changes.get(owner, {}), **new}
         return y
 
-    def predict(self, params: Params, inputs: Sequence[Array]) -> Array:
-        """The output for a batch, of the shape that the layers' specs promise, or ShapeError."""
-        y = self.run(params, inputs, Context()).outputs[0]
+    def predict(self, params: Params, inputs: Sequence[Array], keep: Keep | None = None) -> Array:
+        """The output for a batch, of the shape that the layers' specs promise, or ShapeError.
+
+        ``keep`` is given what layers change in prediction too: a state that goes on from batch to batch.
+        """
+        ran = self.run(params, inputs, Context())
+        if keep is not None:
+            keep(ran.changes)
+        y = ran.outputs[0]
         n, shape = inputs[0].shape[0], self.network.output_shape
         if tuple(y.shape) != (n, *shape):
             raise ShapeError(

@@ -103,6 +103,12 @@ class Weights:
             for name, value in new.items():
                 self.state[layout.slices[own[name].number]] = xp.reshape(value, (-1,))
 
+    def keep(self, changes: Mapping[int, Mapping[str, Array]]) -> None:
+        """As :meth:`commit`, for what layers change in prediction; checked before."""
+        if changes:
+            self.check_changes(changes)
+            self.commit(changes)
+
     def _state_slots(self, i: int) -> dict[str, Slot]:
         return {slot.name: slot for slot in self.network.slots[i] if not slot.weight.trainable}
 

@@ -27,6 +27,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "AlphaDropout": {"rate": 0.5},
     "GaussianDropout": {"rate": 0.5},
     "Activation": {"activation": "relu"},
+    "Bidirectional": {"layer": nnx.layers.GRU(4)},
     "Conv1D": {"filters": 4, "kernel_size": 3, "padding": "same"},
     "Conv1DTranspose": {"filters": 4, "kernel_size": 3, "padding": "same"},
     "Conv2D": {"filters": 4, "kernel_size": 3, "padding": "same"},
@@ -38,8 +39,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "DepthwiseConv1D": {"kernel_size": 3, "padding": "same", "depth_multiplier": 2},
     "DepthwiseConv2D": {"kernel_size": 3, "padding": "same", "depth_multiplier": 2},
     "Dropout": {"rate": 0.5},
+    "Embedding": {"input_dim": 5, "output_dim": 4},
+    "GRU": {"units": 4},
+    "GRUCell": {"units": 4},
     "GaussianNoise": {"stddev": 1.0},
     "IoU": {"num_classes": 2, "target_class_ids": [0]},
+    "LSTM": {"units": 4},
+    "LSTMCell": {"units": 4},
     "LossFunctionWrapper": {"fn": nnx.losses.mean_squared_error},
     "Maxout": {"units": 4},
     "MeanIoU": {"num_classes": 2},
@@ -48,13 +54,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "OneHotMeanIoU": {"num_classes": 5},
     "Permute": {"dims": (2, 1)},
     "PrecisionAtRecall": {"recall": 0.5},
+    "RNN": {"cell": nnx.layers.LSTMCell(4)},
     "RecallAtPrecision": {"precision": 0.5},
+    "RepeatVector": {"n": 6},
     "Rescaling": {"scale": 2.0},
     "Reshape": {"target_shape": (2, 3)},
     "SensitivityAtSpecificity": {"specificity": 0.5},
     "SeparableConv1D": {"filters": 4, "kernel_size": 3, "padding": "same"},
     "SeparableConv2D": {"filters": 4, "kernel_size": 3, "padding": "same"},
+    "SimpleRNN": {"units": 4},
+    "SimpleRNNCell": {"units": 4},
     "SpecificityAtSensitivity": {"sensitivity": 0.5},
+    "StackedRNNCells": {"cells": [nnx.layers.SimpleRNNCell(4)]},
+    "TimeDistributed": {"layer": nnx.layers.Activation("tanh")},
     "threshold": {"threshold": 0.5, "default_value": 0.0},
 }
 LENGTHS = {
@@ -62,7 +74,7 @@ LENGTHS = {
     "inputs": 3, "labels": 3, "longest": 2, "m": 4, "n": 6,
     "outputs": 2, "p": 2, "q": 3, "rows": 3, "columns": 4, "times": 7, "units": 4,
     "*window": (2, 2), "*target_shape": (2, 3), "channels": 3, "depth_multiplier": 2, "filters": 4,
-    "steps": 5, "depth": 2, "height": 3, "width": 4,
+    "features": 3, "output_dim": 4, "steps": 5, "depth": 2, "height": 3, "width": 4,
     "new_steps": 5, "new_depth": 2, "new_height": 3, "new_width": 4,
 }  # fmt: skip
 #: What "..." may stand for; the samples of the second and third have the size of Reshape's target.
@@ -121,5 +133,6 @@ def result(thing: Public, name: str, given: list[tuple[int, ...]]) -> np.ndarray
         arrays[0] = np.zeros(given[0], dtype=int)  # class numbers, and targets of every loss
     with np.errstate(invalid="ignore"):  # correlations with constant targets
         if isinstance(thing.target, type):
-            return np.asarray(thing.target(**options)(*arrays))
+            found = thing.target(**options)(*arrays)
+            return np.asarray(found[0] if isinstance(found, tuple) else found)  # a cell gives its states too
         return np.asarray(thing.target(*arrays, **options))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from layers.sequence_examples import SEQUENCES
 from layers.spatial_examples import SPATIAL
 
 import nnx
@@ -90,6 +91,7 @@ EXAMPLES = {
     "separable_conv2d": (SeparableConv2D(2, 2, depth_multiplier=2, activation="softmax"), (3, 2, 2)),
     "softmax": (Softmax(), (3,)),
     "subtract": (Subtract(), ((3,), (3,))),
+    **SEQUENCES,
     **SPATIAL,
 }
 NAMES = [entry.name for entry in nnx.layers.registry if entry.target.__module__.startswith("nnx.")]
@@ -105,11 +107,12 @@ def inputs(layer, shape, draw):
 
 
 def run_of(layer, context):
-    """The layer as a function of weights and inputs, with the random numbers of a step."""
+    """The layer's (first) output as a function of weights and inputs, with the random numbers of a step."""
 
     def f(p, *xs):
         y = layer.forward(p, *xs, context) if layer.random or layer.stateful else layer.forward(p, *xs)
-        return y[0] if layer.stateful else y
+        y = y[0] if layer.stateful else y
+        return y[0] if isinstance(y, tuple) else y
 
     return f
 
