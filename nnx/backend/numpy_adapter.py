@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnx.backend import kernels, philox, special
+from nnx.backend.numpy_convolution import NumpyConvolution
 from nnx.backend.numpy_namespace import namespace
 from nnx.backend.recording import record
 from nnx.backend.reference import Adapter, Array, without_aliases
@@ -27,7 +28,7 @@ _WORTH_IMPORTING_SCIPY = 128
 _SMALL = 1 << 14
 
 
-class NumpyAdapter(Adapter):
+class NumpyAdapter(NumpyConvolution, Adapter):
     """NumPy arrays in host memory."""
 
     name = "numpy"
