@@ -5,6 +5,13 @@ length, as in ``(n, ..., inputs) → (n, ..., units)``: inputs on the left, the 
 """
 
 from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from nnx.layers.augmentation import (
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.dense import Dense, Maxout, affine
 from nnx.layers.dropout import Dropout, GaussianNoise
@@ -24,6 +31,7 @@ from nnx.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from nnx.layers.image_sizes import CenterCrop, Resizing
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from nnx.layers.normalization import BatchNormalization
 from nnx.layers.padding import (
@@ -44,6 +52,7 @@ from nnx.layers.pooling import (
 )
 from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
 from nnx.layers.spec import Context, Spec, Weight
+from nnx.layers.standardization import Normalization
 from nnx.layers.symbols import Input, Symbol
 from nnx.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 
@@ -62,6 +71,7 @@ __all__ = [
     "AveragePooling2D",
     "AveragePooling3D",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
     "Context",
     "Cropping1D",
@@ -88,11 +98,18 @@ __all__ = [
     "Maxout",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
