@@ -170,10 +170,10 @@ class RandomPlaces(RandomImages):
         if not context.training:
             return x
         u = drawn(x, context, self.seed, 2)
-        rows, columns = self.places(u, x.shape[1], x.shape[2], *pixels_of(x, u))
+        rows, columns = self._places(u, x.shape[1], x.shape[2], *pixels_of(x, u))
         return Sampling(self.interpolation, self.fill_mode, self.fill_value)(x, rows, columns)
 
-    def places(self, u: Any, height: int, width: int, rows: Any, columns: Any) -> tuple[Any, Any]:
+    def _places(self, u: Any, height: int, width: int, rows: Any, columns: Any) -> tuple[Any, Any]:
         """Where in an image each pixel of the result lies: its rows and columns, by uniform numbers ``u``."""
         raise NotImplementedError
 
@@ -203,7 +203,7 @@ class RandomTranslation(RandomPlaces):
     fill_value: float = number(0.0)
     data_format: str | None = channels_last()
 
-    def places(self, u: Any, height: int, width: int, rows: Any, columns: Any) -> tuple[Any, Any]:
+    def _places(self, u: Any, height: int, width: int, rows: Any, columns: Any) -> tuple[Any, Any]:
         down, right = between(u[:, 0], self.height_factor), between(u[:, 1], self.width_factor)
         return rows - down * height, columns - right * width
 
@@ -232,7 +232,7 @@ class RandomRotation(RandomPlaces):
     fill_value: float = number(0.0)
     data_format: str | None = channels_last()
 
-    def places(self, u: Any, height: int, width: int, rows: Any, columns: Any) -> tuple[Any, Any]:
+    def _places(self, u: Any, height: int, width: int, rows: Any, columns: Any) -> tuple[Any, Any]:
         xp = namespace(u)
         angle = between(u[:, 0], self.factor) * (2.0 * math.pi)
         cosine, sine = xp.cos(angle), xp.sin(angle)
@@ -268,7 +268,7 @@ class RandomZoom(RandomPlaces):
     fill_value: float = number(0.0)
     data_format: str | None = channels_last()
 
-    def places(self, u: Any, height: int, width: int, rows: Any, columns: Any) -> tuple[Any, Any]:
+    def _places(self, u: Any, height: int, width: int, rows: Any, columns: Any) -> tuple[Any, Any]:
         down = 1.0 + between(u[:, 0], self.height_factor)
         across = down if self.width_factor is None else 1.0 + between(u[:, 1], self.width_factor)
         middle = (height - 1) / 2, (width - 1) / 2
