@@ -11,6 +11,12 @@ from nnx.layers.dropout import Dropout, GaussianNoise
 from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from nnx.layers.normalization import BatchNormalization
+from nnx.layers.normalization_of_samples import (
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
 from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Input, Symbol
@@ -30,8 +36,10 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GaussianNoise",
+    "GroupNormalization",
     "Input",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "Maximum",
     "Maxout",
@@ -39,6 +47,7 @@ __all__ = [
     "Multiply",
     "PReLU",
     "Permute",
+    "RMSNormalization",
     "ReLU",
     "Rescaling",
     "Reshape",
@@ -46,6 +55,7 @@ __all__ = [
     "Spec",
     "Subtract",
     "Symbol",
+    "UnitNormalization",
     "Weight",
     "affine",
     "fusion",

@@ -21,7 +21,9 @@ from nnx.layers import (
     Dropout,
     Flatten,
     GaussianNoise,
+    GroupNormalization,
     Layer,
+    LayerNormalization,
     LeakyReLU,
     Maximum,
     Maxout,
@@ -32,9 +34,11 @@ from nnx.layers import (
     ReLU,
     Rescaling,
     Reshape,
+    RMSNormalization,
     Softmax,
     Spec,
     Subtract,
+    UnitNormalization,
     Weight,
 )
 from nnx.layers.dense import affine
@@ -55,6 +59,8 @@ EXAMPLES = {
     "elu": (ELU(0.5), (3,)),
     "flatten": (Flatten(), (2, 3)),
     "gaussian_noise": (GaussianNoise(0.3), (4,)),
+    "group_normalization": (GroupNormalization(2), (3, 4)),
+    "layer_normalization": (LayerNormalization(), (2, 4)),
     "leaky_re_lu": (LeakyReLU(0.1), (3,)),
     "maximum": (Maximum(), ((3,), (3,))),
     "maxout": (Maxout(4, pieces=3), (3,)),
@@ -65,8 +71,10 @@ EXAMPLES = {
     "re_lu": (ReLU(max_value=1.0, negative_slope=0.1), (3,)),
     "rescaling": (Rescaling(0.5, 1.0), (3,)),
     "reshape": (Reshape((3, -1)), (2, 3)),
+    "rmsnormalization": (RMSNormalization(), (4,)),
     "softmax": (Softmax(), (3,)),
     "subtract": (Subtract(), ((3,), (3,))),
+    "unit_normalization": (UnitNormalization(), (4,)),
 }
 NAMES = [entry.name for entry in nnx.layers.registry if entry.target.__module__.startswith("nnx.")]
 
