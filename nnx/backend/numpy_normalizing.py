@@ -1,7 +1,8 @@
-"""Normalization on NumPy: which loops take it, and how matrices with few columns become wider ones."""
+"""Normalization on NumPy: which loops take it, and in which shares."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,8 @@ from nnx.backend.normalizing import Array, Normalizing
 _WORTH_BLOCKS = 1 << 14
 #: From this number of entries on, loops compiled by Numba (if installed) repay loading them.
 _WORTH_COMPILING = 1 << 17
+#: Entries in one share of the rows.
+_SHARE = 1 << 19
 
 
 class NumpyNormalizing(Normalizing):
@@ -24,33 +27,37 @@ class NumpyNormalizing(Normalizing):
         if loops is None:
             return super().column_moments(x)
         wide, k = _wider(x, loops)
-        mean, squares = np.zeros(wide.shape[1], x.dtype), np.zeros(wide.shape[1], x.dtype)
-        loops.moments(wide, mean, squares)
-        if k == 1:
-            return mean, squares * (1.0 / len(x))
-        means = mean.reshape(k, -1)
-        level = np.mean(means, axis=0)
-        spread = np.mean(squares.reshape(k, -1), axis=0) * (1.0 / len(wide))
-        return level, spread + np.mean((means - level) ** 2, axis=0)
+
+        def of(part: slice) -> tuple[int, Array, Array]:
+            mean, squares = np.zeros((2, wide.shape[1]), x.dtype)
+            loops.moments(wide[part], mean, squares)
+            return part.stop - part.start, mean, squares
+
+        counts, means, squares = zip(*_shared(of, wide), strict=True)
+        return _joined(np.repeat(counts, k), np.reshape(means, (-1, x.shape[1])), np.asarray(squares))
 
     def column_products(self, g: Array, x: Array, mean: Array | None) -> tuple[Array, Array]:
         loops = _loops(g, x)
         if loops is None:
             return super().column_products(g, x, mean)
-        mean = np.zeros(x.shape[1], x.dtype) if mean is None else mean
         wide, k = _wider(x, loops)
-        total, along = np.zeros(wide.shape[1], x.dtype), np.zeros(wide.shape[1], x.dtype)
-        loops.products(_as(g, wide), wide, _repeated(mean, k), total, along)
-        return np.sum(total.reshape(k, -1), axis=0), np.sum(along.reshape(k, -1), axis=0)
+        steep, level = _as(g, wide), _repeated(_or(mean, x, 0.0), k)
+
+        def of(part: slice) -> Array:
+            sums = np.zeros((2, wide.shape[1]), x.dtype)
+            loops.products(steep[part], wide[part], level, *sums)
+            return sums.reshape(2, k, -1)
+
+        total, along = np.sum(_shared(of, wide), axis=(0, 2))
+        return total, along
 
     def scaled_columns(self, x: Array, mean: Array | None, factor: Array, offset: Array) -> Array:
         loops = _loops(x)
         if loops is None:
             return super().scaled_columns(x, mean, factor, offset)
-        mean = np.zeros(x.shape[1], x.dtype) if mean is None else mean
         wide, k = _wider(x, loops)
-        out = np.empty_like(wide)
-        loops.scaled(wide, *(_repeated(v, k) for v in (mean, factor, offset)), out)
+        out, vectors = np.empty_like(wide), [_repeated(v, k) for v in (_or(mean, x, 0.0), factor, offset)]
+        _shared(lambda part: loops.scaled(wide[part], *vectors, out[part]), wide)
         return out.reshape(x.shape)
 
     def mixed_columns(
@@ -60,9 +67,9 @@ class NumpyNormalizing(Normalizing):
         if loops is None:
             return super().mixed_columns(g, by_g, x, mean, by_x, offset)
         wide, k = _wider(x, loops)
-        out = np.empty_like(wide)
-        columns = (_repeated(v, k) for v in (mean, by_x, offset))
-        loops.mixed(_as(g, wide), _repeated(by_g, k), wide, *columns, out)
+        out, steep = np.empty_like(wide), _as(g, wide)
+        factor, *vectors = (_repeated(v, k) for v in (by_g, mean, by_x, offset))
+        _shared(lambda part: loops.mixed(steep[part], factor, wide[part], *vectors, out[part]), wide)
         return out.reshape(x.shape)
 
     def normalized_rows(
@@ -72,8 +79,9 @@ class NumpyNormalizing(Normalizing):
         if loops is None:
             return super().normalized_rows(x, gamma, beta, epsilon)
         x = np.ascontiguousarray(x)
-        y, mean, inverse = np.empty_like(x), np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
-        loops.rows(x, _or(gamma, x, 1.0), _or(beta, x, 0.0), x.dtype.type(epsilon), y, mean, inverse)
+        y, (mean, inverse) = np.empty_like(x), np.empty((2, len(x)), x.dtype)
+        fixed = _or(gamma, x, 1.0), _or(beta, x, 0.0), x.dtype.type(epsilon)
+        _shared(lambda part: loops.rows(x[part], *fixed, y[part], mean[part], inverse[part]), x)
         return y, mean, inverse
 
     def normalized_rows_back(
@@ -82,10 +90,15 @@ class NumpyNormalizing(Normalizing):
         loops = _loops(g, x)
         if loops is None:
             return super().normalized_rows_back(g, x, gamma, mean, inverse)
-        x = np.ascontiguousarray(x)
-        by_x, by_gamma, by_beta = np.empty_like(x), _or(None, x, 0.0), _or(None, x, 0.0)
-        vectors = _or(gamma, x, 1.0), _writable(mean), _writable(inverse)
-        loops.rows_back(np.ascontiguousarray(g), x, *vectors, by_x, by_gamma, by_beta)
+        x, g, by_x = np.ascontiguousarray(x), np.ascontiguousarray(g), np.empty_like(x)
+        scale, level, size = _or(gamma, x, 1.0), _writable(mean), _writable(inverse)
+
+        def of(part: slice) -> Array:
+            sums = np.zeros((2, x.shape[1]), x.dtype)
+            loops.rows_back(g[part], x[part], scale, level[part], size[part], by_x[part], *sums)
+            return sums
+
+        by_gamma, by_beta = np.sum(_shared(of, x), axis=0)
         return by_x, by_gamma, by_beta
 
 
@@ -104,6 +117,21 @@ def _compiled() -> Any:
     except ImportError:  # no Numba, or one that does not fit this NumPy
         return None
     return compiled_normalizing
+
+
+def _shared(of: Callable[[slice], Any], x: Array) -> list[Any]:
+    """What ``of`` gives for slices of the rows of ``x``, which do not depend on the number of cores."""
+    n, c = x.shape
+    size = max(1, _SHARE // c)
+    return [of(slice(a, min(a + size, n))) for a in range(0, n, size)]
+
+
+def _joined(counts: Array, means: Array, squares: Array) -> tuple[Array, Array]:
+    """Mean and variance of samples together: of each its size, mean and sum of squared deviations."""
+    share = (counts / counts.sum()).astype(means.dtype)
+    mean = share @ means
+    between = share @ (means - mean) ** 2
+    return mean, np.sum(squares.reshape(means.shape), axis=0) * means.dtype.type(1 / counts.sum()) + between
 
 
 def _wider(x: Array, loops: Any) -> tuple[Array, int]:

@@ -128,7 +128,7 @@ class Applied(Compiled):
         """
         xs = self._called_on(x)
         if any(isinstance(one, Symbol) for one in xs):
-            return inlined(self.network, xs, training)
+            return inlined(self.network, xs, training)[0]
         weights = self._settled()
         context = Context()
         if training:

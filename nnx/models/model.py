@@ -22,10 +22,10 @@ from nnx.models.arguments import (
     weighted,
     with_early_stopping,
 )
+from nnx.models.compiling import compiled
 from nnx.models.data import Batches, fit_shapes
 from nnx.models.guard import Guard
 from nnx.models.loop import Run
-from nnx.models.program import compiled
 from nnx.models.targets import warn_of_one_output
 from nnx.options import Number, truth
 

@@ -89,8 +89,8 @@ class Objective:
     def linear_weights(self) -> tuple[int, ...]:
         """The numbers of the weights in which the errors are linear: those of a linear layer at the end."""
         network = self.network
-        last = network.outputs[0] - len(network.inputs)
-        if self.loss.name != "mean_squared_error" or len(network.outputs) != 1 or last < 0:
+        last = network.made_by[network.outputs[0]]
+        if self.loss.name != "mean_squared_error" or len(network.outputs) != 1 or last is None:
             return ()
         k = network.calls[last].layer
         parts = network.layers[k].parts()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from nnx.errors import ShapeError
-from nnx.layers import FUSIONS, Activation, Context, Layer, parts_of
+from nnx.layers import Activation, Context, Layer
 from nnx.models.network import Network
 
 Array = Any
@@ -30,6 +29,8 @@ class Step(NamedTuple):
     penalty: Any = None
     #: False where it computes as in prediction always
     training: bool | None = None
+    #: how many values it gives
+    gives: int = 1
 
     @property
     def kind(self) -> int:
@@ -43,19 +44,23 @@ class Ran(NamedTuple):
     outputs: list[Array]
     changes: dict[int, Mapping[str, Array]]
     penalties: list[Array]
+    #: the mask of each output, None where there is none
+    masks: Sequence[Array | None] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
     """A network's parts in the order in which they run, as a function of weights and inputs.
 
-    Value i is input i, value ``inputs + k`` is what step k gives.
+    Value i is input i; then come what the steps give, in order: one value each, or several in a row.
     """
 
     network: Network
     inputs: int
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
+    #: for each output the value that is its mask
+    masks: tuple[int | None, ...] = ()
 
     def __post_init__(self) -> None:
         table = tuple((s.part.forward, s.kind, s.reads, s.dead, s) for s in self.steps)
@@ -79,13 +84,18 @@ class Program:
                 for i in dead:
                     values[i] = None
                 if step.penalty is not None:
-                    penalties.append(step.penalty(y) * (1.0 / y.shape[0]))
-                values.append(y)
+                    first = y if step.gives == 1 else y[0]
+                    penalties.append(step.penalty(first) * (1.0 / first.shape[0]))
+                if step.gives == 1:
+                    values.append(y)
+                else:
+                    values.extend(y)
         except Exception as error:
             if step is not None:
                 error.add_note(f"  {self.network.place(step.call)}")
             raise
-        return Ran(list(map(pick, self.outputs)), changes, penalties)
+        masks = [None if i is None else pick(i) for i in self.masks]
+        return Ran(list(map(pick, self.outputs)), changes, penalties, masks)
 
     def _changing(
         self, step: Step, params: Params, xs: Iterable[Array], context: Context, changes: dict[int, Any]
@@ -123,19 +133,21 @@ class Program:
         for step, own in self._with_names:
             at = context.at(step.call, step.training)
             y, back = step.part.per_sample(params[step.owner], own, list(map(pick, step.reads)), at)
-            values.append(y)
+            values.extend([y] if step.gives == 1 else y)
             backs.append(back)
 
         def all_back(g: Array) -> Callable[[slice], list[Array]]:
             pending, found = {self.outputs[0]: g}, []
             k = len(values)
             for (step, own), back in zip(reversed(self._with_names), reversed(backs), strict=True):
-                k -= 1
-                if (g := pending.pop(k, None)) is None:
+                k -= step.gives
+                if not any(i in pending for i in range(k, k + step.gives)):
                     continue  # nothing comes back here
-                by_inputs, gradients = back(g)
+                gs = [pending.pop(i, None) for i in range(k, k + step.gives)]
+                by_inputs, gradients = back(gs[0] if step.gives == 1 else gs)
                 for i, c in zip(step.reads, by_inputs, strict=True):
-                    pending[i] = pending[i] + c if i in pending else c
+                    if c is not None:
+                        pending[i] = pending[i] + c if i in pending else c
                 if own:
                     found.append((step.owner, gradients))
             return lambda part: self._rows([(owner, gradients(part)) for owner, gradients in found])
@@ -173,7 +185,8 @@ class Program:
         if not self.steps or len(self.outputs) != 1:
             return None
         last = self.steps[-1]
-        at_end = self.outputs[0] == self.inputs + len(self.steps) - 1 and last.penalty is None
+        values = self.inputs + sum(step.gives for step in self.steps)
+        at_end = self.outputs[0] == values - 1 and last.penalty is None
         return last.part.activation if at_end and isinstance(last.part, Activation) else None
 
     def without_head(self) -> Program:
@@ -182,60 +195,3 @@ class Program:
         (z,) = last.reads
         steps = [s._replace(dead=tuple(i for i in s.dead if i != z)) for s in steps]
         return replace(self, steps=tuple(steps), outputs=(z,))
-
-
-# -- making one ----------------------------------------------------------------------------------
-
-
-def compiled(network: Network) -> Program:
-    """The program of a network: its calls as parts, neighbours fused, values freed after their last use."""
-    steps, outputs = _parts(network)
-    steps, outputs = _fused(steps, outputs, len(network.inputs))
-    return Program(network, len(network.inputs), _freed(steps, outputs, len(network.inputs)), outputs)
-
-
-def _parts(network: Network) -> tuple[list[Step], tuple[int, ...]]:
-    n = len(network.inputs)
-    steps: list[Step] = []
-    where = list(range(n))  # of each value of the network: its number in the program
-    for k, (i, reads, training) in enumerate(network.calls):
-        layer = network.layers[i]
-        inputs = tuple(where[r] for r in reads)
-        for part in parts_of(layer):
-            steps.append(Step(part, i, k, inputs, training=training))
-            inputs = (n + len(steps) - 1,)
-        steps[-1] = steps[-1]._replace(penalty=layer.activity_regularizer)
-        where.append(inputs[0])
-    return steps, tuple(where[v] for v in network.outputs)
-
-
-def _fused(steps: list[Step], outputs: tuple[int, ...], n: int) -> tuple[list[Step], tuple[int, ...]]:
-    """Pairs that a fusion knows become one step, where the second reads the first and nobody else does."""
-    readers = [0] * (n + len(steps))
-    for i in (*outputs, *(i for step in steps for i in step.reads)):
-        readers[i] += 1
-    made: list[Step] = []
-    where = list(range(n))
-    for step in steps:
-        moved = step._replace(reads=tuple(where[i] for i in step.reads))
-        before = made[-1] if made else None
-        last = n + len(made) - 1
-        one = None
-        if before and before.penalty is None and moved.reads == (last,) and readers[step.reads[0]] == 1:
-            pairs = (fusion(before.part, step.part) for fusion in FUSIONS)
-            one = next((part for part in pairs if part is not None), None)
-        if one is not None and before is not None:
-            made[-1] = moved._replace(part=one, owner=before.owner, reads=before.reads)
-        else:
-            made.append(moved)
-        where.append(n + len(made) - 1)
-    return made, tuple(where[v] for v in outputs)
-
-
-def _freed(steps: list[Step], outputs: tuple[int, ...], n: int) -> tuple[Step, ...]:
-    last = {i: k for k, step in enumerate(steps) for i in step.reads}
-    dead = defaultdict(list)
-    for i, k in last.items():
-        if i not in outputs:
-            dead[k].append(i)
-    return tuple(step._replace(dead=tuple(dead[k])) for k, step in enumerate(steps))

@@ -75,8 +75,8 @@ def test_variances_where_the_mean_is_large(loops):
     mean, variance = adapter_of(x).column_moments(x)
     exact = x.astype("float64")
     np.testing.assert_allclose(mean, exact.mean(axis=0), rtol=1e-6)
-    # a block's mean is off by up to a step of the numbers near 1e4, 1e-3; its square is 1e-6, and where blocks
-    # are joined it comes times the deviation of their means. Mean of squares minus square of mean: off by 8.
+    # A block's mean is off by up to a step of the numbers near 1e4, which is 1e-3; where blocks are joined
+    # that comes times the deviation of their means. The mean of the squares minus that square is off by 8.
     np.testing.assert_allclose(variance, exact.var(axis=0), rtol=2e-3)
 
 
