@@ -8,6 +8,7 @@ from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softm
 from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.convolution import Conv1D, Conv2D, Conv3D
 from nnx.layers.dense import Dense, Maxout, affine
+from nnx.layers.dot import Dot
 from nnx.layers.dropout import Dropout, GaussianNoise
 from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.global_pooling import (
@@ -18,6 +19,7 @@ from nnx.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from nnx.layers.identity import ActivityRegularization, Identity
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from nnx.layers.normalization import BatchNormalization
 from nnx.layers.normalization_of_samples import (
@@ -26,6 +28,7 @@ from nnx.layers.normalization_of_samples import (
     RMSNormalization,
     UnitNormalization,
 )
+from nnx.layers.own_function import Lambda
 from nnx.layers.padding import (
     Cropping1D,
     Cropping2D,
@@ -57,6 +60,7 @@ __all__ = [
     "ELU",
     "FUSIONS",
     "Activation",
+    "ActivityRegularization",
     "Add",
     "Average",
     "AveragePooling1D",
@@ -77,6 +81,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
     "Flatten",
     "GaussianNoise",
@@ -87,7 +92,9 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "Identity",
     "Input",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",

@@ -13,6 +13,7 @@ from nnx.backend import namespace, to_numpy
 from nnx.layers import (
     ELU,
     Activation,
+    ActivityRegularization,
     Add,
     Average,
     BatchNormalization,
@@ -27,10 +28,13 @@ from nnx.layers import (
     Dense,
     DepthwiseConv1D,
     DepthwiseConv2D,
+    Dot,
     Dropout,
     Flatten,
     GaussianNoise,
     GroupNormalization,
+    Identity,
+    Lambda,
     Layer,
     LayerNormalization,
     LeakyReLU,
@@ -60,6 +64,10 @@ from nnx.registry import from_config, to_config
 
 #: An example of every registered layer, with a shape of samples that it takes.
 EXAMPLES = {
+    "activity_regularization": (ActivityRegularization(0.1, 0.2), (3,)),
+    "dot": (Dot((1, 2), normalize=True), ((3, 2), (4, 3))),
+    "identity": (Identity(), (3,)),
+    "lambda": (Lambda(nnx.activations.tanh), ((3,),)),
     "activation": (Activation("tanh"), (3,)),
     "add": (Add(), ((3,), (2, 3))),
     "average": (Average(), ((3,), (3,), (3,))),
