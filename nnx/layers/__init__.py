@@ -9,6 +9,7 @@ from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.convolution import Conv1D, Conv2D, Conv3D
 from nnx.layers.dense import Dense, Maxout, affine
 from nnx.layers.dot import Dot
+from nnx.layers.dot_attention import AdditiveAttention, Attention
 from nnx.layers.dropout import Dropout, GaussianNoise
 from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.global_pooling import (
@@ -21,6 +22,7 @@ from nnx.layers.global_pooling import (
 )
 from nnx.layers.identity import ActivityRegularization, Identity
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from nnx.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from nnx.layers.normalization import BatchNormalization
 from nnx.layers.normalization_of_samples import (
     GroupNormalization,
@@ -62,6 +64,8 @@ __all__ = [
     "Activation",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -92,6 +96,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "Lambda",
@@ -104,6 +109,7 @@ __all__ = [
     "Maximum",
     "Maxout",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "PReLU",
     "Permute",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -52,7 +52,7 @@ class Lambda(Layer):
 
     arity: ClassVar[int | None] = None
 
-    function: Any = chosen(functions.registry)
+    function: Any = chosen(functions.registry, MISSING)
     output_shape: Any = WantedShape()  # noqa: RUF009  # it stays in the class, as a property does
     mask: Any = chosen(functions.registry)
     arguments: Mapping[str, Any] | None = option(_arguments, None)

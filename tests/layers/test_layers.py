@@ -15,6 +15,8 @@ from nnx.layers import (
     Activation,
     ActivityRegularization,
     Add,
+    AdditiveAttention,
+    Attention,
     Average,
     BatchNormalization,
     Concatenate,
@@ -33,6 +35,7 @@ from nnx.layers import (
     Flatten,
     GaussianNoise,
     GroupNormalization,
+    GroupQueryAttention,
     Identity,
     Lambda,
     Layer,
@@ -41,6 +44,7 @@ from nnx.layers import (
     Maximum,
     Maxout,
     Minimum,
+    MultiHeadAttention,
     Multiply,
     Permute,
     PReLU,
@@ -64,6 +68,10 @@ from nnx.registry import from_config, to_config
 
 #: An example of every registered layer, with a shape of samples that it takes.
 EXAMPLES = {
+    "additive_attention": (AdditiveAttention(), ((2, 3), (4, 3))),
+    "attention": (Attention(use_scale=True, score_mode="concat"), ((2, 3), (4, 3))),
+    "group_query_attention": (GroupQueryAttention(2, 4, 2), ((3, 2), (2, 2))),
+    "multi_head_attention": (MultiHeadAttention(2, 2, dropout=0.2, use_gate=True), ((2, 3), (4, 2))),
     "activity_regularization": (ActivityRegularization(0.1, 0.2), (3,)),
     "dot": (Dot((1, 2), normalize=True), ((3, 2), (4, 3))),
     "identity": (Identity(), (3,)),
