@@ -18,7 +18,8 @@ class Nonsense:
 
 #: what the options without a default may be
 NEEDED = {
-    "activation": "relu", "alpha": 0.1, "axes": 1, "b": 1.0, "boundaries": [1], "decay_rate": 0.5, "decay_steps": 10,
+    "activation": "relu", "alpha": 0.1, "axes": 1, "b": 1.0, "boundaries": [1], "decay_rate": 0.5,
+    "decay_steps": 10,
     "default_value": 0.0, "dims": (1,), "first_decay_steps": 10, "filters": 2,
     "fn": lambda y_true, y_pred: y_pred, "function": np.tanh, "head_dim": 2, "key_dim": 2, "num_heads": 2,
     "num_key_value_heads": 2, "num_query_heads": 2,

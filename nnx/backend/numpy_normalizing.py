@@ -1,4 +1,4 @@
-"""Normalization on NumPy: which loops take it, and in which shares."""
+"""Normalization on NumPy: which loops take it, and how the rows are shared among the cores."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 
 from nnx.backend import blocked_normalizing
 from nnx.backend.normalizing import Array, Normalizing
+from nnx.backend.threads import spread
 
 #: Below this number of entries the calls of the reference take less time than loops over blocks.
 _WORTH_BLOCKS = 1 << 14
 #: From this number of entries on, loops compiled by Numba (if installed) repay loading them.
 _WORTH_COMPILING = 1 << 17
-#: Entries in one share of the rows.
+#: Entries in one share of the rows, which a thread takes.
 _SHARE = 1 << 19
 
 
@@ -123,7 +124,14 @@ def _shared(of: Callable[[slice], Any], x: Array) -> list[Any]:
     """What ``of`` gives for slices of the rows of ``x``, which do not depend on the number of cores."""
     n, c = x.shape
     size = max(1, _SHARE // c)
-    return [of(slice(a, min(a + size, n))) for a in range(0, n, size)]
+    parts = [slice(a, min(a + size, n)) for a in range(0, n, size)]
+    found: list[Any] = [None] * len(parts)
+
+    def work(start: int, stop: int) -> None:
+        found[start:stop] = map(of, parts[start:stop])
+
+    spread(work, len(parts), len(parts))
+    return found
 
 
 def _joined(counts: Array, means: Array, squares: Array) -> tuple[Array, Array]:

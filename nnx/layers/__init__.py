@@ -11,6 +11,13 @@ from nnx.layers.dense import Dense, Maxout, affine
 from nnx.layers.dot import Dot
 from nnx.layers.dot_attention import AdditiveAttention, Attention
 from nnx.layers.dropout import Dropout, GaussianNoise
+from nnx.layers.dropout_kinds import (
+    AlphaDropout,
+    GaussianDropout,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
+)
 from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.global_pooling import (
     GlobalAveragePooling1D,
@@ -65,6 +72,7 @@ __all__ = [
     "ActivityRegularization",
     "Add",
     "AdditiveAttention",
+    "AlphaDropout",
     "Attention",
     "Average",
     "AveragePooling1D",
@@ -88,6 +96,7 @@ __all__ = [
     "Dot",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
@@ -120,6 +129,9 @@ __all__ = [
     "SeparableConv1D",
     "SeparableConv2D",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
     "Spec",
     "Subtract",
     "Symbol",

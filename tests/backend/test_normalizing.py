@@ -80,6 +80,22 @@ def test_variances_where_the_mean_is_large(loops):
     np.testing.assert_allclose(variance, exact.var(axis=0), rtol=2e-3)
 
 
+def test_the_number_of_threads_changes_no_bit(loops, monkeypatch):
+    x, g, v = RNG.normal(size=(5000, 24)), RNG.normal(size=(5000, 24)), RNG.normal(size=24)
+    monkeypatch.setattr(numpy_normalizing, "_SHARE", 1 << 14)
+    found = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        a = adapter_of(x)
+        mean, variance = a.column_moments(x)
+        sums = a.column_products(g, x, mean)
+        y, level, inverse = a.normalized_rows(x, v, v, 1e-3)
+        backs = a.normalized_rows_back(g, x, v, level, inverse)
+        found.append([mean, variance, *sums, y, *backs, a.mixed_columns(g, v, x, mean, v, v)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_other_libraries_have_the_reference(backend):
     x = RNG.normal(size=(300, 64))
     g, v = RNG.normal(size=(300, 64)), RNG.normal(size=64)
