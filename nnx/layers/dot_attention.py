@@ -28,7 +28,7 @@ class LooksUp(Layer):
     seed: int | None
 
     def own_weights(self, features: int) -> tuple[Weight, ...]:
-        """The weights for keys of so many features."""
+        """The weights for keys of ``features`` ≥ 1 numbers."""
         raise NotImplementedError
 
     def scores(self, xp: Any, p: Mapping[str, Any], query: Any, key: Any) -> Any:

@@ -110,7 +110,10 @@ class WithHeads(WithKernel):
     # -- shapes -----------------------------------------------------------------------------------
 
     def places(self, rank: int) -> tuple[int, ...]:
-        """The axes over which it attends, of arrays with ``rank`` axes."""
+        """The axes over which it attends, of arrays with ``rank`` ≥ 3 axes.
+
+        Raises :class:`nnx.errors.ShapeError` where the arrays have not these axes.
+        """
         return tuple(range(1, rank - 1))
 
     def output_of(self, query: Shape) -> Shape:
