@@ -19,10 +19,12 @@ class Nonsense:
 
 #: what the options without a default may be
 NEEDED = {
-    "activation": "relu", "alpha": 0.1, "b": 1.0, "boundaries": [1], "decay_rate": 0.5, "decay_steps": 10,
+    "activation": "relu", "alpha": 0.1, "axes": 1, "b": 1.0, "boundaries": [1], "decay_rate": 0.5,
+    "decay_steps": 10,
     "default_value": 0.0, "dims": (1,), "first_decay_steps": 10, "filters": 2,
     "input_dim": 5, "output_dim": 2, "n": 3, "cell": LSTMCell(2), "cells": [LSTMCell(2)], "layer": LSTM(2),
-    "fn": lambda y_true, y_pred: y_pred,
+    "fn": lambda y_true, y_pred: y_pred, "function": np.tanh, "head_dim": 2, "key_dim": 2, "num_heads": 2,
+    "num_key_value_heads": 2, "num_query_heads": 2,
     "initial_learning_rate": 0.1, "kernel_size": 3, "num_classes": 2, "pool_size": 2, "precision": 0.5,
     "rate": 0.5, "recall": 0.5, "scale": 1.0, "schedule": 0.1, "sensitivity": 0.5, "specificity": 0.5,
     "stddev": 0.1, "step": 1.0,

@@ -15,6 +15,8 @@ from nnx.layers.augmentation import (
 from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.convolution import Conv1D, Conv2D, Conv3D
 from nnx.layers.dense import Dense, Maxout, affine
+from nnx.layers.dot import Dot
+from nnx.layers.dot_attention import AdditiveAttention, Attention
 from nnx.layers.dropout import Dropout, GaussianNoise
 from nnx.layers.dropout_kinds import (
     AlphaDropout,
@@ -33,10 +35,19 @@ from nnx.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from nnx.layers.identity import ActivityRegularization, Identity
 from nnx.layers.image_sizes import CenterCrop, Resizing
 from nnx.layers.masking import Masking
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from nnx.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from nnx.layers.normalization import BatchNormalization
+from nnx.layers.normalization_of_samples import (
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from nnx.layers.own_function import Lambda
 from nnx.layers.padding import (
     Cropping1D,
     Cropping2D,
@@ -86,8 +97,11 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -109,6 +123,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -121,9 +136,14 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupNormalization",
+    "GroupQueryAttention",
+    "Identity",
     "Input",
     "LSTMCell",
+    "Lambda",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "Masking",
     "MaxPooling1D",
@@ -132,10 +152,12 @@ __all__ = [
     "Maximum",
     "Maxout",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",
     "Permute",
+    "RMSNormalization",
     "RandomCrop",
     "RandomFlip",
     "RandomRotation",
@@ -159,6 +181,7 @@ __all__ = [
     "Subtract",
     "Symbol",
     "TimeDistributed",
+    "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
