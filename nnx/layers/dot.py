@@ -36,8 +36,9 @@ class Dot(Layer):
     second; where nothing is left, the output is one number for each sample. With ``normalize`` entries along
     the axis are divided by their length first: the products of single vectors are then the cosines of their
     angles. Raises :class:`nnx.errors.ShapeError` where the two axes have different lengths.
+    With ``axes=(2, 1)`` it is the product of matrices:
 
-    Shapes: (n, p, k), (n, k, q) → (n, p, q) for ``axes=(2, 1)``. Source: Keras' ``layers.Dot``.
+    Shapes: (n, p, k), (n, k, q) → (n, p, q). Source: Keras' ``layers.Dot``.
 
     >>> x, y = np.asarray([[1.0, 2.0]]), np.asarray([[3.0, 4.0]])
     >>> nnx.layers.Dot(axes=1)(x, y)

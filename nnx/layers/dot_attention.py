@@ -102,7 +102,7 @@ class Attention(LooksUp):
     softmax.
 
     Raises :class:`nnx.errors.ShapeError` where query, value and key do not fit each other.
-    Shapes: (n, t, d), (n, s, e) → (n, t, e), and scores (n, t, s).
+    Shapes: (n, t, d), (n, s, d) → (n, t, d). The softmax has the shape (n, t, s).
     Source: M.-T. Luong, H. Pham, C. D. Manning, "Effective approaches to attention-based neural machine
     translation", EMNLP 2015, section 3.1. Names and defaults are Keras'.
 
@@ -137,7 +137,7 @@ class AdditiveAttention(LooksUp):
     As :class:`Attention`, and called in the same way. ``scale`` is a trained number for each feature, or 1
     without ``use_scale``.
 
-    Shapes: (n, t, d), (n, s, e) → (n, t, e), and scores (n, t, s).
+    Shapes: (n, t, d), (n, s, d) → (n, t, d). The softmax has the shape (n, t, s).
     Source: D. Bahdanau, K. Cho, Y. Bengio, "Neural machine translation by jointly learning to align and
     translate", ICLR 2015, appendix A.1.2. Names and defaults are Keras'.
 

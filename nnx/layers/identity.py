@@ -33,7 +33,9 @@ class Identity(Layer):
 class ActivityRegularization(Identity):
     """Its input as it is; adds ``l1``·Σ|x| + ``l2``·Σx², a mean over the samples, to the loss.
 
-    ``l1`` and ``l2`` are ≥ 0. Shapes: (n, ...) → (n, ...). Source: Keras' ``layers.ActivityRegularization``.
+    ``l1`` and ``l2`` are ≥ 0.
+
+    Shapes: (n, ...) → (n, ...). Source: Keras' ``layers.ActivityRegularization``.
 
     >>> model = nnx.Sequential([nnx.Input((2,)), nnx.layers.ActivityRegularization(l1=0.5)])
     >>> model.compile("sgd", "mse")

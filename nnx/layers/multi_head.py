@@ -41,7 +41,7 @@ class MultiHeadAttention(WithHeads):
     Keras' order. ``activity_regularizer`` is one of the output.
 
     Raises :class:`nnx.errors.ShapeError` where query, value, key and attention_mask do not fit each other.
-    Shapes: (n, t, d), (n, s, e) → (n, t, d), and scores (n, heads, t, s).
+    Shapes: (n, t, d), (n, s, e) → (n, t, d). The softmax has the shape (n, heads, t, s).
     Source: A. Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.2. Names and defaults are
     Keras'.
 
@@ -98,7 +98,7 @@ class GroupQueryAttention(WithHeads):
     numbers are divided among ``num_key_value_heads`` in order, so that fewer keys and values are projected.
     Raises :class:`nnx.errors.OptionError` where they cannot be divided evenly.
 
-    Shapes: (n, t, d), (n, s, d) → (n, t, d), and scores (n, query heads, t, s).
+    Shapes: (n, t, d), (n, s, d) → (n, t, d). The softmax has the shape (n, query heads, t, s).
     Source: J. Ainslie et al., "GQA: training generalized multi-query transformer models from multi-head
     checkpoints", EMNLP 2023, section 2.2. Names and defaults are Keras'.
 
