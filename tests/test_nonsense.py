@@ -27,7 +27,7 @@ NEEDED = {
     "rate": 0.5, "recall": 0.5, "scale": 1.0, "schedule": 0.1, "sensitivity": 0.5, "specificity": 0.5,
     "stddev": 0.1, "step": 1.0,
     "steps": 3, "target_class_ids": [0], "target_shape": (3,), "threshold": 0.0, "units": 3,
-    "values": [0.1, 0.2],
+    "values": [0.1, 0.2], "height": 2, "width": 3, "factor": 0.1, "height_factor": 0.1, "width_factor": 0.1,
 }  # fmt: skip
 #: texts that are what they say: names of arrays or layers, and any name
 TEXTS = {"name", "exclude_from_weight_decay", "exclude_layers", "mask"}

@@ -104,8 +104,7 @@ def decode_predictions(preds: Array, top: int = 5, *, class_index: Any = None) -
     Shapes: (n, 1000). Source: Keras' ``applications.imagenet_utils.decode_predictions``.
 
     >>> names = {str(i): (f"n{i:08}", f"class {i}") for i in range(1000)}
-    >>> scores = np.zeros((1, 1000))
-    >>> scores[0, 7] = 1.0
+    >>> scores = np.eye(1, 1000, k=7)
     >>> nnx.applications.imagenet_utils.decode_predictions(scores, 1, class_index=names)
     [[('n00000007', 'class 7', np.float64(1.0))]]
     """

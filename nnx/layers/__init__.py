@@ -5,6 +5,13 @@ length, as in ``(n, ..., inputs) → (n, ..., units)``: inputs on the left, the 
 """
 
 from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from nnx.layers.augmentation import (
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.convolution import Conv1D, Conv2D, Conv3D
 from nnx.layers.dense import Dense, Maxout, affine
@@ -26,6 +33,7 @@ from nnx.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from nnx.layers.image_sizes import CenterCrop, Resizing
 from nnx.layers.masking import Masking
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from nnx.layers.normalization import BatchNormalization
@@ -61,6 +69,7 @@ from nnx.layers.recurrent import (
 from nnx.layers.separable import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
 from nnx.layers.spec import Context, Spec, Weight
+from nnx.layers.standardization import Normalization
 from nnx.layers.symbols import Input, Symbol
 from nnx.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from nnx.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
@@ -85,6 +94,7 @@ __all__ = [
     "AveragePooling3D",
     "BatchNormalization",
     "Bidirectional",
+    "CenterCrop",
     "Concatenate",
     "Context",
     "Conv1D",
@@ -123,12 +133,19 @@ __all__ = [
     "Maxout",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "SimpleRNN",
