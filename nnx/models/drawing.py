@@ -39,13 +39,9 @@ class Drawn(Weighted):
     def _draw(self, inputs: Any, outputs: Any) -> None:
         names = tuple(map(str, inputs)) if isinstance(inputs, Mapping) else None
         symbols = list(inputs.values()) if isinstance(inputs, Mapping) else _several(inputs)
-        ends = _several(outputs)
-        if len(ends) != 1:
-            raise OptionError(
-                f"A model has one output here, got {len(ends)}. Join them, for example with "
-                "nnx.layers.Concatenate, or make a model for each."
-            )
-        self._graph = drawn(symbols, ends, self._residents.admit, self.label, names)
+        ends, form, keys = _ends(outputs)
+        admit = self._residents.admit
+        self._graph = drawn(symbols, ends, admit, self.label, names, form, keys)
         self._keys = self._graph.input_names
 
     # -- what a structure says --------------------------------------------------------------------
@@ -115,12 +111,13 @@ class Drawn(Weighted):
         elif len(symbols) > 1:
             taken = symbols
         output = self._call(taken)
-        if not isinstance(output, Symbol):
+        ends, form, keys = _ends(output)
+        if not ends or not all(isinstance(end, Symbol) for end in ends):
             raise OptionError(
                 f"{type(self).__name__}.call must return what its layers give, got {type(output).__name__}: "
                 "it is called once, on symbols, to find out which layers read which."
             )
-        return drawn(symbols, [output], self._residents.admit, self.label)
+        return drawn(symbols, ends, self._residents.admit, self.label, form=form, out=keys)
 
     def _call(self, taken: Any) -> Any:
         """What ``call`` makes of symbols."""
@@ -163,6 +160,7 @@ class Drawn(Weighted):
             "input_names": list(self.input_names),
             "calls": [[i, list(reads), *([] if how is None else [how])] for i, reads, how in network.calls],
             "outputs": list(network.outputs),
+            **({"output_names": list(network.keys)} if network.form is dict else {}),
         }
 
     @classmethod
@@ -189,7 +187,9 @@ class Drawn(Weighted):
             values = list(symbols)
             for i, reads, *how in config["calls"]:
                 values.append(layers[i](*(values[r] for r in reads), training=how[0] if how else None))
-            ends = [values[i] for i in config["outputs"]]
+            ends: Any = [values[i] for i in config["outputs"]]
+            if (keys := config.get("output_names")) is not None:
+                ends = dict(zip(keys, ends, strict=True))
         return cls.plain()(symbols, ends, name=config["name"], **place)
 
 
@@ -212,6 +212,14 @@ class _Unknown:
             "call is run once, on symbols: whether the model trains is not known there, so no `if training`. "
             "Give it to the layers, as in self.dropout(x, training=training): they do what is right."
         )
+
+
+def _ends(outputs: Any) -> tuple[list[Any], type, tuple[str, ...]]:
+    """The outputs that a model was given or ``call`` returned, how they are given, and the keys of a dict."""
+    if isinstance(outputs, Mapping):
+        return list(outputs.values()), dict, tuple(map(str, outputs))
+    ends = _several(outputs)
+    return ends, object if len(ends) == 1 else list, ()
 
 
 def _several(symbols: Any) -> list[Any]:

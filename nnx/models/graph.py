@@ -36,10 +36,13 @@ def drawn(
     admit: Callable[[Layer], Layer],
     model: str,
     names: Sequence[str] | None = None,
+    form: type = object,
+    out: Sequence[str] = (),
 ) -> Network:
     """The network that makes ``outputs`` of ``inputs``; ``admit`` says which object stands for a layer.
 
-    ``names`` are those of the inputs, where a dict says them.
+    ``names`` are those of the inputs, where a dict says them; ``form`` says how the outputs are given (see
+    :class:`Network`), ``out`` are the keys of a dict of them.
 
     Raises :class:`nnx.errors.OptionError` where an output needs an input that is not among ``inputs``.
     """
@@ -69,7 +72,8 @@ def drawn(
     ends = tuple(drawing.numbers[id(symbol)] for symbol in outputs)
     shapes = tuple(symbol.shape for symbol in inputs)
     keys = names_of(inputs) if names is None else tuple(names)
-    network = Network(tuple(drawing.layers), shapes, tuple(drawing.calls), ends, model, keys)
+    layers, calls = tuple(drawing.layers), tuple(drawing.calls)
+    network = Network(layers, shapes, calls, ends, model, keys, form, tuple(out))
     return _as_in_keras(network).checked()
 
 
@@ -141,10 +145,10 @@ def _said(thing: Any) -> str:
     return repr(thing) if isinstance(thing, Symbol) else kind
 
 
-def inlined(network: Network, xs: Sequence[Symbol], training: bool | None = None) -> Symbol:
-    """The symbol of a network's output on other symbols: its layers are called on them."""
+def inlined(network: Network, xs: Sequence[Symbol], training: bool | None = None) -> Any:
+    """The symbols of a network's outputs on other symbols: its layers are called on them."""
     values = list(xs)
     for i, reads, fixed in network.calls:
         how = training if fixed is None else fixed
         values.append(network.layers[i](*(values[r] for r in reads), training=how))
-    return values[network.outputs[0]]
+    return network.answer([values[v] for v in network.outputs])

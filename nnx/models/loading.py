@@ -92,6 +92,11 @@ def _compile(model: Model, compiled: Mapping[str, Any], custom_objects: Mapping[
     def made(config: Any) -> Any:
         return from_config(config, custom_objects)
 
-    kinds = ("metrics", "weighted_metrics")
-    metrics = {kind: [made(config) for _, config in compiled[kind]] for kind in kinds}
-    model.compile(made(compiled["optimizer"]), made(compiled["loss"]), **metrics)
+    def of_one(metrics: Any) -> list[Any]:
+        return [made(config) for _, config in metrics]
+
+    loss, kinds = compiled["loss"], ("metrics", "weighted_metrics")
+    several = isinstance(loss, list)
+    more = {kind: [*map(of_one, compiled[kind])] if several else of_one(compiled[kind]) for kind in kinds}
+    chosen = list(map(made, loss)) if several else made(loss)
+    model.compile(made(compiled["optimizer"]), chosen, compiled.get("loss_weights"), **more)

@@ -98,24 +98,24 @@ class Program:
         changes[owner] = {**changes.get(owner, {}), **new}
         return y
 
-    def predict(self, params: Params, inputs: Sequence[Array]) -> Array:
-        """The output for a batch, of the shape that the layers' specs promise, or ShapeError."""
-        y = self.run(params, inputs, Context()).outputs[0]
-        n, shape = inputs[0].shape[0], self.network.output_shape
-        if tuple(y.shape) != (n, *shape):
-            raise ShapeError(
-                f"{self.network.model} gave outputs of shape {tuple(y.shape)} for {n} samples, but by its "
-                f"layers' specs it is {shape} for each: does every forward fit its spec?"
-            )
-        return y
+    def predict(self, params: Params, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs for a batch, of the shapes that the layers' specs promise, or ShapeError."""
+        outputs, n = self.run(params, inputs, Context()).outputs, inputs[0].shape[0]
+        for y, shape in zip(outputs, self.network.output_shapes, strict=True):
+            if tuple(y.shape) != (n, *shape):
+                raise ShapeError(
+                    f"{self.network.model} gave outputs of shape {tuple(y.shape)} for {n} samples, but by "
+                    f"its layers' specs it is {shape} for each: does every forward fit its spec?"
+                )
+        return outputs
 
     def per_sample(
         self, params: Params, inputs: Sequence[Array], context: Context
-    ) -> tuple[Array, Callable[[Array], Callable[[slice], list[Array]]]]:
-        """``(output, back)``: with the gradient g by the output, ``back(g)(part)`` lists for a slice of the
-        samples each one's gradient by each trained weight, of shape (n, *shape).
+    ) -> tuple[list[Array], Callable[[Sequence[Array]], Callable[[slice], list[Array]]]]:
+        """``(outputs, back)``: with the gradients g by the outputs (None: it is 0), ``back(g)(part)`` lists
+        for a slice of the samples each one's gradient by each trained weight, of shape (n, *shape).
 
-        One pass forward, and one back for each entry of a sample's output, make the Jacobian; only a part of
+        One pass forward, and one back for each entry of a sample's outputs, make the Jacobian; only a part of
         it need be there at a time. Right for layers that do not mix samples.
         """  # noqa: D205
         values, backs = list(inputs), []
@@ -126,8 +126,12 @@ class Program:
             values.append(y)
             backs.append(back)
 
-        def all_back(g: Array) -> Callable[[slice], list[Array]]:
-            pending, found = {self.outputs[0]: g}, []
+        def all_back(by_outputs: Sequence[Array]) -> Callable[[slice], list[Array]]:
+            pending: dict[int, Array] = {}
+            for i, g in zip(self.outputs, by_outputs, strict=True):
+                if g is not None:
+                    pending[i] = pending[i] + g if i in pending else g
+            found = []
             k = len(values)
             for (step, own), back in zip(reversed(self._with_names), reversed(backs), strict=True):
                 k -= 1
@@ -140,7 +144,7 @@ class Program:
                     found.append((step.owner, gradients))
             return lambda part: self._rows([(owner, gradients(part)) for owner, gradients in found])
 
-        return values[self.outputs[0]], all_back
+        return [values[i] for i in self.outputs], all_back
 
     @cached_property
     def _names(self) -> tuple[tuple[str, ...], ...]:
@@ -165,23 +169,36 @@ class Program:
                 found[key] = found[key] + row if key in found else row
         return [found[owner, name] for owner, names in enumerate(self._names) for name in names]
 
-    # -- the activation at the end ----------------------------------------------------------------
+    # -- the activations at the ends --------------------------------------------------------------
 
-    @property
-    def head(self) -> Any:
-        """The activation function that the only output comes out of; None where there is no such."""
-        if not self.steps or len(self.outputs) != 1:
-            return None
-        last = self.steps[-1]
-        at_end = self.outputs[0] == self.inputs + len(self.steps) - 1 and last.penalty is None
-        return last.part.activation if at_end and isinstance(last.part, Activation) else None
+    @cached_property
+    def heads(self) -> tuple[Any, ...]:
+        """The activation function that each output comes out of; None where there is none that can go."""
+        return tuple(
+            self.steps[v - self.inputs].part.activation if self._ends_in_activation(v) else None
+            for v in self.outputs
+        )
 
-    def without_head(self) -> Program:
-        """The program without the activation at its end: its output is the pre-activations."""
-        *steps, last = self.steps
-        (z,) = last.reads
-        steps = [s._replace(dead=tuple(i for i in s.dead if i != z)) for s in steps]
-        return replace(self, steps=tuple(steps), outputs=(z,))
+    def _ends_in_activation(self, value: int) -> bool:
+        """Whether a value is what an activation gives, and nothing but one output."""
+        k = value - self.inputs
+        if k < 0 or not isinstance(self.steps[k].part, Activation) or self.steps[k].penalty is not None:
+            return False
+        return self.outputs.count(value) == 1 and not any(value in step.reads for step in self.steps)
+
+    def without_heads(self, taken: Sequence[bool]) -> Program:
+        """The program whose outputs, where ``taken`` says so, are the pre-activations at their ends."""
+        gone = {v - self.inputs for v, so in zip(self.outputs, taken, strict=True) if so}
+        if not gone:
+            return self
+        where, steps = list(range(self.inputs)), list[Step]()
+        for k, step in enumerate(self.steps):
+            moved = step._replace(reads=tuple(where[i] for i in step.reads))
+            if k not in gone:
+                steps.append(moved)
+            where.append(moved.reads[0] if k in gone else self.inputs + len(steps) - 1)
+        outputs = tuple(where[v] for v in self.outputs)
+        return replace(self, steps=_freed(steps, outputs, self.inputs), outputs=outputs)
 
 
 # -- making one ----------------------------------------------------------------------------------

@@ -137,6 +137,9 @@ class Sequential(Model):
     def _known_shapes(self) -> tuple[Shape, ...] | None:
         return None if self._shape is None or not self._layers else (self._shape,)
 
+    def _known_outputs(self) -> tuple[str, ...] | None:
+        return (str(self._layers[-1].name),) if self._layers else None
+
     def _adopt(self, network: Network | None) -> None:
         self._shape, self._end = None if network is None else network.inputs[0], None
 

@@ -110,9 +110,21 @@ class Structure:
         return shapes[0] if len(shapes) == 1 else shapes
 
     @property
-    def output_shape(self) -> tuple[int | None, ...]:
-        """The shape of a batch of outputs."""
-        return (None, *self.network.output_shape)
+    def output_shape(self) -> Any:
+        """The shape of a batch of outputs (a list or dict of them for several)."""
+        return self.network.answer([(None, *shape) for shape in self.network.output_shapes])
+
+    @property
+    def output_names(self) -> list[str]:
+        """What the outputs are called: the keys of a dict, else the names of the layers that give them.
+
+        A layer that gives two of them has a number in the second one's name.
+        """
+        return list(self.network.output_names)
+
+    def _known_outputs(self) -> tuple[str, ...] | None:
+        """The names of the outputs; None where it is not known yet which there are."""
+        return self.network.output_names if self._known_shapes() is not None else None
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name or number; :class:`nnx.errors.UnknownName` if there is none.
