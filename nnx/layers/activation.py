@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nnx import activations, constraints, initializers, regularizers
 from nnx.activations.base import ones_where
@@ -41,6 +41,8 @@ class Activation(Layer):
     'relu'
     """
 
+    supports_masking: ClassVar[bool] = True
+
     activation: Any = chosen(activations.registry)
 
     def spec(self, input_shape: Shape) -> Spec:  # type: ignore[override]
@@ -50,13 +52,15 @@ class Activation(Layer):
         return x if self.activation is None else self.activation(x)
 
     def per_sample(
-        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context
+        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context, **said: Any
     ) -> tuple[Any, Pullback]:
         return elementwise_back(self.activation or activations.get("linear"), xs[0])
 
 
 class _Named(Layer):
     """Base of the layers that are one activation function with its options."""
+
+    supports_masking: ClassVar[bool] = True
 
     def choice(self) -> Any:
         """The activation function with the layer's options."""
@@ -159,6 +163,8 @@ class PReLU(Layer):
     >>> nnx.Sequential([nnx.layers.PReLU(input_shape=(7,))]).count_params()
     7
     """
+
+    supports_masking: ClassVar[bool] = True
 
     alpha_initializer: Any = chosen(initializers.registry, "zeros")
     alpha_regularizer: Any = chosen(regularizers.registry)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 from typing import Any, ClassVar
 
 from nnx import regularizers
-from nnx.backend import adapter_of, device_of, get_backend, namespace, next_seed, to_numpy
-from nnx.errors import OptionError, ShapeError, located
+from nnx.errors import OptionError, ShapeError
+from nnx.layers.calling import Called
 from nnx.layers.per_sample import Pullback, by_directions
-from nnx.layers.placed import Name, Placed
+from nnx.layers.placed import Name
 from nnx.layers.spec import Context, Spec, Weight
-from nnx.layers.symbols import SHAPE, Shape, Symbol
+from nnx.layers.symbols import SHAPE, Shape
 from nnx.options import Check, flag, option
 from nnx.registry import Registry, Traits
 
@@ -67,7 +68,7 @@ def _shape(where: str, name: str, value: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Layer(Placed):
+class Layer(Called):
     """Base class of layers; derive a frozen dataclass from it to make your own.
 
     ``spec(input_shape)`` says which weights there are and what shape comes out, without touching arrays.
@@ -80,9 +81,18 @@ class Layer(Placed):
     - ``stateful = True``: ``forward(p, x, context)`` returns ``(y, {name: new})``: what the weights of those
       names, which are not trained, become if the step is accepted.
 
-    A layer of several inputs has ``spec(*input_shapes)`` and ``forward(p, *xs)``. One in which a sample's
-    output depends on the rest of the batch sets ``mixes_samples = True``. A layer that is made of others says
-    so in ``parts()``. Raises :class:`nnx.errors.OptionError` for options out of range, and where it is used
+    A layer of several inputs has ``spec(*input_shapes)`` and ``forward(p, *xs)``; one of several outputs says
+    so in its :class:`Spec`. One in which a sample's output depends on the rest of the batch sets
+    ``mixes_samples = True``. A layer that is made of others says so in ``parts()``. What else a call may say
+    (``layer(x, option=...)``) stands in ``call_options``, and arrives in ``spec`` and ``forward`` by name.
+
+    A mask says which steps of a sequence count: a bool array (n, steps), False for those left out, as
+    a layer that makes one gives it. With ``supports_masking = True`` it passes on to the output, else it ends
+    here; with ``takes_mask = True`` forward gets it as ``mask=`` where there is one (of several inputs as a
+    tuple, with None for those without). A layer that makes or changes masks says when in ``gives_mask``, and
+    which in ``compute_mask``.
+
+    Raises :class:`nnx.errors.OptionError` for options out of range, and where it is used
     :class:`nnx.errors.ShapeError` for inputs that do not fit. ``@nnx.layers.register()`` makes models with it
     savable.
 
@@ -115,14 +125,12 @@ class Layer(Placed):
 
     kind: ClassVar[str] = "layer"
     renamed: ClassVar[Mapping[str, str]] = _ELSEWHERE
-    random: ClassVar[bool] = False
-    stateful: ClassVar[bool] = False
     #: whether a sample's output depends on the other samples of its batch
     mixes_samples: ClassVar[bool] = False
     #: whether its output is linear in its weights, for a layer that is its only part
     linear: ClassVar[bool] = False
-    #: how many inputs it takes: None is any number
-    arity: ClassVar[int | None] = 1
+    #: whether a mask of the input is one of the output
+    supports_masking: ClassVar[bool] = False
     #: as a part of another layer: the names of that one's weights that it takes
     takes: ClassVar[tuple[str, ...]] = ()
 
@@ -158,16 +166,17 @@ class Layer(Placed):
         return y
 
     def per_sample(
-        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context
+        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context, **said: Any
     ) -> tuple[Any, Pullback]:
         """``(y, back)``: the output for inputs ``xs``, and the pullback sample by sample.
 
         ``back(g)`` of the gradient by y returns the gradients by each of ``xs``, and a function that makes of
         a slice of the samples a dict with each one's gradient by each of the weights called ``names``, of
         shape ``(n, *shape)``. This one serves every layer that does not mix samples; a layer with many
-        weights has a faster one.
+        weights has a faster one. ``said``: what forward takes by name besides. Of several outputs y is a
+        tuple, and ``back`` takes a list with None for those that no gradient comes from.
         """
-        run: Any = self.forward
+        run: Any = partial(self.forward, **said) if said else self.forward
         if self.random or self.stateful:
             of_context = run
             run = lambda q, *xs: of_context(q, *xs, context)  # noqa: E731
@@ -176,97 +185,26 @@ class Layer(Placed):
             run = lambda q, *xs: self.with_changes(of_state(q, *xs))[0]  # noqa: E731
         return by_directions(run, p, names, xs)
 
-    def with_changes(self, answer: Any) -> tuple[Any, Mapping[str, Any]]:
-        """What a stateful layer's forward gave, ``(y, changes)``; OptionError where it is anything else."""
-        if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], Mapping)):
-            raise OptionError(
-                f"{self.label} is stateful, so its forward must return (y, {{name: new}}), or (y, {{}}) "
-                f"where nothing changes; it returned a {type(answer).__name__}."
-            )
-        return answer
+    # -- masks ------------------------------------------------------------------------------------
 
-    # -- calling ----------------------------------------------------------------------------------
+    def gives_mask(self, masked: tuple[bool, ...]) -> int:
+        """How many of the outputs, from the first on, have a mask; ``masked``: which inputs have one.
 
-    def __call__(self, *xs: Any, training: bool | None = None) -> Any:
-        """The symbol of the output for symbols, the output for arrays.
-
-        ``training=False`` on symbols holds whatever the model does: dropout is off, and running statistics
-        are used and stay as they are.
+        >>> nnx.layers.Dense(3).gives_mask((True,)), nnx.layers.Flatten().gives_mask((True,))
+        (1, 0)
         """
-        if len(xs) == 1 and isinstance(xs[0], list | tuple):
-            xs = tuple(xs[0])
-        if not xs or self.arity not in (None, len(xs)):
-            takes = "at least one input" if self.arity is None else f"{self.arity} input"
-            raise ShapeError(f"{self.label} takes {takes}, got {len(xs)}.")
-        drawn = [isinstance(x, Symbol) for x in xs]
-        if any(drawn):
-            if not all(drawn):
-                raise OptionError(f"{self.label} was called on symbols and arrays together.")
-            return self._symbol(xs, training)
-        return self._run_on(xs, bool(training))
+        return int(self.supports_masking and any(masked))
 
-    def _symbol(self, xs: Sequence[Symbol], training: bool | None) -> Symbol:
-        if training is True and (self.random or self.stateful):
-            raise OptionError(
-                f"{self.label}: training=True cannot be fixed for a symbol. fit trains every layer, and "
-                "model(x, training=True) computes the outputs as in training."
-            )
-        with located(lambda: f"in {self.described}"):
-            shape = self.spec_for([x.shape for x in xs]).output_shape
-        return Symbol(shape, self, tuple(xs), training=False if training is False else None)
+    def compute_mask(self, xs: Sequence[Any], masks: Sequence[Any]) -> Any:
+        """The mask of the output, for inputs ``xs`` with ``masks`` (None where there is none).
 
-    def spec_for(self, shapes: Sequence[Shape]) -> Spec:
-        """What it becomes for inputs of these shapes; ShapeError where it was declared or made for others."""
-        if self.input_shape is not None and tuple(self.input_shape) != shapes[0]:
-            raise ShapeError(
-                f"{self.label} was declared with input_shape={self.input_shape}, but it receives samples of "
-                f"shape {shapes[0]}."
-            )
-        spec = self.spec(*shapes)
-        if self.brought is not None:
-            self._must_fit(spec, self.brought, shapes)
-        return spec
+        Shapes: (n, steps), bool; a step counts where it does in every mask.
 
-    def _must_fit(self, spec: Spec, arrays: Sequence[Any], shapes: Sequence[Shape]) -> None:
-        own, needed = [tuple(a.shape) for a in arrays], [w.shape for w in spec.weights]
-        if own != needed:
-            raise ShapeError(
-                f"{self.label} has weights of shapes {own}: it was made for other inputs than samples of "
-                f"shape {', '.join(map(str, shapes))}, for which they would be {needed}."
-            )
-
-    def _run_on(self, xs: Sequence[Any], training: bool) -> Any:
-        for x in xs:
-            if not getattr(x, "shape", None):
-                raise ShapeError(
-                    f"{self.label} takes arrays with samples along the first axis, or symbols, got {x!r}."
-                )
-        xp = namespace(*xs)
-        if not all(xp.isdtype(x.dtype, "real floating") for x in xs):
-            xs = [xp.astype(x, adapter_of(x).dtype(get_backend().dtype)) for x in xs]
-        shapes = [tuple(x.shape[1:]) for x in xs]
-        with located(lambda: f"in {self.described}"):
-            spec = self.spec_for(shapes)
-            if not self.built:
-                self._make_weights(spec.weights)
-            arrays = self.get_weights()
-            self._must_fit(spec, arrays, shapes)
-        adapter, like = adapter_of(xs[0]), xs[0]
-        p = {
-            w.name: adapter.asarray(array, dtype=like.dtype, device=device_of(like))
-            for w, array in zip(spec.weights, arrays, strict=True)
-        }
-        if not (self.random or self.stateful):
-            return self.forward(p, *xs)
-        context = Context(training, next_seed() if training else 0)
-        y = self.forward(p, *xs, context)
-        return self.with_changes(y)[0] if self.stateful else y
-
-    def _make_weights(self, weights: Sequence[Weight]) -> None:
-        """First values for the weights of a layer in no model, in the current backend's data type."""
-        seed, dtype = next_seed(), get_backend().dtype
-        arrays = [to_numpy(w.first(seed, n)).astype(dtype) for n, w in enumerate(weights)]
-        self.brings(arrays, [w.name for w in weights])
+        >>> nnx.layers.Dense(3).compute_mask([np.ones((1, 2, 4))], [np.asarray([[True, False]])])
+        array([[ True, False]])
+        """
+        there = [mask for mask in masks if mask is not None]
+        return reduce(lambda a, b: a & b, there)
 
     # -- details ----------------------------------------------------------------------------------
 
@@ -277,16 +215,6 @@ class Layer(Placed):
     def weight_facts(self) -> tuple[Weight, ...]:
         """The weights' descriptions, where the layer is in a built model."""
         return self.home.weights_of(self) if self.home is not None else ()
-
-    @property
-    def label(self) -> str:
-        """The name of the layer's class, for messages."""
-        return type(self).__name__
-
-    @property
-    def described(self) -> str:
-        """The class and the layer's name, if it has one, for messages."""
-        return self.label if self.name is None else f"{self.label} '{self.name}'"
 
     def _set(self, name: str, value: Any) -> None:
         """Normalises a field of the frozen dataclass; for ``__post_init__`` only."""

@@ -87,7 +87,7 @@ class Affine(Layer):
         return z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], z.shape[-1]))
 
     def per_sample(
-        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context
+        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context, **said: Any
     ) -> tuple[Any, Pullback]:
         """With δ the gradient by z, sample i's by the kernel is xᵢδᵢᵀ, by the bias δᵢ."""
         (x,) = xs
@@ -143,6 +143,8 @@ class Dense(WithKernel):
     >>> model.count_params()
     7850
     """
+
+    supports_masking: ClassVar[bool] = True
 
     units: int = number(least=1, whole=True)
     activation: Any = chosen(activations.registry)

@@ -34,6 +34,7 @@ class Dropout(Layer):
     1.0
     """
 
+    supports_masking: ClassVar[bool] = True
     random: ClassVar[bool] = True
     rate: float = fraction()
     seed: int | None = option(Seed(), None, kw_only=True)
@@ -85,6 +86,7 @@ class GaussianNoise(Layer):
     0.1
     """
 
+    supports_masking: ClassVar[bool] = True
     random: ClassVar[bool] = True
     stddev: float = number(least=0.0)
     seed: int | None = option(Seed(), None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, ClassVar
 
-from nnx.backend import namespace
+from nnx.backend import device_of, namespace
 from nnx.errors import OptionError, ShapeError
 from nnx.layers.base import Layer, registry
 from nnx.layers.spec import Spec
@@ -18,6 +18,7 @@ from nnx.options import number
 class Merge(Layer):
     """Base of the layers that join their inputs entry by entry; axes of length 1 are stretched."""
 
+    supports_masking: ClassVar[bool] = True
     arity: ClassVar[int | None] = None
 
     def spec(self, *input_shapes: Shape) -> Spec:
@@ -29,6 +30,12 @@ class Merge(Layer):
     def join(self, xp: Any, xs: list[Any]) -> Any:
         """The output for inputs of one rank."""
         raise NotImplementedError
+
+    def gives_mask(self, masked: tuple[bool, ...]) -> int:
+        return int(all(masked))
+
+    def compute_mask(self, xs: Sequence[Any], masks: Sequence[Any]) -> Any:
+        return reduce(lambda a, b: a | b, masks)
 
 
 def _broadcast(label: str, shapes: tuple[Shape, ...]) -> Shape:
@@ -155,6 +162,7 @@ class Concatenate(Layer):
     array([[1., 2., 3.]])
     """
 
+    supports_masking: ClassVar[bool] = True
     arity: ClassVar[int | None] = None
     axis: int = number(-1, whole=True)
 
@@ -177,3 +185,13 @@ class Concatenate(Layer):
 
     def forward(self, p: Mapping[str, Any], *xs: Any) -> Any:
         return namespace(*xs).concat(list(xs), axis=self.axis)
+
+    def compute_mask(self, xs: Sequence[Any], masks: Sequence[Any]) -> Any:
+        xp = namespace(*xs)
+        every = [
+            xp.ones(x.shape[:2], dtype=xp.bool, device=device_of(x)) if mask is None else mask
+            for x, mask in zip(xs, masks, strict=True)
+        ]
+        if self.axis % xs[0].ndim == 1:
+            return xp.concat(every, axis=1)
+        return reduce(lambda a, b: a | b, every)

@@ -39,6 +39,7 @@ class BatchNormalization(Layer):
     (12, 2)
     """
 
+    supports_masking: ClassVar[bool] = True
     stateful: ClassVar[bool] = True
 
     axis: int = number(-1, whole=True)

@@ -44,22 +44,32 @@ def by_directions(
     """
     y, pullback = vjp(lambda *xs: forward(p, *xs), *xs)
     moves = {name: _moves(forward, p, name, xs) for name in names}
+    several = isinstance(y, tuple)
 
-    def back(g: Array) -> tuple[Sequence[Array], Gradients]:
-        xp = namespace(g)
+    def back(g: Any) -> tuple[Sequence[Array], Gradients]:
+        if several:
+            g = tuple(namespace(a).zeros_like(a) if b is None else b for a, b in zip(y, g, strict=True))
 
         def gradients(part: slice) -> dict[str, Array]:
-            some = g[part, ...]
-            n, found = some.shape[0], {}
-            flat = xp.reshape(some, (n, -1))
+            flat = _rows(g, part)
+            n, xp = flat.shape[0], namespace(flat)
+            found = {}
             for name, columns in moves.items():
-                along = [xp.vecdot(flat, xp.reshape(column[part, ...], (n, -1))) for column in columns]
+                along = [xp.vecdot(flat, _rows(column, part)) for column in columns]
                 found[name] = xp.reshape(xp.stack(along, axis=1), (n, *p[name].shape))
             return found
 
         return pullback(g), gradients
 
     return y, back
+
+
+def _rows(values: Any, part: slice) -> Array:
+    """A slice of the samples, each as one row; several arrays side by side."""
+    arrays = [a[part, ...] for a in (values if isinstance(values, tuple) else (values,))]
+    xp = namespace(*arrays)
+    rows = [xp.reshape(a, (a.shape[0], -1)) for a in arrays]
+    return rows[0] if len(rows) == 1 else xp.concat(rows, axis=1)
 
 
 def _moves(forward: Any, p: Mapping[str, Any], name: str, xs: Sequence[Array]) -> list[Array]:

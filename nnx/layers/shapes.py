@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.errors import OptionError, ShapeError
@@ -109,6 +109,8 @@ class Rescaling(Layer):
     >>> nnx.layers.Rescaling(0.5, offset=1.0).forward({}, np.asarray([[2.0]]))
     array([[2.]])
     """
+
+    supports_masking: ClassVar[bool] = True
 
     scale: float = number()
     offset: float = number(0.0)

@@ -45,16 +45,25 @@ class Weight:
 class Spec:
     """The weights and the output shape of a layer for inputs of a known shape, that of one sample.
 
-    ``output_shape`` has no batch axis; ``weights`` are the layer's, in order.
+    ``output_shape`` has no batch axis; ``weights`` are the layer's, in order. ``more`` are the shapes of
+    further outputs: with them ``forward`` returns a tuple of arrays, and the layer gives a list of symbols.
 
     >>> nnx.layers.Dense(3).spec((4,)).output_shape
     (3,)
     >>> [weight.shape for weight in nnx.layers.Dense(3).spec((4,)).weights]
     [(4, 3), (3,)]
+    >>> nnx.layers.Spec((3,), more=((2,),)).output_shapes
+    ((3,), (2,))
     """
 
     output_shape: Shape
     weights: tuple[Weight, ...] = ()
+    more: tuple[Shape, ...] = ()
+
+    @property
+    def output_shapes(self) -> tuple[Shape, ...]:
+        """The shapes of all outputs."""
+        return (self.output_shape, *self.more)
 
 
 class Context(NamedTuple):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,12 +29,16 @@ class Symbol:
     """A placeholder for a sample: its shape, and the layer that computes it from other symbols.
 
     :func:`nnx.Input` gives one without a layer; a layer called on symbols gives another, as do ``+``, ``-``
-    and ``*`` (the layers ``Add``, ``Subtract``, ``Multiply``; with a number: ``Rescaling``).
+    and ``*`` (the layers ``Add``, ``Subtract``, ``Multiply``; with a number: ``Rescaling``). A layer of
+    several outputs gives as many symbols: ``count`` ≥ 1 is their number, and ``output``, from 0 to
+    ``count`` − 1, says which one this is.
 
     >>> x = nnx.Input((4,))
     >>> y = nnx.layers.Dense(3)(x)
     >>> y.shape, (y + y).shape
     ((3,), (3,))
+    >>> y.call is y, y.inputs == (x,)
+    (True, True)
     """
 
     shape: Shape
@@ -43,6 +47,17 @@ class Symbol:
     name: str | None = None
     #: how the layer was called: False where it computes as in prediction always
     training: bool | None = None
+    #: what else the call said, by name
+    options: Mapping[str, Any] = field(default_factory=dict)
+    #: how many outputs the call has that it comes from, which one this is, and the first one of them
+    count: int = 1
+    output: int = 0
+    first: Symbol | None = None
+
+    @property
+    def call(self) -> Symbol:
+        """The symbol that stands for the call it comes from: the first output, itself where there is one."""
+        return self if self.first is None else self.first
 
     def __add__(self, other: Any) -> Symbol:
         return self._joined("add", other, offset=other)

@@ -16,7 +16,7 @@ from nnx.models import backups, files
 from nnx.models.arguments import explained
 from nnx.models.drawing import Drawn
 from nnx.models.epochs import Epochs
-from nnx.models.goals import Asked, Goal, asked, reports_of
+from nnx.models.goals import Goal, Wishes, reports_of, wishes
 from nnx.models.live_optimizer import LiveOptimizer
 from nnx.models.network import Network
 from nnx.models.objective import Objective
@@ -32,7 +32,7 @@ class Compiled(Drawn):
     def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         super().__init__(inputs, outputs, **options)
         self._optimizer: Any = None
-        self._asked: Asked | None = None
+        self._wishes: Wishes | None = None
         self._trainer: Trainer | None = None
         self._epochs = Epochs(self.seed)
 
@@ -69,15 +69,15 @@ class Compiled(Drawn):
         >>> model.metrics_names
         ['loss', 'size_loss', 'kind_loss', 'kind_accuracy']
         """
-        wishes = asked(loss, loss_weights, metrics, weighted_metrics)
+        told = wishes(loss, loss_weights, metrics, weighted_metrics)
         chosen = optimizers.get(getattr(optimizer, "configured", optimizer))
         if not (hasattr(chosen, "init") and hasattr(chosen, "step")):
             raise OptionError(
                 f"optimizer must be a name or an optimizer of nnx.optimizers, got {optimizer!r}."
             )
         if (names := self._known_outputs()) is not None:
-            wishes.goals(names)
-        self._optimizer, self._asked = chosen, wishes
+            told.goals(names)
+        self._optimizer, self._wishes = chosen, told
         self._forget_training()
 
     def _forget_training(self) -> None:
@@ -89,13 +89,13 @@ class Compiled(Drawn):
             )
         self._trainer = None
 
-    def _must_be_compiled(self) -> Asked:
-        if self._asked is None:
+    def _must_be_compiled(self) -> Wishes:
+        if self._wishes is None:
             raise NotBuilt(
                 f"Model '{self.name}' is not compiled: call model.compile(optimizer=..., loss=...) first, "
                 "so that it knows what to minimise."
             )
-        return self._asked
+        return self._wishes
 
     def _goals_for(self, network: Network) -> tuple[Goal, ...]:
         """What the outputs of the model's network, or of the one that it will have, are trained for."""
@@ -150,12 +150,12 @@ class Compiled(Drawn):
     @property
     def metrics_names(self) -> list[str]:
         """What ``evaluate`` returns, in order."""
-        wishes, names = self._must_be_compiled(), self._known_outputs()
+        told, names = self._must_be_compiled(), self._known_outputs()
         if names is None:
-            if not wishes.of_one:
+            if not told.of_one:
                 self._settled()  # which says what is not known yet
             names = ("output",)
-        return ["loss", *(report.name for report in reports_of(wishes.goals(names)))]
+        return ["loss", *(report.name for report in reports_of(told.goals(names)))]
 
     @cached_property
     def _objective(self) -> Objective:
@@ -268,7 +268,7 @@ class Compiled(Drawn):
         self._epochs.seen = seen
 
     def _compiled_config(self) -> dict[str, Any] | None:
-        if self._asked is None:
+        if self._wishes is None:
             return None
         return files.compiled_config(self._optimizer, self._goals_for(self.network))
 

@@ -11,7 +11,7 @@ from nnx.errors import NotBuilt, OptionError, ShapeError
 from nnx.layers import Input, Layer, Symbol
 from nnx.models.entrance import several
 from nnx.models.graph import drawn
-from nnx.models.network import Network
+from nnx.models.network import Call, Network
 from nnx.models.weighted import Weighted
 from nnx.registry import from_config, to_config
 from nnx.registry.configs import described
@@ -158,7 +158,7 @@ class Drawn(Weighted):
             "layers": [to_config(layer) for layer in network.layers],
             "inputs": [list(shape) for shape in network.inputs],
             "input_names": list(self.input_names),
-            "calls": [[i, list(reads), *([] if how is None else [how])] for i, reads, how in network.calls],
+            "calls": [_written(call) for call in network.calls],
             "outputs": list(network.outputs),
             **({"output_names": list(network.keys)} if network.form is dict else {}),
         }
@@ -185,8 +185,9 @@ class Drawn(Weighted):
             named = zip(config["inputs"], config["input_names"], strict=True)
             symbols = [Input(shape, name) for shape, name in named]
             values = list(symbols)
-            for i, reads, *how in config["calls"]:
-                values.append(layers[i](*(values[r] for r in reads), training=how[0] if how else None))
+            for i, reads, *said in config["calls"]:
+                made = layers[i].draw([values[r] for r in reads], *said)
+                values.extend(made if isinstance(made, list) else [made])
             ends: Any = [values[i] for i in config["outputs"]]
             if (keys := config.get("output_names")) is not None:
                 ends = dict(zip(keys, ends, strict=True))
@@ -220,6 +221,12 @@ def _ends(outputs: Any) -> tuple[list[Any], type, tuple[str, ...]]:
         return list(outputs.values()), dict, tuple(map(str, outputs))
     ends = _several(outputs)
     return ends, object if len(ends) == 1 else list, ()
+
+
+def _written(call: Call) -> list[Any]:
+    """A call in a configuration: the layer, what it reads, and what else was said."""
+    said = [call.training, dict(call.options)] if call.options else [call.training]
+    return [call.layer, list(call.reads), *([] if said == [None] else said)]
 
 
 def _several(symbols: Any) -> list[Any]:

@@ -108,11 +108,22 @@ class FullBatchProblem(BatchProblem):
         """r(w) with ½‖r‖² the loss, without the penalties on weights."""
         # Keep the pullbacks: most points evaluated here become the next iterate.
         point.aux["pullbacks"] = pullbacks = self.pullbacks(self.params_at(point))
-        parts = list(zip(*(outputs for outputs, _ in pullbacks), strict=True))
-        outputs = [part[0] if len(part) == 1 else self.adapter.xp.concat(list(part)) for part in parts]
-        point.aux["ran"] = self.checked(Ran(outputs, self._changes_of(point), []))
-        residual, point.aux["by_outputs"] = vjp(lambda *outputs: self.residuals(outputs), *outputs)
+        ran = self._joined([ran for ran, _ in pullbacks])
+        point.aux["ran"] = ran = self.checked(ran._replace(changes=self._changes_of(point)))
+        residual, point.aux["by_outputs"] = vjp(
+            lambda *outputs: self.residuals(ran._replace(outputs=list(outputs))), *ran.outputs
+        )
         return residual
+
+    def _joined(self, parts: Sequence[Ran]) -> Ran:
+        """What the program gave for all samples, from what it gave for parts of them."""
+        if len(parts) == 1:
+            return parts[0]
+        xp = self.adapter.xp
+        outputs = [xp.concat(list(ys)) for ys in zip(*(ran.outputs for ran in parts), strict=True)]
+        of_outputs = zip(*(ran.masks for ran in parts), strict=True)
+        masks = [None if ms[0] is None else xp.concat(list(ms)) for ms in of_outputs]
+        return Ran(outputs, {}, [], masks)
 
     def _changes_of(self, point: Point) -> Any:
         """What stateful layers return: no pullback tells it, so the program runs once more for it."""
@@ -140,7 +151,7 @@ class FullBatchProblem(BatchProblem):
         """The product J·v."""
 
         def residuals(pieces: Sequence[Any]) -> Array:
-            return self.residuals(self.run(self.params(pieces)).outputs)
+            return self.residuals(self.run(self.params(pieces)))
 
         return jvp(residuals, (point.x,), (self.layout.views(v),))[1]
 
@@ -174,8 +185,8 @@ class FullBatchProblem(BatchProblem):
         found = point.aux["by_outputs"](namespace(u).reshape(u, (-1,)))
         by_outputs = [g if only in (None, k) else None for k, g in enumerate(found)]
         end = 0
-        for outputs, back in point.aux["pullbacks"]:
-            first, end = end, end + outputs[0].shape[0]
+        for ran, back in point.aux["pullbacks"]:
+            first, end = end, end + ran.outputs[0].shape[0]
             gradients = back([None if g is None else g[first:end, ...] for g in by_outputs])
             for start in range(first, end, size):
                 stop = min(start + size, end)
@@ -249,12 +260,13 @@ class FullBatchProblem(BatchProblem):
                 found.append(_Term(k, end, goal.loss.residual, math.sqrt(2.0 * goal.weight)))
         return found
 
-    def residuals(self, outputs: Sequence[Array]) -> Array:
-        """The r with ½‖r‖² the sum of the losses, for outputs of the network: sample after sample."""
+    def residuals(self, ran: Ran) -> Array:
+        """The r with ½‖r‖² the sum of the losses, from what the network gave: sample after sample."""
         assert self.batch is not None
         batch, found = self.batch, []
         for k, _, residual, scale in self._terms:
-            found.append(scale * residual(batch.ys[k], outputs[k], batch.weights[k]))
+            weight = self.objective.weight_of(k, ran, batch)
+            found.append(scale * residual(batch.ys[k], ran.outputs[k], weight))
         if len(found) == 1:
             return found[0]
         xp = namespace(*found)
@@ -278,7 +290,7 @@ class FullBatchProblem(BatchProblem):
             d[self.layout.slices[i]] = 2.0 * factor
         return d
 
-    def pullbacks(self, params: Params) -> list[tuple[list[Array], Callable[[Sequence[Array]], Any]]]:
+    def pullbacks(self, params: Params) -> list[tuple[Ran, Callable[[Sequence[Array]], Any]]]:
         """The network's outputs and their pullback by samples, for as many samples as the cache holds."""
         assert self.batch is not None
         xs, n = self.batch.xs, self.batch.size

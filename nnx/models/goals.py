@@ -119,7 +119,7 @@ def reports_of(goals: Sequence[Goal]) -> tuple[Report, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Wishes:
     """What ``compile`` was asked for, before it is known which outputs there are.
 
     Each is one thing for all outputs, a list with one for each, or a dict by the outputs' names.
@@ -153,14 +153,14 @@ class Asked:
         return _for_each("loss", self.loss, names, None)
 
 
-def asked(loss: Any, loss_weights: Any, plain: Any, weighted: Any) -> Asked:
+def wishes(loss: Any, loss_weights: Any, plain: Any, weighted: Any) -> Wishes:
     """What the arguments of ``compile`` stand for: names and functions become losses and metrics."""
     if loss is None:
         raise OptionError("compile needs a loss, for example loss='mse' or loss='categorical_crossentropy'.")
     for what, given in (("metrics", plain), ("weighted_metrics", weighted)):
         if given is not None and not isinstance(given, list | tuple | Mapping):
             raise OptionError(f"{what} must be a list, for example {what}=['accuracy'], got {given!r}.")
-    return Asked(
+    return Wishes(
         _each(loss, _loss),
         _each(loss_weights, lambda weight: _WEIGHT("compile", "loss_weights", weight)),
         _each(plain, lambda spec: _metric(spec, "metrics")),

@@ -16,6 +16,8 @@ class _Drawing:
     """A network that is being drawn: its layers by identity, its calls, and the number of each symbol."""
 
     admit: Callable[[Layer], Layer]
+    #: how many values there are
+    values: int
     numbers: dict[int, int] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
     places: dict[int, int] = field(default_factory=dict)
@@ -28,6 +30,10 @@ class _Drawing:
             self.places[id(own)] = len(self.layers)
             self.layers.append(own)
         return self.places[id(own)]
+
+    def number(self, symbol: Symbol) -> int:
+        """The number of the value that a symbol stands for."""
+        return self.numbers[id(symbol.call)] + symbol.output
 
 
 def drawn(
@@ -46,7 +52,7 @@ def drawn(
 
     Raises :class:`nnx.errors.OptionError` where an output needs an input that is not among ``inputs``.
     """
-    drawing = _Drawing(admit)
+    drawing = _Drawing(admit, len(inputs))
     for i, symbol in enumerate(inputs):
         if not isinstance(symbol, Symbol) or symbol.layer is not None:
             raise OptionError(
@@ -64,12 +70,14 @@ def drawn(
             raise OptionError(
                 f"The output needs an input{name} of shape {symbol.shape} that is not among the model's."
             )
-        reads = tuple(drawing.numbers[id(x)] for x in symbol.inputs)
-        drawing.calls.append(Call(drawing.place(symbol.layer), reads, symbol.training))
-        drawing.numbers[id(symbol)] = len(inputs) + len(drawing.calls) - 1
+        reads = tuple(map(drawing.number, symbol.inputs))
+        call = Call(drawing.place(symbol.layer), reads, symbol.training, symbol.options)
+        drawing.calls.append(call)
+        drawing.numbers[id(symbol)] = drawing.values
+        drawing.values += symbol.count
     if not drawing.calls:
         raise OptionError("The output of the model is one of its inputs: there is no layer in between.")
-    ends = tuple(drawing.numbers[id(symbol)] for symbol in outputs)
+    ends = tuple(map(drawing.number, outputs))
     shapes = tuple(symbol.shape for symbol in inputs)
     keys = names_of(inputs) if names is None else tuple(names)
     layers, calls = tuple(drawing.layers), tuple(drawing.calls)
@@ -87,19 +95,20 @@ def names_of(inputs: Sequence[Symbol]) -> tuple[str, ...]:
 
 
 def _in_order(outputs: Sequence[Any]) -> list[Symbol]:
-    """Every symbol that the outputs need, each after those that it is made of."""
+    """The symbol of every call that the outputs need, each after those that it is made of."""
     # no recursion: chains are long
     order: list[Symbol] = []
     done: set[int] = set()
     stack = [(symbol, False) for symbol in reversed(outputs)]
     while stack:
         symbol, ready = stack.pop()
-        if id(symbol) in done:
-            continue
         if not isinstance(symbol, Symbol):
             raise OptionError(
                 f"The output of a model is a symbol, what a layer gives for one; got {_said(symbol)}."
             )
+        symbol = symbol.call
+        if id(symbol) in done:
+            continue
         if ready:
             done.add(id(symbol))
             order.append(symbol)
@@ -115,22 +124,22 @@ def _as_in_keras(network: Network) -> Network:
     That is by the longest way from a layer to the output, longest first; among equals in the order in which
     one meets them on the way back from the output.
     """
-    n, depths, of_layers = len(network.inputs), [0] * len(network.calls), dict[int, int]()
+    depths, of_layers, made_by = [0] * len(network.calls), dict[int, int](), network.made_by
     for k in reversed(range(len(network.calls))):
-        i, reads, _ = network.calls[k]
+        i, reads, *_ = network.calls[k]
         depths[k] = of_layers[i] = max(depths[k], of_layers.get(i, 0))
         for r in reads:
-            if r >= n:
-                depths[r - n] = max(depths[r - n], depths[k] + 1)
+            if (before := made_by[r]) is not None:
+                depths[before] = max(depths[before], depths[k] + 1)
     met: dict[int, int] = {}
     seen: set[int] = set()
     stack = list(reversed(network.outputs))
     while stack:
-        value = stack.pop()
-        if value < n or value in seen:
+        made = made_by[stack.pop()]
+        if made is None or made in seen:
             continue
-        seen.add(value)
-        i, reads, _ = network.calls[value - n]
+        seen.add(made)
+        i, reads, *_ = network.calls[made]
         met.setdefault(i, len(met))
         stack.extend(reversed(reads))
     order = sorted(range(len(network.layers)), key=lambda i: (-of_layers[i], met[i]))
@@ -148,7 +157,8 @@ def _said(thing: Any) -> str:
 def inlined(network: Network, xs: Sequence[Symbol], training: bool | None = None) -> Any:
     """The symbols of a network's outputs on other symbols: its layers are called on them."""
     values = list(xs)
-    for i, reads, fixed in network.calls:
+    for i, reads, fixed, options in network.calls:
         how = training if fixed is None else fixed
-        values.append(network.layers[i](*(values[r] for r in reads), training=how))
+        made = network.layers[i].draw([values[r] for r in reads], how, options)
+        values.extend(made if isinstance(made, list) else [made])
     return network.answer([values[v] for v in network.outputs])

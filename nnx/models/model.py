@@ -22,11 +22,12 @@ from nnx.models.arguments import (
     weighted,
     with_early_stopping,
 )
+from nnx.models.compiling import compiled
 from nnx.models.data import Batches
 from nnx.models.goals import reports_of
 from nnx.models.guard import Guard
+from nnx.models.heads import heads_of
 from nnx.models.loop import Run
-from nnx.models.program import compiled
 from nnx.models.targets import warn_of_one_unit
 from nnx.options import Number, truth
 
@@ -135,7 +136,7 @@ class Model(Applied):
             data, validation = split(data, validation_split)
         data = weighted(data, class_weight)
         program = self.own_weights().program if self.built else compiled(network)
-        warn_of_one_unit(network, program.heads, [goal.loss for goal in goals])
+        warn_of_one_unit(network, heads_of(program), [goal.loss for goal in goals])
         size, at_once = training_batch(self._optimizer, batch_size, data.size), 0
         when, planned = validates(validation_freq), range(initial_epoch, epochs)
         if validation is not None:

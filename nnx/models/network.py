@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from nnx.errors import OptionError, ShapeError, located
@@ -30,20 +31,22 @@ class Slot(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One use of a layer: its number, and the values that it reads (inputs first, then calls in order)."""
+    """One use of a layer: its number, and the values that it reads (inputs first, then what calls gave)."""
 
     layer: int
     reads: tuple[int, ...]
     #: False where it computes as in prediction, also while the model is trained
     training: bool | None = None
+    #: what else the call said, by name
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
     """Layers and their calls, for samples of known shapes. In a chain each call reads the last one.
 
-    Value i is input i; value ``len(inputs) + k`` is what call k gives. A layer that is called twice has its
-    weights once.
+    Value i is input i; then come what the calls give, in order: one value each, or several in a row. A layer
+    that is called twice has its weights once.
     """
 
     layers: tuple[Layer, ...]
@@ -73,24 +76,36 @@ class Network:
     @property
     def is_chain(self) -> bool:
         """Whether each call reads the last one and nothing else."""
-        return len(self.inputs) == 1 and all(call.reads == (k,) for k, call in enumerate(self.calls))
+        n = len(self.calls)
+        chained = all(call.reads == (k,) for k, call in enumerate(self.calls))
+        return len(self.inputs) == 1 and chained and self.outputs == (n,) and len(self.shapes) == n + 1
 
     # -- shapes -----------------------------------------------------------------------------------
 
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
         """The shape of every value: inputs, then calls."""
-        return (*self.inputs, *(spec.output_shape for spec in self._specs))
+        return (*self.inputs, *(shape for spec in self._specs for shape in spec.output_shapes))
+
+    @cached_property
+    def made_by(self) -> tuple[int | None, ...]:
+        """For every value the number of the call that gives it; None for inputs."""
+        calls = (k for k, spec in enumerate(self._specs) for _ in spec.output_shapes)
+        return (*(None for _ in self.inputs), *calls)
+
+    def gives(self, k: int) -> int:
+        """How many values call k gives."""
+        return len(self._specs[k].output_shapes)
 
     @cached_property
     def _specs(self) -> tuple[Spec, ...]:
         """What the layer of each call becomes."""
         found: list[Spec] = []
         shapes = list(self.inputs)
-        for k, (i, reads, _) in enumerate(self.calls):
+        for k, (i, reads, _, options) in enumerate(self.calls):
             with located(lambda k=k: self.place(k)):  # type: ignore[misc]
-                found.append(self.layers[i].spec_for([shapes[r] for r in reads]))
-            shapes.append(found[-1].output_shape)
+                found.append(self.layers[i].spec_for([shapes[r] for r in reads], options))
+            shapes.extend(found[-1].output_shapes)
         return tuple(found)
 
     @cached_property
@@ -159,9 +174,10 @@ class Network:
         """What the outputs are called: the keys of a dict, else the names of the layers that give them."""
         if self.keys:
             return self.keys
-        n, found = len(self.inputs), list[str]()
+        found: list[str] = []
         for v in self.outputs:
-            name = self.input_names[v] if v < n else self.names[self.calls[v - n].layer]
+            k = self.made_by[v]
+            name = self.input_names[v] if k is None else self.names[self.calls[k].layer]
             found.append(unique_name(name, found))
         return tuple(found)
 

@@ -14,6 +14,8 @@ from nnx.autodiff.trace import Tape, backward
 from nnx.errors import ShapeError
 from nnx.layers import Context
 from nnx.models.goals import Goal, OwnLoss, Report, reports_of
+from nnx.models.heads import heads_of, without_heads
+from nnx.models.masks import masked
 from nnx.models.network import Network
 from nnx.models.program import Params, Program, Ran
 from nnx.models.weights import Weights
@@ -66,31 +68,34 @@ class Objective:
     @cached_property
     def linear(self) -> tuple[bool, ...]:
         """For each output whether its loss takes pre-activations: the same value without underflow."""
-        of_outputs = zip(self.goals, self.whole.heads, self.network.output_shapes, strict=True)
+        of_outputs = zip(self.goals, heads_of(self.whole), self.network.output_shapes, strict=True)
         return tuple(goal.takes_link(head, len(shape)) for goal, head, shape in of_outputs)
 
     @cached_property
     def program(self) -> Program:
         """What runs: without the activations at the end of which the losses take pre-activations."""
-        return self.whole.without_heads(self.linear)
+        return without_heads(self.whole, self.linear)
 
     @cached_property
     def _heads(self) -> tuple[Any, ...]:
         """The activations that the metrics need and the program's outputs lack; None for the others."""
-        of_outputs = zip(self.goals, self.whole.heads, self.network.output_shapes, self.linear, strict=True)
+        of_outputs = zip(
+            self.goals, heads_of(self.whole), self.network.output_shapes, self.linear, strict=True
+        )
         return tuple(
             head if linear and not (shape[-1:] not in ((), (1,)) and goal.ranks_only) else None
             for goal, head, shape, linear in of_outputs
         )
 
     @cached_property
-    def _terms(self) -> tuple[tuple[int, Goal, dict[str, bool]], ...]:
-        """The outputs that are trained, with what their losses are told."""
-        return tuple(
-            (k, goal, {"from_logits": True} if linear else {})
-            for k, (goal, linear) in enumerate(zip(self.goals, self.linear, strict=True))
-            if goal.loss is not None
-        )
+    def _told(self) -> tuple[dict[str, bool], ...]:
+        """What each output's loss is told besides."""
+        return tuple({"from_logits": True} if linear else {} for linear in self.linear)
+
+    @cached_property
+    def _terms(self) -> tuple[tuple[int, float], ...]:
+        """The outputs that are trained, with the weights of their losses."""
+        return tuple((k, goal.weight) for k, goal in enumerate(self.goals) if goal.loss is not None)
 
     @cached_property
     def linear_weights(self) -> tuple[tuple[int, ...], ...]:
@@ -103,8 +108,8 @@ class Objective:
 
     def _linear_weights(self, goal: Goal, output: int) -> tuple[int, ...]:
         network = self.network
-        last = output - len(network.inputs)
-        if last < 0 or goal.loss is None or goal.loss.name != "mean_squared_error":
+        last = network.made_by[output]
+        if last is None or goal.loss is None or goal.loss.name != "mean_squared_error":
             return ()
         k = network.calls[last].layer
         parts = network.layers[k].parts()
@@ -122,14 +127,11 @@ class Objective:
             if slot.trained and slot.weight.regularizer is not None
         )
 
-    def cost_of(self, k: int, output: Array, batch: Batch) -> Array:
+    def _cost(self, k: int, ran: Ran, batch: Batch) -> Array:
         """The loss of output k, the weighted mean of the samples', from what the program gave."""
-        _, goal, extra = next(term for term in self._terms if term[0] == k)
-        return self._cost(goal, extra, k, output, batch)
-
-    def _cost(self, goal: Goal, extra: dict[str, bool], k: int, output: Array, batch: Batch) -> Array:
-        loss: Any = goal.loss
-        values = loss.call(batch.ys[k], output, **extra)
+        loss, output = self.goals[k].loss, ran.outputs[k]
+        assert loss is not None
+        values = loss.call(batch.ys[k], output, **self._told[k])
         shape = getattr(values, "shape", None)
         if shape is None or (shape and shape[0] != batch.size):
             got = f"a {type(values).__name__}" if shape is None else f"one of shape {tuple(shape)}"
@@ -137,14 +139,25 @@ class Objective:
                 f"The loss '{loss.name}' must return an array with one number for each of the "
                 f"{batch.size} samples, or a 0-d array, got {got}."
             )
-        return loss.reduce(values, batch.weights[k])
+        return loss.reduce(values, self.weight_of(k, ran, batch))
+
+    def weight_of(self, k: int, ran: Ran, batch: Batch) -> Array:
+        """What the loss of output k weighs samples with, or places in them: also by the output's mask.
+
+        As in Keras a mean is then over the places that are not masked.
+        """
+        weight, loss = batch.weights[k], self.goals[k].loss
+        if not ran.masks or ran.masks[k] is None:
+            return weight
+        mean = loss is not None and loss.reduction in ("sum_over_batch_size", "mean")
+        return masked(ran.masks[k], weight, ran.outputs[k], mean)
 
     def total(self, ran: Ran, batch: Batch, params: Params) -> Array:
         """The weighted sum of the outputs' losses plus the penalties on weights and activities."""
         total = None
-        for k, goal, extra in self._terms:
-            cost = self._cost(goal, extra, k, ran.outputs[k], batch)
-            cost = cost if goal.weight == 1.0 else cost * goal.weight
+        for k, weight in self._terms:
+            cost = self._cost(k, ran, batch)
+            cost = cost if weight == 1.0 else cost * weight
             total = cost if total is None else total + cost
         for layer, name, _, regularizer in self.penalties:
             total = total + regularizer(params[layer][name])
@@ -160,12 +173,13 @@ class Objective:
         found = []
         for _, k, measure, weighted in self.reports:
             if isinstance(measure, OwnLoss):
-                cost = self.cost_of(k, ran.outputs[k], batch)
+                cost = self._cost(k, ran, batch)
                 found.append(measure.statistics(cost, batch.size))
-            elif weighted:
-                found.append(measure.statistics(batch.ys[k], outputs[k], batch.weights[k]))
-            else:
-                found.append(measure.statistics(batch.ys[k], outputs[k]))
+                continue
+            weight = batch.weights[k] if weighted else None
+            if ran.masks and ran.masks[k] is not None:
+                weight = masked(ran.masks[k], weight, outputs[k])
+            found.append(measure.statistics(batch.ys[k], outputs[k], weight))
         return found
 
     def evaluate(self, params: Params, batch: Batch) -> tuple[Array, list[Array]]:
@@ -299,7 +313,8 @@ class BatchProblem:
         if changes:
             changes = {i: {name: raw(value) for name, value in new.items()} for i, new in changes.items()}
             self._weights.check_changes(changes)
-        return Ran([raw(output) for output in ran.outputs], changes, [])
+        outputs, masks = [raw(output) for output in ran.outputs], [raw(mask) for mask in ran.masks]
+        return Ran(outputs, changes, [], masks)
 
     def _traced(self, pieces: Sequence[Array]) -> list[Array]:
         pairs = zip(pieces, self._places, strict=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from nnx.errors import ShapeError
-from nnx.layers import FUSIONS, Activation, Context, Layer, parts_of
+from nnx.layers import Context, Layer
 from nnx.models.network import Network
 
 Array = Any
@@ -30,6 +29,8 @@ class Step(NamedTuple):
     penalty: Any = None
     #: False where it computes as in prediction always
     training: bool | None = None
+    #: how many values it gives
+    gives: int = 1
 
     @property
     def kind(self) -> int:
@@ -43,19 +44,23 @@ class Ran(NamedTuple):
     outputs: list[Array]
     changes: dict[int, Mapping[str, Array]]
     penalties: list[Array]
+    #: the mask of each output, None where there is none
+    masks: Sequence[Array | None] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
     """A network's parts in the order in which they run, as a function of weights and inputs.
 
-    Value i is input i, value ``inputs + k`` is what step k gives.
+    Value i is input i; then come what the steps give, in order: one value each, or several in a row.
     """
 
     network: Network
     inputs: int
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
+    #: for each output the value that is its mask
+    masks: tuple[int | None, ...] = ()
 
     def __post_init__(self) -> None:
         table = tuple((s.part.forward, s.kind, s.reads, s.dead, s) for s in self.steps)
@@ -79,13 +84,18 @@ class Program:
                 for i in dead:
                     values[i] = None
                 if step.penalty is not None:
-                    penalties.append(step.penalty(y) * (1.0 / y.shape[0]))
-                values.append(y)
+                    first = y if step.gives == 1 else y[0]
+                    penalties.append(step.penalty(first) * (1.0 / first.shape[0]))
+                if step.gives == 1:
+                    values.append(y)
+                else:
+                    values.extend(y)
         except Exception as error:
             if step is not None:
                 error.add_note(f"  {self.network.place(step.call)}")
             raise
-        return Ran(list(map(pick, self.outputs)), changes, penalties)
+        masks = [None if i is None else pick(i) for i in self.masks]
+        return Ran(list(map(pick, self.outputs)), changes, penalties, masks)
 
     def _changing(
         self, step: Step, params: Params, xs: Iterable[Array], context: Context, changes: dict[int, Any]
@@ -111,9 +121,9 @@ class Program:
 
     def per_sample(
         self, params: Params, inputs: Sequence[Array], context: Context
-    ) -> tuple[list[Array], Callable[[Sequence[Array]], Callable[[slice], list[Array]]]]:
-        """``(outputs, back)``: with the gradients g by the outputs (None: it is 0), ``back(g)(part)`` lists
-        for a slice of the samples each one's gradient by each trained weight, of shape (n, *shape).
+    ) -> tuple[Ran, Callable[[Sequence[Array]], Callable[[slice], list[Array]]]]:
+        """``(ran, back)``: with the gradients g by the outputs (None: it is 0), ``back(g)(part)`` lists for a
+        slice of the samples each one's gradient by each trained weight, of shape (n, *shape).
 
         One pass forward, and one back for each entry of a sample's outputs, make the Jacobian; only a part of
         it need be there at a time. Right for layers that do not mix samples.
@@ -123,7 +133,7 @@ class Program:
         for step, own in self._with_names:
             at = context.at(step.call, step.training)
             y, back = step.part.per_sample(params[step.owner], own, list(map(pick, step.reads)), at)
-            values.append(y)
+            values.extend([y] if step.gives == 1 else y)
             backs.append(back)
 
         def all_back(by_outputs: Sequence[Array]) -> Callable[[slice], list[Array]]:
@@ -134,17 +144,20 @@ class Program:
             found = []
             k = len(values)
             for (step, own), back in zip(reversed(self._with_names), reversed(backs), strict=True):
-                k -= 1
-                if (g := pending.pop(k, None)) is None:
+                k -= step.gives
+                if not any(i in pending for i in range(k, k + step.gives)):
                     continue  # nothing comes back here
-                by_inputs, gradients = back(g)
+                gs = [pending.pop(i, None) for i in range(k, k + step.gives)]
+                by_inputs, gradients = back(gs[0] if step.gives == 1 else gs)
                 for i, c in zip(step.reads, by_inputs, strict=True):
-                    pending[i] = pending[i] + c if i in pending else c
+                    if c is not None:
+                        pending[i] = pending[i] + c if i in pending else c
                 if own:
                     found.append((step.owner, gradients))
             return lambda part: self._rows([(owner, gradients(part)) for owner, gradients in found])
 
-        return [values[i] for i in self.outputs], all_back
+        masks = [None if i is None else values[i] for i in self.masks]
+        return Ran(list(map(pick, self.outputs)), {}, [], masks), all_back
 
     @cached_property
     def _names(self) -> tuple[tuple[str, ...], ...]:
@@ -168,91 +181,3 @@ class Program:
                 key = owner, name
                 found[key] = found[key] + row if key in found else row
         return [found[owner, name] for owner, names in enumerate(self._names) for name in names]
-
-    # -- the activations at the ends --------------------------------------------------------------
-
-    @cached_property
-    def heads(self) -> tuple[Any, ...]:
-        """The activation function that each output comes out of; None where there is none that can go."""
-        return tuple(
-            self.steps[v - self.inputs].part.activation if self._ends_in_activation(v) else None
-            for v in self.outputs
-        )
-
-    def _ends_in_activation(self, value: int) -> bool:
-        """Whether a value is what an activation gives, and nothing but one output."""
-        k = value - self.inputs
-        if k < 0 or not isinstance(self.steps[k].part, Activation) or self.steps[k].penalty is not None:
-            return False
-        return self.outputs.count(value) == 1 and not any(value in step.reads for step in self.steps)
-
-    def without_heads(self, taken: Sequence[bool]) -> Program:
-        """The program whose outputs, where ``taken`` says so, are the pre-activations at their ends."""
-        gone = {v - self.inputs for v, so in zip(self.outputs, taken, strict=True) if so}
-        if not gone:
-            return self
-        where, steps = list(range(self.inputs)), list[Step]()
-        for k, step in enumerate(self.steps):
-            moved = step._replace(reads=tuple(where[i] for i in step.reads))
-            if k not in gone:
-                steps.append(moved)
-            where.append(moved.reads[0] if k in gone else self.inputs + len(steps) - 1)
-        outputs = tuple(where[v] for v in self.outputs)
-        return replace(self, steps=_freed(steps, outputs, self.inputs), outputs=outputs)
-
-
-# -- making one ----------------------------------------------------------------------------------
-
-
-def compiled(network: Network) -> Program:
-    """The program of a network: its calls as parts, neighbours fused, values freed after their last use."""
-    steps, outputs = _parts(network)
-    steps, outputs = _fused(steps, outputs, len(network.inputs))
-    return Program(network, len(network.inputs), _freed(steps, outputs, len(network.inputs)), outputs)
-
-
-def _parts(network: Network) -> tuple[list[Step], tuple[int, ...]]:
-    n = len(network.inputs)
-    steps: list[Step] = []
-    where = list(range(n))  # of each value of the network: its number in the program
-    for k, (i, reads, training) in enumerate(network.calls):
-        layer = network.layers[i]
-        inputs = tuple(where[r] for r in reads)
-        for part in parts_of(layer):
-            steps.append(Step(part, i, k, inputs, training=training))
-            inputs = (n + len(steps) - 1,)
-        steps[-1] = steps[-1]._replace(penalty=layer.activity_regularizer)
-        where.append(inputs[0])
-    return steps, tuple(where[v] for v in network.outputs)
-
-
-def _fused(steps: list[Step], outputs: tuple[int, ...], n: int) -> tuple[list[Step], tuple[int, ...]]:
-    """Pairs that a fusion knows become one step, where the second reads the first and nobody else does."""
-    readers = [0] * (n + len(steps))
-    for i in (*outputs, *(i for step in steps for i in step.reads)):
-        readers[i] += 1
-    made: list[Step] = []
-    where = list(range(n))
-    for step in steps:
-        moved = step._replace(reads=tuple(where[i] for i in step.reads))
-        before = made[-1] if made else None
-        last = n + len(made) - 1
-        one = None
-        if before and before.penalty is None and moved.reads == (last,) and readers[step.reads[0]] == 1:
-            pairs = (fusion(before.part, step.part) for fusion in FUSIONS)
-            one = next((part for part in pairs if part is not None), None)
-        if one is not None and before is not None:
-            made[-1] = moved._replace(part=one, owner=before.owner, reads=before.reads)
-        else:
-            made.append(moved)
-        where.append(n + len(made) - 1)
-    return made, tuple(where[v] for v in outputs)
-
-
-def _freed(steps: list[Step], outputs: tuple[int, ...], n: int) -> tuple[Step, ...]:
-    last = {i: k for k, step in enumerate(steps) for i in step.reads}
-    dead = defaultdict(list)
-    for i, k in last.items():
-        if i not in outputs:
-            dead[k].append(i)
-    return tuple(step._replace(dead=tuple(dead[k])) for k, step in enumerate(steps))

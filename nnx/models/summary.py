@@ -53,7 +53,8 @@ def _figures(layer: Layer, weights: Weights | None) -> tuple[str, str]:
 
 def _reads(network: Network) -> dict[str, str]:
     """By the name of each layer: the names of the inputs and layers whose outputs its calls read."""
-    values = (*network.input_names, *(network.names[call.layer] for call in network.calls))
+    made = (k for k in network.made_by if k is not None)
+    values = (*network.input_names, *(network.names[network.calls[k].layer] for k in made))
     found: dict[str, str] = {}
     for call in network.calls:
         name, names = network.names[call.layer], ", ".join(values[r] for r in call.reads)

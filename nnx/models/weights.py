@@ -8,9 +8,10 @@ from typing import Any
 from nnx.backend import Backend, adapter_of, to_numpy
 from nnx.errors import DataError, OptionError, ShapeError
 from nnx.layers import Layer
+from nnx.models.compiling import compiled
 from nnx.models.entrance import as_array
 from nnx.models.network import Network, Slot
-from nnx.models.program import Program, compiled
+from nnx.models.program import Program
 from nnx.parameters import Layout
 
 Array = Any

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from layers.spatial_examples import SPATIAL
 
 import nnx
 from nnx.backend import namespace, to_numpy
@@ -17,7 +18,15 @@ from nnx.layers import (
     BatchNormalization,
     Concatenate,
     Context,
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Conv3D,
+    Conv3DTranspose,
     Dense,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
     Dropout,
     Flatten,
     GaussianNoise,
@@ -32,6 +41,8 @@ from nnx.layers import (
     ReLU,
     Rescaling,
     Reshape,
+    SeparableConv1D,
+    SeparableConv2D,
     Softmax,
     Spec,
     Subtract,
@@ -39,8 +50,8 @@ from nnx.layers import (
 )
 from nnx.layers.dense import affine
 from nnx.layers.dropout import relu_dropout
+from nnx.models.compiling import compiled
 from nnx.models.network import Call, Network
-from nnx.models.program import compiled
 from nnx.registry import from_config, to_config
 
 #: An example of every registered layer, with a shape of samples that it takes.
@@ -50,7 +61,15 @@ EXAMPLES = {
     "average": (Average(), ((3,), (3,), (3,))),
     "batch_normalization": (BatchNormalization(), (3,)),
     "concatenate": (Concatenate(axis=1), ((2, 3), (1, 3))),
+    "conv1d": (Conv1D(2, 2, padding="causal", activation="tanh"), (4, 2)),
+    "conv1d_transpose": (Conv1DTranspose(2, 3, strides=2, padding="same"), (3, 2)),
+    "conv2d": (Conv2D(2, (2, 3), strides=(2, 1), padding="same", groups=2), (4, 3, 2)),
+    "conv2d_transpose": (Conv2DTranspose(2, (2, 1), activation="tanh"), (2, 2, 3)),
+    "conv3d": (Conv3D(1, 2, dilation_rate=(1, 2, 1), use_bias=False), (2, 3, 2, 2)),
+    "conv3d_transpose": (Conv3DTranspose(1, (1, 2, 1), strides=(1, 1, 2)), (1, 2, 2, 2)),
     "dense": (Dense(4, "tanh"), (3,)),
+    "depthwise_conv1d": (DepthwiseConv1D(2, depth_multiplier=2, activation="tanh"), (4, 2)),
+    "depthwise_conv2d": (DepthwiseConv2D(2, padding="same", use_bias=False), (3, 2, 2)),
     "dropout": (Dropout(0.4), (5,)),
     "elu": (ELU(0.5), (3,)),
     "flatten": (Flatten(), (2, 3)),
@@ -65,8 +84,11 @@ EXAMPLES = {
     "re_lu": (ReLU(max_value=1.0, negative_slope=0.1), (3,)),
     "rescaling": (Rescaling(0.5, 1.0), (3,)),
     "reshape": (Reshape((3, -1)), (2, 3)),
+    "separable_conv1d": (SeparableConv1D(3, 2), (3, 2)),
+    "separable_conv2d": (SeparableConv2D(2, 2, depth_multiplier=2, activation="softmax"), (3, 2, 2)),
     "softmax": (Softmax(), (3,)),
     "subtract": (Subtract(), ((3,), (3,))),
+    **SPATIAL,
 }
 NAMES = [entry.name for entry in nnx.layers.registry if entry.target.__module__.startswith("nnx.")]
 

@@ -35,7 +35,7 @@ def problem(backend, layers, loss="mse", weighted=False, optimizer="levenberg_ma
 
 def residuals(whole):
     """The residuals as a function of the vector of weights, by the network's ordinary forward pass."""
-    return lambda w: whole.residuals(whole.run(whole.params(whole.layout.views(w))).outputs)
+    return lambda w: whole.residuals(whole.run(whole.params(whole.layout.views(w))))
 
 
 def assembled(point, limit, columns):

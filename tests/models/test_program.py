@@ -11,7 +11,8 @@ import nnx
 from nnx.backend import namespace, to_numpy
 from nnx.layers import Activation, Concatenate, Context, Dense, Dropout, Rescaling
 from nnx.layers.dropout import ReluDropout
-from nnx.models.program import Program, compiled
+from nnx.models.compiling import compiled
+from nnx.models.program import Program
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 5))
