@@ -44,7 +44,7 @@ class Examples:
     def size(self) -> int:
         return int(self.xs[0].shape[0])
 
-    @property
+    @cached_property
     def arrays(self) -> tuple[Any, ...]:
         """Inputs, targets and weights one after the other; None for what is not there."""
         return (*self.xs, *self.ys, *self.weights)
@@ -61,8 +61,13 @@ class Examples:
 
     def sorted(self, arrays: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
         """Arrays in the order of :attr:`arrays` as inputs, targets and weights."""
-        n, m = len(self.xs), len(self.xs) + len(self.ys)
+        n, m = self._ends
         return tuple(arrays[:n]), tuple(arrays[n:m]), tuple(arrays[m:])
+
+    @cached_property
+    def _ends(self) -> tuple[int, int]:
+        """Where the inputs and the targets end among all arrays."""
+        return len(self.xs), len(self.xs) + len(self.ys)
 
     def part(self, start: int, stop: int | None) -> Examples:
         """The examples from ``start`` up to ``stop``."""

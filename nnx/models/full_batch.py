@@ -190,7 +190,8 @@ class FullBatchProblem(BatchProblem):
             gradients = back([None if g is None else g[first:end, ...] for g in by_outputs])
             for start in range(first, end, size):
                 stop = min(start + size, end)
-                yield slice(start, stop), self.rows(gradients(slice(start - first, stop - first)))
+                by_weight = gradients(slice(start - first, stop - first))
+                yield slice(start, stop), self.rows(by_weight, stop - start)
 
     @property
     def batch_size(self) -> int:
@@ -309,14 +310,14 @@ class FullBatchProblem(BatchProblem):
         cached = max(4 * row, self.adapter.cached_entries / row)
         return int(max(1, min(self.batch.size, cached, memory_limit / self._row_bytes)))
 
-    def rows(self, by_weight: list[Array]) -> Array:
-        """Each sample's gradient as a row, in the problem's buffer."""
-        xp, n = self.adapter.xp, by_weight[0].shape[0]
+    def rows(self, by_weight: list[Array | None], n: int) -> Array:
+        """The gradients of n samples as rows, in the problem's buffer; None stands for 0."""
+        xp = self.adapter.xp
         if self._buffer is None or self._buffer.shape[0] < n:
             self._buffer = xp.empty((n, self.layout.size), dtype=self._owned.dtype, device=self.device)
         rows = self._buffer[:n, :]
         for place, g in zip(self.layout.slices, by_weight, strict=True):
-            rows[:, place] = xp.reshape(g, (n, -1))
+            rows[:, place] = 0.0 if g is None else xp.reshape(g, (n, -1))
         return rows
 
 

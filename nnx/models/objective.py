@@ -139,7 +139,7 @@ class Objective:
                 f"The loss '{loss.name}' must return an array with one number for each of the "
                 f"{batch.size} samples, or a 0-d array, got {got}."
             )
-        return loss.reduce(values, self.weight_of(k, ran, batch))
+        return loss.reduce(values, self.weight_of(k, ran, batch) if ran.masks else batch.weights[k])
 
     def weight_of(self, k: int, ran: Ran, batch: Batch) -> Array:
         """What the loss of output k weighs samples with, or places in them: also by the output's mask.
@@ -167,14 +167,14 @@ class Objective:
 
     def statistics(self, ran: Ran, batch: Batch) -> list[Array]:
         """The sums over the batch of what is reported, still on the device."""
-        if not self.reports:
-            return []
-        outputs = [y if head is None else head(y) for head, y in zip(self._heads, ran.outputs, strict=True)]
+        outputs = ran.outputs
+        if any(self._heads):
+            pairs = zip(self._heads, outputs, strict=True)
+            outputs = [y if head is None else head(y) for head, y in pairs]
         found = []
         for _, k, measure, weighted in self.reports:
-            if isinstance(measure, OwnLoss):
-                cost = self._cost(k, ran, batch)
-                found.append(measure.statistics(cost, batch.size))
+            if type(measure) is OwnLoss:
+                found.append(measure.statistics(self._cost(k, ran, batch), batch.size))
                 continue
             weight = batch.weights[k] if weighted else None
             if ran.masks and ran.masks[k] is not None:

@@ -121,9 +121,9 @@ class Program:
 
     def per_sample(
         self, params: Params, inputs: Sequence[Array], context: Context
-    ) -> tuple[Ran, Callable[[Sequence[Array]], Callable[[slice], list[Array]]]]:
+    ) -> tuple[Ran, Callable[[Sequence[Array]], Callable[[slice], list[Array | None]]]]:
         """``(ran, back)``: with the gradients g by the outputs (None: it is 0), ``back(g)(part)`` lists for a
-        slice of the samples each one's gradient by each trained weight, of shape (n, *shape).
+        slice of the samples each one's gradient by each trained weight, of shape (n, *shape); None for 0.
 
         One pass forward, and one back for each entry of a sample's outputs, make the Jacobian; only a part of
         it need be there at a time. Right for layers that do not mix samples.
@@ -136,7 +136,7 @@ class Program:
             values.extend([y] if step.gives == 1 else y)
             backs.append(back)
 
-        def all_back(by_outputs: Sequence[Array]) -> Callable[[slice], list[Array]]:
+        def all_back(by_outputs: Sequence[Array]) -> Callable[[slice], list[Array | None]]:
             pending: dict[int, Array] = {}
             for i, g in zip(self.outputs, by_outputs, strict=True):
                 if g is not None:
@@ -173,11 +173,11 @@ class Program:
             for s in self.steps
         )
 
-    def _rows(self, made: Sequence[tuple[int, Mapping[str, Array]]]) -> list[Array]:
-        """The rows of each weight in order; a layer that ran several times has several, which add up."""
+    def _rows(self, made: Sequence[tuple[int, Mapping[str, Array]]]) -> list[Array | None]:
+        """The rows of each weight in order, None for 0; a layer that ran several times adds up its own."""
         found: dict[tuple[int, str], Array] = {}
         for owner, rows in made:
             for name, row in rows.items():
                 key = owner, name
                 found[key] = found[key] + row if key in found else row
-        return [found[owner, name] for owner, names in enumerate(self._names) for name in names]
+        return [found.get((owner, name)) for owner, names in enumerate(self._names) for name in names]
