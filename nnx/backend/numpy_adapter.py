@@ -11,6 +11,7 @@ import numpy as np
 
 from nnx.backend import kernels, philox, special
 from nnx.backend.numpy_namespace import namespace
+from nnx.backend.numpy_pooling import NumpyPooling
 from nnx.backend.recording import record
 from nnx.backend.reference import Adapter, Array, without_aliases
 from nnx.errors import DataError, OptionError
@@ -27,7 +28,7 @@ _WORTH_IMPORTING_SCIPY = 128
 _SMALL = 1 << 14
 
 
-class NumpyAdapter(Adapter):
+class NumpyAdapter(NumpyPooling, Adapter):
     """NumPy arrays in host memory."""
 
     name = "numpy"

@@ -9,6 +9,13 @@ from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.convolution import Conv1D, Conv2D, Conv3D
 from nnx.layers.dense import Dense, Maxout, affine
 from nnx.layers.dropout import Dropout, GaussianNoise
+from nnx.layers.dropout_kinds import (
+    AlphaDropout,
+    GaussianDropout,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
+)
 from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.global_pooling import (
     GlobalAveragePooling1D,
@@ -52,6 +59,7 @@ __all__ = [
     "FUSIONS",
     "Activation",
     "Add",
+    "AlphaDropout",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -73,6 +81,7 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
@@ -98,6 +107,9 @@ __all__ = [
     "SeparableConv1D",
     "SeparableConv2D",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
     "Spec",
     "Subtract",
     "Symbol",

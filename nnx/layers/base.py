@@ -27,7 +27,6 @@ _ELSEWHERE = {
     "init": "kernel_initializer",
     "input_dim": "input_shape=(n,)",
     "nb_units": "units",
-    "noise_shape": "nothing in its place (each number is dropped by itself)",
     "out_features": "units",
     "output_dim": "units",
     "p": "rate",

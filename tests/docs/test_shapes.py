@@ -23,6 +23,9 @@ OBJECTS = [thing for thing in public_objects() if thing.kind in KINDS]
 #: Options that have no default, or with which the shape is as it says.
 OPTIONS: dict[str, dict[str, Any]] = {
     **{f"AveragePooling{axes}D": {"pool_size": 2} for axes in (1, 2, 3)},
+    **{f"SpatialDropout{axes}D": {"rate": 0.5} for axes in (1, 2, 3)},
+    "AlphaDropout": {"rate": 0.5},
+    "GaussianDropout": {"rate": 0.5},
     "Activation": {"activation": "relu"},
     "Conv1D": {"filters": 4, "kernel_size": 3, "padding": "same"},
     "Conv1DTranspose": {"filters": 4, "kernel_size": 3, "padding": "same"},

@@ -1,4 +1,4 @@
-"""Examples for the layers' contract: layers over axes of space, with a shape of samples that each takes."""
+"""Examples for the layers' contract, with a shape of samples that each takes: of space, and of noise."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ SPATIAL = {
     "cropping1d": (layers.Cropping1D((1, 2)), SHAPES[0]),
     "cropping2d": (layers.Cropping2D(((1, 0), (1, 2))), SHAPES[1]),
     "cropping3d": (layers.Cropping3D((1, 1, 0)), SHAPES[2]),
+    **of_each_rank("SpatialDropout", 0.4),
+    "alpha_dropout": (layers.AlphaDropout(0.4), (5,)),
+    "gaussian_dropout": (layers.GaussianDropout(0.4), (5,)),
     **of_each_rank("UpSampling", 2),
     "up_sampling2d": (layers.UpSampling2D((2, 3), interpolation="bilinear"), SHAPES[1]),
 }

@@ -319,7 +319,7 @@ def test_what_is_no_optimizer_or_loss_is_refused():
         (lambda: Input((0,)), "shape"),
         (lambda: Input((None, 4)), r"Input: shape .*no None.*got \(None, 4\)"),
         (lambda: Dense(3, input_shape=(None, 4)), r"Dense: input_shape .*got \(None, 4\)"),
-        (lambda: Dropout(0.5, noise_shape=(2,)), "no argument 'noise_shape'. Use nothing"),
+        (lambda: Dropout(0.5, noise_shape=2), "noise_shape must be a tuple of whole numbers >= 1 or None"),
         (lambda: Reshape((-1, -1)), "-1"),
         (lambda: Reshape((2.0, 3)), "target_shape"),
         (lambda: Reshape(None), "target_shape"),
