@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn, Self
@@ -12,14 +13,14 @@ from nnx.layers import Input, Layer, Symbol
 from nnx.models.entrance import several
 from nnx.models.graph import drawn
 from nnx.models.network import Call, Network
-from nnx.models.weighted import Weighted
+from nnx.models.symbolic import Symbolic
 from nnx.registry import from_config, to_config
 from nnx.registry.configs import described
 
 Shape = tuple[int, ...]
 
 
-class Drawn(Weighted):
+class Drawn(Symbolic):
     """A structure whose network is drawn with symbols."""
 
     #: the network as it was drawn; None before it is, also where __init__ has not come so far
@@ -40,8 +41,8 @@ class Drawn(Weighted):
         names = tuple(map(str, inputs)) if isinstance(inputs, Mapping) else None
         symbols = list(inputs.values()) if isinstance(inputs, Mapping) else _several(inputs)
         ends, form, keys = _ends(outputs)
-        admit = self._residents.admit
-        self._graph = drawn(symbols, ends, admit, self.label, names, form, keys)
+        self._graph = drawn(symbols, ends, self._residents, self.label, names, form, keys)
+        self._given_inputs = symbols
         self._keys = self._graph.input_names
 
     # -- what a structure says --------------------------------------------------------------------
@@ -117,7 +118,7 @@ class Drawn(Weighted):
                 f"{type(self).__name__}.call must return what its layers give, got {type(output).__name__}: "
                 "it is called once, on symbols, to find out which layers read which."
             )
-        return drawn(symbols, ends, self._residents.admit, self.label, form=form, out=keys)
+        return drawn(symbols, ends, self._residents, self.label, form=form, out=keys)
 
     def _call(self, taken: Any) -> Any:
         """What ``call`` makes of symbols."""
@@ -162,6 +163,16 @@ class Drawn(Weighted):
             "outputs": list(network.outputs),
             **({"output_names": list(network.keys)} if network.form is dict else {}),
         }
+
+    def to_json(self, **options: Any) -> str:
+        """The configuration as JSON, for :func:`nnx.models.model_from_json`: layers and calls, no weights.
+
+        ``options`` are those of ``json.dumps``, such as ``indent=2``. Raises as :meth:`get_config` does.
+
+        >>> nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))], name="small").to_json()[:60]
+        '{"class_name": "Sequential", "config": {"name": "small", "lay'
+        """
+        return json.dumps({"class_name": self.plain().__name__, "config": self.get_config()}, **options)
 
     @classmethod
     def from_config(

@@ -8,7 +8,7 @@ from typing import Any
 from nnx.errors import FileFormatError, NnxError
 from nnx.models.files import put_weights, read
 from nnx.models.model import Model
-from nnx.models.sequential import Sequential
+from nnx.models.written import model_from_config
 from nnx.options import Number, truth
 from nnx.registry import from_config
 
@@ -64,28 +64,6 @@ def load_model(
     except Exception as error:
         raise FileFormatError(f"{path}: the configuration in its header is damaged ({error!r}).") from error
     return model
-
-
-def model_from_config(
-    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, **place: Any
-) -> Model:
-    """A model of new weights with the layers that ``model.get_config()`` described."""
-    if "calls" in config:
-        return Model.from_config(config, custom_objects, **place)
-    return Sequential.from_config(config, custom_objects, **place)
-
-
-def clone_model(model: Model) -> Model:
-    """A model of the same layers with new random weights, not compiled: Keras' ``clone_model``.
-
-    >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
-    >>> nnx.models.clone_model(model).count_params()
-    8
-    """
-    backend = model.backend
-    return model_from_config(
-        model.get_config(), backend=backend.name, device=backend.device, dtype=backend.dtype
-    )
 
 
 def _compile(model: Model, compiled: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> None:

@@ -14,10 +14,11 @@ from nnx.models.network import Network
 from nnx.models.residents import Residents
 from nnx.models.summary import table
 from nnx.models.weights import Weights
-from nnx.options import Seed, built_in, text
+from nnx.options import Number, Seed, built_in, text, truth
 
 Shape = tuple[int, ...]
 _SEED: Any = Seed(optional=False)
+_WIDTH = Number(least=1, whole=True, optional=True)
 
 
 class Structure:
@@ -43,7 +44,12 @@ class Structure:
         self._stale = True
         self._names: dict[int, str] | None = None
         self._residents = Residents(
-            self._present_weights, self._weights_holding, self._layer_names, self._exchange
+            self._present_weights,
+            self._weights_holding,
+            self._layer_names,
+            self._exchange,
+            self._symbols_of,
+            lambda: self.name,
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -80,6 +86,10 @@ class Structure:
 
     def _adopt(self, network: Network | None) -> None:
         """From now on the inputs have the shapes of this network's; None: they are not known."""
+        raise NotImplementedError
+
+    def _symbols_of(self, layer: Layer) -> tuple[list[Any], list[Any]] | None:
+        """The symbols that a layer reads and gives; None where the input shape is not known."""
         raise NotImplementedError
 
     def _forget_training(self) -> None:
@@ -154,10 +164,18 @@ class Structure:
         for layer in self.layers:
             layer.trainable = value  # type: ignore[misc]
 
-    def summary(self, print_fn: Any = None) -> None:
-        """Prints a table of the layers: name and type, output shape, number of weights.
+    def summary(
+        self,
+        line_length: int | None = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+    ) -> None:
+        """Prints a table of the layers: name and type, output shape, number of weights, and connections.
 
-        ``print_fn``: what the text is given to, in place of ``print``.
+        ``line_length`` ≥ 1: how wide it is at least; ``print_fn``: what the text is given to, in place of
+        ``print``; ``show_trainable``: with a column that says which layers are trained. Models that are parts
+        of this one are shown as their layers, with ``expand_nested`` and without.
 
         >>> nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))], name="small").summary()
         Model: "small"
@@ -170,7 +188,10 @@ class Structure:
         Trainable params: 8
         Non-trainable params: 0
         """
-        (print_fn or print)(table(self.name, self.layers, self._present_weights()))
+        truth("summary", "expand_nested", expand_nested)
+        shown = truth("summary", "show_trainable", show_trainable)
+        width = _WIDTH("summary", "line_length", line_length)
+        (print_fn or print)(table(self.name, self.layers, self._present_weights(), width, shown))
 
     # -- building ---------------------------------------------------------------------------------
 
