@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +18,7 @@ from typing import IO, Any
 from nnx.backend import adapter_of, to_numpy
 from nnx.errors import FileFormatError, ShapeError
 from nnx.models.formats import check_own, source_of, target_of
+from nnx.models.goals import Goal
 from nnx.models.trainer import Trainer
 from nnx.models.weights import Weights
 from nnx.registry import to_config
@@ -54,14 +55,18 @@ def save_model(
     _write(_target(path), tensors | dict(more or {}), header)
 
 
-def compiled_config(optimizer: Any, compiled: Mapping[str, Any]) -> dict[str, Any]:
-    """How a model is trained, as JSON has it."""
-    return {
-        "optimizer": to_config(optimizer),
-        "loss": to_config(compiled["loss"]),
-        "metrics": [[name, to_config(m)] for name, m in compiled["metrics"]],
-        "weighted_metrics": [[name, to_config(m)] for name, m in compiled["weighted_metrics"]],
+def compiled_config(optimizer: Any, goals: Sequence[Goal]) -> dict[str, Any]:
+    """How a model is trained, as JSON has it: of several outputs each entry is a list."""
+    kinds = ("metrics", "weighted_metrics")
+    found: dict[str, Any] = {
+        "loss": [to_config(goal.loss) for goal in goals],
+        **{kind: [[[m.name, to_config(m)] for m in getattr(goal, kind)] for goal in goals] for kind in kinds},
     }
+    if len(goals) == 1:
+        found = {name: value[0] for name, value in found.items()}
+    if any(goal.weight != 1.0 for goal in goals):
+        found["loss_weights"] = [goal.weight for goal in goals]
+    return {"optimizer": to_config(optimizer), **found}
 
 
 def save_weights(path: Any, weights: Weights) -> None:
