@@ -11,8 +11,9 @@ import itertools
 import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
 
@@ -43,9 +44,19 @@ class Team:
 
         Which thread does which block is left to chance; ``function`` must not depend on it.
         """
+        with self.held() as threads:
+            return self._shared(function, blocks, min(threads, len(blocks)))
+
+    @contextmanager
+    def held(self) -> Iterator[int]:
+        """Holds BLAS to one thread; gives the number that it has otherwise. May be nested.
+
+        Around a training it also keeps the threads asleep that wait in a loop for BLAS's next product, and
+        take a core away meanwhile (OpenBLAS's do so for about 100 ms after each).
+        """
         threads = self._hold_blas()
         try:
-            return self._shared(function, blocks, min(threads, len(blocks)))
+            yield threads
         finally:
             self._release_blas()
 
