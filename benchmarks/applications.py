@@ -100,9 +100,9 @@ def translated(layer, layout):
 
 
 CONTENDERS = {
-    f"{name}, {who}": partial(run, name)
+    f"{name} {who}": partial(run, name)
     for name in NETWORKS
-    for who, run in (("PyTorch eager", torch_eager), ("nnx", nnx_predict))
+    for who, run in (("in PyTorch", torch_eager), ("in nnx", nnx_predict))
 }
 
 if __name__ == "__main__":
@@ -110,6 +110,6 @@ if __name__ == "__main__":
     results, missing = _turns.in_turns(__file__, CONTENDERS, title, turns=3)
     print(_turns.blas())
     for name in NETWORKS:
-        own = {contender: times for contender, times in results.items() if contender.startswith(name)}
+        own = {contender: times for contender, times in results.items() if contender.startswith(f"{name} ")}
         if own:
             _turns.table(f"{title}: {name}", own, missing, "ms")
