@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from nnx.backend import Backend, adapter_of, device_of, to_numpy
 from nnx.callbacks import CallbackList
-from nnx.models.data import Batches
+from nnx.errors import DataError
 from nnx.models.objective import Objective
+from nnx.models.sources import Source, counted, warn_if_spent
 from nnx.models.weights import Weights
 
 
@@ -67,40 +69,61 @@ def _number(x: Any) -> Any:
 
 
 def evaluate(
-    objective: Objective, weights: Weights, batches: Batches, totals: Totals, callbacks: CallbackList
+    objective: Objective, weights: Weights, batches: Source, totals: Totals, callbacks: CallbackList
 ) -> dict[str, float]:
     """The loss and the metrics over all batches."""
     params = weights.own_params()
-    n = -1
+    n = 0
     callbacks.on_test_begin()
     try:
-        for n, batch in enumerate(batches.in_order()):
-            callbacks.on_test_batch_begin(n)
-            cost, statistics = objective.evaluate(params, batch)
-            totals.add(cost, batch.size, statistics)
-            callbacks.on_test_batch_end(n, totals)
+        with closing(batches.epoch()) as found:
+            while (batch := next(found, None)) is not None:
+                callbacks.on_test_batch_begin(n)
+                cost, statistics = objective.evaluate(params, batch)
+                totals.add(cost, batch.size, statistics)
+                callbacks.on_test_batch_end(n, totals)
+                n += 1
     except Exception as error:
-        error.add_note(f"  in batch {max(n, 0) + 1} of {len(batches)} of the evaluation")
+        error.add_note(f"  in {counted(n, batches)} of the evaluation")
         raise
-    found = dict(totals)
-    callbacks.on_test_end(found)
-    return found
+    _need_batches(batches, n, "the evaluation")
+    logs = dict(totals)
+    callbacks.on_test_end(logs)
+    return logs
 
 
-def predict(weights: Weights, batches: Batches, given: Any, callbacks: CallbackList) -> Any:
+def predict(weights: Weights, batches: Source, given: Any, callbacks: CallbackList) -> Any:
     """The outputs for all batches, as one array of the library and on the device of ``given``."""
     params, home = weights.own_params(), adapter_of(given)
     stays = home is weights.backend.adapter
-    out, start = None, 0
+    out, start, parts = None, 0, []
+    n = 0
     callbacks.on_predict_begin()
-    for n, batch in enumerate(batches.in_order()):
-        callbacks.on_predict_batch_begin(n)
-        y = weights.program.predict(params, batch.xs)
-        y = y if stays else home.asarray(to_numpy(y), device=device_of(given))
-        if out is None:
-            out = home.xp.empty((batches.size, *y.shape[1:]), dtype=y.dtype, device=device_of(given))
-        out[start : start + batch.size, ...] = y
-        start += batch.size
-        callbacks.on_predict_batch_end(n, {"outputs": y})
+    try:
+        with closing(batches.epoch()) as found:
+            while (batch := next(found, None)) is not None:
+                callbacks.on_predict_batch_begin(n)
+                y = weights.program.predict(params, batch.xs)
+                y = y if stays else home.asarray(to_numpy(y), device=device_of(given))
+                if batches.size is None:
+                    parts.append(y)
+                else:
+                    if out is None:
+                        shape = (batches.size, *y.shape[1:])
+                        out = home.xp.empty(shape, dtype=y.dtype, device=device_of(given))
+                    out[start : start + batch.size, ...] = y
+                start += batch.size
+                callbacks.on_predict_batch_end(n, {"outputs": y})
+                n += 1
+    except Exception as error:
+        error.add_note(f"  in {counted(n, batches)} of the prediction")
+        raise
+    _need_batches(batches, n, "the prediction")
     callbacks.on_predict_end()
-    return out
+    return home.xp.concat(parts, axis=0) if parts else out
+
+
+def _need_batches(batches: Source, n: int, what: str) -> None:
+    if not n:
+        raise DataError(f"There was no batch for {what}: the data are used up.")
+    warn_if_spent(batches, n, f"{what} is of these alone.")

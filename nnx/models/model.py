@@ -14,6 +14,7 @@ from nnx.models.arguments import (
     example_of,
     explained,
     split,
+    stream_of,
     targets,
     training_batch,
     validates,
@@ -22,10 +23,11 @@ from nnx.models.arguments import (
     weighted,
     with_early_stopping,
 )
-from nnx.models.data import Batches, fit_shapes
+from nnx.models.data import fit_shapes
 from nnx.models.guard import Guard
 from nnx.models.loop import Run
 from nnx.models.program import compiled
+from nnx.models.sources import Source
 from nnx.models.targets import warn_of_one_output
 from nnx.options import Number, truth
 
@@ -86,13 +88,21 @@ class Model(Applied):
         class_weight: Mapping[int, float] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
-        *,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
     ) -> History:
         """The history of training on ``x`` (samples first) and ``y``: ``history.history["loss"]``, ...
 
         Arguments are Keras'; ``x`` is an array, or a list or dict of arrays for a model of several inputs.
+        Or ``x`` gives one batch after the other, ``(x, y)`` or ``(x, y, sample_weight)``: a generator, an
+        iterable (a PyTorch DataLoader), an object with ``__len__`` and ``__getitem__`` (see
+        :class:`nnx.utils.PyDataset`); so may ``validation_data``. An epoch is one pass over it, or
+        ``steps_per_epoch`` (≥ 1) batches, which go on where the last epoch ended; ``validation_steps`` is the
+        number of batches of each validation. Where data end within an epoch, training ends with a warning.
+        ``shuffle`` gives the batches of objects with ``__getitem__`` a new order in each epoch; others come
+        as they do.
         ``batch_size`` (None: 32), ``epochs`` and ``validation_batch_size`` are whole numbers ≥ 1;
         ``initial_epoch``, from 0, is the first; ``validation_split``, from 0 to below 1, is the share of the
         samples, the last ones, that is only validated on. ``verbose``: 0 silent, 1 (and "auto") a progress
@@ -125,24 +135,33 @@ class Model(Applied):
         _EPOCHS("fit", "epochs", epochs)
         _EPOCHS("fit", "initial_epoch", initial_epoch)
         level, shuffle = verbosity(verbose), truth("fit", "shuffle", shuffle)
+        only = {"y": y, "batch_size": batch_size, "sample_weight": sample_weight}
+        stream = stream_of("fit", x, **only, validation_split=validation_split or None)
+        if stream is not None:
+            x, y, sample_weight = stream.first
         data = self._examples(x, targets(y), sample_weight)
-        validation = validation_examples(validation_data, self._input_names_for(x))
+        validation, held_stream = validation_examples(validation_data, self._input_names_for(x))
         if validation is None and validation_split:
             data, validation = split(data, validation_split)
         data, network = self._fitted(weighted(data, class_weight), loss)
         program = self.own_weights().program if self.built else compiled(network)
         warn_of_one_output(network, program.head, loss)
-        size, held = training_batch(self._optimizer, batch_size, data.size), None
-        when, planned = validates(validation_freq), range(initial_epoch, epochs)
+        size = training_batch(self._optimizer, batch_size, data.size, stream is not None)
+        when, planned, held = validates(validation_freq), range(initial_epoch, epochs), None
+        steps = "fit", "steps_per_epoch", steps_per_epoch
+        batches = self._source(
+            stream, data, size, network, loss, class_weight, steps=steps, epochs=len(planned), goes_on=True
+        )
         if validation is not None:
             validation = fit_shapes(validation, network, loss)
             at_once = batch_length(
                 "fit", "validation_batch_size", validation_batch_size, size, validation.size
             )
-            held = self._batches(validation, at_once)
+            steps, times = ("fit", "validation_steps", validation_steps), sum(map(when, planned))
+            held = self._source(held_stream, validation, at_once, network, loss, steps=steps, epochs=times)
             callbacks = with_early_stopping(callbacks, getattr(self._optimizer, "max_fail", None), level)
-        steps = math.ceil(data.size / size)
-        run = CallbackList(callbacks, True, level > 0, self, epochs=epochs, steps=steps, verbose=level)
+        told = {"epochs": epochs, "steps": batches.steps, "verbose": level}
+        run = CallbackList(callbacks, True, level > 0, self, **told)
         more = not isinstance(self._optimizer, optimizers.FirstOrder)
         metrics = dict(self._named_metrics())
         run.check(
@@ -153,15 +172,15 @@ class Model(Applied):
         )
         with self._building(network):
             self.history = run.history
-            self._run(self._batches(data, size), run, shuffle, held, when).train(planned)
+            self._run(batches, run, shuffle, held, when).train(planned)
         return run.history
 
     def _run(
         self,
-        batches: Batches,
+        batches: Source,
         callbacks: CallbackList,
         shuffle: bool,
-        validation: Batches | None = None,
+        validation: Source | None = None,
         when: Callable[[int], bool] = lambda epoch: True,
         average: bool = True,
     ) -> Run:
@@ -219,7 +238,7 @@ class Model(Applied):
         as_dict = truth("train_on_batch", "return_dict", return_dict)
         data = weighted(self._examples(x, targets(y), sample_weight), class_weight)
         data, network = self._fitted(data, loss)
-        batch = next(self._batches(data, data.size).in_order())
+        batch = self._batches(data, data.size).whole()
         with self._building(network):
             trainer = self.trainer
             with Guard(trainer) as guard:
