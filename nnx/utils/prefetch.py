@@ -38,6 +38,8 @@ class Prefetch:
     >>> record = model.fit(nnx.utils.Prefetch(slow, max_queue_size=2), verbose=0)
     >>> model.optimizer.iterations
     3
+
+    Source: TensorFlow's ``tf.data.Dataset.prefetch``.
     """
 
     def __init__(self, data: Any, max_queue_size: int = 10) -> None:

@@ -58,7 +58,13 @@ class PyDataset:
         return (self[i] for i in range(len(self)))
 
     def on_epoch_begin(self) -> None:
-        """Called before each pass over the batches."""
+        """Called before each pass over the batches.
+
+        >>> nnx.utils.PyDataset().on_epoch_begin()
+        """
 
     def on_epoch_end(self) -> None:
-        """Called after each pass over the batches, to order or change them anew."""
+        """Called after each pass over the batches, to order or change them anew.
+
+        >>> nnx.utils.PyDataset().on_epoch_end()
+        """
