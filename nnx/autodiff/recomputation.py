@@ -46,6 +46,10 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         places = [i for i, leaf in enumerate(leaves) if hasattr(type(leaf), "__dlpack__")]
         if not any(type(leaf) is Traced for leaf in leaves):
             return f(*args, **kwargs)
+        arrays = [leaves[i] for i in places]
+        # The tape will keep the function below, which must keep neither the tape nor any array.
+        for i in places:
+            leaves[i] = None
         rebuilt: list[Any] = []
 
         def flat(*arrays: Any) -> tuple[Any, ...]:
@@ -59,7 +63,6 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             return tuple(outs)
 
         bound = bind(_Recomputed(flat), flat, None)
-        arrays = [leaves[i] for i in places]
         outs = bound(*arrays)
         _look_into(outs, arrays, bound)
         return rebuilt[0](list(outs))

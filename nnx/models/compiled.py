@@ -19,6 +19,7 @@ from nnx.models.epochs import Epochs
 from nnx.models.live_optimizer import LiveOptimizer
 from nnx.models.network import Network
 from nnx.models.objective import Objective
+from nnx.models.recomputed import check_recompute, recomputed
 from nnx.models.trainer import Trainer
 from nnx.options import truth
 
@@ -32,6 +33,7 @@ class Compiled(Drawn):
         super().__init__(inputs, outputs, **options)
         self._optimizer: Any = None
         self._compiled: Mapping[str, Any] | None = None
+        self._recompute: Any = None
         self._trainer: Trainer | None = None
         self._epochs = Epochs(self.seed)
 
@@ -44,8 +46,18 @@ class Compiled(Drawn):
         loss: Any = None,
         metrics: Sequence[Any] | None = None,
         weighted_metrics: Sequence[Any] | None = None,
+        *,
+        recompute: Any = None,
     ) -> None:
         """Says how to train: names (``"adam"``, ``"mse"``), configured objects, or functions.
+
+        ``recompute`` saves memory for time: in training, the model is cut into so many pieces (a whole number
+        ≥ 2; they give about equally many numbers), or after the layers of these names (a list). The values
+        inside of all pieces but the last are not kept for the way back, but computed again: one more pass
+        forward, by the same operations with the same dropout. So the numbers are the same, but for the last
+        bit of a gradient to which more than two places contribute, some of them inside of one piece: it is
+        added up in another order. It is not saved with the model. The rows of the Jacobian
+        (Levenberg–Marquardt) are computed as without it.
 
         The optimizer's state starts anew; the weights stay. Raises :class:`nnx.errors.UnknownName` with the
         nearest names for what does not exist, :class:`nnx.errors.OptionError` for what is no optimizer, loss
@@ -61,6 +73,7 @@ class Compiled(Drawn):
             raise OptionError(
                 f"optimizer must be a name or an optimizer of nnx.optimizers, got {optimizer!r}."
             )
+        self._recompute = check_recompute(recompute)
         self._optimizer, self._compiled = chosen, compiled
         self._forget_training()
 
@@ -140,7 +153,8 @@ class Compiled(Drawn):
     def _objective(self) -> Objective:
         c = self._must_be_compiled()
         plain, weighted = (tuple(m for _, m in c[k]) for k in ("metrics", "weighted_metrics"))
-        return Objective(self._settled().program, c["loss"], plain, weighted)
+        program = recomputed(self._settled().program, self._recompute)
+        return Objective(program, c["loss"], plain, weighted)
 
     @property
     def trainer(self) -> Trainer:

@@ -191,7 +191,7 @@ def compiled(network: Network) -> Program:
     """The program of a network: its calls as parts, neighbours fused, values freed after their last use."""
     steps, outputs = _parts(network)
     steps, outputs = _fused(steps, outputs, len(network.inputs))
-    return Program(network, len(network.inputs), _freed(steps, outputs, len(network.inputs)), outputs)
+    return Program(network, len(network.inputs), freed(steps, outputs, len(network.inputs)), outputs)
 
 
 def _parts(network: Network) -> tuple[list[Step], tuple[int, ...]]:
@@ -232,7 +232,8 @@ def _fused(steps: list[Step], outputs: tuple[int, ...], n: int) -> tuple[list[St
     return made, tuple(where[v] for v in outputs)
 
 
-def _freed(steps: list[Step], outputs: tuple[int, ...], n: int) -> tuple[Step, ...]:
+def freed(steps: Sequence[Step], outputs: tuple[int, ...], n: int) -> tuple[Step, ...]:
+    """The steps, each with the values that nobody reads after it; ``n`` is the number of inputs."""
     last = {i: k for k, step in enumerate(steps) for i in step.reads}
     dead = defaultdict(list)
     for i, k in last.items():
