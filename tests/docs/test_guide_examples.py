@@ -1,4 +1,4 @@
-"""The guides for those who come from other libraries: code runs and prints what it says, names exist."""
+"""Guides, for those who come from other libraries and on data: code runs and prints what it says, names exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import nnx
 import nnx.plotting
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted([*DOCS.glob("coming_from_*.md"), *DOCS.glob("choose.md")])
+PAGES = sorted([*DOCS.glob("coming_from_*.md"), *DOCS.glob("choose.md"), DOCS / "data.md"])
 CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"^\s*print\(.*\)  # (.+)$", re.MULTILINE)
 #: what a page imports that is not there on every Python
@@ -22,7 +22,7 @@ NAME = re.compile(r"\bnnx((?:\.[A-Za-z_]\w*)+)")
 
 def test_the_guides_are_there():
     expected = {f"coming_from_{name}" for name in ("keras", "matlab", "pytorch", "scipy", "autograd")}
-    assert expected | {"choose"} == {page.stem for page in PAGES}
+    assert expected | {"choose", "data"} == {page.stem for page in PAGES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
