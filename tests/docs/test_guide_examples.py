@@ -1,4 +1,4 @@
-"""Guides, for those who come from other libraries and on data: code runs and prints what it says, names exist."""
+"""The guides, and the page on data: code runs and prints what it says, names exist."""
 
 from __future__ import annotations
 
