@@ -8,7 +8,7 @@ from types import CellType, FunctionType
 from typing import Any
 
 from nnx.autodiff.aliasing import link
-from nnx.autodiff.array import Traced
+from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.bind import bind
 from nnx.autodiff.boundary import unwritable
 from nnx.autodiff.families import Rule
@@ -65,9 +65,14 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         bound = bind(_Recomputed(flat), flat, None)
         outs = bound(*arrays)
         _look_into(outs, arrays, bound)
-        return rebuilt[0](list(outs))
+        return rebuilt[0]([raw(y) if _is_constant(y) else y for y in outs])
 
     return call
+
+
+def _is_constant(y: Any) -> bool:
+    """Whether a result can carry no gradient: truth values and integers are plain arrays, as everywhere."""
+    return type(y) is Traced and y.space.base.isdtype(y.dtype, ("bool", "integral"))
 
 
 def _variables(f: Any) -> list[CellType]:

@@ -186,6 +186,29 @@ def test_checkpoint_saves_memory_at_once():
     assert peak(nnx.checkpoint(six)) < 20
 
 
+def test_truth_values_and_integers_of_a_checkpointed_function_are_constants(backend):
+    def body(x):
+        xp = namespace(x)
+        return xp.tanh(x), x > 0.0, xp.argmax(x)
+
+    def through(step):
+        def cost(x):
+            xp = namespace(x)
+            y, positive, largest = step(x)
+            assert type(positive) is type(x > 0.0)
+            last = step_of(lambda y, mask: xp.where(mask, y, 0.5 * y * y))
+            return xp.sum(last(y, positive)) + xp.take(x, xp.reshape(largest, (1,)))[0]
+
+        step_of = nnx.checkpoint if step is not body else (lambda f: f)
+        return cost
+
+    x = backend.asarray(POINT)
+    for order in (nnx.grad, nnx.hessian):
+        plain, found = (to_numpy(order(through(step))(x)) for step in (body, nnx.checkpoint(body)))
+        # float64: sums in another order
+        np.testing.assert_allclose(found, plain, rtol=1e-13)
+
+
 def test_checkpoint_refuses_what_it_would_lose():
     def in_a_container(w):
         parts = [w]
