@@ -20,6 +20,7 @@ from nnx.models.goals import Goal, Wishes, reports_of, wishes
 from nnx.models.live_optimizer import LiveOptimizer
 from nnx.models.network import Network
 from nnx.models.objective import Objective
+from nnx.models.recomputed import check_recompute, recomputed
 from nnx.models.trainer import Trainer
 from nnx.options import truth
 
@@ -33,6 +34,7 @@ class Compiled(Drawn):
         super().__init__(inputs, outputs, **options)
         self._optimizer: Any = None
         self._wishes: Wishes | None = None
+        self._recompute: Any = None
         self._trainer: Trainer | None = None
         self._epochs = Epochs(self.seed)
 
@@ -46,6 +48,8 @@ class Compiled(Drawn):
         loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
+        *,
+        recompute: Any = None,
     ) -> None:
         """Says how to train: names (``"adam"``, ``"mse"``), configured objects, or functions.
 
@@ -54,6 +58,14 @@ class Compiled(Drawn):
         each times its number in ``loss_weights`` (a list or a dict; 1 without it). ``metrics`` and
         ``weighted_metrics`` are then lists of lists, or dicts. What is reported is called as in Keras:
         ``loss``, ``a_loss``, ``b_loss``, ``a_accuracy``, ...
+
+        ``recompute`` saves memory for time: in training, the model is cut into so many pieces (a whole number
+        ≥ 2; they give about equally many numbers), or after the layers of these names (a list). The values
+        inside of all pieces but the last are not kept for the way back, but computed again: one more pass
+        forward, by the same operations with the same dropout. So the numbers are the same, but for the last
+        bit of a gradient to which more than two places contribute, some of them inside of one piece: it is
+        added up in another order. It is not saved with the model. The rows of the Jacobian
+        (Levenberg–Marquardt) are computed as without it.
 
         The optimizer's state starts anew; the weights stay. Raises :class:`nnx.errors.UnknownName` with the
         nearest names for what does not exist, :class:`nnx.errors.OptionError` for what is no optimizer, loss
@@ -77,6 +89,7 @@ class Compiled(Drawn):
             )
         if (names := self._known_outputs()) is not None:
             told.goals(names)
+        self._recompute = check_recompute(recompute)
         self._optimizer, self._wishes = chosen, told
         self._forget_training()
 
@@ -160,7 +173,7 @@ class Compiled(Drawn):
     @cached_property
     def _objective(self) -> Objective:
         weights = self._settled()
-        return Objective(weights.program, self._goals_for(weights.network))
+        return Objective(recomputed(weights.program, self._recompute), self._goals_for(weights.network))
 
     @property
     def trainer(self) -> Trainer:
@@ -288,10 +301,11 @@ class Compiled(Drawn):
         self._epochs.seen = seen
 
     def training_config(self) -> dict[str, Any] | None:
-        """How the model is trained, as files hold it; None before ``compile``."""
-        if self._wishes is None:
+        """How the model is trained, as files hold it; None before ``compile`` and without known outputs."""
+        names = self._known_outputs()
+        if self._wishes is None or names is None:
             return None
-        return files.compiled_config(self._optimizer, self._goals_for(self.network))
+        return files.compiled_config(self._optimizer, self._wishes.goals(names))
 
     # -- copying ----------------------------------------------------------------------------------
 

@@ -12,12 +12,8 @@ import nnx
 import nnx.plotting
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted(
-    [
-        *DOCS.glob("coming_from_*.md"),
-        *(DOCS / f"{name}.md" for name in ("applications", "choose", "keras_files")),
-    ]
-)
+GUIDES = {"applications", "choose", "data", "keras_files"}
+PAGES = sorted([*DOCS.glob("coming_from_*.md"), *(DOCS / f"{name}.md" for name in GUIDES)])
 CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"^\s*print\(.*\)  # (.+)$", re.MULTILINE)
 #: what a page imports that is not there on every Python
@@ -27,7 +23,7 @@ NAME = re.compile(r"\bnnx((?:\.[A-Za-z_]\w*)+)")
 
 def test_the_guides_are_there():
     expected = {f"coming_from_{name}" for name in ("keras", "matlab", "pytorch", "scipy", "autograd")}
-    assert expected | {"applications", "choose", "keras_files"} == {page.stem for page in PAGES}
+    assert expected | GUIDES == {page.stem for page in PAGES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
