@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from nnx.backend import philox, special
+from nnx.backend.convolution import Convolution
 
 Array = Any
 
 
-class Adapter:
+class Adapter(Convolution):
     """One array library: its namespace and the few functions that the standard lacks.
 
     Arrays may have any shape where a method says nothing else, and results have the shape of the argument.

@@ -9,13 +9,15 @@ from collections.abc import Container
 def snake_case(name: str) -> str:
     """``LeCunNormal`` → ``le_cun_normal``; runs of capitals stay together (``RMSprop`` → ``rmsprop``).
 
+    The D of 1D, 2D, 3D ends a word.
+
     >>> from nnx.registry import snake_case
-    >>> snake_case("LeCunNormal"), snake_case("RMSprop")
-    ('le_cun_normal', 'rmsprop')
+    >>> snake_case("LeCunNormal"), snake_case("RMSprop"), snake_case("Conv2DTranspose")
+    ('le_cun_normal', 'rmsprop', 'conv2d_transpose')
     """
     out = ""
     for i, c in enumerate(name):
-        if c.isupper() and i and name[i - 1].islower():
+        if c.isupper() and i and (name[i - 1].islower() or (i > 1 and name[i - 2].isdigit())):
             out += "_"
         out += c.lower()
     return out

@@ -23,7 +23,15 @@ OBJECTS = [thing for thing in public_objects() if thing.kind in KINDS]
 #: Options that have no default, or with which the shape is as it says.
 OPTIONS: dict[str, dict[str, Any]] = {
     "Activation": {"activation": "relu"},
+    "Conv1D": {"filters": 4, "kernel_size": 3, "padding": "same"},
+    "Conv1DTranspose": {"filters": 4, "kernel_size": 3, "padding": "same"},
+    "Conv2D": {"filters": 4, "kernel_size": 3, "padding": "same"},
+    "Conv2DTranspose": {"filters": 4, "kernel_size": 3, "padding": "same"},
+    "Conv3D": {"filters": 4, "kernel_size": 3, "padding": "same"},
+    "Conv3DTranspose": {"filters": 4, "kernel_size": 3, "padding": "same"},
     "Dense": {"units": 4},
+    "DepthwiseConv1D": {"kernel_size": 3, "padding": "same", "depth_multiplier": 2},
+    "DepthwiseConv2D": {"kernel_size": 3, "padding": "same", "depth_multiplier": 2},
     "Dropout": {"rate": 0.5},
     "GaussianNoise": {"stddev": 1.0},
     "IoU": {"num_classes": 2, "target_class_ids": [0]},
@@ -39,13 +47,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "Rescaling": {"scale": 2.0},
     "Reshape": {"target_shape": (2, 3)},
     "SensitivityAtSpecificity": {"specificity": 0.5},
+    "SeparableConv1D": {"filters": 4, "kernel_size": 3, "padding": "same"},
+    "SeparableConv2D": {"filters": 4, "kernel_size": 3, "padding": "same"},
     "SpecificityAtSensitivity": {"sensitivity": 0.5},
     "threshold": {"threshold": 0.5, "default_value": 0.0},
 }
 LENGTHS = {
     "a": 2, "b": 3, "classes": 5, "d": 4, "inputs": 3, "labels": 3, "longest": 2, "m": 4, "n": 6,
     "outputs": 2, "p": 2, "q": 3, "rows": 3, "columns": 4, "times": 7, "units": 4,
-    "*window": (2, 2), "*target_shape": (2, 3),
+    "*window": (2, 2), "*target_shape": (2, 3), "channels": 3, "depth_multiplier": 2, "filters": 4,
+    "steps": 5, "depth": 2, "height": 3, "width": 4,
+    "new_steps": 5, "new_depth": 2, "new_height": 3, "new_width": 4,
 }  # fmt: skip
 #: What "..." may stand for; the samples of the second and third have the size of Reshape's target.
 AXES = [(), (6,), (2, 3)]
