@@ -21,9 +21,9 @@ NEEDED = {
     "activation": "relu", "alpha": 0.1, "b": 1.0, "boundaries": [1], "decay_rate": 0.5, "decay_steps": 10,
     "default_value": 0.0, "dims": (1,), "first_decay_steps": 10, "filters": 2,
     "fn": lambda y_true, y_pred: y_pred,
-    "initial_learning_rate": 0.1, "kernel_size": 3, "num_classes": 2, "precision": 0.5, "rate": 0.5,
-    "recall": 0.5,
-    "scale": 1.0, "schedule": 0.1, "sensitivity": 0.5, "specificity": 0.5, "stddev": 0.1, "step": 1.0,
+    "initial_learning_rate": 0.1, "kernel_size": 3, "num_classes": 2, "pool_size": 2, "precision": 0.5,
+    "rate": 0.5, "recall": 0.5, "scale": 1.0, "schedule": 0.1, "sensitivity": 0.5, "specificity": 0.5,
+    "stddev": 0.1, "step": 1.0,
     "steps": 3, "target_class_ids": [0], "target_shape": (3,), "threshold": 0.0, "units": 3,
     "values": [0.1, 0.2],
 }  # fmt: skip

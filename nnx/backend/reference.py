@@ -14,11 +14,12 @@ import numpy as np
 
 from nnx.backend import philox, special
 from nnx.backend.convolution import Convolution
+from nnx.backend.pooling import Pooling
 
 Array = Any
 
 
-class Adapter(Convolution):
+class Adapter(Convolution, Pooling):
     """One array library: its namespace and the few functions that the standard lacks.
 
     Arrays may have any shape where a method says nothing else, and results have the shape of the argument.

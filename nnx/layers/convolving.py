@@ -107,7 +107,7 @@ class Convolving(Layer):
         return p.get("bias") if "bias" in self.takes else None
 
     def per_sample(
-        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context
+        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context, **said: Any
     ) -> tuple[Any, Pullback]:
         """With δ the gradient by the output, sample i's by the kernel is that of image i alone."""
         (x,), kernel = xs, self.kernel(p)

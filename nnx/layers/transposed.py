@@ -80,7 +80,7 @@ class Spreading(Layer):
         return y if bias is None else y + bias
 
     def per_sample(
-        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context
+        self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context, **said: Any
     ) -> tuple[Any, Pullback]:
         (x,), kernel = xs, p["kernel"]
         windows = self.windows(x, kernel)

@@ -22,6 +22,7 @@ KINDS = ("activation", "constraint", "initializer", "layer", "loss", "metric", "
 OBJECTS = [thing for thing in public_objects() if thing.kind in KINDS]
 #: Options that have no default, or with which the shape is as it says.
 OPTIONS: dict[str, dict[str, Any]] = {
+    **{f"AveragePooling{axes}D": {"pool_size": 2} for axes in (1, 2, 3)},
     "Activation": {"activation": "relu"},
     "Conv1D": {"filters": 4, "kernel_size": 3, "padding": "same"},
     "Conv1DTranspose": {"filters": 4, "kernel_size": 3, "padding": "same"},
@@ -53,7 +54,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "threshold": {"threshold": 0.5, "default_value": 0.0},
 }
 LENGTHS = {
-    "a": 2, "b": 3, "classes": 5, "d": 4, "inputs": 3, "labels": 3, "longest": 2, "m": 4, "n": 6,
+    "a": 2, "b": 3, "classes": 5, "d": 4,
+    "inputs": 3, "labels": 3, "longest": 2, "m": 4, "n": 6,
     "outputs": 2, "p": 2, "q": 3, "rows": 3, "columns": 4, "times": 7, "units": 4,
     "*window": (2, 2), "*target_shape": (2, 3), "channels": 3, "depth_multiplier": 2, "filters": 4,
     "steps": 5, "depth": 2, "height": 3, "width": 4,

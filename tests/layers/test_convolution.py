@@ -200,7 +200,7 @@ def test_rows_of_the_jacobian(backend):
 
 def test_the_jacobian_of_a_model_is_nnx_jacobians():
     from nnx.layers import Context
-    from nnx.models.program import compiled
+    from nnx.models.compiling import compiled
 
     model = small_network()
     random = np.random.default_rng(5)

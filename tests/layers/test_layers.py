@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from layers.spatial_examples import SPATIAL
 
 import nnx
 from nnx.backend import namespace, to_numpy
@@ -87,6 +88,7 @@ EXAMPLES = {
     "separable_conv2d": (SeparableConv2D(2, 2, depth_multiplier=2, activation="softmax"), (3, 2, 2)),
     "softmax": (Softmax(), (3,)),
     "subtract": (Subtract(), ((3,), (3,))),
+    **SPATIAL,
 }
 NAMES = [entry.name for entry in nnx.layers.registry if entry.target.__module__.startswith("nnx.")]
 
