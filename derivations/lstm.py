@@ -147,13 +147,14 @@ for name, kind in (
     reach[name] = np.linalg.norm(of_x[0], axis=1)
     print(f"{name:20s} last step {reach[name][-1]:.2e}, first step {reach[name][0]:.2e}")
 
-figure, ax = plt.subplots()
+# figure: Norm of the gradient by each step's input, on a logarithmic axis: SimpleRNN and LSTM
+fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
 for name, norms in reach.items():
     ax.semilogy(np.arange(1, 61), norms, label=name)
 ax.set_xlabel("step t")
 ax.set_ylabel("norm of the gradient by x(t)")
 _ = ax.legend()
-# figure: The norm of the gradient by each step's input, on a logarithmic axis, for a plain recurrent layer and for LSTM
+
 
 # %% [markdown]
 # ## The check
