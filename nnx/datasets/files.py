@@ -25,7 +25,7 @@ def load_split(source: Source) -> Split:
 
 
 def load_array(source: Source, name: str) -> np.ndarray:
-    """The array in the file ``name`` of a data set; the file is searched for, else downloaded."""
+    """The array in the IDX file ``name`` of a data set; the file is searched for, else downloaded."""
     path, data = load_file(source, name)
     return idx.parse(data, str(path))
 

@@ -88,4 +88,21 @@ IMAGENET_CLASSES = Source(
     sha256={CLASS_INDEX: (_CLASS_INDEX, _CLASS_INDEX)},
 )
 
-SOURCES = (MNIST, FASHION_MNIST)
+TEXT = "input.txt"
+
+TINY_SHAKESPEARE = Source(
+    title="Tiny Shakespeare",
+    folders=("tinyshakespeare", "tiny_shakespeare"),
+    mirrors=(
+        "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/"
+        "data/tinyshakespeare/",
+    ),
+    sha256={
+        TEXT: (
+            "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+            "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        ),
+    },
+)
+
+SOURCES = (MNIST, FASHION_MNIST, TINY_SHAKESPEARE)
