@@ -7,43 +7,49 @@
 #
 # For queries $Q$ of shape $(T, d)$, keys $K$ of shape $(S, d)$ and values $V$ of shape $(S, v)$,
 #
-# $$ Z = \frac{1}{\sqrt d}\, Q K^\top, \qquad P = \operatorname{softmax}(Z) \text{ of each row}, \qquad Y = P\, V, $$
+# $$ Z = \frac{1}{\sqrt d}\, Q K^\top, \qquad P = \operatorname{softmax}(Z) \text{ of each row},
+#    \qquad Y = P\, V, $$
 #
 # and with $G = \partial J/\partial Y$
 #
 # $$ \frac{\partial J}{\partial V} = P^\top G, \qquad
-#    \frac{\partial J}{\partial Z} = P \odot \bigl( G V^\top - \operatorname{rowsum}(P \odot G V^\top) \bigr), \qquad
-#    \frac{\partial J}{\partial Q} = \frac{1}{\sqrt d} \frac{\partial J}{\partial Z} K, \qquad
+#    \frac{\partial J}{\partial Z} = P \odot \bigl( G V^\top - \operatorname{rowsum}(P \odot G V^\top)
+#    \bigr), $$
+#
+# $$ \frac{\partial J}{\partial Q} = \frac{1}{\sqrt d} \frac{\partial J}{\partial Z} K, \qquad
 #    \frac{\partial J}{\partial K} = \frac{1}{\sqrt d} \frac{\partial J}{\partial Z}^{\!\top} Q. $$
 #
 # ## Derivation
 #
 # $Y = PV$ and $Z = QK^\top/\sqrt d$ are products of matrices; their gradients are
-# [backpropagation's](backpropagation.md) BP4 and BP2. In between, each row $p = \operatorname{softmax}(z)$ has the
-# Jacobian $\partial p_s/\partial z_r = p_s (\delta_{sr} - p_r)$ (see [softmax](softmax_crossentropy.md)). With
-# $h = \partial J/\partial p$, the row of $G V^\top$,
+# [backpropagation's](backpropagation.md) BP4 and BP2. In between, each row $p = \operatorname{softmax}(z)$
+# has the Jacobian $\partial p_s/\partial z_r = p_s (\delta_{sr} - p_r)$ (see
+# [softmax](softmax_crossentropy.md)). With $h = \partial J/\partial p$, the row of $G V^\top$,
 #
-# $$ \frac{\partial J}{\partial z_r} = \sum_s h_s\, p_s (\delta_{sr} - p_r) = p_r \Bigl( h_r - \sum_s p_s h_s \Bigr). \qquad \square $$
+# $$ \frac{\partial J}{\partial z_r} = \sum_s h_s\, p_s (\delta_{sr} - p_r)
+#    = p_r \Bigl( h_r - \sum_s p_s h_s \Bigr). \qquad \square $$
 #
 # Since $\sum_s p_s h_s$ is $g \cdot y$, the inner product of the row of $G$ with the row of $Y$, it can be
 # had without $P$.
 #
-# **Why $\sqrt d$.** If the entries of $q$ and $k$ are independent with mean 0 and variance 1, then
-# $q \cdot k = \sum_{i=1}^d q_i k_i$ has mean 0 and variance $d$. Without the factor the softmax saturates for large
-# $d$: one $p_s$ is nearly 1, and $p_r (h_r - \sum p_s h_s)$ is nearly 0 for all $r$.
+# **Why $\sqrt d$.** If the entries of $q$ and $k$ are independent with mean 0 and variance 1, then $q \cdot k
+# = \sum_{i=1}^d q_i k_i$ has mean 0 and variance $d$. Without the factor the softmax saturates for large $d$:
+# one $p_s$ is nearly 1, and $p_r (h_r - \sum p_s h_s)$ is nearly 0 for all $r$.
 #
-# **Masks.** A step that must not be seen gets $z = -\infty$ (a large negative number in practice), so $p = 0$: it neither
-# gives to the output nor gets a gradient. A causal mask hides from step $t$ all steps after $t$: the output at
-# $t$ depends on the steps up to $t$ only, so one pass trains the prediction of every next step.
+# **Masks.** A step that must not be seen gets $z = -\infty$ (a large negative number in practice), so $p =
+# 0$: it neither gives to the output nor gets a gradient. A causal mask hides from step $t$ all steps after
+# $t$: the output at $t$ depends on the steps up to $t$ only, so one pass trains the prediction of every next
+# step.
 #
-# **Several heads.** With matrices of weights $W_Q^h, W_K^h, W_V^h$ of shapes $(\text{in}, d)$ and $W_O^h$, head $h$ sees
-# $Q = X W_Q^h$ and so on; the output is $\sum_h Y^h W_O^h + \beta$. The heads are independent up to this sum.
+# **Several heads.** With matrices of weights $W_Q^h, W_K^h, W_V^h$ of shapes $(\text{in}, d)$ and $W_O^h$,
+# head $h$ sees $Q = X W_Q^h$ and so on; the output is $\sum_h Y^h W_O^h + \beta$. The heads are independent
+# up to this sum.
 #
-# **Order does not count.** If the keys and the values are permuted alike, $Y$ stays the same: attention sees a set. Where
-# order matters, the inputs have to say it (positions added to the embeddings, or a causal mask).
+# **Order does not count.** If the keys and the values are permuted alike, $Y$ stays the same: attention sees
+# a set. Where order matters, the inputs have to say it (positions added to the embeddings, or a causal mask).
 #
-# **Cost.** $T S (d + v)$ multiplications and $T S$ numbers of memory for each head: quadratic in the length of the
-# sequence, where a recurrent layer is linear but takes $T$ steps one after the other.
+# **Cost.** $T S (d + v)$ multiplications and $T S$ numbers of memory for each head: quadratic in the length
+# of the sequence, where a recurrent layer is linear but takes $T$ steps one after the other.
 #
 # ## The code
 #
@@ -106,16 +112,20 @@ print("change of the outputs:", np.round(moved, 3))
 # %% [markdown]
 # The size of the logits without the factor, and what the softmax makes of it:
 
+
 # %%
+def largest_weight(z):
+    """The mean of each row's largest entry of softmax(z)."""
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.mean(1.0 / e.sum(axis=1))
+
+
 for width in (4, 64, 1024):
     q, k = rng.normal(size=(200, width)), rng.normal(size=(200, width))
     z = q @ k.T
-    largest = [
-        np.mean(np.max(np.exp(l - np.logaddexp.reduce(l, axis=1, keepdims=True)), axis=1))
-        for l in (z, z / np.sqrt(width))
-    ]
     print(
-        f"d = {width:4d}: standard deviation {z.std():5.1f}, mean largest weight {largest[0]:.2f}, with 1/√d {largest[1]:.2f}"
+        f"d = {width:4d}: standard deviation {z.std():5.1f}, mean largest weight {largest_weight(z):.2f}, "
+        f"with 1/√d {largest_weight(z / np.sqrt(width)):.2f}"
     )
 
 # %% [markdown]
@@ -132,12 +142,12 @@ nnx.check_derivatives(attention, Q, K, V, order=2)
 # ## When it fails
 #
 # - Memory and time grow with the square of the length.
-# - A step all of whose keys are masked has no softmax; what comes out then is a mean of values that mean nothing,
-#   and it must be masked itself.
+# - A step all of whose keys are masked has no softmax; what comes out then is a mean of values that mean
+#   nothing, and it must be masked itself.
 # - Without positions the order of the steps is lost.
 #
 # ## References
 #
 # - A. Vaswani et al., "Attention is all you need", NeurIPS 2017, sections 3.2 and 3.3, footnote 4 (on √d).
-# - D. Bahdanau, K. Cho, Y. Bengio, "Neural machine translation by jointly learning to align and translate", ICLR 2015:
-#   additive attention.
+# - D. Bahdanau, K. Cho, Y. Bengio, "Neural machine translation by jointly learning to align and translate",
+#   ICLR 2015: additive attention.

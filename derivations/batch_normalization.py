@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Batch normalization and its backward pass
 #
-# Each feature of a batch is brought to mean 0 and variance 1. The mean and the variance depend on all samples, so the
-# gradient of one sample holds a part of all others.
+# Each feature of a batch is brought to mean 0 and variance 1. The mean and the variance depend on all
+# samples, so the gradient of one sample holds a part of all others.
 #
 # ## Claim
 #
@@ -32,23 +32,23 @@
 # $$ \frac{\partial J}{\partial c_i} = \frac{h_i}{s} + \sum_j h_j\, c_j \cdot \Bigl(-\frac{1}{s^2}\Bigr)
 #    \frac{\hat x_i}{m} = \frac1s \Bigl( h_i - \hat x_i\, \frac1m \sum_j h_j \hat x_j \Bigr). $$
 #
-# Last, $c_j = x_j - \frac1m \sum_i x_i$ takes the mean away, and taking the mean away is a symmetric map: the gradient
-# by $x$ is that by $c$ minus its own mean. $\sum_i \hat x_i = 0$, so the second term has mean 0 and only
-# $\frac1m \sum_j h_j / s$ goes. With $h = \gamma g$ this is the claim. $\square$
+# Last, $c_j = x_j - \frac1m \sum_i x_i$ takes the mean away, and taking the mean away is a symmetric map: the
+# gradient by $x$ is that by $c$ minus its own mean. $\sum_i \hat x_i = 0$, so the second term has mean 0 and
+# only $\frac1m \sum_j h_j / s$ goes. With $h = \gamma g$ this is the claim. $\square$
 #
 # Three things follow.
 #
-# - $\sum_i \partial J/\partial x_i = 0$: a shift of all samples changes nothing. A bias before batch normalization
-#   has no effect, and is left out (`use_bias=False`).
-# - For $\varepsilon = 0$, $\sum_i \hat x_i\, \partial J/\partial x_i = 0$: a factor changes nothing. Weights before it may
-#   grow without changing the output, and the larger they are, the smaller their gradient: with $y(aw) = y(w)$,
-#   $\nabla_w J(aw) = \frac1a \nabla_w J(w)$.
-# - The derivative by $x_i$ of $y_j$ is not 0 for $j \ne i$. Rows of a Jacobian "of each sample" do not exist, and
-#   Levenberg–Marquardt refuses the layer in training.
+# - $\sum_i \partial J/\partial x_i = 0$: a shift of all samples changes nothing. A bias before batch
+#   normalization has no effect, and is left out (`use_bias=False`).
+# - For $\varepsilon = 0$, $\sum_i \hat x_i\, \partial J/\partial x_i = 0$: a factor changes nothing. Weights
+#   before it may grow without changing the output, and the larger they are, the smaller their gradient: with
+#   $y(aw) = y(w)$, $\nabla_w J(aw) = \frac1a \nabla_w J(w)$.
+# - The derivative by $x_i$ of $y_j$ is not 0 for $j \ne i$. Rows of a Jacobian "of each sample" do not exist,
+#   and Levenberg–Marquardt refuses the layer in training.
 #
-# **In prediction** there is no batch. The layer keeps running averages, $\mu \leftarrow \rho \mu + (1 - \rho) \mu_B$,
-# and is then an affine map of every feature by itself:
-# $y = \frac{\gamma}{s} x + \bigl(\beta - \frac{\gamma}{s} \mu\bigr)$.
+# **In prediction** there is no batch. The layer keeps running averages, $\mu \leftarrow \rho \mu + (1 - \rho)
+# \mu_B$, and is then an affine map of every feature by itself: $y = \frac{\gamma}{s} x + \bigl(\beta -
+# \frac{\gamma}{s} \mu\bigr)$.
 #
 # ## The code
 #
@@ -94,9 +94,9 @@ print("sum of the gradient by x over the batch:", np.round(found[0].sum(axis=0),
 # %% [markdown]
 # ## Why the variance is computed in two passes
 #
-# $\overline{x^2} - \bar x^2$ is the same number as $\overline{(x - \bar x)^2}$ and needs one pass. In float32 it is
-# useless where the mean is large beside the spread: both terms are rounded to seven digits, and their difference is
-# what was rounded away.
+# $\overline{x^2} - \bar x^2$ is the same number as $\overline{(x - \bar x)^2}$ and needs one pass. In float32
+# it is useless where the mean is large beside the spread: both terms are rounded to seven digits, and their
+# difference is what was rounded away.
 
 # %%
 far = (10_000.0 + 0.5 * np.arange(8)).astype("float32")
@@ -122,16 +122,17 @@ assert abs(float(np.var(y)) - 1.3125 / (1.3125 + epsilon)) < 1e-5  # float32
 # ## When it fails
 #
 # - A batch of one sample has $\hat x = 0$: the output is $\beta$, and nothing is learned.
-# - Small batches give noisy means; training and prediction then differ. Layer normalization, whose mean is over the
-#   features of one sample, has no such trouble and is the same map in both.
-# - After few steps the running averages still remember their start (mean 0, variance 1): with $\rho = 0.99$ its weight is
-#   $0.99^{100} = 0.37$ after 100 steps.
+# - Small batches give noisy means; training and prediction then differ. Layer normalization, whose mean is
+#   over the features of one sample, has no such trouble and is the same map in both.
+# - After few steps the running averages still remember their start (mean 0, variance 1): with $\rho = 0.99$
+#   its weight is $0.99^{100} = 0.37$ after 100 steps.
 # - Frozen (`trainable=False`) the layer uses its running averages in training too, as in Keras.
 #
 # ## References
 #
-# - S. Ioffe, C. Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
-#   shift", ICML 2015, algorithms 1 and 2 and section 3.
-# - J. L. Ba, J. R. Kiros, G. E. Hinton, "Layer normalization", 2016, [arXiv:1607.06450](https://arxiv.org/abs/1607.06450).
+# - S. Ioffe, C. Szegedy, "Batch normalization: accelerating deep network training by reducing internal
+#   covariate shift", ICML 2015, algorithms 1 and 2 and section 3.
+# - J. L. Ba, J. R. Kiros, G. E. Hinton, "Layer normalization", 2016,
+#   [arXiv:1607.06450](https://arxiv.org/abs/1607.06450).
 # - T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for computing the sample variance", The American
 #   Statistician 37 (1983) 242–247.

@@ -5,7 +5,8 @@
 #
 # ## Claim
 #
-# For images $x$ of shape $(m, h, w, c)$, a kernel $K$ of shape $(k, l, c, f)$ and a bias $\beta$ of $f$ numbers,
+# For images $x$ of shape $(m, h, w, c)$, a kernel $K$ of shape $(k, l, c, f)$ and a bias $\beta$ of $f$
+# numbers,
 #
 # $$ y_{n,i,j,o} = \beta_o + \sum_{a,b,c} x_{n,\; i+a,\; j+b,\; c}\; K_{a,b,c,o} \qquad \text{(forward)} $$
 #
@@ -31,10 +32,10 @@
 #
 # $$ T(x, K, g) = \sum_{n,i,j,o} \; \sum_{a,b,c} \; x_{n,\;i+a,\;j+b,\;c} \; K_{a,b,c,o} \; g_{n,i,j,o}. $$
 #
-# $T$ is linear in each of its three arguments. By the chain rule the gradient of $J$ by $K$ is the derivative of
-# $T$ by $K$ for fixed $x$ and $g$, and that by $x$ is the derivative of $T$ by $x$: read off the factor that
-# stands beside $K_{a,b,c,o}$, and beside $x_{n,u,v,c}$ (substitute $u = i + a$, $v = j + b$). Beside $g$ stands
-# the forward formula. So there are three functions,
+# $T$ is linear in each of its three arguments. By the chain rule the gradient of $J$ by $K$ is the derivative
+# of $T$ by $K$ for fixed $x$ and $g$, and that by $x$ is the derivative of $T$ by $x$: read off the factor
+# that stands beside $K_{a,b,c,o}$, and beside $x_{n,u,v,c}$ (substitute $u = i + a$, $v = j + b$). Beside $g$
+# stands the forward formula. So there are three functions,
 #
 # $$ C(x, K) = \partial T/\partial g, \qquad C_x(K, g) = \partial T/\partial x, \qquad
 #    C_K(x, g) = \partial T/\partial K, $$
@@ -43,18 +44,18 @@
 # transposed**. That is why nnx needs no rule for second derivatives of convolutions: the three functions name
 # one another, and every order follows.
 #
-# **Strides and dilation.** With stride $s$, dilation $d$ and $p$ zeros in front, $i + a$ becomes
-# $s\,i + d\,a - p$. $T$ stays linear in each argument, and nothing else in the derivation changes. The sum for
-# $\partial J/\partial x_u$ runs over the pairs with $s\,i + d\,a - p = u$: as if $g$ had $s - 1$ zeros between its
+# **Strides and dilation.** With stride $s$, dilation $d$ and $p$ zeros in front, $i + a$ becomes $s\,i + d\,a
+# - p$. $T$ stays linear in each argument, and nothing else in the derivation changes. The sum for $\partial
+# J/\partial x_u$ runs over the pairs with $s\,i + d\,a - p = u$: as if $g$ had $s - 1$ zeros between its
 # entries. A layer whose *forward* pass is $C_x$ is called a transposed convolution: it makes images larger.
 #
-# **Groups.** With $r$ groups, output $o$ sees only the channels of its own group: $T$ is a sum of $r$ such forms. With
-# as many groups as channels (a depthwise convolution) the sum over $c$ is gone.
+# **Groups.** With $r$ groups, output $o$ sees only the channels of its own group: $T$ is a sum of $r$ such
+# forms. With as many groups as channels (a depthwise convolution) the sum over $c$ is gone.
 #
 # ## As a matrix product
 #
-# For a fixed place $(n, i, j)$ the forward formula is a product of a row, the $k\,l\,c$ numbers of $x$ that the
-# kernel sees there, with a matrix of shape $(k\,l\,c,\, f)$. With one such row for each place (*im2col*),
+# For a fixed place $(n, i, j)$ the forward formula is a product of a row, the $k\,l\,c$ numbers of $x$ that
+# the kernel sees there, with a matrix of shape $(k\,l\,c,\, f)$. With one such row for each place (*im2col*),
 #
 # $$ Y = X_{\text{col}}\, K, \qquad \frac{\partial J}{\partial K} = X_{\text{col}}^\top\, G, \qquad
 #    \frac{\partial J}{\partial X_{\text{col}}} = G\, K^\top, $$
@@ -79,9 +80,10 @@
 #
 # $$ Y = A^\top \bigl[(G K G^\top) \odot (B^\top D B)\bigr] A, $$
 #
-# with 16 multiplications in place of 36 for each channel, four outputs and a 3×3 kernel. The transform of the kernel is
-# made once, that of the input costs additions only. With many channels the products dominate, and they become
-# 16 matrix products over the channels. All maps are linear, so the gradient by the kernel is the transposed one,
+# with 16 multiplications in place of 36 for each channel, four outputs and a 3×3 kernel. The transform of the
+# kernel is made once, that of the input costs additions only. With many channels the products dominate, and
+# they become 16 matrix products over the channels. All maps are linear, so the gradient by the kernel is the
+# transposed one,
 #
 # $$ \frac{\partial J}{\partial K} = G^\top \Bigl[\sum (B^\top D B) \odot (A\, g\, A^\top)\Bigr] G. $$
 #
@@ -158,14 +160,14 @@ direct = sum(kernel[a, b] * tile[a : a + 2, b : b + 2] for a, b in taps)
 winograd = A.T @ ((G @ kernel @ G.T) * (B.T @ tile @ B)) @ A
 of_kernel = G.T @ ((B.T @ tile @ B) * (A @ back @ A.T)) @ G
 direct_of_kernel = np.array([[np.sum(back * tile[a : a + 2, b : b + 2]) for b in range(3)] for a in range(3)])
-print(
-    f"output {np.max(np.abs(direct - winograd)):.1e}, gradient {np.max(np.abs(of_kernel - direct_of_kernel)):.1e}"
-)
+print(f"output {np.max(np.abs(direct - winograd)):.1e}")
+print(f"gradient {np.max(np.abs(of_kernel - direct_of_kernel)):.1e}")
 
 # %% [markdown]
 # ## The check
 #
-# Sums of up to 40 products of size 1 in float64; second derivatives by finite differences to their own accuracy.
+# Sums of up to 40 products of size 1 in float64; second derivatives by finite differences to their own
+# accuracy.
 
 # %%
 assert np.allclose(forward(x, K, beta), model.predict(x), rtol=0, atol=1e-13)
@@ -180,17 +182,17 @@ nnx.check_derivatives(lambda x, K, beta: np.tanh(run(x, K, beta)), *small, order
 # %% [markdown]
 # ## When it fails
 #
-# - Winograd adds and subtracts inputs before it multiplies. In float32 the error is a few times that of direct
-#   sums for F(2×2, 3×3), and grows quickly for larger tiles; nnx takes no larger ones.
-# - With few channels the transforms cost more than the products save. nnx takes Winograd only for 3×3 kernels with
-#   stride 1 and many channels.
-# - "same" padding with a stride of 2 puts one zero more at the end than in front where the total is odd, as in
-#   Keras. PyTorch's symmetric padding gives other numbers there.
+# - Winograd adds and subtracts inputs before it multiplies. In float32 the error is a few times that of
+#   direct sums for F(2×2, 3×3), and grows quickly for larger tiles; nnx takes no larger ones.
+# - With few channels the transforms cost more than the products save. nnx takes Winograd only for 3×3 kernels
+#   with stride 1 and many channels.
+# - "same" padding with a stride of 2 puts one zero more at the end than in front where the total is odd, as
+#   in Keras. PyTorch's symmetric padding gives other numbers there.
 #
 # ## References
 #
 # - Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document recognition",
 #   Proceedings of the IEEE 86 (1998) 2278–2324.
-# - K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural networks for document processing",
-#   IWFHR 2006: convolution as a matrix product.
+# - K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural networks for document
+#   processing", IWFHR 2006: convolution as a matrix product.
 # - A. Lavin, S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, sections 4 and 5.

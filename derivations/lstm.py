@@ -10,8 +10,8 @@
 #
 # $$ z_t = x_t W + h_{t-1} U + b, \qquad h_t = \tanh z_t, $$
 #
-# let $g_t = \partial J/\partial h_t$ be what the cost gives to the output of step $t$ directly (0 where only the last one
-# is used). Then with $\delta_t = \partial J/\partial z_t$, from $t = T$ down to 1,
+# let $g_t = \partial J/\partial h_t$ be what the cost gives to the output of step $t$ directly (0 where only
+# the last one is used). Then with $\delta_t = \partial J/\partial z_t$, from $t = T$ down to 1,
 #
 # $$ \delta_t = \bigl( g_t + \delta_{t+1} U^\top \bigr) \odot (1 - h_t^2), \qquad \delta_{T+1} = 0, $$
 #
@@ -29,31 +29,34 @@
 #
 # $$ \gamma_t = \gamma_{t+1} \odot f_{t+1} + \eta_t \odot o_t \odot (1 - \tanh^2 c_t), $$
 #
-# $$ \delta_t = \bigl(\, \gamma_t \odot \tilde c \odot i(1 - i), \;\; \gamma_t \odot c_{t-1} \odot f(1 - f), \;\;
-#    \gamma_t \odot i \odot (1 - \tilde c^2), \;\; \eta_t \odot \tanh(c_t) \odot o(1 - o) \,\bigr), $$
+# $$ \delta_t = \bigl(\, \gamma_t \odot \tilde c \odot i(1 - i), \;\; \gamma_t \odot c_{t-1} \odot f(1 - f),
+#    \;\; \gamma_t \odot i \odot (1 - \tilde c^2), \;\; \eta_t \odot \tanh(c_t) \odot o(1 - o) \,\bigr), $$
 #
 # and the gradients by $W$, $U$, $b$ and $x_t$ are the same four sums as above.
 #
 # ## Derivation
 #
 # **Plain layer.** $z_t$ reaches $J$ through $h_t$ alone. $h_t$ reaches it directly, with $g_t$, and through
-# $z_{t+1} = x_{t+1} W + h_t U + b$, with $\delta_{t+1} U^\top$ (BP2). The factor $1 - h_t^2$ is the derivative of tanh. The
-# weights are the same in every step; each use of them gives BP3 and BP4, and the uses add up.
+# $z_{t+1} = x_{t+1} W + h_t U + b$, with $\delta_{t+1} U^\top$ (BP2). The factor $1 - h_t^2$ is the
+# derivative of tanh. The weights are the same in every step; each use of them gives BP3 and BP4, and the uses
+# add up.
 #
-# **LSTM.** $c_t$ reaches $J$ through $h_t = o \odot \tanh c_t$, and through $c_{t+1} = f_{t+1} \odot c_t + \dots$: these are the
-# two terms of $\gamma_t$. Each gate's $z$ reaches $J$ through one product: $z^i$ through $i \odot \tilde c$ in $c_t$ and so on;
-# $z^o$ through $h_t$. The slopes are $\sigma' = \sigma(1 - \sigma)$ and $\tanh' = 1 - \tanh^2$. $\square$
+# **LSTM.** $c_t$ reaches $J$ through $h_t = o \odot \tanh c_t$, and through $c_{t+1} = f_{t+1} \odot c_t +
+# \dots$: these are the two terms of $\gamma_t$. Each gate's $z$ reaches $J$ through one product: $z^i$
+# through $i \odot \tilde c$ in $c_t$ and so on; $z^o$ through $h_t$. The slopes are $\sigma' = \sigma(1 -
+# \sigma)$ and $\tanh' = 1 - \tanh^2$. $\square$
 #
-# **Why gradients vanish, and why the LSTM's do not.** In the plain layer
-# $\partial h_t/\partial h_{t-1} = U^\top$ scaled by $1 - h_t^2 \le 1$; over $k$ steps the gradient is multiplied by $k$ such
-# matrices, and shrinks or grows like the $k$-th power of their size. In the LSTM, along the cell,
-# $\partial c_t/\partial c_{t-1} = f_t$ entry by entry (when the paths through the gates are left out): no matrix, and no
-# slope of a saturating function. With $f$ near 1 the gradient of $k$ steps ago is nearly the present one. That is why the
-# bias of $f$ starts at 1 (`unit_forget_bias`).
+# **Why gradients vanish, and why the LSTM's do not.** In the plain layer $\partial h_t/\partial h_{t-1} =
+# U^\top$ scaled by $1 - h_t^2 \le 1$; over $k$ steps the gradient is multiplied by $k$ such matrices, and
+# shrinks or grows like the $k$-th power of their size. In the LSTM, along the cell, $\partial c_t/\partial
+# c_{t-1} = f_t$ entry by entry (when the paths through the gates are left out): no matrix, and no slope of a
+# saturating function. With $f$ near 1 the gradient of $k$ steps ago is nearly the present one. That is why
+# the bias of $f$ starts at 1 (`unit_forget_bias`).
 #
-# **All steps at once.** $x_t W + b$ does not depend on $h$: one matrix product for all steps, before the loop. On the way back
-# the $\delta_t$ of all steps are kept, and $\nabla_W$, $\nabla_U$ and $\partial J/\partial x$ are one product each, after the
-# loop. Only $h_{t-1} U$ and $\delta_{t+1} U^\top$ must wait for one another.
+# **All steps at once.** $x_t W + b$ does not depend on $h$: one matrix product for all steps, before the
+# loop. On the way back the $\delta_t$ of all steps are kept, and $\nabla_W$, $\nabla_U$ and $\partial
+# J/\partial x$ are one product each, after the loop. Only $h_{t-1} U$ and $\delta_{t+1} U^\top$ must wait for
+# one another.
 #
 # ## A run
 
@@ -132,8 +135,9 @@ print(f"largest difference {np.max(np.abs(outputs - forward(x, W, U, b))):.1e}")
 # %% [markdown]
 # ## How far back does the gradient reach?
 #
-# The norm of $\partial h_T/\partial x_t$ for a sequence of 60 steps, at the start of training: the plain layer with the
-# orthogonal $U$ that Keras and nnx take, and the LSTM with its forget gate's bias at 1 and at 0.
+# The norm of $\partial h_T/\partial x_t$ for a sequence of 60 steps, at the start of training: the plain
+# layer with the orthogonal $U$ that Keras and nnx take, and the LSTM with its forget gate's bias at 1 and at
+# 0.
 
 # %%
 import matplotlib.pyplot as plt
@@ -173,19 +177,20 @@ nnx.check_derivatives(lambda W, U, b: forward(x, W, U, b), W, U, b, order=2)
 # %% [markdown]
 # ## When it fails
 #
-# - The factor $f_t$ must be learned near 1 for long memories; with the bias at 0 it starts at one half, and the gradient of
-#   60 steps ago starts at $2^{-60}$ along the cell.
+# - The factor $f_t$ must be learned near 1 for long memories; with the bias at 0 it starts at one half, and
+#   the gradient of 60 steps ago starts at $2^{-60}$ along the cell.
 # - Gradients of recurrent layers may also grow from step to step. Clipping their norm (`clipnorm` or
 #   `global_clipnorm` of an optimizer) bounds the step.
-# - All outputs and gates of all steps are kept for the way back: memory grows with the length of the sequence.
+# - All outputs and gates of all steps are kept for the way back: memory grows with the length of the
+#   sequence.
 # - Masked steps (padding) repeat the state; their gradient passes through unchanged.
 #
 # ## References
 #
 # - S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997) 1735–1780.
-# - F. A. Gers, J. Schmidhuber, F. Cummins, "Learning to forget: continual prediction with LSTM", Neural Computation
-#   12 (2000) 2451–2471: the forget gate.
-# - P. J. Werbos, "Backpropagation through time: what it does and how to do it", Proceedings of the IEEE 78 (1990)
-#   1550–1560.
-# - R. Jozefowicz, W. Zaremba, I. Sutskever, "An empirical exploration of recurrent network architectures", ICML 2015,
-#   section 2.1: the bias of the forget gate.
+# - F. A. Gers, J. Schmidhuber, F. Cummins, "Learning to forget: continual prediction with LSTM", Neural
+#   Computation 12 (2000) 2451–2471: the forget gate.
+# - P. J. Werbos, "Backpropagation through time: what it does and how to do it", Proceedings of the IEEE 78
+#   (1990) 1550–1560.
+# - R. Jozefowicz, W. Zaremba, I. Sutskever, "An empirical exploration of recurrent network architectures",
+#   ICML 2015, section 2.1: the bias of the forget gate.

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # A convolutional network for MNIST
 #
-# A dense network does not know that pixels have neighbours: permute all pixels of all pictures alike, and it learns just
-# as well. A convolution looks at small windows, with the same few weights everywhere. On digits that is worth most of
-# the remaining errors: in full, the network of this page reaches about 99.3 % where the
+# A dense network does not know that pixels have neighbours: permute all pixels of all pictures alike, and it
+# learns just as well. A convolution looks at small windows, with the same few weights everywhere. On digits
+# that is worth most of the remaining errors: in full, the network of this page reaches about 99.3 % where the
 # [dense one](mnist.md) reaches 98.1 %. To stay near a minute on two cores, the page trains on 12,000 digits.
 
 # %%
@@ -42,10 +42,10 @@ model = nnx.Sequential(
 model.summary()
 
 # %% [markdown]
-# The first layer has 16 kernels of 3×3 weights and 16 biases: 160 numbers, whatever the size of the picture. The second has
-# $3 \cdot 3 \cdot 16 \cdot 32 + 32 = 4640$. Without padding each takes a border of one pixel away. Pooling keeps the largest of
-# each 2×2 window: a quarter of the numbers, and a picture moved by one pixel changes little. Nearly all weights
-# are in the first dense layer.
+# The first layer has 16 kernels of 3×3 weights and 16 biases: 160 numbers, whatever the size of the picture.
+# The second has $3 \cdot 3 \cdot 16 \cdot 32 + 32 = 4640$. Without padding each takes a border of one pixel
+# away. Pooling keeps the largest of each 2×2 window: a quarter of the numbers, and a picture moved by one
+# pixel changes little. Nearly all weights are in the first dense layer.
 
 # %%
 assert model.get_layer("edges").count_params() == 3 * 3 * 1 * 16 + 16
@@ -73,14 +73,16 @@ dense.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 dense.fit(x_train, y_train, batch_size=64, epochs=3, verbose=0)
 dense_accuracy = dense.evaluate(x_test, y_test, verbose=0)[1]
 print(
-    f"{dense.count_params():,} weights: test accuracy {dense_accuracy:.4f}; convolutions ({model.count_params():,}): {accuracy:.4f}"
+    f"dense, {dense.count_params():,} weights: test accuracy {dense_accuracy:.4f}; "
+    f"convolutions, {model.count_params():,}: {accuracy:.4f}"
 )
 assert accuracy > dense_accuracy + 0.01
 
 # %% [markdown]
 # ## What it looks at
 #
-# A model's layers can be read off as a model: from its input to any layer's output. What the first layers make of a digit:
+# A model's layers can be read off as a model: from its input to any layer's output. What the first layers
+# make of a digit:
 
 # %%
 # figure: A digit, and what four kernels of the first and of the second convolution make of it
@@ -100,8 +102,8 @@ for ax in axes.flat:
 # %% [markdown]
 # ## Moved pictures
 #
-# The weights are the same everywhere, so a moved picture gives moved feature maps. (The dense layers above them do know
-# places, so the network as a whole is not indifferent to a move.)
+# The weights are the same everywhere, so a moved picture gives moved feature maps. (The dense layers above
+# them do know places, so the network as a whole is not indifferent to a move.)
 
 # %%
 moved = np.roll(x_test[:1], 2, axis=2)
@@ -114,8 +116,8 @@ assert difference < 1e-6  # float32
 # %% [markdown]
 # ## More pictures from the same ones
 #
-# Digits that are turned and moved a little are the same digits. Layers that do so in training, and nothing in prediction,
-# give the network a new picture in every step.
+# Digits that are turned and moved a little are the same digits. Layers that do so in training, and nothing in
+# prediction, give the network a new picture in every step.
 
 # %%
 # figure: One digit eight times, each time moved, turned and scaled a little differently
@@ -138,7 +140,8 @@ assert np.array_equal(augment.predict(x_test[2:3]), x_test[2:3])
 # %% [markdown]
 # ## The full run
 #
-# `python benchmarks/accuracy.py mnist` trains the network with 32 and 64 kernels and 128 neurons on all 60,000 digits.
+# `python benchmarks/accuracy.py mnist` trains the network with 32 and 64 kernels and 128 neurons on all
+# 60,000 digits.
 #
 # How a convolution is computed and differentiated: [Convolution](../derivations/convolution.md). Next:
 # [Transfer](transfer.md).

@@ -1,14 +1,15 @@
 # %% [markdown]
 # # Transfer: a trained network as features
 #
-# A network that was trained on many pictures has learned kernels that other pictures need as well. With few pictures of a
-# new kind one keeps these weights fixed, takes what the network makes of a picture as features, and trains a small
-# layer on top. [`nnx.applications`][nnx.applications] has the thirteen networks of the lectures' table for it.
+# A network that was trained on many pictures has learned kernels that other pictures need as well. With few
+# pictures of a new kind one keeps these weights fixed, takes what the network makes of a picture as features,
+# and trains a small layer on top. [`nnx.applications`][nnx.applications] has the thirteen networks of the
+# lectures' table for it.
 #
 # Their published weights are files that Keras offers; with one of them on disk,
-# `nnx.applications.MobileNetV2(weights="mobilenet_v2_weights.h5", include_top=False)` is the place to start. This page
-# must run without them. So it trains a small network on clothes (Fashion-MNIST), and moves it on to digits (MNIST), of
-# which it shows it 200 only.
+# `nnx.applications.MobileNetV2(weights="mobilenet_v2_weights.h5", include_top=False)` is the place to start.
+# This page must run without them. So it trains a small network on clothes (Fashion-MNIST), and moves it on to
+# digits (MNIST), of which it shows it 200 only.
 
 # %%
 import matplotlib.pyplot as plt
@@ -46,9 +47,10 @@ assert history.history["accuracy"][-1] > 0.8
 # %% [markdown]
 # ## Frozen, as features
 #
-# A model called on a symbol becomes a part of the new model, as copies of its layers with copies of its weights. With
-# `trainable = False` they stay as they are: their weights are not trained, and batch normalization keeps its running
-# averages. The sub-model up to the last pooling is read off the trained model.
+# A model called on a symbol becomes a part of the new model, as copies of its layers with copies of its
+# weights. With `trainable = False` they stay as they are: their weights are not trained, and batch
+# normalization keeps its running averages. The sub-model up to the last pooling is read off the trained
+# model.
 
 
 # %%
@@ -78,8 +80,8 @@ print(f"frozen base: test accuracy {frozen.evaluate(test, expected, verbose=0)[1
 # %% [markdown]
 # ## Beside a base that was never trained, and one that is trained with the head
 #
-# The same three networks, each from several seeds: features of random kernels, the frozen base, and everything trained
-# from random weights on the 200 digits.
+# The same three networks, each from several seeds: features of random kernels, the frozen base, and
+# everything trained from random weights on the 200 digits.
 
 # %%
 results = {"random features": [], "frozen base": [], "all from scratch": []}
@@ -111,8 +113,8 @@ ax.invert_yaxis()
 # %% [markdown]
 # ## Fine tuning
 #
-# Once the head is trained, the base may move as well, in small steps: a large one would spoil it before the head is any
-# good.
+# Once the head is trained, the base may move as well, in small steps: a large one would spoil it before the
+# head is any good.
 
 # %%
 for layer in frozen.layers:
@@ -122,5 +124,5 @@ frozen.fit(few, few_labels, batch_size=32, epochs=20, verbose=0)
 print(f"after fine tuning: test accuracy {frozen.evaluate(test, expected, verbose=0)[1]:.3f}")
 
 # %% [markdown]
-# Next: [Normalization](../derivations/batch_normalization.md) explains why batch normalization stays frozen while one
-# fine-tunes on few pictures: its averages would move to those of 200 digits.
+# Next: [Normalization](../derivations/batch_normalization.md) explains why batch normalization stays frozen
+# while one fine-tunes on few pictures: its averages would move to those of 200 digits.

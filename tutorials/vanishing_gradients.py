@@ -255,9 +255,9 @@ ax.invert_yaxis()
 # %% [markdown]
 # ## Fifty layers
 #
-# Skip connections are what made networks of a hundred layers trainable. Here are 50 layers of 20 relu neurons in
-# blocks of two, with He's initial weights and batch normalization, once without and once with
-# $h \leftarrow \mathrm{relu}(h + f(h))$ around each block. Everything else is the same.
+# Skip connections are what made networks of a hundred layers trainable. Here are 50 layers of 20 relu neurons
+# in blocks of two, with He's initial weights and batch normalization, once without and once with $h
+# \leftarrow \mathrm{relu}(h + f(h))$ around each block. Everything else is the same.
 
 # %%
 
@@ -296,10 +296,10 @@ ax.legend()
 #
 # ## Depth in time: LSTM
 #
-# A recurrent layer that reads 100 steps is a network of 100 layers which share their weights. LSTM's cell passes the error on
-# through time by its forget gate, a number that it can learn to hold near 1
-# ([derivation](../derivations/lstm.md)). The task: of 100 numbers the first is $\pm 1$ and all others are noise;
-# say at the end what the first one was.
+# A recurrent layer that reads 100 steps is a network of 100 layers which share their weights. LSTM's cell
+# passes the error on through time by its forget gate, a number that it can learn to hold near 1
+# ([derivation](../derivations/lstm.md)). The task: of 100 numbers the first is $\pm 1$ and all others are
+# noise; say at the end what the first one was.
 
 # %%
 rng = np.random.default_rng(0)

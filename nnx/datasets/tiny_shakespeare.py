@@ -13,8 +13,8 @@ def load_data() -> str:
     """Returns the text: 1 115 394 letters of 65 kinds, from Shakespeare's plays.
 
     The file ``input.txt`` is taken from ``$NNX_DATA_DIR/tinyshakespeare`` or ``$NNX_DATA_DIR``, else from the
-    cache (``NNX_CACHE_DIR``, else the platform's usual place, ``~/.cache/nnx`` on Linux), else downloaded into
-    the cache (1.1 MB). Its checksum is verified each time.
+    cache (``NNX_CACHE_DIR``, else the platform's usual place, ``~/.cache/nnx`` on Linux), else downloaded
+    into the cache (1.1 MB). Its checksum is verified each time.
 
     Raises :class:`nnx.errors.DownloadError` where it is in neither place and cannot be fetched, and
     :class:`nnx.errors.FileFormatError` where the file is corrupt.
