@@ -296,37 +296,63 @@ ax.legend()
 #
 # ## Depth in time: LSTM
 #
-# A recurrent layer that reads 100 steps is a network of 100 layers which share their weights. LSTM's cell
-# passes the error on through time by its forget gate, a number that it can learn to hold near 1
-# ([derivation](../derivations/lstm.md)). The task: of 100 numbers the first is $\pm 1$ and all others are
-# noise; say at the end what the first one was.
+# A recurrent layer that reads 100 steps is a network of 100 layers which share their weights. What counts is
+# again the factor of one step. In a plain layer it is the recurrent matrix times tanh′; orthogonal matrices,
+# the usual start, keep lengths, and Glorot's shrink them. In an LSTM, along the cell, it is the forget gate
+# ([derivation](../derivations/lstm.md)). Its bias starts at 1, which makes it $\sigma(1) = 0.73$: after 100
+# steps next to nothing is left. At 3 it is 0.95. The task: of 100 numbers the first is $\pm 1$ and all others
+# are noise; say at the end what the first one was.
 
 # %%
 rng = np.random.default_rng(0)
-sequences = 0.1 * rng.standard_normal((512, 100, 1))
+sequences = 0.3 * rng.standard_normal((512, 100, 1))
 signs = rng.integers(0, 2, 512).astype("float64")
 sequences[:, 0, 0] = 2.0 * signs - 1.0
 
 
-def reader(layer):
+def reader(layer, forget=None):
     model = nnx.Sequential([nnx.Input((100, 1)), layer, Dense(1, "sigmoid")], dtype="float64", seed=1)
     model.compile(nnx.optimizers.Adam(0.01, global_clipnorm=1.0), "binary_crossentropy", metrics=["accuracy"])
+    if forget is not None:
+        kernel, recurrent, bias = layer.get_weights()
+        bias[16:32] = forget  # gates i, f, c, o of 16 numbers each
+        layer.set_weights([kernel, recurrent, bias])
     return model
 
 
-remembered = {}
-for name, layer in (("tanh", SimpleRNN(16)), ("LSTM", LSTM(16))):
-    model = reader(layer)
+readers = {
+    "SimpleRNN, Glorot": reader(SimpleRNN(16, recurrent_initializer="glorot_uniform")),
+    "SimpleRNN, orthogonal": reader(SimpleRNN(16)),
+    "LSTM, forget bias 1": reader(LSTM(16)),
+    "LSTM, forget bias 3": reader(LSTM(16), forget=3.0),
+}
+reach, learned = {}, {}
+for name, model in readers.items():
     of_inputs = nnx.grad(lambda a, model=model: np.sum(model(a)))(sequences[:32])
-    reach = np.linalg.norm(of_inputs[:, :, 0], axis=0)
-    history = model.fit(sequences, signs, batch_size=64, epochs=25, verbose=0).history
-    remembered[name] = history["accuracy"]
+    norms = np.linalg.norm(of_inputs[:, :, 0], axis=0)
+    reach[name] = norms[0] / norms[-1]
+    learned[name] = model.fit(sequences, signs, batch_size=64, epochs=25, verbose=0).history["accuracy"]
     print(
-        f"{name:5} gradient by the first step / by the last {reach[0] / reach[-1]:.1e}, "
-        f"accuracy after 5 epochs {history['accuracy'][4]:.2f}, after 25 {history['accuracy'][-1]:.2f}"
+        f"{name:22} gradient by the first step / by the last {reach[name]:.0e}, "
+        f"accuracy after 1, 5, 25 epochs {[round(learned[name][k], 2) for k in (0, 4, 24)]}"
     )
+assert reach["SimpleRNN, Glorot"] < 1e-4 and reach["LSTM, forget bias 1"] < 1e-6
+assert reach["LSTM, forget bias 3"] > 0.1
+assert learned["LSTM, forget bias 3"][4] > 0.95 > 0.7 > learned["LSTM, forget bias 1"][4]
+assert learned["LSTM, forget bias 1"][24] > 0.95  # it learns to keep its forget gate open
+
+# %%
+# figure: Accuracy over 25 epochs of four recurrent layers: the better the gradient reaches back, the sooner
+fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+for name, history in learned.items():
+    ax.plot(np.arange(1, 26), history, label=name)
+ax.set(xlabel="epoch", ylabel="training accuracy")
+ax.legend()
 
 # %% [markdown]
+# The gate is learned: with bias 1 the LSTM sees nothing of the first step at the start, and still finds out
+# within 25 epochs. A plain layer has no such gate, and what it starts with decides.
+#
 # ## Remedy against explosion: clipping
 #
 # Where gradients explode, one step can throw the weights so far away that nothing can be learned any more.

@@ -183,6 +183,10 @@ class Placed(Options):
         """The symbol that the layer reads in its model (a list of several), where it is called first.
 
         Raises :class:`nnx.errors.NotBuilt` for a layer in no built model.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(4, input_shape=(3,)), nnx.layers.Dense(1)])
+        >>> model.layers[1].input.shape
+        (4,)
         """
         return _alone(self._symbols()[0])
 

@@ -21,6 +21,16 @@ class Home(Protocol):
         """Gives layers names of their own, where copies have those of others."""
 
 
+class Nowhere:
+    """The home of layers that are not in a model yet."""
+
+    def admit(self, layer: Layer) -> Layer:
+        return layer
+
+    def tell_apart(self, layers: Sequence[Layer]) -> None:
+        """Names of a file are left as they are."""
+
+
 @dataclass
 class _Drawing:
     """A network that is being drawn: its layers by identity, its calls, and the number of each symbol."""

@@ -63,6 +63,8 @@ class Model(Applied):
     >>> model.compile(nnx.optimizers.SGD(0.1), "mse", metrics=["mae"])
     >>> model.metrics_names, model.learning_rate, model.optimizer.iterations
     (['loss', 'mae'], 0.1, 0)
+    >>> len(model.inputs), model.outputs[0].shape, model.output_names
+    (2, (1,), ['dense_1'])
     """
 
     def __init__(

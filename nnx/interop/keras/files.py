@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,11 +11,10 @@ from nnx.errors import FileFormatError, NnxError, OptionError
 from nnx.interop.keras import archive, graphs, hdf5, legacy, training, weights
 from nnx.interop.keras.models import described
 from nnx.interop.keras.paths import Place, places
-from nnx.layers import Layer
 from nnx.models import Model, Sequential
 from nnx.models.files import put
 from nnx.models.formats import source_of, target_of
-from nnx.models.graph import drawn
+from nnx.models.graph import Nowhere, drawn
 
 #: the version of Keras' format; it opens in all of Keras 3
 _VERSION = "3.12.0"
@@ -136,16 +135,6 @@ def _described_in(path: Any) -> Iterator[None]:
         raise FileFormatError(f"{path}: its config.json is damaged ({error!r}).") from error
 
 
-class _Nowhere:
-    """The home of layers that are not in a model yet."""
-
-    def admit(self, layer: Layer) -> Layer:
-        return layer
-
-    def tell_apart(self, layers: Sequence[Layer]) -> None:
-        """Names of a file are left as they are."""
-
-
 def _model(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any], root: hdf5.Folder, place: Mapping[str, Any]
 ) -> tuple[Model, list[Place]]:
@@ -161,7 +150,7 @@ def _model(
     if not inputs:
         raise FileFormatError(f"The file does not say the shape of the inputs of {graph.name}.")
     outputs = graph(inputs)
-    network = drawn(inputs, outputs, _Nowhere(), graph.name)
+    network = drawn(inputs, outputs, Nowhere(), graph.name)
     at = {id(layer): i for i, layer in enumerate(network.layers)}
     rows = [
         Place(layer, network.names[at[id(layer)]], network.specs[at[id(layer)]].weights, folder)
