@@ -28,8 +28,8 @@ from nnx.layers import Dense
 # model ([erratum](../derivations/errata.md#the-columns-depth-and-size)). *Top-1* is the share of pictures
 # whose class is the most probable one, *top-5* that among the five most probable: in nnx
 # [`sparse_categorical_accuracy`][nnx.metrics.sparse_categorical_accuracy] and
-# [`sparse_top_k_categorical_accuracy`][nnx.metrics.sparse_top_k_categorical_accuracy] with `k=5`. nnx has no
-# convolutions yet, so it cannot build these networks; here they are numbers.
+# [`sparse_top_k_categorical_accuracy`][nnx.metrics.sparse_top_k_categorical_accuracy] with `k=5`. All 13 are
+# in [`nnx.applications`][nnx.applications]; here two of them are built, and the others are numbers.
 #
 # | network | parameters | depth | top-1 | top-5 |
 # |---|---:|---:|---:|---:|
@@ -110,6 +110,17 @@ sizes = [7 * 7 * 512, 4096, 4096, 1000]
 dense = sum(a * b + b for a, b in pairwise(sizes))
 print(f"VGG16: {convolutions:,} in convolutions + {dense:,} in dense layers = {convolutions + dense:,}")
 assert convolutions + dense == PARAMETERS["VGG16"]
+
+# %% [markdown]
+# Two of the networks, built: the smallest and the one of the slides' product. (Their weights are random
+# numbers; VGG16's take half a gigabyte.)
+
+# %%
+for build in (nnx.applications.MobileNetV2, nnx.applications.VGG16):
+    network = build(weights=None)
+    print(f"{network.name}: {len(network.layers)} layers, {network.count_params():,} weights")
+    assert network.count_params() in (PARAMETERS["MobileNetV2"], PARAMETERS["VGG16"])
+del network
 
 # %%
 # figure: memory of the weights, below a gigabyte, and of the Hessian, 50 TB to 80 PB, by network

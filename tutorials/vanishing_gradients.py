@@ -11,7 +11,7 @@ import numpy as np
 
 import nnx
 import nnx.plotting
-from nnx.layers import Activation, BatchNormalization, Dense, Dropout
+from nnx.layers import LSTM, Activation, BatchNormalization, Dense, Dropout, SimpleRNN
 
 # %% [markdown]
 # ## Ten layers of sigmoids
@@ -253,8 +253,105 @@ ax.axvline(1.0, color="k", ls=":")
 ax.invert_yaxis()
 
 # %% [markdown]
-# One remedy of the list is missing: [LSTM](https://doi.org/10.1162/neco.1997.9.8.1735) cells, which pass the
-# error on through time without a factor. nnx has no recurrent layers yet.
+# ## Fifty layers
+#
+# Skip connections are what made networks of a hundred layers trainable. Here are 50 layers of 20 relu neurons
+# in blocks of two, with He's initial weights and batch normalization, once without and once with $h
+# \leftarrow \mathrm{relu}(h + f(h))$ around each block. Everything else is the same.
+
+# %%
+
+
+def fifty(skips):
+    inputs = nnx.Input((2,))
+    h = Dense(20, "relu", kernel_initializer="he_normal")(inputs)
+    for _ in range(24):
+        z = Dense(20, kernel_initializer="he_normal", use_bias=False)(h)
+        z = Activation("relu")(BatchNormalization()(z))
+        z = BatchNormalization()(Dense(20, kernel_initializer="he_normal", use_bias=False)(z))
+        h = Activation("relu")(h + z if skips else z)
+    return nnx.Model(inputs, Dense(1, "sigmoid")(h), dtype="float64", seed=1)
+
+
+curves = {}
+for name, skips in (("plain", False), ("with skip connections", True)):
+    model = fifty(skips)
+    rule = nnx.optimizers.SGD(0.05, momentum=0.9, global_clipnorm=1.0)
+    model.compile(rule, "binary_crossentropy", metrics=["accuracy"])
+    curves[name] = model.fit(x, y, batch_size=50, epochs=30, verbose=0).history
+    print(f"{name:22} loss {curves[name]['loss'][-1]:.3f}, accuracy {curves[name]['accuracy'][-1]:.3f}")
+assert curves["plain"]["loss"][-1] > 0.6  # ln 2 = 0.69 is what a constant reaches
+assert curves["with skip connections"]["accuracy"][-1] > 0.98
+
+# %%
+# figure: Training loss of 50 layers: the plain network stays at the loss of guessing, that with skips falls
+fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+for name, history in curves.items():
+    ax.plot(history["loss"], label=name)
+ax.set(xlabel="epoch", ylabel="training loss", yscale="log")
+ax.legend()
+
+# %% [markdown]
+# The same on digits, with 50 layers of convolutions: `python benchmarks/accuracy.py depth`.
+#
+# ## Depth in time: LSTM
+#
+# A recurrent layer that reads 100 steps is a network of 100 layers which share their weights. What counts is
+# again the factor of one step. In a plain layer it is the recurrent matrix times tanh′; orthogonal matrices,
+# the usual start, keep lengths, and Glorot's shrink them. In an LSTM, along the cell, it is the forget gate
+# ([derivation](../derivations/lstm.md)). Its bias starts at 1, which makes it $\sigma(1) = 0.73$: after 100
+# steps next to nothing is left. At 3 it is 0.95. The task: of 100 numbers the first is $\pm 1$ and all others
+# are noise; say at the end what the first one was.
+
+# %%
+rng = np.random.default_rng(0)
+sequences = 0.3 * rng.standard_normal((512, 100, 1))
+signs = rng.integers(0, 2, 512).astype("float64")
+sequences[:, 0, 0] = 2.0 * signs - 1.0
+
+
+def reader(layer, forget=None):
+    model = nnx.Sequential([nnx.Input((100, 1)), layer, Dense(1, "sigmoid")], dtype="float64", seed=1)
+    model.compile(nnx.optimizers.Adam(0.01, global_clipnorm=1.0), "binary_crossentropy", metrics=["accuracy"])
+    if forget is not None:
+        kernel, recurrent, bias = layer.get_weights()
+        bias[16:32] = forget  # gates i, f, c, o of 16 numbers each
+        layer.set_weights([kernel, recurrent, bias])
+    return model
+
+
+readers = {
+    "SimpleRNN, Glorot": reader(SimpleRNN(16, recurrent_initializer="glorot_uniform")),
+    "SimpleRNN, orthogonal": reader(SimpleRNN(16)),
+    "LSTM, forget bias 1": reader(LSTM(16)),
+    "LSTM, forget bias 3": reader(LSTM(16), forget=3.0),
+}
+reach, learned = {}, {}
+for name, model in readers.items():
+    of_inputs = nnx.grad(lambda a, model=model: np.sum(model(a)))(sequences[:32])
+    norms = np.linalg.norm(of_inputs[:, :, 0], axis=0)
+    reach[name] = norms[0] / norms[-1]
+    learned[name] = model.fit(sequences, signs, batch_size=64, epochs=25, verbose=0).history["accuracy"]
+    print(
+        f"{name:22} gradient by the first step / by the last {reach[name]:.0e}, "
+        f"accuracy after 1, 5, 25 epochs {[round(learned[name][k], 2) for k in (0, 4, 24)]}"
+    )
+assert reach["SimpleRNN, Glorot"] < 1e-4 and reach["LSTM, forget bias 1"] < 1e-6
+assert reach["LSTM, forget bias 3"] > 0.1
+assert learned["LSTM, forget bias 3"][4] > 0.95 > 0.7 > learned["LSTM, forget bias 1"][4]
+assert learned["LSTM, forget bias 1"][24] > 0.95  # it learns to keep its forget gate open
+
+# %%
+# figure: Accuracy over 25 epochs of four recurrent layers: the better the gradient reaches back, the sooner
+fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+for name, history in learned.items():
+    ax.plot(np.arange(1, 26), history, label=name)
+ax.set(xlabel="epoch", ylabel="training accuracy")
+ax.legend()
+
+# %% [markdown]
+# The gate is learned: with bias 1 the LSTM sees nothing of the first step at the start, and still finds out
+# within 25 epochs. A plain layer has no such gate, and what it starts with decides.
 #
 # ## Remedy against explosion: clipping
 #

@@ -8,7 +8,7 @@ from types import CellType, FunctionType
 from typing import Any
 
 from nnx.autodiff.aliasing import link
-from nnx.autodiff.array import Traced
+from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.bind import bind
 from nnx.autodiff.boundary import unwritable
 from nnx.autodiff.families import Rule
@@ -46,6 +46,10 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         places = [i for i, leaf in enumerate(leaves) if hasattr(type(leaf), "__dlpack__")]
         if not any(type(leaf) is Traced for leaf in leaves):
             return f(*args, **kwargs)
+        arrays = [leaves[i] for i in places]
+        # The tape will keep the function below, which must keep neither the tape nor any array.
+        for i in places:
+            leaves[i] = None
         rebuilt: list[Any] = []
 
         def flat(*arrays: Any) -> tuple[Any, ...]:
@@ -59,12 +63,16 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             return tuple(outs)
 
         bound = bind(_Recomputed(flat), flat, None)
-        arrays = [leaves[i] for i in places]
         outs = bound(*arrays)
         _look_into(outs, arrays, bound)
-        return rebuilt[0](list(outs))
+        return rebuilt[0]([raw(y) if _is_constant(y) else y for y in outs])
 
     return call
+
+
+def _is_constant(y: Any) -> bool:
+    """Whether a result can carry no gradient: truth values and integers are plain arrays, as everywhere."""
+    return type(y) is Traced and y.space.base.isdtype(y.dtype, ("bool", "integral"))
 
 
 def _variables(f: Any) -> list[CellType]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
@@ -13,6 +13,8 @@ from nnx.errors import ShapeError
 def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """The leaves of ``tree`` in order, and the function that builds such a tree from other leaves.
 
+    The function keeps none of the leaves.
+
     >>> leaves, build = nnx.autodiff.flatten({"a": 1.0, "b": [2.0, None]})
     >>> leaves, build([10.0, 20.0])
     ([1.0, 2.0], {'a': 10.0, 'b': [20.0, None]})
@@ -21,7 +23,8 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
         return [tree], _only
     leaves: list[Any] = []
     _collect(tree, leaves)
-    return leaves, lambda new: _build(tree, iter(new))
+    plan = _plan(tree)
+    return leaves, lambda new: plan(iter(new))
 
 
 def aligned(tree: Any, like: Any, what: str) -> list[Any]:
@@ -99,16 +102,21 @@ def _collect(tree: Any, leaves: list[Any]) -> None:
             _collect(part, leaves)
 
 
-def _build(tree: Any, leaves: Any) -> Any:
-    children = _opener(type(tree))
+def _plan(tree: Any) -> Callable[[Iterator[Any]], Any]:
+    """The function that builds such a tree from leaves one by one; it keeps the structure and no leaf."""
+    kind = type(tree)
+    children = _opener(kind)
     if children is None:
-        return next(leaves)
-    new = [_build(part, leaves) for part in children(tree)]
+        return next
     if tree is None:
-        return None
+        return lambda leaves: None
+    plans = [_plan(part) for part in children(tree)]
     if isinstance(tree, dict):
-        return dict(zip(tree, new, strict=True))
+        keys = list(tree)
+        return lambda leaves: {key: plan(leaves) for key, plan in zip(keys, plans, strict=True)}
     if isinstance(tree, tuple | list):
-        return type(tree)(*new) if hasattr(tree, "_fields") else type(tree)(new)
+        if hasattr(tree, "_fields"):
+            return lambda leaves: kind(*[plan(leaves) for plan in plans])
+        return lambda leaves: kind([plan(leaves) for plan in plans])
     names = [f.name for f in fields(tree) if f.init]
-    return replace(tree, **dict(zip(names, new, strict=True)))
+    return lambda leaves: kind(**{name: plan(leaves) for name, plan in zip(names, plans, strict=True)})

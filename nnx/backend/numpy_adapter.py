@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend import kernels, philox, special
+from nnx.backend import kernels, numpy_recurrent, philox, special
+from nnx.backend.numpy_convolution import NumpyConvolution
 from nnx.backend.numpy_namespace import namespace
+from nnx.backend.numpy_normalizing import NumpyNormalizing
 from nnx.backend.numpy_pooling import NumpyPooling
 from nnx.backend.recording import record
+from nnx.backend.recurrent import Past
 from nnx.backend.reference import Adapter, Array, without_aliases
 from nnx.errors import DataError, OptionError
 
@@ -28,7 +31,7 @@ _WORTH_IMPORTING_SCIPY = 128
 _SMALL = 1 << 14
 
 
-class NumpyAdapter(NumpyPooling, Adapter):
+class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
     """NumPy arrays in host memory."""
 
     name = "numpy"
@@ -110,9 +113,13 @@ class NumpyAdapter(NumpyPooling, Adapter):
         return special.of_scipy(name)
 
     def scatter_add(self, n: int, index: Array, values: Array) -> Array:
-        out = np.zeros((n, *values.shape[1:]), dtype=values.dtype)
-        np.add.at(out, index, values)
-        return out
+        width = math.prod(values.shape[1:])
+        out = np.zeros(n * width, dtype=values.dtype)
+        places = np.asarray(index, np.intp)
+        if width != 1:  # entry by entry: NumPy adds whole rows four to six times slower
+            places = (places[:, None] * width + np.arange(width)).reshape(-1)
+        np.add.at(out, places, values.reshape(-1))
+        return out.reshape(n, *values.shape[1:])
 
     def solve_positive(self, a: Array, b: Array) -> Array | None:
         posv = _posv(a.dtype.char) if a.shape[0] >= _WORTH_IMPORTING_SCIPY else None
@@ -132,6 +139,28 @@ class NumpyAdapter(NumpyPooling, Adapter):
             if masks is not None:
                 return masks.positive_keep_mask(stream, rate, z)
         return philox.keep_mask(stream, rate, z.shape, z.dtype.type, among=z > 0)
+
+    def recurrence(
+        self,
+        name: str,
+        x: Array,
+        states: Sequence[Array],
+        weights: Sequence[Array],
+        mask: Array | None = None,
+        sequences: bool = True,
+        keep: bool = True,
+    ) -> tuple[tuple[Any, ...], Past | None]:
+        return numpy_recurrent.run(name, x, states, weights, mask, sequences, keep)
+
+    def recurrence_back(
+        self,
+        name: str,
+        recurrent_kernel: Array,
+        mask: Array | None,
+        past: Past,
+        gs: Sequence[Array | None],
+    ) -> tuple[Array, tuple[Array, ...]]:
+        return numpy_recurrent.back(name, recurrent_kernel, mask, past, gs)
 
     def map_inplace(
         self,

@@ -18,7 +18,7 @@ class Stream(NamedTuple):
     """The address of a sequence of random numbers.
 
     All four are whole numbers ≥ 0: ``seed`` of the model or layer; ``purpose`` one of WEIGHTS, SHUFFLE,
-    DROPOUT, NOISE, DATA, SEEDS; ``index`` which layer or epoch; ``step`` which training step.
+    DROPOUT, NOISE, DATA, SEEDS, RECURRENT; ``index`` which layer or epoch; ``step`` which training step.
     Source: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.
 
     >>> stream = nnx.backend.Stream(seed=0, step=3)
@@ -33,7 +33,7 @@ class Stream(NamedTuple):
     step: int = 0
 
 
-WEIGHTS, SHUFFLE, DROPOUT, NOISE, DATA, SEEDS = range(6)
+WEIGHTS, SHUFFLE, DROPOUT, NOISE, DATA, SEEDS, RECURRENT = range(7)
 
 
 def generator(stream: Stream) -> np.random.Generator:

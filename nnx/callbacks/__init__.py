@@ -13,6 +13,7 @@ from nnx.callbacks.base import Callback, LambdaCallback
 from nnx.callbacks.callback_list import CallbackList
 from nnx.callbacks.checkpoint import ModelCheckpoint
 from nnx.callbacks.early_stopping import EarlyStopping
+from nnx.callbacks.layer_norms import LayerNorms
 from nnx.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from nnx.callbacks.progress import EpochLines, ProgressBar
 from nnx.callbacks.records import CSVLogger, History
@@ -37,6 +38,7 @@ __all__ = [
     "EpochLines",
     "History",
     "LambdaCallback",
+    "LayerNorms",
     "LearningRateScheduler",
     "ModelCheckpoint",
     "ProgbarLogger",

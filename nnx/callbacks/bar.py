@@ -44,7 +44,7 @@ class Bar:
         self._tqdm: Any = None
 
     def draw(self, title: str, done: int, total: int, started: float, text: str = "") -> None:
-        """Shows ``done`` of ``total`` steps since the time ``started`` (of ``perf_counter``)."""
+        """Shows ``done`` of ``total`` steps (0: unknown) since the time ``started`` (of ``perf_counter``)."""
         if self._tqdm is None:
             self._tqdm = _make_bar(total)
         bar = self._tqdm
@@ -61,7 +61,7 @@ class Bar:
     def close(self) -> None:
         """Takes the line away; the next ``draw`` makes a new one."""
         if self._tqdm is not None:
-            self._tqdm.n = self._tqdm.total  # or a notebook would keep it, in red
+            self._tqdm.n = self._tqdm.total or self._tqdm.n  # or a notebook would keep it, in red
             self._tqdm.close()
             self._tqdm = None
 
@@ -70,4 +70,4 @@ def _make_bar(total: int) -> Any:
     from tqdm.auto import tqdm  # here because `import nnx` must stay quick
 
     # Without a delay tqdm would draw before there is something to see.
-    return tqdm(total=total, leave=False, file=sys.stdout, nrows=20, bar_format=_FORMAT, delay=1e-9)
+    return tqdm(total=total or None, leave=False, file=sys.stdout, nrows=20, bar_format=_FORMAT, delay=1e-9)

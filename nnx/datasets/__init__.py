@@ -5,7 +5,7 @@ for the same ``seed`` on every machine. Everything comes as NumPy arrays: the tr
 batches to the device.
 """
 
-from nnx.datasets import digits, fashion_mnist, mnist
+from nnx.datasets import digits, fashion_mnist, mnist, tiny_shakespeare
 from nnx.datasets.generators import four_pixel_camera, sinc, spiral, two_moons, xor
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "mnist",
     "sinc",
     "spiral",
+    "tiny_shakespeare",
     "two_moons",
     "xor",
 ]

@@ -77,4 +77,32 @@ FASHION_MNIST = Source(
     },
 )
 
-SOURCES = (MNIST, FASHION_MNIST)
+CLASS_INDEX = "imagenet_class_index.json"
+_CLASS_INDEX = "a1e7a966a1f601d39e4b43e119b3e7dd4a2ad3ea08cf69847cbaf021013767bc"
+
+#: not a data set: what the classes of ImageNet are called
+IMAGENET_CLASSES = Source(
+    title="ImageNet's classes",
+    folders=("imagenet",),
+    mirrors=("https://storage.googleapis.com/download.tensorflow.org/data/",),
+    sha256={CLASS_INDEX: (_CLASS_INDEX, _CLASS_INDEX)},
+)
+
+TEXT = "input.txt"
+
+TINY_SHAKESPEARE = Source(
+    title="Tiny Shakespeare",
+    folders=("tinyshakespeare", "tiny_shakespeare"),
+    mirrors=(
+        "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/"
+        "data/tinyshakespeare/",
+    ),
+    sha256={
+        TEXT: (
+            "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+            "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        ),
+    },
+)
+
+SOURCES = (MNIST, FASHION_MNIST, TINY_SHAKESPEARE)

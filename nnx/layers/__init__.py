@@ -5,9 +5,18 @@ length, as in ``(n, ..., inputs) → (n, ..., units)``: inputs on the left, the 
 """
 
 from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from nnx.layers.augmentation import (
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.convolution import Conv1D, Conv2D, Conv3D
 from nnx.layers.dense import Dense, Maxout, affine
+from nnx.layers.dot import Dot
+from nnx.layers.dot_attention import AdditiveAttention, Attention
 from nnx.layers.dropout import Dropout, GaussianNoise
 from nnx.layers.dropout_kinds import (
     AlphaDropout,
@@ -16,6 +25,7 @@ from nnx.layers.dropout_kinds import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from nnx.layers.embedding import Embedding
 from nnx.layers.fusion import FUSIONS, fusion
 from nnx.layers.global_pooling import (
     GlobalAveragePooling1D,
@@ -25,8 +35,19 @@ from nnx.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from nnx.layers.identity import ActivityRegularization, Identity
+from nnx.layers.image_sizes import CenterCrop, Resizing
+from nnx.layers.masking import Masking
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from nnx.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from nnx.layers.normalization import BatchNormalization
+from nnx.layers.normalization_of_samples import (
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from nnx.layers.own_function import Lambda
 from nnx.layers.padding import (
     Cropping1D,
     Cropping2D,
@@ -43,12 +64,27 @@ from nnx.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from nnx.layers.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+    gru,
+    lstm,
+    simple_rnn,
+)
 from nnx.layers.separable import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
 from nnx.layers.spec import Context, Spec, Weight
+from nnx.layers.standardization import Normalization
 from nnx.layers.symbols import Input, Symbol
 from nnx.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from nnx.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
+from nnx.layers.wrappers import Bidirectional, RepeatVector, TimeDistributed
 
 get = registry.get
 #: Keras' second names, as MaxPool2D, and layers that were registered later
@@ -57,14 +93,22 @@ __getattr__ = registry.attribute
 __all__ = [
     "ELU",
     "FUSIONS",
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
+    "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
     "AveragePooling3D",
     "BatchNormalization",
+    "Bidirectional",
+    "CenterCrop",
     "Concatenate",
     "Context",
     "Conv1D",
@@ -79,8 +123,11 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -89,30 +136,52 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupNormalization",
+    "GroupQueryAttention",
+    "Identity",
     "Input",
+    "LSTMCell",
+    "Lambda",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
     "Maxout",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
+    "RMSNormalization",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "Spec",
+    "StackedRNNCells",
     "Subtract",
     "Symbol",
+    "TimeDistributed",
+    "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
@@ -123,7 +192,10 @@ __all__ = [
     "affine",
     "fusion",
     "get",
+    "gru",
+    "lstm",
     "parts_of",
     "register",
     "registry",
+    "simple_rnn",
 ]

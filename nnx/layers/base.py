@@ -184,6 +184,16 @@ class Layer(Called):
             run = lambda q, *xs: self.with_changes(of_state(q, *xs))[0]  # noqa: E731
         return by_directions(run, p, names, xs)
 
+    def check_data(self, x: Any, what: str) -> None:
+        """Raises :class:`nnx.errors.DataError` for data that it cannot take; returns nothing.
+
+        Asked where data enter a model, of the layers that read them first; ``what`` is what they are called.
+
+        >>> nnx.layers.Embedding(3, 2).check_data(np.asarray([[0, 5]]), "x")
+        Traceback (most recent call last):
+        nnx.errors.DataError: x goes from 0 to 5, but Embedding has rows for the ids 0 to 2. ...
+        """
+
     # -- masks ------------------------------------------------------------------------------------
 
     def gives_mask(self, masked: tuple[bool, ...]) -> int:

@@ -82,7 +82,6 @@ class Dropout(Layer):
 
     supports_masking: ClassVar[bool] = True
     random: ClassVar[bool] = True
-    supports_masking: ClassVar[bool] = True
     rate: float = fraction()
     noise_shape: tuple[int | None, ...] | None = option(NoiseShape(), None)
     seed: int | None = option(Seed(), None)
@@ -138,7 +137,6 @@ class GaussianNoise(Layer):
 
     supports_masking: ClassVar[bool] = True
     random: ClassVar[bool] = True
-    supports_masking: ClassVar[bool] = True
     stddev: float = number(least=0.0)
     seed: int | None = option(Seed(), None)
 

@@ -183,6 +183,10 @@ class Placed(Options):
         """The symbol that the layer reads in its model (a list of several), where it is called first.
 
         Raises :class:`nnx.errors.NotBuilt` for a layer in no built model.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(4, input_shape=(3,)), nnx.layers.Dense(1)])
+        >>> model.layers[1].input.shape
+        (4,)
         """
         return _alone(self._symbols()[0])
 
@@ -282,7 +286,7 @@ def _repr(layer: Any) -> str:
     """The class with the options that are not the defaults, as one writes them."""
     usual = {f.name: repr(f.default) for f in fields(layer)}
     options = {name: repr(_plain(value)) for name, value in made_with(layer).items()}
-    order = layer.arguments()  # its own first, those that all layers have last
+    order = layer.argument_names()  # its own first, those that all layers have last
     names = sorted(options, key=lambda name: order.index(name) if name in order else -1)
     own = [f"{name}={options[name]}" for name in names if options[name] != usual.get(name)]
     return f"{type(layer).__name__}({', '.join(own)})"

@@ -134,7 +134,7 @@ def _number(other: Any, change: Callable[[Any], Any]) -> Any:
 _ELSEWHERE = {
     "batch_input_shape": "shape, without the batch axis",
     "batch_shape": "shape, without the batch axis",
-    "batch_size": "batch_size of fit",
+    "batch_size": "batch_size of fit, and of a stateful layer",
     "dtype": "dtype of the model",
     "input_shape": "shape",
     "sparse": "dense arrays (x.toarray())",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -10,12 +9,23 @@ from typing import Any
 from nnx.callbacks import CallbackList
 from nnx.errors import OptionError, ShapeError
 from nnx.layers import Context, Symbol
-from nnx.models.arguments import batch_length, explained, targets, verbosity
+from nnx.models.arguments import (
+    batch_length,
+    explained,
+    stream_of,
+    targets,
+    verbosity,
+    weighted,
+    whole_number,
+)
 from nnx.models.compiled import Compiled
 from nnx.models.data import Batches, Examples, fit_inputs, inputs, with_targets
 from nnx.models.evaluation import Totals, evaluate, predict
 from nnx.models.graph import inlined
 from nnx.models.network import Network
+from nnx.models.objective import Batch
+from nnx.models.pieces import Pieces, Stream
+from nnx.models.sources import Source, rationed
 from nnx.options import truth
 
 _EVALUATION_BATCH = 256
@@ -37,13 +47,15 @@ class Applied(Compiled):
         batch_size: int | None = None,
         verbose: Any = "auto",
         sample_weight: Any = None,
+        steps: int | None = None,
         callbacks: Sequence[Any] | None = None,
         return_dict: bool = False,
     ) -> Any:
         """``[loss, metric, ...]`` over the given data (a number if there are no metrics, or a dict).
 
         Of several outputs with losses each one's own comes after their weighted sum: see ``metrics_names``.
-
+        ``x`` may come in pieces, as in :meth:`nnx.Model.fit`; ``steps`` (≥ 1) is the number of batches that
+        are taken, None: all.
         ``batch_size``: a whole number ≥ 1, or None for 256; it does not change the result beyond rounding.
         Raises :class:`nnx.errors.NotBuilt` before ``compile``, :class:`nnx.errors.ShapeError`,
         :class:`nnx.errors.DataError` and :class:`nnx.errors.OptionError` for what does not fit.
@@ -58,11 +70,13 @@ class Applied(Compiled):
         self._must_be_compiled()
         level, weights = verbosity(verbose), self._settled()
         as_dict = truth("evaluate", "return_dict", return_dict)
-        data, _ = self._examples(x, targets(y), sample_weight)
+        stream = stream_of("evaluate", x, y=y, batch_size=batch_size, sample_weight=sample_weight)
+        if stream is not None:
+            x, y, sample_weight = stream.first
+        data, network = self._examples(x, targets(y), sample_weight)
         size = batch_length("evaluate", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
-        batches = self._batches(data, size)
-        steps = len(batches)
-        told = CallbackList(callbacks, False, level > 0, self, epochs=1, steps=steps, verbose=level)
+        batches = self._source(stream, data, size, network, steps=("evaluate", "steps", steps))
+        told = CallbackList(callbacks, False, level > 0, self, epochs=1, steps=batches.steps, verbose=level)
         with closing(told):
             result = evaluate(self._objective, weights, batches, self._totals(), told)
         return self._answer(result, as_dict)
@@ -90,11 +104,14 @@ class Applied(Compiled):
         x: Any,
         batch_size: int | None = None,
         verbose: Any = 0,
+        steps: int | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> Any:
         """The outputs for ``x``, as an array of the library that ``x`` belongs to.
 
         It is a list of several outputs, or a dict where the model was made with one.
+        ``x`` may come in pieces, as in :meth:`nnx.Model.fit`; ``steps`` (≥ 1) is the number of batches that
+        are taken, None: all.
         Shapes: ``(n, *input_shape) → (n, *output_shape)``. ``batch_size``: a whole number ≥ 1, or None for
         256. Raises :class:`nnx.errors.NotBuilt` where the weights cannot be made yet,
         :class:`nnx.errors.ShapeError` and :class:`nnx.errors.OptionError` for what does not fit.
@@ -103,12 +120,14 @@ class Applied(Compiled):
         >>> model.predict(np.zeros((4, 3))).shape
         (4, 2)
         """
-        data, network = self._inputs(x)
+        level = verbosity(verbose)
+        stream = stream_of("predict", x, batch_size=batch_size)
+        data, network = self._inputs(x if stream is None else stream.first[0])
         size = batch_length("predict", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
-        level, steps = verbosity(verbose), math.ceil(data.size / size)
-        told = CallbackList(callbacks, False, level > 0, self, epochs=1, steps=steps, verbose=level)
+        batches = self._source(stream, data, size, network, steps=("predict", "steps", steps))
+        told = CallbackList(callbacks, False, level > 0, self, epochs=1, steps=batches.steps, verbose=level)
         with self._building(network), closing(told):
-            return predict(self._settled(), self._batches(data, size), data.xs[0], told)
+            return predict(self._settled(), batches, data.xs[0], told)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, however large.
@@ -183,9 +202,41 @@ class Applied(Compiled):
         data, network = self._inputs(x, of, network)
         return with_targets(data, y, sample_weight, network, self._goals_for(network)), network
 
-    def _batches(self, data: Examples, size: int) -> Batches:
-        labels = [goal.takes_labels for goal in self._objective.goals] if data.ys else []
+    def _batches(self, data: Examples, size: int, network: Network) -> Batches:
+        labels = [goal.takes_labels for goal in self._goals_for(network)] if data.ys else []
         return Batches(data, self.backend, size, labels)
+
+    def _source(
+        self,
+        stream: Stream | None,
+        data: Examples,
+        size: int,
+        network: Network,
+        class_weight: Mapping[int, float] | None = None,
+        *,
+        steps: tuple[str, str, Any],
+        epochs: int = 1,
+        goes_on: bool = False,
+    ) -> Source:
+        """The batches of ``size`` of the data, or those of a stream, whose first piece the data are.
+
+        ``steps`` are a method, its argument that says how many of them make an epoch, and what was given for
+        it; there are ``epochs``, each of which ``goes_on`` where the last one ended, or begins anew.
+        """
+        asked = whole_number(*steps)
+        if stream is None:
+            return rationed(self._batches(data, size, network), asked, goes_on)
+        if asked is None:
+            stream.need_end(epochs, steps[1])
+
+        def made(x: Any, y: Any, sample_weight: Any) -> Batch:
+            if not data.ys:  # outputs alone are asked for
+                piece, _ = self._inputs(x, stream.of, network)
+            else:
+                piece, _ = self._examples(x, targets(y, stream.of), sample_weight, stream.of, network)
+            return self._batches(weighted(piece, class_weight), piece.size, network).whole()
+
+        return rationed(Pieces(stream, made), asked, goes_on)
 
     def _totals(self) -> Totals:
         return Totals(self._objective, self.backend)

@@ -14,6 +14,7 @@ from nnx.callbacks import EarlyStopping
 from nnx.errors import DataError, OptionError
 from nnx.models.data import Examples
 from nnx.models.goals import Report
+from nnx.models.pieces import Stream, in_pieces
 from nnx.options import Number, no_argument
 
 P = ParamSpec("P")
@@ -28,18 +29,15 @@ _ELSEWHERE = {
     "jit_compile": f"{_NOTHING} (every step runs as it is written)",
     "learning_rate": "an optimizer that has it, as in optimizer=nnx.optimizers.Adam(learning_rate=0.01)",
     "lr": "an optimizer that has it, as in optimizer=nnx.optimizers.Adam(learning_rate=0.01)",
-    "max_queue_size": f"{_NOTHING} (data are arrays)",
+    "max_queue_size": "nnx.utils.Prefetch(data, max_queue_size) in the place of the data",
     "classes": f"{_NOTHING} (the loss and the output's shape say what the targets are)",
     "nb_epoch": "epochs",
     "reset_metrics": f"{_NOTHING} (metrics are those of the batch)",
     "run_eagerly": f"{_NOTHING} (every step runs as it is written)",
     "sample_weight_mode": "sample_weight in fit",
-    "steps": "fewer samples (all that are given are taken, batch by batch)",
-    "steps_per_epoch": "batch_size, or fewer samples (an epoch takes all of them once)",
     "steps_per_execution": f"{_NOTHING} (every step runs as it is written)",
-    "use_multiprocessing": f"{_NOTHING} (data are arrays)",
-    "validation_steps": "fewer samples in validation_data (all of them are taken)",
-    "workers": f"{_NOTHING} (data are arrays)",
+    "use_multiprocessing": f"{_NOTHING} (a PyTorch DataLoader has num_workers)",
+    "workers": "nnx.utils.Prefetch(data), which loads ahead in a thread",
 }
 
 
@@ -86,17 +84,48 @@ def targets(y: Any, of: str = "") -> Any:
     if y is None:
         raise DataError(
             f"{of}y is missing: fit, evaluate and train_on_batch need the targets beside x. "
-            "(Batches out of a generator go to train_on_batch or partial_fit one by one.)"
+            "(Data in pieces give batches (x, y).)"
         )
     return y
 
 
-def validation_parts(data: Any) -> tuple[Any, Any, Any]:
-    """Inputs, targets and weights of ``validation_data=(x, y)`` or ``(x, y, sample_weight)``."""
-    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
-        raise DataError("validation_data must be a tuple (x, y) or (x, y, sample_weight).")
+def stream_of(where: str, x: Any, **beside: Any) -> Stream | None:
+    """Data that come in pieces as a stream; None for arrays.
+
+    ``beside`` are the arguments that go with arrays alone, with None for those that were not given.
+    """
+    if not in_pieces(x):
+        return None
+    for name, value in beside.items():
+        if value is not None:
+            theirs = {"y": "targets", "batch_size": "sizes of its batches", "sample_weight": "weights"}
+            raise OptionError(
+                f"{where}: {name} goes with arrays; x is a {type(x).__name__}, which itself gives the "
+                f"{theirs.get(name, 'batches')}."
+            )
+    return Stream(x)
+
+
+def whole_number(where: str, name: str, value: Any) -> int | None:
+    """A number of steps: at least 1, or None."""
+    found: int | None = None if value is None else _COUNT(where, name, value)
+    return found
+
+
+def validation_parts(data: Any) -> tuple[tuple[Any, Any, Any], Stream | None]:
+    """Inputs, targets and weights of ``validation_data=(x, y)`` or ``(x, y, sample_weight)``.
+
+    Of data in pieces they are those of the first piece, with the stream.
+    """
+    stream = Stream(data, "validation ") if in_pieces(data) else None
+    if stream is not None:
+        data = stream.first
+    elif not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        raise DataError(
+            "validation_data must be a tuple (x, y) or (x, y, sample_weight), or give such batches."
+        )
     x, y, *weight = data
-    return x, targets(y, "validation "), weight[0] if weight else None
+    return (x, targets(y, "validation "), weight[0] if weight else None), stream
 
 
 def split(data: Examples, share: Any) -> tuple[Examples, Examples]:
@@ -128,13 +157,19 @@ def batch_length(where: str, name: str, given: Any, usual: int, samples: int) ->
     return min(size, samples)
 
 
-def training_batch(optimizer: Any, given: Any, samples: int) -> int:
+def training_batch(optimizer: Any, given: Any, samples: int, in_pieces: bool = False) -> int:
     """The samples in a batch of ``fit``: all of them for methods that compare steps."""
     name = type(optimizer).__name__
     entry = optimizers.registry.find(type(optimizer))
     needs_all = isinstance(optimizer, optimizers.Deterministic) or (
         entry is not None and entry.traits.full_batch
     )
+    if needs_all and in_pieces:
+        raise OptionError(
+            f"{name} compares gradients or costs from step to step, so it needs all samples in one batch; "
+            "data in pieces give one batch after the other. Give arrays (joined by np.concatenate, say), or "
+            "take an optimizer of first order, such as 'adam'."
+        )
     size = batch_length("fit", "batch_size", given, samples if needs_all else 32, samples)
     if needs_all and size < samples:
         raise OptionError(

@@ -12,7 +12,7 @@ from nnx import optimizers
 from nnx.backend import to_numpy
 from nnx.errors import NotBuilt, OptionError
 from nnx.layers import Layer
-from nnx.models import backups, files
+from nnx.models import backups, files, formats
 from nnx.models.arguments import explained
 from nnx.models.drawing import Drawn
 from nnx.models.epochs import Epochs
@@ -20,6 +20,7 @@ from nnx.models.goals import Goal, Wishes, reports_of, wishes
 from nnx.models.live_optimizer import LiveOptimizer
 from nnx.models.network import Network
 from nnx.models.objective import Objective
+from nnx.models.recomputed import check_recompute, recomputed
 from nnx.models.trainer import Trainer
 from nnx.options import truth
 
@@ -33,6 +34,7 @@ class Compiled(Drawn):
         super().__init__(inputs, outputs, **options)
         self._optimizer: Any = None
         self._wishes: Wishes | None = None
+        self._recompute: Any = None
         self._trainer: Trainer | None = None
         self._epochs = Epochs(self.seed)
 
@@ -46,6 +48,8 @@ class Compiled(Drawn):
         loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
+        *,
+        recompute: Any = None,
     ) -> None:
         """Says how to train: names (``"adam"``, ``"mse"``), configured objects, or functions.
 
@@ -54,6 +58,14 @@ class Compiled(Drawn):
         each times its number in ``loss_weights`` (a list or a dict; 1 without it). ``metrics`` and
         ``weighted_metrics`` are then lists of lists, or dicts. What is reported is called as in Keras:
         ``loss``, ``a_loss``, ``b_loss``, ``a_accuracy``, ...
+
+        ``recompute`` saves memory for time: in training, the model is cut into so many pieces (a whole number
+        ≥ 2; they give about equally many numbers), or after the layers of these names (a list). The values
+        inside of all pieces but the last are not kept for the way back, but computed again: one more pass
+        forward, by the same operations with the same dropout. So the numbers are the same, but for the last
+        bit of a gradient to which more than two places contribute, some of them inside of one piece: it is
+        added up in another order. It is not saved with the model. The rows of the Jacobian
+        (Levenberg–Marquardt) are computed as without it.
 
         The optimizer's state starts anew; the weights stay. Raises :class:`nnx.errors.UnknownName` with the
         nearest names for what does not exist, :class:`nnx.errors.OptionError` for what is no optimizer, loss
@@ -77,6 +89,7 @@ class Compiled(Drawn):
             )
         if (names := self._known_outputs()) is not None:
             told.goals(names)
+        self._recompute = check_recompute(recompute)
         self._optimizer, self._wishes = chosen, told
         self._forget_training()
 
@@ -160,7 +173,7 @@ class Compiled(Drawn):
     @cached_property
     def _objective(self) -> Objective:
         weights = self._settled()
-        return Objective(weights.program, self._goals_for(weights.network))
+        return Objective(recomputed(weights.program, self._recompute), self._goals_for(weights.network))
 
     @property
     def trainer(self) -> Trainer:
@@ -183,6 +196,7 @@ class Compiled(Drawn):
         """Writes layers, weights, loss, metrics and the optimizer with its state into one safetensors file.
 
         ``nnx.load_model(path)`` goes on training bit for bit. The file is replaced at once or not at all.
+        A name that ends in ``.keras`` makes it a file that Keras 3 opens too.
 
         Raises :class:`nnx.errors.OptionError` for the suffix of another format and for parts that are not
         registered, :class:`nnx.errors.NotBuilt` before the weights exist, ``OSError`` where the file cannot
@@ -195,20 +209,27 @@ class Compiled(Drawn):
         ...     nnx.load_model(f"{folder}/model.safetensors").output_shape
         (None, 2)
         """
-        files.check(path)
+        if (kind := formats.foreign(path)) is not None:
+            kind.save(self, path)
+            return
+        formats.check_own(path)
         more = {"seed": self.seed, "dtype": self.backend.dtype, "epochs_seen": self._epochs.seen}
         config = {**self.get_config(), **more}
-        files.save_model(path, config, self._settled(), self._compiled_config(), self._trainer)
+        files.save_model(path, config, self._settled(), self.training_config(), self._trainer)
 
     def check_save(self, path: Any, weights_only: bool = False) -> None:
         """Raises what :meth:`save` (or :meth:`save_weights`) to ``path`` would raise; nothing is written."""
-        files.check(path)
-        if not truth("check_save", "weights_only", weights_only):
+        weights_only = truth("check_save", "weights_only", weights_only)
+        if (kind := formats.foreign(path)) is not None:
+            kind.check(path, weights_only)
+        else:
+            formats.check_own(path)
+        if not weights_only:
             self.get_config()
-            self._compiled_config()
+            self.training_config()
 
     def save_weights(self, path: Any) -> None:
-        """Writes the weights alone.
+        """Writes the weights alone; a name that ends in ``.weights.h5`` makes it a file that Keras reads.
 
         Raises as :meth:`save` does.
 
@@ -218,14 +239,21 @@ class Compiled(Drawn):
         ...     model.save_weights(f"{folder}/weights.safetensors")
         ...     model.load_weights(f"{folder}/weights.safetensors")
         """
-        files.save_weights(path, self._settled())
+        if (kind := formats.foreign(path)) is not None:
+            kind.save_weights(self, path)
+        else:
+            files.save_weights(path, self._settled())
 
-    def load_weights(self, path: Any) -> None:
+    def load_weights(self, path: Any, by_name: bool = False, skip_mismatch: bool = False) -> None:
         """Reads weights that :meth:`save_weights`, or ``save`` of a model, wrote for the same layers.
 
+        The suffix says what the file is: Keras' ``.weights.h5``, ``.keras`` and ``.h5``, else safetensors.
+        With ``by_name`` a layer takes the weights of the file's layer of its name, and layers without one
+        keep theirs; with ``skip_mismatch`` a layer whose weights do not fit keeps its own.
+
         Raises :class:`nnx.errors.ShapeError` for weights of other names or shapes,
-        :class:`nnx.errors.FileFormatError` for a file that nnx did not write or that is damaged; then nothing
-        is changed.
+        :class:`nnx.errors.FileFormatError` for a file of another format or that is damaged; then nothing is
+        changed.
 
         >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
         >>> import tempfile
@@ -233,7 +261,12 @@ class Compiled(Drawn):
         ...     model.save_weights(f"{folder}/weights.safetensors")
         ...     nnx.models.clone_model(model).load_weights(f"{folder}/weights.safetensors")
         """
-        files.load_weights(path, self._settled())
+        by_name = truth("load_weights", "by_name", by_name)
+        skip_mismatch = truth("load_weights", "skip_mismatch", skip_mismatch)
+        if (kind := formats.foreign(path)) is not None:
+            kind.load_weights(self, path, by_name, skip_mismatch)
+        else:
+            files.load_weights(path, self._settled(), by_name, skip_mismatch)
 
     def restore_training(self, vectors: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
         """Puts the optimizer's state of a file in place of the present one."""
@@ -267,10 +300,12 @@ class Compiled(Drawn):
         """Says how many epochs were made, ``seen`` ≥ 0: where the shuffles go on."""
         self._epochs.seen = seen
 
-    def _compiled_config(self) -> dict[str, Any] | None:
-        if self._wishes is None:
+    def training_config(self) -> dict[str, Any] | None:
+        """How the model is trained, as files hold it; None before ``compile`` and without known outputs."""
+        names = self._known_outputs()
+        if self._wishes is None or names is None:
             return None
-        return files.compiled_config(self._optimizer, self._goals_for(self.network))
+        return files.compiled_config(self._optimizer, self._wishes.goals(names))
 
     # -- copying ----------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from nnx.models.entrance import (
 from nnx.models.goals import Goal
 from nnx.models.network import Network
 from nnx.models.objective import Batch
+from nnx.models.sources import Order
 from nnx.models.targets import extremes, fit_targets
 
 #: Data up to this many bytes move to another library's device at once; larger ones batch by batch.
@@ -97,6 +98,10 @@ def fit_inputs(data: Examples, network: Network) -> Examples:
     """The inputs in the shapes that the network takes: single numbers become rows of one."""
     triples = zip(data.xs, network.inputs, data.names, strict=False)
     xs = tuple(_fit_input(x, shape, name, network.model) for x, shape, name in triples)
+    for i, reads, *_ in network.calls:
+        for k in reads:
+            if k < len(xs):
+                network.layers[i].check_data(xs[k], data.names[k])
     return replace(data, xs=xs)
 
 
@@ -174,6 +179,8 @@ def _reshape_hint(x: Any, shape: tuple[int, ...]) -> str:
 class Batches:
     """Hands out examples in batches as arrays of the model's library, data type and device."""
 
+    spent = False
+
     def __init__(self, data: Examples, backend: Backend, batch_size: int, labels: Sequence[bool]) -> None:
         self.size = data.size
         self.batch_size = batch_size
@@ -194,8 +201,21 @@ class Batches:
         self._buffers: dict[tuple[int, int], Any] = {}
         self._whole: Batch | None = None
 
-    def __len__(self) -> int:
+    @property
+    def steps(self) -> int:
         return math.ceil(self.size / self.batch_size)
+
+    def epoch(self, order: Order | None = None) -> Generator[Batch]:
+        """All batches once, of the samples in the given order; a single one is the same every time."""
+        if order is not None:
+            yield from self.shuffled(order(self.size))
+        elif self.steps == 1:
+            yield self.whole()
+        else:
+            yield from self.in_order()
+
+    def close(self) -> None:
+        """Nothing: arrays need no end."""
 
     def in_order(self) -> Iterator[Batch]:
         """The batches one after the other; nothing is copied where library and type fit."""

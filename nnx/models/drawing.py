@@ -169,8 +169,9 @@ class Drawn(Symbolic):
 
         ``options`` are those of ``json.dumps``, such as ``indent=2``. Raises as :meth:`get_config` does.
 
-        >>> nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))], name="small").to_json()[:60]
-        '{"class_name": "Sequential", "config": {"name": "small", "lay'
+        >>> text = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))], name="small").to_json()
+        >>> text[:28], nnx.models.model_from_json(text).count_params()
+        ('{"class_name": "Sequential",', 8)
         """
         return json.dumps({"class_name": self.plain().__name__, "config": self.get_config()}, **options)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from nnx.backend import Backend, adapter_of, device_of, to_numpy
 from nnx.callbacks import CallbackList
-from nnx.models.data import Batches
+from nnx.errors import DataError
 from nnx.models.objective import Objective
+from nnx.models.sources import Source, counted, warn_if_spent
 from nnx.models.weights import Weights
 
 
@@ -67,46 +69,84 @@ def _number(x: Any) -> Any:
 
 
 def evaluate(
-    objective: Objective, weights: Weights, batches: Batches, totals: Totals, callbacks: CallbackList
+    objective: Objective, weights: Weights, batches: Source, totals: Totals, callbacks: CallbackList
 ) -> dict[str, float]:
     """The loss and the metrics over all batches."""
     params = weights.own_params()
-    n = -1
+    n = 0
     callbacks.on_test_begin()
     try:
-        for n, batch in enumerate(batches.in_order()):
-            callbacks.on_test_batch_begin(n)
-            cost, statistics = objective.evaluate(params, batch)
-            totals.add(cost, batch.size, statistics)
-            callbacks.on_test_batch_end(n, totals)
+        with closing(batches.epoch()) as found:
+            while (batch := next(found, None)) is not None:
+                callbacks.on_test_batch_begin(n)
+                cost, statistics = objective.evaluate(params, batch, weights.keep)
+                totals.add(cost, batch.size, statistics)
+                callbacks.on_test_batch_end(n, totals)
+                n += 1
     except Exception as error:
-        error.add_note(f"  in batch {max(n, 0) + 1} of {len(batches)} of the evaluation")
+        error.add_note(f"  in {counted(n, batches)} of the evaluation")
         raise
-    found = dict(totals)
-    callbacks.on_test_end(found)
-    return found
+    _need_batches(batches, n, "the evaluation")
+    logs = dict(totals)
+    callbacks.on_test_end(logs)
+    return logs
 
 
-def predict(weights: Weights, batches: Batches, given: Any, callbacks: CallbackList) -> Any:
+def predict(weights: Weights, batches: Source, given: Any, callbacks: CallbackList) -> Any:
     """The outputs for all batches, each as one array of the library and on the device of ``given``."""
     params, home = weights.own_params(), adapter_of(given)
     stays, device = home is weights.backend.adapter, device_of(given)
-    whole, start = list[Any](), 0
+    whole = _Whole(home.xp, batches.size, device)
+    n = 0
     callbacks.on_predict_begin()
-    for n, batch in enumerate(batches.in_order()):
-        callbacks.on_predict_batch_begin(n)
-        ys = weights.program.predict(params, batch.xs)
-        ys = ys if stays else [home.asarray(to_numpy(y), device=device) for y in ys]
-        if not whole:
-            whole = [_room(home.xp, y, batches.size, device) for y in ys]
-        for y, out in zip(ys, whole, strict=True):
-            out[start : start + batch.size, ...] = y
-        start += batch.size
-        callbacks.on_predict_batch_end(n, {"outputs": weights.network.answer(ys)})
+    try:
+        with closing(batches.epoch()) as found:
+            while (batch := next(found, None)) is not None:
+                callbacks.on_predict_batch_begin(n)
+                ys = weights.program.predict(params, batch.xs, weights.keep)
+                ys = ys if stays else [home.asarray(to_numpy(y), device=device) for y in ys]
+                whole.add(ys)
+                callbacks.on_predict_batch_end(n, {"outputs": weights.network.answer(ys)})
+                n += 1
+    except Exception as error:
+        error.add_note(f"  in {counted(n, batches)} of the prediction")
+        raise
+    _need_batches(batches, n, "the prediction")
     callbacks.on_predict_end()
-    return weights.network.answer(whole)
+    return weights.network.answer(whole.arrays())
 
 
-def _room(xp: Any, y: Any, n: int, device: Any) -> Any:
-    """An array for n samples like those of ``y``."""
-    return xp.empty((n, *y.shape[1:]), dtype=y.dtype, device=device)
+class _Whole:
+    """The outputs of all batches, one array each: made at once where the number of samples is known."""
+
+    def __init__(self, xp: Any, size: int | None, device: Any) -> None:
+        self._xp, self._size, self._device = xp, size, device
+        self._start = 0
+        self._rooms: list[Any] = []
+        self._parts: list[list[Any]] = []
+
+    def add(self, ys: list[Any]) -> None:
+        """Adds the outputs of a batch."""
+        if self._size is None:
+            self._parts.append(ys)
+            return
+        if not self._rooms:
+            shapes = [(self._size, *y.shape[1:]) for y in ys]
+            pairs = zip(shapes, ys, strict=True)
+            self._rooms = [self._xp.empty(s, dtype=y.dtype, device=self._device) for s, y in pairs]
+        stop = self._start + ys[0].shape[0]
+        for y, room in zip(ys, self._rooms, strict=True):
+            room[self._start : stop, ...] = y
+        self._start = stop
+
+    def arrays(self) -> list[Any]:
+        """The outputs of all batches so far."""
+        if self._size is not None:
+            return self._rooms
+        return [self._xp.concat(list(parts), axis=0) for parts in zip(*self._parts, strict=True)]
+
+
+def _need_batches(batches: Source, n: int, what: str) -> None:
+    if not n:
+        raise DataError(f"There was no batch for {what}: the data are used up.")
+    warn_if_spent(batches, n, f"{what} is of these alone.")

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from nnx.errors import OptionError
 from nnx.layers import Layer, Symbol
 from nnx.models.network import Call, Network
-from nnx.models.residents import Residents
+
+
+class Home(Protocol):
+    """Where the layers of a network live."""
+
+    def admit(self, layer: Layer) -> Layer:
+        """The layer, or the copy that stands for it there."""
+
+    def tell_apart(self, layers: Sequence[Layer]) -> None:
+        """Gives layers names of their own, where copies have those of others."""
+
+
+class Nowhere:
+    """The home of layers that are not in a model yet."""
+
+    def admit(self, layer: Layer) -> Layer:
+        return layer
+
+    def tell_apart(self, layers: Sequence[Layer]) -> None:
+        """Names of a file are left as they are."""
 
 
 @dataclass
@@ -40,7 +59,7 @@ class _Drawing:
 def drawn(
     inputs: Sequence[Symbol],
     outputs: Sequence[Symbol],
-    home: Residents,
+    home: Home,
     model: str,
     names: Sequence[str] | None = None,
     form: type = object,

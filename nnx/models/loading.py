@@ -7,6 +7,7 @@ from typing import Any
 
 from nnx.errors import FileFormatError, NnxError
 from nnx.models.files import put_weights, read
+from nnx.models.formats import foreign
 from nnx.models.model import Model
 from nnx.models.written import model_from_config
 from nnx.options import Number, truth
@@ -25,6 +26,9 @@ def load_model(
 ) -> Model:
     """The model that ``model.save(path)`` wrote, ready to go on training where it stopped.
 
+    A name that ends in ``.keras`` is a file of Keras 3: its layers, weights, loss, metrics and optimizer
+    become nnx's. Nothing in a file is executed.
+
     ``backend`` and ``device`` say where it shall live now (default: the current backend). With
     ``compile=False`` loss, metrics and optimizer are left out. ``custom_objects`` maps names to layers,
     losses, ... of one's own that are not registered. A class derived from ``nnx.Model`` comes back as the
@@ -41,6 +45,8 @@ def load_model(
     8
     """
     with_training = truth("load_model", "compile", compile)
+    if (kind := foreign(path)) is not None:
+        return kind.load(path, with_training, custom_objects, {"backend": backend, "device": device})
     tensors, header = read(path)
     if "layers" not in header:
         raise FileFormatError(

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count
 from typing import Any
 
 from nnx.callbacks import CallbackList, TerminateOnNaN
 from nnx.callbacks.backup import Place
 from nnx.errors import NonFiniteError
-from nnx.models.data import Batches
 from nnx.models.epochs import Epochs
 from nnx.models.evaluation import Totals, evaluate
 from nnx.models.guard import Guard
 from nnx.models.objective import Batch
+from nnx.models.sources import Source, counted, warn_if_spent
 from nnx.models.trainer import Trainer
 
 
@@ -26,11 +26,11 @@ class Run:
     """One call of ``fit``: what is trained, on what, for how long, and who is told."""
 
     trainer: Trainer
-    batches: Batches
+    batches: Source
     callbacks: CallbackList
     epochs: Epochs
     shuffle: bool = True
-    validation: Batches | None = None
+    validation: Source | None = None
     #: whether an epoch (from 0) is followed by a validation
     validates: Callable[[int], bool] = lambda epoch: True
     #: whether an average of the weights that the optimizer keeps takes their place at the end
@@ -48,7 +48,7 @@ class Run:
         callbacks, trainer = self.callbacks, self.trainer
         trainer.problem.counts.clear()
         terminate = any(isinstance(c, TerminateOnNaN) for c in callbacks)
-        with deferred_interrupt() as pressed, closing(callbacks):
+        with deferred_interrupt() as pressed, closing(callbacks), closing(self.batches):
             start = callbacks.resume(epochs.start)
             callbacks.stopping = start.stopped
             callbacks.on_train_begin()
@@ -63,6 +63,8 @@ class Run:
                     if not terminate:
                         raise
                     break
+                if totals is None:
+                    break
                 logs = {**totals, **totals.measures}
                 if self.validation is not None and self.validates(epoch):
                     logs |= {f"val_{k}": v for k, v in self.evaluate(self.validation).items()}
@@ -72,14 +74,18 @@ class Run:
                 trainer.finish()
             callbacks.on_train_end()
 
-    def _epoch(self, pressed: list[int], start: Place) -> Totals:
-        trainer, callbacks, totals = self.trainer, self.callbacks, self.totals()
+    def _epoch(self, pressed: list[int], start: Place) -> Totals | None:
+        """The running means of an epoch; None where no batch was left for it."""
+        trainer, callbacks, totals, info = self.trainer, self.callbacks, self.totals(), None
         n = start.batch
         if n:
             totals.go_on(start.sums)
         try:
-            with Guard(trainer) as guard:
-                for n, batch in islice(enumerate(self._batches()), start.batch, None):
+            with Guard(trainer) as guard, closing(self._batches(start.batch)) as batches:
+                for n in count(start.batch):
+                    if (batch := next(batches, None)) is None:
+                        warn_if_spent(self.batches, n, "training ends here.")
+                        break
                     callbacks.on_train_batch_begin(n)
                     info = trainer.step(batch, guard.judge)
                     totals.add(info.point.value, batch.size, trainer.problem.statistics(info.point))
@@ -90,23 +96,32 @@ class Run:
                     if callbacks.stopping:
                         break
                 guard.check(totals, now=True)
-            totals.measures = info.measures
-            if info.stop is not None:
-                callbacks.stopping = True
-                callbacks.history.reason = info.stop.message
         except Exception as error:
-            error.add_note(f"  in batch {n + 1} of {len(self.batches)}, epoch {start.epoch + 1}")
+            error.add_note(f"  in {counted(n, self.batches)}, epoch {start.epoch + 1}")
             raise
+        if self.batches.spent:
+            self._stop("The data ran out.")
+        if info is None:
+            return totals if start.batch else None
+        totals.measures = info.measures
+        if info.stop is not None:
+            self._stop(info.stop.message)
         return totals
 
-    def _batches(self) -> Iterator[Batch]:
-        if not self.trainer.first_order:
-            return iter([self.batches.whole()])  # the same arrays in every epoch
-        if not self.shuffle:
-            return self.batches.in_order()
-        return self.batches.shuffled(self.epochs.order(self.batches.size))
+    def _stop(self, reason: str) -> None:
+        self.callbacks.stopping = True
+        self.callbacks.history.reason = reason
 
-    def evaluate(self, batches: Batches) -> dict[str, float]:
+    def _batches(self, start: int) -> Generator[Batch]:
+        """The batches of the next epoch from number ``start`` on."""
+        # Methods that compare costs see the same arrays in every epoch.
+        shuffled = self.shuffle and self.trainer.first_order
+        batches = self.batches.epoch(self.epochs.order if shuffled else None)
+        for _ in range(start):
+            next(batches, None)
+        return batches
+
+    def evaluate(self, batches: Source) -> dict[str, float]:
         """The loss and the metrics over all batches, without training."""
         trainer = self.trainer
         return evaluate(trainer.objective, trainer.weights, batches, self.totals(), self.callbacks)

@@ -14,6 +14,7 @@ from nnx.models.arguments import (
     example_for,
     explained,
     split,
+    stream_of,
     targets,
     training_batch,
     validates,
@@ -23,11 +24,11 @@ from nnx.models.arguments import (
     with_early_stopping,
 )
 from nnx.models.compiling import compiled
-from nnx.models.data import Batches
 from nnx.models.goals import reports_of
 from nnx.models.guard import Guard
 from nnx.models.heads import heads_of
 from nnx.models.loop import Run
+from nnx.models.sources import Source
 from nnx.models.targets import warn_of_one_unit
 from nnx.options import Number, truth
 
@@ -62,6 +63,8 @@ class Model(Applied):
     >>> model.compile(nnx.optimizers.SGD(0.1), "mse", metrics=["mae"])
     >>> model.metrics_names, model.learning_rate, model.optimizer.iterations
     (['loss', 'mae'], 0.1, 0)
+    >>> len(model.inputs), model.outputs[0].shape, model.output_names
+    (2, (1,), ['dense_1'])
     """
 
     def __init__(
@@ -88,13 +91,21 @@ class Model(Applied):
         class_weight: Mapping[int, float] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
-        *,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
     ) -> History:
         """The history of training on ``x`` (samples first) and ``y``: ``history.history["loss"]``, ...
 
         Arguments are Keras'; ``x`` is an array, or a list or dict of arrays for a model of several inputs.
+        Or ``x`` gives one batch after the other, ``(x, y)`` or ``(x, y, sample_weight)``: a generator, an
+        iterable (a PyTorch DataLoader), an object with ``__len__`` and ``__getitem__`` (see
+        :class:`nnx.utils.PyDataset`); so may ``validation_data``. An epoch is one pass over it, or
+        ``steps_per_epoch`` (≥ 1) batches, which go on where the last epoch ended; ``validation_steps`` is the
+        number of batches of each validation. Where data end within an epoch, training ends with a warning.
+        ``shuffle`` gives the batches of objects with ``__getitem__`` a new order in each epoch; others come
+        as they do.
         ``batch_size`` (None: 32), ``epochs`` and ``validation_batch_size`` are whole numbers ≥ 1;
         ``initial_epoch``, from 0, is the first; ``validation_split``, from 0 to below 1, is the share of the
         samples, the last ones, that is only validated on. ``verbose``: 0 silent, 1 (and "auto") a progress
@@ -127,25 +138,36 @@ class Model(Applied):
         _EPOCHS("fit", "epochs", epochs)
         _EPOCHS("fit", "initial_epoch", initial_epoch)
         level, shuffle = verbosity(verbose), truth("fit", "shuffle", shuffle)
+        only = {"y": y, "batch_size": batch_size, "sample_weight": sample_weight}
+        stream = stream_of("fit", x, **only, validation_split=validation_split or None)
+        if stream is not None:
+            x, y, sample_weight = stream.first
         data, network = self._examples(x, targets(y), sample_weight)
-        goals, validation = self._goals_for(network), None
+        goals, validation, held_stream = self._goals_for(network), None, None
         if validation_data is not None:
-            parts = validation_parts(validation_data)
+            parts, held_stream = validation_parts(validation_data)
             validation, _ = self._examples(*parts, of="validation ", network=network)
         elif validation_split:
             data, validation = split(data, validation_split)
         data = weighted(data, class_weight)
         program = self.own_weights().program if self.built else compiled(network)
         warn_of_one_unit(network, heads_of(program), [goal.loss for goal in goals])
-        size, at_once = training_batch(self._optimizer, batch_size, data.size), 0
-        when, planned = validates(validation_freq), range(initial_epoch, epochs)
+        size = training_batch(self._optimizer, batch_size, data.size, stream is not None)
+        when, planned, held = validates(validation_freq), range(initial_epoch, epochs), None
+        steps = "fit", "steps_per_epoch", steps_per_epoch
         if validation is not None:
             at_once = batch_length(
                 "fit", "validation_batch_size", validation_batch_size, size, validation.size
             )
             callbacks = with_early_stopping(callbacks, getattr(self._optimizer, "max_fail", None), level)
-        steps = math.ceil(data.size / size)
-        run = CallbackList(callbacks, True, level > 0, self, epochs=epochs, steps=steps, verbose=level)
+        batches = self._source(
+            stream, data, size, network, class_weight, steps=steps, epochs=len(planned), goes_on=True
+        )
+        if validation is not None:
+            steps, times = ("fit", "validation_steps", validation_steps), sum(map(when, planned))
+            held = self._source(held_stream, validation, at_once, network, steps=steps, epochs=times)
+        told = {"epochs": epochs, "steps": batches.steps, "verbose": level}
+        run = CallbackList(callbacks, True, level > 0, self, **told)
         more = not isinstance(self._optimizer, optimizers.FirstOrder)
         reports = reports_of(goals)
         example = example_for(reports, data.ys, network.output_shapes)
@@ -153,16 +175,15 @@ class Model(Applied):
         run.check(["loss", *(report.name for report in reports)], validated, more, example)
         with self._building(network):
             self.history = run.history
-            held = None if validation is None else self._batches(validation, at_once)
-            self._run(self._batches(data, size), run, shuffle, held, when).train(planned)
+            self._run(batches, run, shuffle, held, when).train(planned)
         return run.history
 
     def _run(
         self,
-        batches: Batches,
+        batches: Source,
         callbacks: CallbackList,
         shuffle: bool,
-        validation: Batches | None = None,
+        validation: Source | None = None,
         when: Callable[[int], bool] = lambda epoch: True,
         average: bool = True,
     ) -> Run:
@@ -193,7 +214,9 @@ class Model(Applied):
         callbacks = CallbackList(None, True, model=self, epochs=1, steps=steps, verbose=0)
         with self._building(network):
             self.history = callbacks.history
-            self._run(self._batches(data, size), callbacks, shuffle=False, average=False).train(range(1))
+            self._run(self._batches(data, size, network), callbacks, shuffle=False, average=False).train(
+                range(1)
+            )
         return self
 
     @explained
@@ -220,7 +243,7 @@ class Model(Applied):
         data, network = self._examples(x, targets(y), sample_weight)
         data = weighted(data, class_weight)
         with self._building(network):
-            batch = next(self._batches(data, data.size).in_order())
+            batch = next(self._batches(data, data.size, network).epoch())
             trainer = self.trainer
             with Guard(trainer) as guard:
                 point = trainer.step(batch, guard.judge).point

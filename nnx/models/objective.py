@@ -17,7 +17,7 @@ from nnx.models.goals import Goal, OwnLoss, Report, reports_of
 from nnx.models.heads import heads_of, without_heads
 from nnx.models.masks import masked
 from nnx.models.network import Network
-from nnx.models.program import Params, Program, Ran
+from nnx.models.program import Keep, Params, Program, Ran
 from nnx.models.weights import Weights
 from nnx.optimizers import Point
 
@@ -182,9 +182,11 @@ class Objective:
             found.append(measure.statistics(batch.ys[k], outputs[k], weight))
         return found
 
-    def evaluate(self, params: Params, batch: Batch) -> tuple[Array, list[Array]]:
-        """``(cost, statistics)`` of a batch without training."""
+    def evaluate(self, params: Params, batch: Batch, keep: Keep | None = None) -> tuple[Array, list[Array]]:
+        """``(cost, statistics)`` of a batch without training; ``keep`` as of :meth:`Program.predict`."""
         ran = self.program.run(params, batch.xs, Context())
+        if keep is not None:
+            keep(ran.changes)
         return self.total(ran, batch, params), self.statistics(ran, batch)
 
 

@@ -14,6 +14,7 @@ from nnx.models.network import Network
 Array = Any
 #: for each layer of the network its weights by name
 Params = Sequence[Mapping[str, Array]]
+Keep = Callable[[Mapping[int, Mapping[str, Array]]], None]
 _PLAIN, _WITH_CONTEXT, _STATEFUL = range(3)
 
 
@@ -108,16 +109,21 @@ class Program:
         changes[owner] = {**changes.get(owner, {}), **new}
         return y
 
-    def predict(self, params: Params, inputs: Sequence[Array]) -> list[Array]:
-        """The outputs for a batch, of the shapes that the layers' specs promise, or ShapeError."""
-        outputs, n = self.run(params, inputs, Context()).outputs, inputs[0].shape[0]
-        for y, shape in zip(outputs, self.network.output_shapes, strict=True):
+    def predict(self, params: Params, inputs: Sequence[Array], keep: Keep | None = None) -> list[Array]:
+        """The outputs for a batch, of the shapes that the layers' specs promise, or ShapeError.
+
+        ``keep`` is given what layers change in prediction too: a state that goes on from batch to batch.
+        """
+        ran, n = self.run(params, inputs, Context()), inputs[0].shape[0]
+        if keep is not None:
+            keep(ran.changes)
+        for y, shape in zip(ran.outputs, self.network.output_shapes, strict=True):
             if tuple(y.shape) != (n, *shape):
                 raise ShapeError(
                     f"{self.network.model} gave outputs of shape {tuple(y.shape)} for {n} samples, but by "
                     f"its layers' specs it is {shape} for each: does every forward fit its spec?"
                 )
-        return outputs
+        return ran.outputs
 
     def per_sample(
         self, params: Params, inputs: Sequence[Array], context: Context

@@ -175,7 +175,8 @@ class Structure:
 
         ``line_length`` ≥ 1: how wide it is at least; ``print_fn``: what the text is given to, in place of
         ``print``; ``show_trainable``: with a column that says which layers are trained. Models that are parts
-        of this one are shown as their layers, with ``expand_nested`` and without.
+        of this one are shown as their layers, with ``expand_nested`` and without. Raises
+        :class:`nnx.errors.OptionError` for options that are none.
 
         >>> nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))], name="small").summary()
         Model: "small"

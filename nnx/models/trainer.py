@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from nnx import optimizers
 from nnx.errors import OptionError
 from nnx.models.full_batch import FullBatchProblem
+from nnx.models.norms import activation_norms, activation_program, gradient_norms
 from nnx.models.objective import Batch, BatchProblem, Objective
+from nnx.models.program import Program
 from nnx.models.weights import Weights
 from nnx.optimizers import Point
 
@@ -66,6 +69,23 @@ class Trainer:
     def learning_rate(self, value: Any) -> None:
         self.optimizer.rate(self.state)  # an error where there is none
         self.state.learning_rate = self.optimizer.constant_rate(value)
+
+    # -- what a callback may ask -------------------------------------------------------------------
+
+    def gradient_norms(self) -> dict[str, float]:
+        """For each layer that is trained the norm of the last step's gradient by its weights."""
+        return {} if self.gradient is None else gradient_norms(self.weights.network, self.gradient)
+
+    def activation_norms(self) -> dict[str, float]:
+        """For each layer the norm of what it gives for a sample of the last step's batch."""
+        batch = self.problem.batch
+        return {} if batch is None else activation_norms(self._watched, self.weights.own_params(), batch.xs)
+
+    @cached_property
+    def _watched(self) -> Program:
+        return activation_program(self.weights.network)
+
+    # -- the end, and going on ---------------------------------------------------------------------
 
     def finish(self) -> None:
         """The end of training: an optimizer that keeps an average of the weights puts it in their place."""

@@ -11,6 +11,7 @@ from nnx.errors import NonFiniteError, OptionError
 from nnx.models import Model
 from nnx.models.arguments import targets
 from nnx.models.data import Batches, fit_inputs, inputs, with_targets
+from nnx.models.norms import gradient_norms as gradient_norms_of
 from nnx.models.objective import BatchProblem
 from nnx.plotting.canvas import MARKERS, axes_for, dressed, line_style
 
@@ -78,20 +79,10 @@ def _norms(model: Model, x: Any, y: Any) -> tuple[list[str], Any]:
     labels = [goal.takes_labels for goal in objective.goals]
     problem = BatchProblem(objective, weights, model.seed)
     problem.show(Batches(data, weights.backend, data.size, labels).whole(), trainer.state.step)
-    gradient = to_numpy(problem.at(weights.trained).gradient).astype(np.float64)
+    gradient = to_numpy(problem.at(weights.trained).gradient)
     if not np.isfinite(gradient).all():
         raise NonFiniteError("gradient_norms: the gradient is not finite at these weights and data.")
-    slices, names, norms = network.layout.slices, [], []
-    for name, row in zip(network.names, network.slots, strict=True):
-        if parts := [gradient[slices[slot.number]] for slot in row if slot.trained]:
-            names.append(name)
-            norms.append(_norm(np.concatenate(parts)))
-    if not names:
+    norms = gradient_norms_of(network, gradient)
+    if not norms:
         raise OptionError(f"gradient_norms: no layer of {model.label} has weights that are trained.")
-    return names, np.asarray(norms)
-
-
-def _norm(g: Any) -> float:
-    """‖g‖₂, where squares may over- or underflow."""
-    largest = np.max(np.abs(g), initial=0.0)
-    return float(largest * np.linalg.norm(g / largest)) if largest > 0.0 else 0.0
+    return list(norms), np.asarray(list(norms.values()))

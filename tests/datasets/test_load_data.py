@@ -7,7 +7,7 @@ import builtins
 import numpy as np
 import pytest
 
-from nnx.datasets import digits, fashion_mnist, mnist
+from nnx.datasets import digits, fashion_mnist, mnist, tiny_shakespeare
 from nnx.datasets.files import Split
 from nnx.errors import DownloadError, OptionError
 
@@ -44,6 +44,13 @@ def test_fashion_mnist(real_files):
     assert y_train[:5].tolist() == [9, 0, 0, 3, 0]
     assert (x_train / 255).mean() == pytest.approx(0.2860, abs=5e-5)
     assert len(fashion_mnist.CLASS_NAMES) == 10
+
+
+def test_tiny_shakespeare(real_files):
+    real_files(tiny_shakespeare.SOURCE)
+    text = tiny_shakespeare.load_data()
+    assert (len(text), len(set(text))) == (1_115_394, 65)
+    assert text.startswith("First Citizen:\nBefore we proceed") and text.isascii()
 
 
 class TestDigits:

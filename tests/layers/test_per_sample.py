@@ -69,15 +69,17 @@ def per_sample_of(layer, p, names, xs, context):
         y, back = part.per_sample(p, own, xs if y is None else (y,), context)
         backs.append(back)
 
+    single = not isinstance(y, tuple)
+
     def back(g):
         found = []
-        by_inputs = (g,)
+        by_inputs = (g if single else [g, *(None for _ in y[1:])],)
         for one in reversed(backs):
             by_inputs, gradients = one(by_inputs[0])
             found.append(gradients)
         return by_inputs, lambda part: {k: v for gradients in found for k, v in gradients(part).items()}
 
-    return y, back
+    return y if single else y[0], back
 
 
 # a layer that mixes samples has no gradients of single ones

@@ -266,7 +266,7 @@ def test_validation_has_batches_of_its_own():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda m: m.predict(X, steps=3), "predict has no argument 'steps'. Use fewer samples"),
+        (lambda m: m.predict(X, workers=3), "predict has no argument 'workers'. Use nnx.utils.Prefetch"),
         (
             lambda m: m.train_on_batch(X, LABELS, reset_metrics=True),
             "no argument 'reset_metrics'. Use nothing",
@@ -275,13 +275,13 @@ def test_validation_has_batches_of_its_own():
             lambda m: m.partial_fit(X, LABELS, classes=[0, 1, 2]),
             "partial_fit has no argument 'classes'. Use no",
         ),
-        (lambda m: m.fit(X, LABELS, steps_per_epoch=3), "fit has no argument 'steps_per_epoch'. Use batch_s"),
+        (lambda m: m.fit(X, LABELS, max_queue_size=3), "fit has no argument 'max_queue_size'. Use nnx.utils"),
         (lambda m: m.fit(X, LABELS, nb_epoch=2), "Use epochs"),
         (lambda m: m.fit(X, LABELS, epoch=2), "Use epochs"),
         (lambda m: m.compile("sgd", "mse", run_eagerly=True), "every step runs as it is written"),
         (lambda m: m.compile("sgd", "mse", jit_compile=False), "every step runs as it is written"),
         (lambda m: m.compile("sgd", "mse", lr=0.1), "nnx.optimizers.Adam"),
-        (lambda m: m.evaluate(X, LABELS, steps=3), "Use fewer samples"),
+        (lambda m: m.evaluate(X, LABELS, use_multiprocessing=True), "DataLoader has num_workers"),
     ],
 )
 def test_keywords_of_keras_that_nnx_lacks_are_explained(call, words):

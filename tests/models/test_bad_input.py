@@ -50,7 +50,7 @@ FIT = [
     (dict(x=[[1.0, 2.0], [3.0]], y=Y), ShapeError, "equal length"),
     (dict(x=X, y=Y, verbose=7), OptionError, "verbose"),
     (dict(x=X), DataError, "y is missing"),
-    (dict(x=iter([(X, Y)])), DataError, "partial_fit"),
+    (dict(x=iter([(X,)])), DataError, r"y is missing.*batches \(x, y\)"),
     (dict(x=X, y=Y, sample_weight=-np.ones(20)), DataError, "sample_weight must not be negative"),
     (dict(x=X + 1j, y=Y), DtypeError, "x holds complex numbers"),
     (dict(x=X, y=Y * 1j), DtypeError, "y holds complex numbers"),
@@ -140,7 +140,7 @@ def test_sparse_arrays_and_generators_say_what_to_do():
     with pytest.raises(DtypeError, match=r"x is sparse.*x.toarray\(\)"):
         model().predict(sparse.csr_matrix(X))
     with pytest.raises(DtypeError, match=r"generator.*train_on_batch"):
-        model().predict(row for row in X)
+        model().train_on_batch((row for row in X), Y)
 
 
 @pytest.mark.parametrize("make", ["sparse_coo", "sparse_csr", "meta"])

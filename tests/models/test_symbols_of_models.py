@@ -75,7 +75,7 @@ def test_a_part_needs_no_inputs_that_it_does_not_read():
     model = graph()
     part = nnx.Model(model.inputs[0], model.get_layer("shared").output)
     np.testing.assert_array_equal(part.predict(X), model.predict([X, X[:, :2]])["h"])
-    with pytest.raises(OptionError, match="needs an input 'b'.*not among the model's"):
+    with pytest.raises(OptionError, match=r"needs an input 'b'.*not among the model's"):
         nnx.Model(model.inputs[0], model.get_layer("join").output)
     unread = nnx.Model(model.inputs, model.get_layer("shared").output)
     np.testing.assert_array_equal(unread.predict([X, X[:, :2]]), part.predict(X))
