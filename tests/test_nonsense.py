@@ -19,6 +19,8 @@ class Nonsense:
 #: what the options without a default may be
 NEEDED = {
     "activation": "relu", "alpha": 0.1, "b": 1.0, "boundaries": [1], "decay_rate": 0.5, "decay_steps": 10,
+    "cell": nnx.layers.GRUCell(2), "cells": [nnx.layers.GRUCell(2)], "input_dim": 3, "n": 2, "output_dim": 2,
+    "layer": nnx.layers.GRU(2),
     "default_value": 0.0, "dims": (1,), "first_decay_steps": 10, "filters": 2,
     "fn": lambda y_true, y_pred: y_pred,
     "initial_learning_rate": 0.1, "kernel_size": 3, "num_classes": 2, "pool_size": 2, "precision": 0.5,
