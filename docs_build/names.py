@@ -44,6 +44,7 @@ PAGES = (
     Page("optimizers", "nnx.optimizers"),
     Page("searches", "nnx.optimizers.searches"),
     Page("schedules", "nnx.optimizers.schedules"),
+    Page("applications", "nnx.applications"),
     Page("callbacks", "nnx.callbacks"),
     Page("datasets", "nnx.datasets"),
     Page("plotting", "nnx.plotting"),

@@ -5,6 +5,7 @@ from typing import Any
 
 from nnx import (
     activations,
+    applications,
     autodiff,
     backend,
     callbacks,
@@ -12,6 +13,7 @@ from nnx import (
     datasets,
     errors,
     initializers,
+    interop,  # noqa: F401 (makes its files known to save and load)
     layers,
     losses,
     metrics,
@@ -59,6 +61,7 @@ __all__ = [
     "Sequential",
     "Symbol",
     "activations",
+    "applications",
     "asarray",
     "autodiff",
     "available_backends",

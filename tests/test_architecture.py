@@ -24,6 +24,7 @@ ROOMS = (
     ("initializers", "activations", "losses", "metrics", "regularizers", "constraints"),
     ("layers", "optimizers"),
     ("utils", "datasets", "callbacks", "models", "plotting"),
+    ("interop", "applications"),
 )
 STRANGERS = ("layers", "optimizers")  # neighbours that never see each other
 # The same inside a room: its modules and sub-rooms from the ground up. Its __init__ lies above all of them.
@@ -40,7 +41,7 @@ INNER_STRANGERS = ({"schedules", "searches"}, {"first_order", "descent"})
 
 ARRAY_LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "array_api_strict", "array_api_compat", "scipy"}
 # Files and pictures are NumPy's business: these alone may import it outside the backend room.
-MAY_IMPORT_NUMPY = ("nnx/datasets/", "nnx/utils/", "nnx/models/saving.py", "nnx/plotting/")
+MAY_IMPORT_NUMPY = ("nnx/datasets/", "nnx/utils/", "nnx/models/saving.py", "nnx/plotting/", "nnx/interop/")
 
 MOST_LINES = 350
 

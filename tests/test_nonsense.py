@@ -9,6 +9,7 @@ import pytest
 
 import nnx
 from nnx.errors import NnxError, OptionError
+from nnx.layers import LSTM, LSTMCell
 from nnx.registry import Registry
 
 
@@ -18,16 +19,17 @@ class Nonsense:
 
 #: what the options without a default may be
 NEEDED = {
-    "activation": "relu", "alpha": 0.1, "b": 1.0, "boundaries": [1], "decay_rate": 0.5, "decay_steps": 10,
-    "cell": nnx.layers.GRUCell(2), "cells": [nnx.layers.GRUCell(2)], "input_dim": 3, "n": 2, "output_dim": 2,
-    "layer": nnx.layers.GRU(2),
+    "activation": "relu", "alpha": 0.1, "axes": 1, "b": 1.0, "boundaries": [1], "decay_rate": 0.5,
+    "decay_steps": 10,
     "default_value": 0.0, "dims": (1,), "first_decay_steps": 10, "filters": 2,
-    "fn": lambda y_true, y_pred: y_pred,
+    "input_dim": 5, "output_dim": 2, "n": 3, "cell": LSTMCell(2), "cells": [LSTMCell(2)], "layer": LSTM(2),
+    "fn": lambda y_true, y_pred: y_pred, "function": np.tanh, "head_dim": 2, "key_dim": 2, "num_heads": 2,
+    "num_key_value_heads": 2, "num_query_heads": 2,
     "initial_learning_rate": 0.1, "kernel_size": 3, "num_classes": 2, "pool_size": 2, "precision": 0.5,
     "rate": 0.5, "recall": 0.5, "scale": 1.0, "schedule": 0.1, "sensitivity": 0.5, "specificity": 0.5,
     "stddev": 0.1, "step": 1.0,
     "steps": 3, "target_class_ids": [0], "target_shape": (3,), "threshold": 0.0, "units": 3,
-    "values": [0.1, 0.2],
+    "values": [0.1, 0.2], "height": 2, "width": 3, "factor": 0.1, "height_factor": 0.1, "width_factor": 0.1,
 }  # fmt: skip
 #: texts that are what they say: names of arrays or layers, and any name
 TEXTS = {"name", "exclude_from_weight_decay", "exclude_layers", "mask"}

@@ -85,6 +85,8 @@ def relu(
     """
     _MAX_VALUE("relu", "max_value", max_value)
     xp = namespace(x)
+    if negative_slope == 0.0 and threshold == 0.0 and max_value is not None:
+        return xp.clip(x, 0.0, max_value)  # one pass where maximum and minimum are two
     if negative_slope == 0.0 and threshold == 0.0:
         # A row of zeros, not the number 0: NumPy's loop over two arrays is four times as fast.
         y = xp.maximum(x, xp.zeros_like(x[0, ...]) if x.ndim > 1 and x.shape[0] else 0.0)
@@ -148,7 +150,7 @@ def relu6(x: Array) -> Array:
     array([0., 3., 6.])
     """
     xp = namespace(x)
-    return xp.minimum(xp.maximum(x, 0.0), 6.0)
+    return xp.clip(x, 0.0, 6.0)
 
 
 def _sparse_plus_slope(xp: Any, x: Array, y: Array) -> Array:

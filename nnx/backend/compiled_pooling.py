@@ -1,4 +1,4 @@
-"""Pooling over two axes in loops compiled by Numba: each image is read once, channels go side by side.
+"""Pooling over two axes in loops compiled by Numba: rows first, then columns, channels side by side.
 
 Imported only where Numba is installed. The compiled code is cached on disk. Arrays are (n, height, width,
 channels) and C-contiguous; ``rows`` and ``columns`` are (size, stride, before, count) along an axis. A
@@ -17,72 +17,122 @@ _loop = numba.njit(error_model="numpy", nogil=True, cache=True)
 
 @_loop
 def _inside(i: Any, window: Any, length: Any) -> Any:
-    """The cells of a window that are inside: the first, and the one after the last."""
+    """The cells of a window that are inside: the first, and how many."""
     start = i * window[1] - window[2]
-    return max(start, 0), min(start + window[0], length)
+    first = max(start, 0)
+    return first, min(start + window[0], length) - first
 
 
 @_loop
-def _larger(a: Any, b: Any, out: Any) -> None:
-    for k in range(out.shape[0]):
-        u, v = a[k], b[k]
-        out[k] = v if (v > u) | (v != v) else u
+def _part(x: Any, place: Any, n: Any) -> Any:
+    return x[place : place + n]
 
 
 @_loop
-def _added(a: Any, b: Any, out: Any) -> None:
-    for k in range(out.shape[0]):
-        out[k] = a[k] + b[k]
+def _most(x: Any, start: Any, step: Any, size: Any, out: Any) -> None:
+    """The largest of ``size`` pieces of x, which begin ``step`` entries apart, entry by entry."""
+    n = out.shape[0]
+    u = _part(x, start, n)
+    if size == 1:
+        for k in range(n):
+            out[k] = u[k]
+        return
+    v = _part(x, start + step, n)
+    for k in range(n):
+        out[k] = v[k] if (v[k] > u[k]) | (v[k] != v[k]) else u[k]
+    for t in range(2, size):
+        v = _part(x, start + t * step, n)
+        for k in range(n):
+            out[k] = v[k] if (v[k] > out[k]) | (v[k] != v[k]) else out[k]
 
 
 @_loop
-def _copied(a: Any, out: Any) -> None:
-    for k in range(out.shape[0]):
-        out[k] = a[k]
+def _total(x: Any, start: Any, step: Any, size: Any, out: Any) -> None:
+    """The sum of ``size`` pieces of x, which begin ``step`` entries apart, entry by entry."""
+    n = out.shape[0]
+    u = _part(x, start, n)
+    if size == 1:
+        for k in range(n):
+            out[k] = u[k]
+        return
+    v = _part(x, start + step, n)
+    if size == 2:
+        for k in range(n):
+            out[k] = u[k] + v[k]
+        return
+    w = _part(x, start + 2 * step, n)
+    for k in range(n):
+        out[k] = u[k] + v[k] + w[k]
+    for t in range(3, size):
+        w = _part(x, start + t * step, n)
+        for k in range(n):
+            out[k] += w[k]
+
+
+@_loop
+def _whole(columns: Any, length: Any) -> Any:
+    """The windows that lie inside with all of their cells: the first, and the one after the last."""
+    size, stride, before, count = columns
+    low = min((before + stride - 1) // stride, count)
+    return low, max(min((length - size + before) // stride + 1, count), low)
 
 
 @_loop
 def maxima(x: Any, y: Any, rows: Any, columns: Any, a: Any, b: Any) -> None:
-    """The largest entry of each window of x into y, NaN where one is: of its rows, then of its columns."""
-    width = x.shape[2] * x.shape[3]
-    over = np.empty(x.shape[2:], x.dtype)
-    line = over.reshape(width)
+    """The largest entry of each window of x into y, NaN where one is."""
+    c, width = x.shape[3], x.shape[2] * x.shape[3]
+    line = np.empty(width, x.dtype)
+    low, high = _whole(columns, x.shape[2])
     for i in range(a, b):
+        image = x[i].reshape(x.shape[1] * width)
         for p in range(rows[3]):
-            top, bottom = _inside(p, rows, x.shape[1])
-            if bottom - top == 1:
-                _copied(x[i, top].reshape(width), line)
-            else:
-                _larger(x[i, top].reshape(width), x[i, top + 1].reshape(width), line)
-            for h in range(top + 2, bottom):
-                _larger(line, x[i, h].reshape(width), line)
+            top, size = _inside(p, rows, x.shape[1])
+            _most(image, top * width, width, size, line)
             for q in range(columns[3]):
-                left, right = _inside(q, columns, x.shape[2])
-                out = y[i, p, q]
-                if right - left == 1:
-                    _copied(over[left], out)
-                else:
-                    _larger(over[left], over[left + 1], out)
-                for w in range(left + 2, right):
-                    _larger(out, over[w], out)
+                if columns[1] > 1 or q < low or q >= high:
+                    left, size = _inside(q, columns, x.shape[2])
+                    _most(line, left * c, c, size, y[i, p, q])
+            if columns[1] == 1 and low < high:  # all channels of all cells side by side
+                out = y[i, p, low:high].reshape((high - low) * c)
+                _most(line, (low - columns[2]) * c, c, columns[0], out)
+
+
+@_loop
+def sums(x: Any, y: Any, rows: Any, columns: Any, a: Any, b: Any) -> None:
+    """The sum of each window of x into y."""
+    c, width = x.shape[3], x.shape[2] * x.shape[3]
+    line = np.empty(width, x.dtype)
+    low, high = _whole(columns, x.shape[2])
+    for i in range(a, b):
+        image = x[i].reshape(x.shape[1] * width)
+        for p in range(rows[3]):
+            top, size = _inside(p, rows, x.shape[1])
+            _total(image, top * width, width, size, line)
+            for q in range(columns[3]):
+                if columns[1] > 1 or q < low or q >= high:
+                    left, size = _inside(q, columns, x.shape[2])
+                    _total(line, left * c, c, size, y[i, p, q])
+            if columns[1] == 1 and low < high:
+                out = y[i, p, low:high].reshape((high - low) * c)
+                _total(line, (low - columns[2]) * c, c, columns[0], out)
 
 
 @_loop
 def from_maxima(g: Any, x: Any, y: Any, out: Any, rows: Any, columns: Any, a: Any, b: Any) -> None:
-    """Out becomes g added up where the first maxima y of the windows of x are."""
+    """Into out g added up where the first maxima y of the windows of x are."""
     zero = g.dtype.type(0.0)
     rest = np.empty(g.shape[3], g.dtype)  # what of g has found no place yet
     for i in range(a, b):
         out[i] = zero
         for p in range(rows[3]):
-            top, bottom = _inside(p, rows, x.shape[1])
+            top, height = _inside(p, rows, x.shape[1])
             for q in range(columns[3]):
-                left, right = _inside(q, columns, x.shape[2])
+                left, width = _inside(q, columns, x.shape[2])
                 most, given = y[i, p, q], g[i, p, q]
                 for c in range(rest.shape[0]):
                     rest[c] = given[c]
-                for h in range(top, bottom):
-                    for w in range(left, right):
+                for h in range(top, top + height):
+                    for w in range(left, left + width):
                         cell, place = x[i, h, w], out[i, h, w]
                         for c in range(rest.shape[0]):
                             hit = (cell[c] == most[c]) | (cell[c] != cell[c])
@@ -91,81 +141,22 @@ def from_maxima(g: Any, x: Any, y: Any, out: Any, rows: Any, columns: Any, a: An
 
 
 @_loop
-def _windows_with(t: Any, window: Any, length: Any) -> Any:
-    """The windows whose cell t is inside (first, and one after the last), and where the first has it."""
-    start = t - window[2]
-    low = max(-(start // window[1]), 0)
-    return low, max(min((length - 1 - start) // window[1] + 1, window[3]), low), low * window[1] + start
-
-
-@_loop
-def _add_cells(a: Any, out: Any, columns: Any) -> None:
-    """The sum of each window of the line a, (length, channels), into out, (count, channels)."""
-    channels = a.shape[1]
-    out[:] = out.dtype.type(0.0)
-    for t in range(columns[0]):
-        low, high, start = _windows_with(t, columns, a.shape[0])
-        if columns[1] == 1:  # all channels of all cells side by side
-            part = out[low:high].reshape((high - low) * channels)
-            _added(part, a[start : start + high - low].reshape((high - low) * channels), part)
-        else:
-            for q in range(low, high):
-                _added(out[q], a[start + (q - low) * columns[1]], out[q])
-
-
-@_loop
-def _add_to_cells(g: Any, out: Any, columns: Any) -> None:
-    """The transpose of :func:`_add_cells`: g, (count, channels), into the line out, (length, channels)."""
-    channels = out.shape[1]
-    out[:] = out.dtype.type(0.0)
-    for t in range(columns[0]):
-        low, high, start = _windows_with(t, columns, out.shape[0])
-        if columns[1] == 1:
-            part = out[start : start + high - low].reshape((high - low) * channels)
-            _added(part, g[low:high].reshape((high - low) * channels), part)
-        else:
-            for q in range(low, high):
-                place = out[start + (q - low) * columns[1]]
-                _added(place, g[q], place)
-
-
-@_loop
-def sums(x: Any, y: Any, rows: Any, columns: Any, a: Any, b: Any) -> None:
-    """The sum of each window of x into y: of its rows, then of its columns."""
-    width = x.shape[2] * x.shape[3]
-    over = np.empty(x.shape[2:], x.dtype)
-    line = over.reshape(width)
-    for i in range(a, b):
-        for p in range(rows[3]):
-            top, bottom = _inside(p, rows, x.shape[1])
-            if bottom - top == 1:
-                _copied(x[i, top].reshape(width), line)
-            else:
-                _added(x[i, top].reshape(width), x[i, top + 1].reshape(width), line)
-            for h in range(top + 2, bottom):
-                _added(line, x[i, h].reshape(width), line)
-            _add_cells(over, y[i, p], columns)
-
-
-@_loop
 def from_sums(g: Any, out: Any, rows: Any, columns: Any, a: Any, b: Any) -> None:
-    """Each entry of g into out, added to all cells of its window: along its row, then to all rows."""
-    width = out.shape[2] * out.shape[3]
-    over = np.empty(out.shape[2:], out.dtype)
-    line = over.reshape(width)
+    """Each entry of g into out, added to all cells of its window."""
+    if rows[1] == 1 and columns[1] == 1:  # then a cell is in the windows that lie around it
+        over = (rows[0], 1, rows[0] - 1 - rows[2], out.shape[1])
+        across = (columns[0], 1, columns[0] - 1 - columns[2], out.shape[2])
+        sums(g, out, over, across, a, b)
+        return
     for i in range(a, b):
-        done = 0  # the rows above this one have been written
+        out[i] = out.dtype.type(0.0)
         for p in range(rows[3]):
-            top, bottom = _inside(p, rows, out.shape[1])
-            _add_to_cells(g[i, p], over, columns)
-            for h in range(done, top):
-                out[i, h] = out.dtype.type(0.0)
-            for h in range(top, bottom):
-                place = out[i, h].reshape(width)
-                if h < done:
-                    _added(place, line, place)
-                else:
-                    _copied(line, place)
-            done = max(done, bottom)
-        for h in range(done, out.shape[1]):
-            out[i, h] = out.dtype.type(0.0)
+            top, height = _inside(p, rows, out.shape[1])
+            for q in range(columns[3]):
+                left, width = _inside(q, columns, out.shape[2])
+                given = g[i, p, q]
+                for h in range(top, top + height):
+                    for w in range(left, left + width):
+                        place = out[i, h, w]
+                        for c in range(given.shape[0]):
+                            place[c] += given[c]

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from nnx.backend import kernels, numpy_recurrent, philox, special
+from nnx.backend.numpy_convolution import NumpyConvolution
 from nnx.backend.numpy_namespace import namespace
+from nnx.backend.numpy_normalizing import NumpyNormalizing
 from nnx.backend.numpy_pooling import NumpyPooling
 from nnx.backend.recording import record
 from nnx.backend.recurrent import Past
@@ -29,7 +31,7 @@ _WORTH_IMPORTING_SCIPY = 128
 _SMALL = 1 << 14
 
 
-class NumpyAdapter(NumpyPooling, Adapter):
+class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
     """NumPy arrays in host memory."""
 
     name = "numpy"

@@ -14,13 +14,14 @@ import numpy as np
 
 from nnx.backend import philox, special
 from nnx.backend.convolution import Convolution
+from nnx.backend.normalizing import Normalizing
 from nnx.backend.pooling import Pooling
 from nnx.backend.recurrent import Recurrence
 
 Array = Any
 
 
-class Adapter(Convolution, Pooling, Recurrence):
+class Adapter(Convolution, Normalizing, Pooling, Recurrence):
     """One array library: its namespace and the few functions that the standard lacks.
 
     Arrays may have any shape where a method says nothing else, and results have the shape of the argument.

@@ -26,12 +26,17 @@ def load_split(source: Source) -> Split:
 
 def load_array(source: Source, name: str) -> np.ndarray:
     """The array in the file ``name`` of a data set; the file is searched for, else downloaded."""
+    path, data = load_file(source, name)
+    return idx.parse(data, str(path))
+
+
+def load_file(source: Source, name: str) -> tuple[Path, bytes]:
+    """Path and content of the file ``name`` of a data set; it is searched for, else downloaded."""
     found = find(source, name)
     if found is None:
         path = _fetch(source, name)
         found = path, path.read_bytes()
-    path, data = found
-    return idx.parse(data, str(path))
+    return found
 
 
 def cache_dir() -> Path:

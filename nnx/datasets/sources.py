@@ -77,4 +77,15 @@ FASHION_MNIST = Source(
     },
 )
 
+CLASS_INDEX = "imagenet_class_index.json"
+_CLASS_INDEX = "a1e7a966a1f601d39e4b43e119b3e7dd4a2ad3ea08cf69847cbaf021013767bc"
+
+#: not a data set: what the classes of ImageNet are called
+IMAGENET_CLASSES = Source(
+    title="ImageNet's classes",
+    folders=("imagenet",),
+    mirrors=("https://storage.googleapis.com/download.tensorflow.org/data/",),
+    sha256={CLASS_INDEX: (_CLASS_INDEX, _CLASS_INDEX)},
+)
+
 SOURCES = (MNIST, FASHION_MNIST)

@@ -4,6 +4,9 @@
 new seed. The option ``seed=``, as in Keras, makes an initializer return the same numbers at every call,
 whatever ``random`` is. Initial weights are drawn on the host, so they are the same on every array library.
 
+Those that draw entry by entry also take a vector ``out``: they write into it block by block, rounded to its
+data type, so that the float64 numbers of a large network are never there all at once.
+
 ``Shapes:`` lines say which shapes can be asked for; ``...`` stands for any number of axes.
 """
 

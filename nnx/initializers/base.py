@@ -1,18 +1,37 @@
-"""The registry of initializers, and where their random numbers come from."""
+"""The registry of initializers, where their random numbers come from, and how they fill a vector."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from nnx.backend import Stream, make_backend, next_seed
+from nnx.backend import Stream, make_backend, next_seed, to_numpy
 from nnx.backend.philox import WEIGHTS, generator
+from nnx.errors import DataError, ShapeError
 from nnx.options import Check, Number, Options, Seed
 from nnx.registry import Registry, Traits
 
+#: how many entries are drawn at a time: as float64 numbers they stay in the cache
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class InitializerTraits(Traits):
+    """What is declared with an initializer.
+
+    >>> nnx.initializers.registry.entry("he_normal").traits.in_blocks
+    True
+    """
+
+    #: whether it takes a vector ``out`` to write to, and so never holds all of its entries in float64
+    in_blocks: bool = False
+
+
 registry = Registry(
     "initializer",
-    Traits,
+    InitializerTraits,
     makers=True,
     refused=dict.fromkeys(
         ("stft", "STFT", "STFTInitializer"),
@@ -53,3 +72,39 @@ def source(random: Any, seed: int | None) -> Any:
 def host() -> Any:
     """The namespace of the host's arrays: what a generator gives belongs to it."""
     return make_backend("numpy").xp
+
+
+def in_blocks(draw: Callable[[int], Any], shape: Sequence[int], out: Any = None) -> Any:
+    """What ``draw(n)`` gives, n numbers at a time, in ``shape``: a view of the vector ``out``.
+
+    Without ``out`` it is a new float64 array. Not more than :data:`BLOCK` numbers are asked for at once.
+    """
+    xp, size = host(), math.prod(shape)
+    if out is None:
+        out = xp.empty(size, dtype=xp.float64)
+    for start in range(0, size, BLOCK):
+        stop = min(start + BLOCK, size)
+        out[start:stop] = draw(stop - start)
+    return xp.reshape(out, tuple(shape))
+
+
+def fill(out: Any, initializer: Any, shape: Sequence[int], random: Any, what: str) -> None:
+    """Writes into the vector ``out`` what an initializer gives for a weight of ``shape``, called ``what``.
+
+    Raises :class:`nnx.errors.ShapeError` for entries of another shape, and :class:`nnx.errors.DataError` for
+    NaN or infinite ones.
+    """
+    xp = host()
+    if getattr(getattr(initializer, "traits", None), "in_blocks", False):
+        initializer(shape, random, out)
+    else:
+        entries = to_numpy(initializer(shape, random))
+        if tuple(entries.shape) != tuple(shape):
+            raise ShapeError(
+                f"The initializer of '{what}' gave an array of shape {tuple(entries.shape)}, asked for "
+                f"{tuple(shape)}."
+            )
+        out[...] = xp.reshape(entries, (-1,))
+    for start in range(0, out.shape[0], BLOCK):
+        if not xp.all(xp.isfinite(out[start : start + BLOCK])):
+            raise DataError(f"The initializer of '{what}' gave NaN or infinite entries.")

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnx.errors import ShapeError
-from nnx.initializers.base import FINITE, host, registry
+from nnx.initializers.base import FINITE, host, in_blocks, registry
 
 Array = Any
 Shape = Sequence[int]
 
 
-@registry.register("zero", formula="0", use="Biases.")
-def zeros(shape: Shape, random: Any = None) -> Array:
+@registry.register("zero", in_blocks=True, formula="0", use="Biases.")
+def zeros(shape: Shape, random: Any = None, out: Array = None) -> Array:
     """An array of zeros.
 
     Shapes: any. Source: Keras' ``initializers.zeros``.
@@ -21,11 +21,11 @@ def zeros(shape: Shape, random: Any = None) -> Array:
     >>> nnx.initializers.zeros((2,))
     array([0., 0.])
     """
-    return constant(shape, random, value=0.0)
+    return constant(shape, random, out, value=0.0)
 
 
-@registry.register("one", formula="1", use="Scales.")
-def ones(shape: Shape, random: Any = None) -> Array:
+@registry.register("one", in_blocks=True, formula="1", use="Scales.")
+def ones(shape: Shape, random: Any = None, out: Array = None) -> Array:
     """An array of ones.
 
     Shapes: any. Source: Keras' ``initializers.ones``.
@@ -33,15 +33,16 @@ def ones(shape: Shape, random: Any = None) -> Array:
     >>> nnx.initializers.ones((2,))
     array([1., 1.])
     """
-    return constant(shape, random, value=1.0)
+    return constant(shape, random, out, value=1.0)
 
 
 @registry.register(
     checks={"value": FINITE},
+    in_blocks=True,
     formula="c",
     use="Weights that are known. All weights of a layer equal: they stay equal.",
 )
-def constant(shape: Shape, random: Any = None, *, value: float = 0.0) -> Array:
+def constant(shape: Shape, random: Any = None, out: Array = None, *, value: float = 0.0) -> Array:
     """An array filled with ``value``.
 
     Raises :class:`nnx.errors.OptionError` for a ``value`` that is no finite number.
@@ -50,8 +51,7 @@ def constant(shape: Shape, random: Any = None, *, value: float = 0.0) -> Array:
     >>> nnx.initializers.Constant(0.5)((2,))
     array([0.5, 0.5])
     """
-    xp = host()
-    return xp.full(tuple(shape), value, dtype=xp.float64)
+    return in_blocks(lambda n: value, shape, out)
 
 
 @registry.register(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnx.errors import OptionError
-from nnx.initializers.base import FINITE, NOT_NEGATIVE, SEED, host, registry, source
+from nnx.initializers.base import FINITE, NOT_NEGATIVE, SEED, host, in_blocks, registry, source
 from nnx.options import Check
 
 Array = Any
@@ -25,11 +25,18 @@ def _need_width(where: str, options: Mapping[str, Any]) -> None:
     "uniform",
     checks={"minval": FINITE, "maxval": FINITE, **SEED},
     agree=_need_width,
+    in_blocks=True,
     formula=r"U(a, b)",
     use="Weights of small networks.",
 )
 def random_uniform(
-    shape: Shape, random: Any = None, *, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
+    shape: Shape,
+    random: Any = None,
+    out: Array = None,
+    *,
+    minval: float = -0.05,
+    maxval: float = 0.05,
+    seed: int | None = None,
 ) -> Array:
     """Uniformly distributed entries in [minval, maxval).
 
@@ -40,15 +47,24 @@ def random_uniform(
     >>> bool(0 <= w.min() and w.max() < 2), round(float(w.mean()))
     (True, 1)
     """
-    return source(random, seed).uniform(minval, maxval, tuple(shape))
+    draw = source(random, seed)
+    return in_blocks(lambda n: draw.uniform(minval, maxval, n), shape, out)
 
 
 _NORMAL: dict[str, Check] = {"mean": FINITE, "stddev": NOT_NEGATIVE, **SEED}
 
 
-@registry.register("normal", checks=_NORMAL, formula=r"N(\mu, \sigma^2)", use="Weights of small networks.")
+@registry.register(
+    "normal", checks=_NORMAL, in_blocks=True, formula=r"N(\mu, \sigma^2)", use="Weights of small networks."
+)
 def random_normal(
-    shape: Shape, random: Any = None, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
+    shape: Shape,
+    random: Any = None,
+    out: Array = None,
+    *,
+    mean: float = 0.0,
+    stddev: float = 0.05,
+    seed: int | None = None,
 ) -> Array:
     """Normally distributed entries with the given mean and standard deviation.
 
@@ -59,16 +75,24 @@ def random_normal(
     >>> nnx.initializers.RandomNormal(stddev=0.1, seed=1)((1000,)).std().round(1)
     np.float64(0.1)
     """
-    return source(random, seed).normal(mean, stddev, tuple(shape))
+    draw = source(random, seed)
+    return in_blocks(lambda n: draw.normal(mean, stddev, n), shape, out)
 
 
 @registry.register(
     checks=_NORMAL,
+    in_blocks=True,
     formula=r"N(\mu, \sigma^2) \text{ within } \mu \pm 2\sigma",
     use="As normal, without outliers.",
 )
 def truncated_normal(
-    shape: Shape, random: Any = None, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
+    shape: Shape,
+    random: Any = None,
+    out: Array = None,
+    *,
+    mean: float = 0.0,
+    stddev: float = 0.05,
+    seed: int | None = None,
 ) -> Array:
     """Normally distributed entries, drawn again where they are more than two ``stddev`` away from ``mean``.
 
@@ -83,7 +107,21 @@ def truncated_normal(
     True
     """
     draw, xp = source(random, seed), host()
-    x = draw.standard_normal(tuple(shape))
-    while count := int(xp.count_nonzero(outside := xp.abs(x) > 2.0)):
-        x[outside] = draw.standard_normal(count)
-    return mean + stddev * x
+    if out is None:
+        out = xp.empty(math.prod(shape), dtype=xp.float64)
+    places, drawn = [], 0  # where to draw again, once all are drawn
+
+    def block(n: int) -> Array:
+        nonlocal drawn
+        x = draw.standard_normal(n)
+        places.append(drawn + xp.nonzero(xp.abs(x) > 2.0)[0])
+        drawn += n
+        return mean + stddev * x
+
+    entries = in_blocks(block, shape, out)
+    again = xp.concat(places) if places else ()
+    while len(again):
+        x = draw.standard_normal(len(again))
+        out[again] = mean + stddev * x
+        again = again[xp.abs(x) > 2.0]
+    return entries

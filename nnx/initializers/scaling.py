@@ -39,12 +39,14 @@ def fans(shape: Shape) -> tuple[float, float]:
         "distribution": OneOf(("truncated_normal", "normal", "untruncated_normal", "uniform")),
         **SEED,
     },
+    in_blocks=True,
     formula=r"\operatorname{var} = s / \text{fan}",
     use="What the six below are made of.",
 )
 def variance_scaling(
     shape: Shape,
     random: Any = None,
+    out: Array = None,
     *,
     scale: float = 1.0,
     mode: str = "fan_in",
@@ -68,18 +70,19 @@ def variance_scaling(
     variance, draw = scale / max(1.0, fan), source(random, seed)
     if distribution == "uniform":
         limit = math.sqrt(3.0 * variance)
-        return random_uniform(shape, draw, minval=-limit, maxval=limit)
+        return random_uniform(shape, draw, out, minval=-limit, maxval=limit)
     if distribution in ("truncated_normal", "normal"):
-        return truncated_normal(shape, draw, stddev=math.sqrt(variance) / _TRUNCATED)
-    return random_normal(shape, draw, stddev=math.sqrt(variance))
+        return truncated_normal(shape, draw, out, stddev=math.sqrt(variance) / _TRUNCATED)
+    return random_normal(shape, draw, out, stddev=math.sqrt(variance))
 
 
 @registry.register(
     checks=SEED,
+    in_blocks=True,
     formula=r"U(-l, l), \; l = \sqrt{6 / (n_{in} + n_{out})}",
     use="tanh, sigmoid, softmax; the default.",
 )
-def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+def glorot_uniform(shape: Shape, random: Any = None, out: Array = None, *, seed: int | None = None) -> Array:
     """Uniformly distributed entries with variance 2/(fan_in + fan_out).
 
     Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
@@ -91,11 +94,13 @@ def glorot_uniform(shape: Shape, random: Any = None, *, seed: int | None = None)
     >>> w.shape, bool(abs(w).max() <= 1.0)
     ((2, 4), True)
     """
-    return variance_scaling(shape, random, mode="fan_avg", distribution="uniform", seed=seed)
+    return variance_scaling(shape, random, out, mode="fan_avg", distribution="uniform", seed=seed)
 
 
-@registry.register(checks=SEED, formula=r"N(0, 2 / (n_{in} + n_{out}))", use="tanh, sigmoid, softmax.")
-def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+@registry.register(
+    checks=SEED, in_blocks=True, formula=r"N(0, 2 / (n_{in} + n_{out}))", use="tanh, sigmoid, softmax."
+)
+def glorot_normal(shape: Shape, random: Any = None, out: Array = None, *, seed: int | None = None) -> Array:
     """Entries of a truncated normal distribution with variance 2/(fan_in + fan_out).
 
     The rule is that of :func:`glorot_uniform`.
@@ -106,11 +111,13 @@ def glorot_normal(shape: Shape, random: Any = None, *, seed: int | None = None) 
     >>> nnx.initializers.glorot_normal((2, 4)).shape
     (2, 4)
     """
-    return variance_scaling(shape, random, mode="fan_avg", seed=seed)
+    return variance_scaling(shape, random, out, mode="fan_avg", seed=seed)
 
 
-@registry.register(checks=SEED, formula=r"U(-l, l), \; l = \sqrt{6 / n_{in}}", use="relu and its relatives.")
-def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+@registry.register(
+    checks=SEED, in_blocks=True, formula=r"U(-l, l), \; l = \sqrt{6 / n_{in}}", use="relu and its relatives."
+)
+def he_uniform(shape: Shape, random: Any = None, out: Array = None, *, seed: int | None = None) -> Array:
     """Uniformly distributed entries with variance 2/fan_in; source as :func:`he_normal`.
 
     Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
@@ -119,11 +126,11 @@ def he_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> 
     >>> bool(abs(nnx.initializers.he_uniform((6, 4))).max() <= 1.0)
     True
     """
-    return variance_scaling(shape, random, scale=2.0, distribution="uniform", seed=seed)
+    return variance_scaling(shape, random, out, scale=2.0, distribution="uniform", seed=seed)
 
 
-@registry.register(checks=SEED, formula=r"N(0, 2 / n_{in})", use="relu and its relatives.")
-def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+@registry.register(checks=SEED, in_blocks=True, formula=r"N(0, 2 / n_{in})", use="relu and its relatives.")
+def he_normal(shape: Shape, random: Any = None, out: Array = None, *, seed: int | None = None) -> Array:
     """Entries of a truncated normal distribution with variance 2/fan_in.
 
     Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
@@ -133,11 +140,11 @@ def he_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> A
     >>> nnx.initializers.he_normal((6, 4)).shape
     (6, 4)
     """
-    return variance_scaling(shape, random, scale=2.0, seed=seed)
+    return variance_scaling(shape, random, out, scale=2.0, seed=seed)
 
 
-@registry.register(checks=SEED, formula=r"U(-l, l), \; l = \sqrt{3 / n_{in}}", use="selu.")
-def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+@registry.register(checks=SEED, in_blocks=True, formula=r"U(-l, l), \; l = \sqrt{3 / n_{in}}", use="selu.")
+def lecun_uniform(shape: Shape, random: Any = None, out: Array = None, *, seed: int | None = None) -> Array:
     """Uniformly distributed entries with variance 1/fan_in; source as :func:`lecun_normal`.
 
     Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
@@ -146,11 +153,11 @@ def lecun_uniform(shape: Shape, random: Any = None, *, seed: int | None = None) 
     >>> bool(abs(nnx.initializers.lecun_uniform((3, 4))).max() <= 1.0)
     True
     """
-    return variance_scaling(shape, random, distribution="uniform", seed=seed)
+    return variance_scaling(shape, random, out, distribution="uniform", seed=seed)
 
 
-@registry.register(checks=SEED, formula=r"N(0, 1 / n_{in})", use="selu.")
-def lecun_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -> Array:
+@registry.register(checks=SEED, in_blocks=True, formula=r"N(0, 1 / n_{in})", use="selu.")
+def lecun_normal(shape: Shape, random: Any = None, out: Array = None, *, seed: int | None = None) -> Array:
     """Entries of a truncated normal distribution with variance 1/fan_in.
 
     Raises :class:`nnx.errors.OptionError` for a ``seed`` that is no whole number from 0 to 2⁶⁴ − 1.
@@ -160,4 +167,4 @@ def lecun_normal(shape: Shape, random: Any = None, *, seed: int | None = None) -
     >>> nnx.initializers.lecun_normal((6, 4)).shape
     (6, 4)
     """
-    return variance_scaling(shape, random, seed=seed)
+    return variance_scaling(shape, random, out, seed=seed)

@@ -5,9 +5,18 @@ length, as in ``(n, ..., inputs) → (n, ..., units)``: inputs on the left, the 
 """
 
 from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from nnx.layers.augmentation import (
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from nnx.layers.base import Layer, parts_of, register, registry
 from nnx.layers.convolution import Conv1D, Conv2D, Conv3D
 from nnx.layers.dense import Dense, Maxout, affine
+from nnx.layers.dot import Dot
+from nnx.layers.dot_attention import AdditiveAttention, Attention
 from nnx.layers.dropout import Dropout, GaussianNoise
 from nnx.layers.dropout_kinds import (
     AlphaDropout,
@@ -26,9 +35,19 @@ from nnx.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from nnx.layers.identity import ActivityRegularization, Identity
+from nnx.layers.image_sizes import CenterCrop, Resizing
 from nnx.layers.masking import Masking
 from nnx.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from nnx.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from nnx.layers.normalization import BatchNormalization
+from nnx.layers.normalization_of_samples import (
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from nnx.layers.own_function import Lambda
 from nnx.layers.padding import (
     Cropping1D,
     Cropping2D,
@@ -61,6 +80,7 @@ from nnx.layers.recurrent import (
 from nnx.layers.separable import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from nnx.layers.shapes import Flatten, Permute, Rescaling, Reshape
 from nnx.layers.spec import Context, Spec, Weight
+from nnx.layers.standardization import Normalization
 from nnx.layers.symbols import Input, Symbol
 from nnx.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from nnx.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
@@ -77,14 +97,18 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
     "AveragePooling3D",
     "BatchNormalization",
     "Bidirectional",
+    "CenterCrop",
     "Concatenate",
     "Context",
     "Conv1D",
@@ -99,6 +123,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -111,9 +136,14 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupNormalization",
+    "GroupQueryAttention",
+    "Identity",
     "Input",
     "LSTMCell",
+    "Lambda",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "Masking",
     "MaxPooling1D",
@@ -122,13 +152,22 @@ __all__ = [
     "Maximum",
     "Maxout",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
+    "RMSNormalization",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "SimpleRNN",
@@ -142,6 +181,7 @@ __all__ = [
     "Subtract",
     "Symbol",
     "TimeDistributed",
+    "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",

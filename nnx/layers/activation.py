@@ -138,11 +138,18 @@ class ELU(_Named):
 class Softmax(_Named):
     """eˣ / Σ eˣ along ``axis``, which counts the batch's axis as well (−1: the last one).
 
+    With a mask that has as many axes as x, what it leaves out is 0 and does not count in the sum; where it
+    leaves out all entries, all are 0. A mask of steps alone, with fewer axes, is passed on.
+
     Shapes: (n, ...) → (n, ...). Source: Keras' ``layers.Softmax``.
 
     >>> nnx.layers.Softmax()(np.asarray([[0.0, 0.0]]))
     array([[0.5, 0.5]])
+    >>> nnx.layers.Softmax()(np.asarray([[0.0, 0.0, 9.0]]), mask=np.asarray([[True, True, False]]))
+    array([[0.5, 0.5, 0. ]])
     """
+
+    takes_mask: ClassVar[bool] = True
 
     axis: int = number(-1, whole=True)
 
@@ -150,6 +157,35 @@ class Softmax(_Named):
         return activations.registry.entry("softmax").create(
             **({} if self.axis == -1 else {"axis": self.axis})
         )
+
+    def parts(self) -> tuple[Layer, ...]:
+        return (Activation(self.choice()),)
+
+    def forward(self, p: Mapping[str, Any], x: Any, mask: Any = None) -> Any:
+        if mask is None or mask.ndim < x.ndim:
+            return self.choice()(x)
+        if any(m not in (1, n) for m, n in zip(mask.shape, x.shape, strict=True)):
+            raise ShapeError(
+                f"{self.described}: a mask of shape {tuple(mask.shape)} does not fit x of shape "
+                f"{tuple(x.shape)}: each of its axes needs the length of that of x, or 1."
+            )
+        return masked_softmax(x, mask, self.axis)
+
+
+def masked_softmax(x: Any, mask: Any, axis: int = -1) -> Any:
+    """The softmax along ``axis`` of the entries that the mask keeps; the others are 0.
+
+    ``mask`` is of bools, and can be broadcast to the shape of ``x``. Where it keeps none, all are 0.
+
+    >>> from nnx.layers.activation import masked_softmax
+    >>> masked_softmax(np.zeros((2, 2)), np.asarray([[True, False], [False, False]]))
+    array([[1., 0.],
+           [0., 0.]])
+    """
+    xp = namespace(x, mask)
+    lowest = 0.25 * float(xp.finfo(x.dtype).min)
+    y = activations.softmax(xp.where(mask, x, xp.full_like(x, lowest)), axis=axis)
+    return xp.where(mask, y, xp.zeros_like(y))
 
 
 @registry.register()

@@ -17,13 +17,13 @@ from nnx.layers.windows import channels_last, lengths_of
 from nnx.options import Seed, fraction, option
 
 
-@dataclass(frozen=True)
 class SpatialDropout(Layer):
     """Base of the layers that drop whole channels of a sample."""
 
     axes: ClassVar[int]
     random: ClassVar[bool] = True
     supports_masking: ClassVar[bool] = True
+    # fields of the derived classes, each at its place among theirs
     rate: Any
     seed: Any
 

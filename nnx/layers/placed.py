@@ -38,6 +38,13 @@ class Home(Protocol):
     def name_of(self, layer: Any) -> str | None:
         """The layer's name, unique in the model."""
 
+    @property
+    def title(self) -> str:
+        """The model's name."""
+
+    def symbols_of(self, layer: Any) -> tuple[list[Any], list[Any]] | None:
+        """The symbols that the layer reads and gives where it is called first; None before it is built."""
+
     def exchange(self, layer: Any, change: Callable[[], None], attribute: str) -> None:
         """Makes a change of the layer's attribute, after which the model is made anew with its weights."""
 
@@ -171,6 +178,34 @@ class Placed(Options):
             raise NotBuilt(f"{type(self).__name__} is in no built model: its output's shape is not known.")
         return (None, *shape)
 
+    @property
+    def input(self) -> Any:
+        """The symbol that the layer reads in its model (a list of several), where it is called first.
+
+        Raises :class:`nnx.errors.NotBuilt` for a layer in no built model.
+        """
+        return _alone(self._symbols()[0])
+
+    @property
+    def output(self) -> Any:
+        """The symbol that the layer gives in its model (a list of several), where it is called first.
+
+        Raises :class:`nnx.errors.NotBuilt` for a layer in no built model.
+
+        >>> model = nnx.Sequential([nnx.layers.Dense(4, input_shape=(3,)), nnx.layers.Dense(1)])
+        >>> nnx.Model(model.inputs, model.layers[0].output).output_shape
+        (None, 4)
+        """
+        return _alone(self._symbols()[1])
+
+    def _symbols(self) -> tuple[list[Any], list[Any]]:
+        found = self._home.symbols_of(self) if self._home is not None else None
+        if found is None:
+            raise NotBuilt(
+                f"{type(self).__name__} is in no built model: there is no input and no output of it yet."
+            )
+        return found
+
     # -- configuration ----------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
@@ -239,11 +274,15 @@ class Placed(Options):
         return list(zip(self.weight_names, self.get_weights(), strict=True)) if self.built else None
 
 
+def _alone(symbols: list[Any]) -> Any:
+    return symbols[0] if len(symbols) == 1 else symbols
+
+
 def _repr(layer: Any) -> str:
     """The class with the options that are not the defaults, as one writes them."""
     usual = {f.name: repr(f.default) for f in fields(layer)}
     options = {name: repr(_plain(value)) for name, value in made_with(layer).items()}
-    order = layer.arguments()  # its own first, those that all layers have last
+    order = layer.argument_names()  # its own first, those that all layers have last
     names = sorted(options, key=lambda name: order.index(name) if name in order else -1)
     own = [f"{name}={options[name]}" for name in names if options[name] != usual.get(name)]
     return f"{type(layer).__name__}({', '.join(own)})"

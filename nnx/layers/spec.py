@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from nnx.backend import Stream, namespace, philox
-from nnx.errors import DataError
+from nnx.backend import Stream, philox
+from nnx.initializers.base import fill, host
 from nnx.layers.symbols import Shape
 
 
@@ -32,13 +33,22 @@ class Weight:
     def first(self, seed: int, number: int) -> Any:
         """Its initial entries, a float64 array on the host: draw ``number`` ≥ 0 of the ``seed`` ≥ 0.
 
-        Raises :class:`nnx.errors.DataError` for an initializer that gives NaN or infinite entries.
+        Raises as :meth:`fill` does.
         """
-        entries = self.initializer(self.shape, philox.generator(Stream(seed, philox.WEIGHTS, number)))
-        xp = namespace(entries)
-        if not xp.all(xp.isfinite(entries)):
-            raise DataError(f"The initializer of '{self.name}' gave NaN or infinite entries.")
-        return entries
+        xp = host()
+        entries = xp.empty(math.prod(self.shape), dtype=xp.float64)
+        self.fill(entries, seed, number)
+        return xp.reshape(entries, self.shape)
+
+    def fill(self, out: Any, seed: int, number: int) -> None:
+        """Writes its initial entries into the vector ``out`` on the host, rounded to its data type.
+
+        Raises :class:`nnx.errors.DataError` for an initializer that gives NaN or infinite entries, and
+        :class:`nnx.errors.ShapeError` for one that gives another shape. Seed and number are those of
+        :meth:`first`.
+        """
+        random = philox.generator(Stream(seed, philox.WEIGHTS, number))
+        fill(out, self.initializer, self.shape, random, self.name)
 
 
 @dataclass(frozen=True)

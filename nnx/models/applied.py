@@ -12,7 +12,7 @@ from nnx.errors import OptionError, ShapeError
 from nnx.layers import Context, Symbol
 from nnx.models.arguments import batch_length, explained, targets, verbosity
 from nnx.models.compiled import Compiled
-from nnx.models.data import Batches, Examples, examples, fit_shapes
+from nnx.models.data import Batches, Examples, fit_inputs, inputs, with_targets
 from nnx.models.evaluation import Totals, evaluate, predict
 from nnx.models.graph import inlined
 from nnx.models.network import Network
@@ -42,6 +42,8 @@ class Applied(Compiled):
     ) -> Any:
         """``[loss, metric, ...]`` over the given data (a number if there are no metrics, or a dict).
 
+        Of several outputs with losses each one's own comes after their weighted sum: see ``metrics_names``.
+
         ``batch_size``: a whole number ≥ 1, or None for 256; it does not change the result beyond rounding.
         Raises :class:`nnx.errors.NotBuilt` before ``compile``, :class:`nnx.errors.ShapeError`,
         :class:`nnx.errors.DataError` and :class:`nnx.errors.OptionError` for what does not fit.
@@ -53,10 +55,10 @@ class Applied(Compiled):
         >>> model.evaluate(np.zeros((4, 2)), np.ones(4), verbose=0, return_dict=True)
         {'loss': 1.0}
         """
-        loss = self._must_be_compiled()["loss"]
+        self._must_be_compiled()
         level, weights = verbosity(verbose), self._settled()
         as_dict = truth("evaluate", "return_dict", return_dict)
-        data = fit_shapes(self._examples(x, targets(y), sample_weight), weights.network, loss)
+        data, _ = self._examples(x, targets(y), sample_weight)
         size = batch_length("evaluate", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
         batches = self._batches(data, size)
         steps = len(batches)
@@ -92,6 +94,7 @@ class Applied(Compiled):
     ) -> Any:
         """The outputs for ``x``, as an array of the library that ``x`` belongs to.
 
+        It is a list of several outputs, or a dict where the model was made with one.
         Shapes: ``(n, *input_shape) → (n, *output_shape)``. ``batch_size``: a whole number ≥ 1, or None for
         256. Raises :class:`nnx.errors.NotBuilt` where the weights cannot be made yet,
         :class:`nnx.errors.ShapeError` and :class:`nnx.errors.OptionError` for what does not fit.
@@ -100,7 +103,7 @@ class Applied(Compiled):
         >>> model.predict(np.zeros((4, 3))).shape
         (4, 2)
         """
-        data, network = self._fitted(self._examples(x))
+        data, network = self._inputs(x)
         size = batch_length("predict", "batch_size", batch_size, _EVALUATION_BATCH, data.size)
         level, steps = verbosity(verbose), math.ceil(data.size / size)
         told = CallbackList(callbacks, False, level > 0, self, epochs=1, steps=steps, verbose=level)
@@ -122,20 +125,21 @@ class Applied(Compiled):
         """The outputs for a batch, as a differentiable function of ``x`` (no checks, no batches).
 
         With ``training=True`` dropout and noise draw new random numbers in every call. On a symbol (or a
-        list of them) it gives a symbol: copies of its layers, with copies of its weights, become a part of
-        the model that is drawn, so what this model learns afterwards, that one does not see. There
+        list of them) it gives a symbol (or several, as it gives arrays): copies of its layers, with copies of
+        its weights, become a part of the model that is drawn, so what this model learns afterwards, that one
+        does not see. There
         ``training=False`` keeps dropout off and running statistics as they are, whatever the new model does.
         """
         xs = self._called_on(x)
         if any(isinstance(one, Symbol) for one in xs):
-            return inlined(self.network, xs, training)[0]
+            return inlined(self.network, xs, training)
         weights = self._settled()
         context = Context()
         if training:
             # Its own place in the stream: no step of training has it, and no other call.
             self._calls += 1
             context = Context(True, self.seed, -self._calls)
-        return weights.program.run(weights.own_params(), xs, context).outputs[0]
+        return weights.network.answer(weights.program.run(weights.own_params(), xs, context).outputs)
 
     def _called_on(self, x: Any) -> tuple[Any, ...]:
         """The arrays or symbols of a call, one for each input; the model is built for them if it is not."""
@@ -163,22 +167,28 @@ class Applied(Compiled):
 
     # -- parts of training ------------------------------------------------------------------------
 
-    def _examples(self, x: Any, y: Any = None, sample_weight: Any = None) -> Examples:
-        return examples(x, y, sample_weight, inputs=self._input_names_for(x))
-
-    def _fitted(self, data: Examples, loss: Any = None) -> tuple[Examples, Network]:
-        """The data in the shapes that network and loss take, and that network: the model's, or one to be."""
+    def _inputs(self, x: Any, of: str = "", network: Network | None = None) -> tuple[Examples, Network]:
+        """The inputs in the network's shapes, and that network: ``network``, the model's, or one to be."""
+        data = inputs(x, self._input_names_for(x), of)
         weights = self._present_weights()
-        shapes = tuple(tuple(x.shape[1:]) for x in data.xs)
-        network = self._network_for(shapes) if weights is None else weights.network
-        return fit_shapes(data, network, loss), network
+        if network is None:
+            shapes = tuple(tuple(x.shape[1:]) for x in data.xs)
+            network = self._network_for(shapes) if weights is None else weights.network
+        return fit_inputs(data, network), network
+
+    def _examples(
+        self, x: Any, y: Any, sample_weight: Any, of: str = "", network: Network | None = None
+    ) -> tuple[Examples, Network]:
+        """The data in the shapes that network and losses take, and that network."""
+        data, network = self._inputs(x, of, network)
+        return with_targets(data, y, sample_weight, network, self._goals_for(network)), network
 
     def _batches(self, data: Examples, size: int) -> Batches:
-        labels = self._compiled is not None and self._compiled["loss"].traits.targets == "indices"
+        labels = [goal.takes_labels for goal in self._objective.goals] if data.ys else []
         return Batches(data, self.backend, size, labels)
 
     def _totals(self) -> Totals:
-        return Totals(self._objective, self._metric_names(), self.backend)
+        return Totals(self._objective, self.backend)
 
     def _answer(self, result: dict[str, float], return_dict: bool) -> Any:
         if return_dict:

@@ -12,9 +12,9 @@ from nnx import losses, metrics, optimizers
 from nnx.backend import adapter_of, device_of, namespace, to_numpy
 from nnx.callbacks import EarlyStopping
 from nnx.errors import DataError, OptionError
-from nnx.models.data import Examples, examples
+from nnx.models.data import Examples
+from nnx.models.goals import Report
 from nnx.options import Number, no_argument
-from nnx.registry import snake_case, unique_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,7 +27,6 @@ _ELSEWHERE = {
     "auto_scale_loss": f"{_NOTHING} (nnx computes nothing in half precision)",
     "jit_compile": f"{_NOTHING} (every step runs as it is written)",
     "learning_rate": "an optimizer that has it, as in optimizer=nnx.optimizers.Adam(learning_rate=0.01)",
-    "loss_weights": "a loss of your own, a function (y_true, y_pred) (a model has one output here)",
     "lr": "an optimizer that has it, as in optimizer=nnx.optimizers.Adam(learning_rate=0.01)",
     "max_queue_size": f"{_NOTHING} (data are arrays)",
     "classes": f"{_NOTHING} (the loss and the output's shape say what the targets are)",
@@ -58,57 +57,28 @@ def explained(method: Callable[P, R]) -> Callable[P, R]:
     return checked
 
 
-def goals(loss: Any, plain: Any, weighted: Any) -> dict[str, Any]:
-    """What ``compile`` was told to minimise and to report: the loss, and metrics with names that differ."""
-    if loss is None:
-        raise OptionError("compile needs a loss, for example loss='mse' or loss='categorical_crossentropy'.")
-    chosen, taken = losses.as_loss(loss), {"loss"}
-    if not isinstance(chosen, losses.Loss):
-        raise OptionError(f"loss must be a name, a loss of nnx.losses or a function, got {loss!r}.")
-    if chosen.reduction in ("none", None):
-        raise OptionError(
-            f"compile minimises one number, and {chosen!r} gives one for each sample. Take another "
-            "reduction: 'sum_over_batch_size', 'sum' or 'mean_with_sample_weight'."
-        )
-    return {
-        "loss": chosen,
-        "metrics": _named(plain, "metrics", "", taken),
-        "weighted_metrics": _named(weighted, "weighted_metrics", "weighted_", taken),
-    }
+def example_for(
+    reports: Sequence[Report], ys: Sequence[Any], shapes: Sequence[tuple[int, ...]]
+) -> Callable[[str], Any]:
+    """By the name of a report what its result looks like, a number or an array, from two targets.
 
+    ``shapes`` are those of a sample of each output. It is 0 where nobody can tell.
+    """
+    of_metrics = {r.name: r for r in reports if isinstance(r.measure, metrics.Metric)}
 
-def _named(specs: Sequence[Any] | None, what: str, prefix: str, taken: set[str]) -> list[tuple[str, Any]]:
-    """The metrics with the names under which they are reported; ``prefix`` marks those that are taken."""
-    if specs is None:
-        return []
-    if isinstance(specs, str) or not isinstance(specs, list | tuple):
-        raise OptionError(f"{what} must be a list, for example {what}=['accuracy'], got {specs!r}.")
-    named = []
-    for spec in specs:
-        thing = metrics.get(spec)
-        if not isinstance(thing, metrics.Metric):
-            raise OptionError(f"{what} takes names, metrics of nnx.metrics and functions, got {spec!r}.")
-        if isinstance(thing, metrics.OfValues):
-            raise OptionError(
-                f"{what}: {thing!r} is of values, not of targets and outputs. Call it in a loop of "
-                "your own, or give a function (y_true, y_pred)."
-            )
-        name = thing.name or snake_case(type(thing).__name__)
-        name = unique_name(prefix + name if name in taken else name, taken)
-        taken.add(name)
-        named.append((name, thing))
-    return named
+    def example(name: str) -> Any:
+        if name not in of_metrics:
+            return 0.0
+        _, k, metric, _ = of_metrics[name]
+        y = ys[k][:2, ...]
+        adapter, shape = adapter_of(y), (min(2, y.shape[0]), *shapes[k])
+        zeros = adapter.xp.zeros(shape, dtype=adapter.dtype("float32"), device=device_of(y))
+        try:
+            return metric.value(to_numpy(metric.statistics(y, zeros)))
+        except Exception:  # a function of the user's own that does not like these two
+            return 0.0
 
-
-def example_of(metric: Any, y: Any, output_shape: tuple[int, ...]) -> Any:
-    """What a metric's result looks like, a number or an array, from two targets; 0 where it cannot tell."""
-    y = y[:2, ...]
-    adapter = adapter_of(y)
-    zeros = adapter.xp.zeros((y.shape[0], *output_shape), dtype=adapter.dtype("float32"), device=device_of(y))
-    try:
-        return metric.value(to_numpy(metric.statistics(y, zeros)))
-    except Exception:  # a function of the user's own that does not like these two
-        return 0.0
+    return example
 
 
 def targets(y: Any, of: str = "") -> Any:
@@ -121,15 +91,12 @@ def targets(y: Any, of: str = "") -> Any:
     return y
 
 
-def validation_examples(data: Any, inputs: Sequence[str]) -> Examples | None:
-    """The examples of ``validation_data=(x, y)`` or ``(x, y, sample_weight)``."""
-    if data is None:
-        return None
+def validation_parts(data: Any) -> tuple[Any, Any, Any]:
+    """Inputs, targets and weights of ``validation_data=(x, y)`` or ``(x, y, sample_weight)``."""
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise DataError("validation_data must be a tuple (x, y) or (x, y, sample_weight).")
     x, y, *weight = data
-    y = targets(y, "validation ")
-    return examples(x, y, weight[0] if weight else None, of="validation ", inputs=inputs)
+    return x, targets(y, "validation "), weight[0] if weight else None
 
 
 def split(data: Examples, share: Any) -> tuple[Examples, Examples]:
@@ -145,8 +112,14 @@ def weighted(data: Examples, class_weight: Mapping[int, float] | None) -> Exampl
     """The examples with their weights multiplied by those of their classes."""
     if class_weight is None:
         return data
-    of_classes = to_numpy(losses.class_weights(data.y, class_weight, namespace(data.y).float32))
-    return replace(data, weight=of_classes if data.weight is None else of_classes * to_numpy(data.weight))
+    if len(data.ys) > 1:
+        raise OptionError(
+            "class_weight is for models with one output: its classes are those of the targets. Give "
+            "sample_weight a list, with the weights of the samples for each output."
+        )
+    (y,), (given,) = data.ys, data.weights
+    of_classes = to_numpy(losses.class_weights(y, class_weight, namespace(y).float32))
+    return replace(data, weights=(of_classes if given is None else of_classes * to_numpy(given),))
 
 
 def batch_length(where: str, name: str, given: Any, usual: int, samples: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -12,10 +12,11 @@ from nnx import optimizers
 from nnx.backend import to_numpy
 from nnx.errors import NotBuilt, OptionError
 from nnx.layers import Layer
-from nnx.models import backups, files
-from nnx.models.arguments import explained, goals
+from nnx.models import backups, files, formats
+from nnx.models.arguments import explained
 from nnx.models.drawing import Drawn
 from nnx.models.epochs import Epochs
+from nnx.models.goals import Goal, Wishes, reports_of, wishes
 from nnx.models.live_optimizer import LiveOptimizer
 from nnx.models.network import Network
 from nnx.models.objective import Objective
@@ -31,7 +32,7 @@ class Compiled(Drawn):
     def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         super().__init__(inputs, outputs, **options)
         self._optimizer: Any = None
-        self._compiled: Mapping[str, Any] | None = None
+        self._wishes: Wishes | None = None
         self._trainer: Trainer | None = None
         self._epochs = Epochs(self.seed)
 
@@ -42,10 +43,17 @@ class Compiled(Drawn):
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        metrics: Sequence[Any] | None = None,
-        weighted_metrics: Sequence[Any] | None = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
     ) -> None:
         """Says how to train: names (``"adam"``, ``"mse"``), configured objects, or functions.
+
+        Of a model with several outputs ``loss`` is one for all of them, a list with one for each, or a dict
+        by their names; None for an output that is not trained. What is minimised is the sum of the losses,
+        each times its number in ``loss_weights`` (a list or a dict; 1 without it). ``metrics`` and
+        ``weighted_metrics`` are then lists of lists, or dicts. What is reported is called as in Keras:
+        ``loss``, ``a_loss``, ``b_loss``, ``a_accuracy``, ...
 
         The optimizer's state starts anew; the weights stay. Raises :class:`nnx.errors.UnknownName` with the
         nearest names for what does not exist, :class:`nnx.errors.OptionError` for what is no optimizer, loss
@@ -54,14 +62,22 @@ class Compiled(Drawn):
         >>> model = nnx.Sequential([nnx.layers.Dense(3, "softmax", input_shape=(4,))])
         >>> model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         >>> model.compile(nnx.optimizers.LevenbergMarquardt(), nnx.losses.MeanSquaredError())
+        >>> x = nnx.Input((4,))
+        >>> model = nnx.Model(x, {"size": nnx.layers.Dense(1)(x), "kind": nnx.layers.Dense(3, "softmax")(x)})
+        >>> losses = {"size": "mse", "kind": "sparse_categorical_crossentropy"}
+        >>> model.compile("adam", losses, loss_weights={"size": 0.1}, metrics={"kind": ["accuracy"]})
+        >>> model.metrics_names
+        ['loss', 'size_loss', 'kind_loss', 'kind_accuracy']
         """
-        compiled = goals(loss, metrics, weighted_metrics)
+        told = wishes(loss, loss_weights, metrics, weighted_metrics)
         chosen = optimizers.get(getattr(optimizer, "configured", optimizer))
         if not (hasattr(chosen, "init") and hasattr(chosen, "step")):
             raise OptionError(
                 f"optimizer must be a name or an optimizer of nnx.optimizers, got {optimizer!r}."
             )
-        self._optimizer, self._compiled = chosen, compiled
+        if (names := self._known_outputs()) is not None:
+            told.goals(names)
+        self._optimizer, self._wishes = chosen, told
         self._forget_training()
 
     def _forget_training(self) -> None:
@@ -73,13 +89,17 @@ class Compiled(Drawn):
             )
         self._trainer = None
 
-    def _must_be_compiled(self) -> Mapping[str, Any]:
-        if self._compiled is None:
+    def _must_be_compiled(self) -> Wishes:
+        if self._wishes is None:
             raise NotBuilt(
                 f"Model '{self.name}' is not compiled: call model.compile(optimizer=..., loss=...) first, "
                 "so that it knows what to minimise."
             )
-        return self._compiled
+        return self._wishes
+
+    def _goals_for(self, network: Network) -> tuple[Goal, ...]:
+        """What the outputs of the model's network, or of the one that it will have, are trained for."""
+        return self._must_be_compiled().goals(network.output_names)
 
     @property
     def optimizer(self) -> Any:
@@ -130,17 +150,17 @@ class Compiled(Drawn):
     @property
     def metrics_names(self) -> list[str]:
         """What ``evaluate`` returns, in order."""
-        return ["loss", *self._metric_names()]
-
-    def _metric_names(self) -> tuple[str, ...]:
-        compiled = self._must_be_compiled()
-        return tuple(name for name, _ in (*compiled["metrics"], *compiled["weighted_metrics"]))
+        told, names = self._must_be_compiled(), self._known_outputs()
+        if names is None:
+            if not told.of_one:
+                self._settled()  # which says what is not known yet
+            names = ("output",)
+        return ["loss", *(report.name for report in reports_of(told.goals(names)))]
 
     @cached_property
     def _objective(self) -> Objective:
-        c = self._must_be_compiled()
-        plain, weighted = (tuple(m for _, m in c[k]) for k in ("metrics", "weighted_metrics"))
-        return Objective(self._settled().program, c["loss"], plain, weighted)
+        weights = self._settled()
+        return Objective(weights.program, self._goals_for(weights.network))
 
     @property
     def trainer(self) -> Trainer:
@@ -154,10 +174,6 @@ class Compiled(Drawn):
     def _present_trainer(self) -> Trainer | None:
         return self.trainer if self.built else None
 
-    def _named_metrics(self) -> list[tuple[str, Any]]:
-        compiled = self._must_be_compiled()
-        return [*compiled["metrics"], *compiled["weighted_metrics"]]
-
     def _has_trained(self) -> bool:
         return self._trainer is not None and self._trainer.state.step > 0
 
@@ -167,6 +183,7 @@ class Compiled(Drawn):
         """Writes layers, weights, loss, metrics and the optimizer with its state into one safetensors file.
 
         ``nnx.load_model(path)`` goes on training bit for bit. The file is replaced at once or not at all.
+        A name that ends in ``.keras`` makes it a file that Keras 3 opens too.
 
         Raises :class:`nnx.errors.OptionError` for the suffix of another format and for parts that are not
         registered, :class:`nnx.errors.NotBuilt` before the weights exist, ``OSError`` where the file cannot
@@ -179,20 +196,27 @@ class Compiled(Drawn):
         ...     nnx.load_model(f"{folder}/model.safetensors").output_shape
         (None, 2)
         """
-        files.check(path)
+        if (kind := formats.foreign(path)) is not None:
+            kind.save(self, path)
+            return
+        formats.check_own(path)
         more = {"seed": self.seed, "dtype": self.backend.dtype, "epochs_seen": self._epochs.seen}
         config = {**self.get_config(), **more}
-        files.save_model(path, config, self._settled(), self._compiled_config(), self._trainer)
+        files.save_model(path, config, self._settled(), self.training_config(), self._trainer)
 
     def check_save(self, path: Any, weights_only: bool = False) -> None:
         """Raises what :meth:`save` (or :meth:`save_weights`) to ``path`` would raise; nothing is written."""
-        files.check(path)
-        if not truth("check_save", "weights_only", weights_only):
+        weights_only = truth("check_save", "weights_only", weights_only)
+        if (kind := formats.foreign(path)) is not None:
+            kind.check(path, weights_only)
+        else:
+            formats.check_own(path)
+        if not weights_only:
             self.get_config()
-            self._compiled_config()
+            self.training_config()
 
     def save_weights(self, path: Any) -> None:
-        """Writes the weights alone.
+        """Writes the weights alone; a name that ends in ``.weights.h5`` makes it a file that Keras reads.
 
         Raises as :meth:`save` does.
 
@@ -202,14 +226,21 @@ class Compiled(Drawn):
         ...     model.save_weights(f"{folder}/weights.safetensors")
         ...     model.load_weights(f"{folder}/weights.safetensors")
         """
-        files.save_weights(path, self._settled())
+        if (kind := formats.foreign(path)) is not None:
+            kind.save_weights(self, path)
+        else:
+            files.save_weights(path, self._settled())
 
-    def load_weights(self, path: Any) -> None:
+    def load_weights(self, path: Any, by_name: bool = False, skip_mismatch: bool = False) -> None:
         """Reads weights that :meth:`save_weights`, or ``save`` of a model, wrote for the same layers.
 
+        The suffix says what the file is: Keras' ``.weights.h5``, ``.keras`` and ``.h5``, else safetensors.
+        With ``by_name`` a layer takes the weights of the file's layer of its name, and layers without one
+        keep theirs; with ``skip_mismatch`` a layer whose weights do not fit keeps its own.
+
         Raises :class:`nnx.errors.ShapeError` for weights of other names or shapes,
-        :class:`nnx.errors.FileFormatError` for a file that nnx did not write or that is damaged; then nothing
-        is changed.
+        :class:`nnx.errors.FileFormatError` for a file of another format or that is damaged; then nothing is
+        changed.
 
         >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
         >>> import tempfile
@@ -217,7 +248,12 @@ class Compiled(Drawn):
         ...     model.save_weights(f"{folder}/weights.safetensors")
         ...     nnx.models.clone_model(model).load_weights(f"{folder}/weights.safetensors")
         """
-        files.load_weights(path, self._settled())
+        by_name = truth("load_weights", "by_name", by_name)
+        skip_mismatch = truth("load_weights", "skip_mismatch", skip_mismatch)
+        if (kind := formats.foreign(path)) is not None:
+            kind.load_weights(self, path, by_name, skip_mismatch)
+        else:
+            files.load_weights(path, self._settled(), by_name, skip_mismatch)
 
     def restore_training(self, vectors: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
         """Puts the optimizer's state of a file in place of the present one."""
@@ -251,8 +287,11 @@ class Compiled(Drawn):
         """Says how many epochs were made, ``seen`` ≥ 0: where the shuffles go on."""
         self._epochs.seen = seen
 
-    def _compiled_config(self) -> dict[str, Any] | None:
-        return None if self._compiled is None else files.compiled_config(self._optimizer, self._compiled)
+    def training_config(self) -> dict[str, Any] | None:
+        """How the model is trained, as files hold it; None before ``compile``."""
+        if self._wishes is None:
+            return None
+        return files.compiled_config(self._optimizer, self._goals_for(self.network))
 
     # -- copying ----------------------------------------------------------------------------------
 
@@ -263,7 +302,7 @@ class Compiled(Drawn):
             on_host = {name: to_numpy(vector) for name, vector in trainer.state.vectors().items()}
             memory = on_host, trainer.state.numbers()
         copies = {id(layer): layer.duplicate() for layer in self.layers}
-        left_out = ("_weights", "_residents", "_trainer", "_objective", "_names")
+        left_out = ("_weights", "_residents", "_trainer", "_objective", "_names", "_symbols")
         state = {name: _copied(value, copies) for name, value in vars(self).items() if name not in left_out}
         return state | {"_epochs": copy.copy(self._epochs), "_built": self.built, "_memory": memory}
 

@@ -82,7 +82,7 @@ class _Making:
         outputs = tuple(where[v] for v in outputs)
         masks = tuple(None if m is None else where[m] for m in masks)
         kept = {*outputs, *masks}
-        return Program(self.network, self.n, _freed(steps, kept), outputs, masks if any(masks) else ())
+        return Program(self.network, self.n, freed(steps, kept), outputs, masks if any(masks) else ())
 
 
 def _fused(steps: Sequence[Step], outputs: tuple[int, ...], n: int) -> tuple[list[Step], list[int]]:
@@ -113,7 +113,8 @@ def _fused(steps: Sequence[Step], outputs: tuple[int, ...], n: int) -> tuple[lis
     return made, where
 
 
-def _freed(steps: Sequence[Step], kept: set[int | None]) -> tuple[Step, ...]:
+def freed(steps: Sequence[Step], kept: set[int | None]) -> tuple[Step, ...]:
+    """The steps with what nobody reads afterwards, but for the values that are ``kept``."""
     last = {i: k for k, step in enumerate(steps) for i in step.reads}
     dead = defaultdict(list)
     for i, k in last.items():

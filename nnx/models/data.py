@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from nnx.backend import Adapter, Backend, adapter_of, device_of, namespace, to_numpy
 from nnx.errors import DataError, ShapeError
-from nnx.losses import Loss
-from nnx.models.entrance import as_array, check_finite, inputs_of, need_axes, same_length, unwrapped
+from nnx.models.entrance import (
+    as_array,
+    by_output,
+    check_finite,
+    inputs_of,
+    need_axes,
+    same_length,
+    unwrapped,
+)
+from nnx.models.goals import Goal
 from nnx.models.network import Network
 from nnx.models.objective import Batch
 from nnx.models.targets import extremes, fit_targets
@@ -22,11 +30,13 @@ RESIDENT_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs, targets and weights of equal length, as they were given (on any device)."""
+    """Inputs, and for each output targets and weights, of equal length and as they were given."""
 
     xs: tuple[Any, ...]
-    y: Any = None
-    weight: Any = None
+    #: None for an output of which nothing is asked
+    ys: tuple[Any, ...] = ()
+    #: None for an output whose samples all count the same
+    weights: tuple[Any, ...] = ()
     #: what they are, for messages: "" or "validation "
     of: str = ""
 
@@ -34,80 +44,116 @@ class Examples:
     def size(self) -> int:
         return int(self.xs[0].shape[0])
 
-    @property
+    @cached_property
     def arrays(self) -> tuple[Any, ...]:
         """Inputs, targets and weights one after the other; None for what is not there."""
-        return (*self.xs, self.y, self.weight)
+        return (*self.xs, *self.ys, *self.weights)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """What the arrays are called in messages."""
-        xs = ("x",) if len(self.xs) == 1 else tuple(f"x[{i}]" for i in range(len(self.xs)))
-        return tuple(self.of + name for name in (*xs, "y", "sample_weight"))
+        kinds = (("x", self.xs), ("y", self.ys), ("sample_weight", self.weights))
+        return tuple(name for kind, arrays in kinds for name in numbered(self.of + kind, len(arrays)))
 
     def with_arrays(self, arrays: Sequence[Any]) -> Examples:
         """Other arrays in the order of :attr:`arrays`."""
-        *xs, y, weight = arrays
-        return Examples(tuple(xs), y, weight, self.of)
+        return Examples(*self.sorted(arrays), self.of)
+
+    def sorted(self, arrays: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
+        """Arrays in the order of :attr:`arrays` as inputs, targets and weights."""
+        n, m = self._ends
+        return tuple(arrays[:n]), tuple(arrays[n:m]), tuple(arrays[m:])
+
+    @cached_property
+    def _ends(self) -> tuple[int, int]:
+        """Where the inputs and the targets end among all arrays."""
+        return len(self.xs), len(self.xs) + len(self.ys)
 
     def part(self, start: int, stop: int | None) -> Examples:
         """The examples from ``start`` up to ``stop``."""
         return self.with_arrays([None if a is None else a[start:stop, ...] for a in self.arrays])
 
 
-def examples(
-    x: Any, y: Any = None, sample_weight: Any = None, of: str = "", inputs: Sequence[str] = ("input",)
-) -> Examples:
-    """The given data as :class:`Examples`: arrays of equal length without NaN, or an error with the place.
+def numbered(what: str, count: int) -> tuple[str, ...]:
+    """What messages call so many arrays of a kind: "x", or "x[0]", "x[1]", ..."""
+    return (what,) if count == 1 else tuple(f"{what}[{i}]" for i in range(count))
 
-    ``inputs`` are the names of the model's inputs.
-    """
-    outputs, weights = f"{of}y", f"{of}sample_weight"
-    xs = inputs_of(x, inputs, f"{of}x")
-    names = Examples(xs, of=of).names
-    for array, name in zip(xs, names, strict=False):
+
+def inputs(x: Any, names: Sequence[str], of: str = "") -> Examples:
+    """The given inputs, called ``names``: arrays of equal length without NaN, or an error with the place."""
+    data = Examples(inputs_of(x, names, f"{of}x"), of=of)
+    for array, name in zip(data.xs, data.names, strict=True):
         need_axes(array, name)
         if int(array.shape[0]) == 0:
             raise DataError(
                 f"{name} is empty (shape {tuple(array.shape)}): there is nothing to compute with."
             )
-        same_length(int(xs[0].shape[0]), array, names[0], name)
+        same_length(data.size, array, data.names[0], name)
         check_finite(array, name)
-    n = int(xs[0].shape[0])
-    if y is not None:
-        y = as_array(unwrapped(y, n), outputs)
-        need_axes(y, outputs)
-        same_length(n, y, names[0], outputs)
-        check_finite(y, outputs)
-    weight = None if sample_weight is None else _weights(sample_weight, n, names[0], weights)
-    return Examples(xs, y, weight, of)
+    return data
 
 
-def _weights(sample_weight: Any, n: int, inputs: str, what: str) -> Any:
-    weight = as_array(sample_weight, what)
-    same_length(n, weight, inputs, what)
-    if tuple(weight.shape) == (n, 1):
-        weight = namespace(weight).squeeze(weight, axis=1)
-    if weight.ndim != 1:
-        raise ShapeError(f"{what} must have one number for each sample, got shape {tuple(weight.shape)}.")
-    check_finite(weight, what)
-    if (least := extremes(weight)[0]) < 0.0:
-        raise DataError(f"{what} must not be negative, got {least:g}: the model would unlearn the sample.")
-    return weight
-
-
-def fit_shapes(data: Examples, network: Network, loss: Loss | None = None) -> Examples:
-    """The data in the shapes that the network and the loss take: single numbers become rows of one."""
+def fit_inputs(data: Examples, network: Network) -> Examples:
+    """The inputs in the shapes that the network takes: single numbers become rows of one."""
     triples = zip(data.xs, network.inputs, data.names, strict=False)
-    xs = [_fit_input(x, shape, name, network.model) for x, shape, name in triples]
+    xs = tuple(_fit_input(x, shape, name, network.model) for x, shape, name in triples)
     for i, reads, *_ in network.calls:
         for k in reads:
             if k < len(xs):
                 network.layers[i].check_data(xs[k], data.names[k])
-    y = data.y
-    if y is not None and loss is not None:
-        y = fit_targets(y, network, loss, f"{data.of}y")
-    return Examples(tuple(xs), y, data.weight, data.of)
+    return replace(data, xs=xs)
+
+
+def with_targets(
+    data: Examples, y: Any, sample_weight: Any, network: Network, goals: Sequence[Goal]
+) -> Examples:
+    """The inputs with targets and weights for each output, in the shapes that the losses take.
+
+    Raises :class:`nnx.errors.ShapeError` and :class:`nnx.errors.DataError` for what does not fit.
+    """
+    n, first, names = data.size, data.names[0], [goal.name for goal in goals]
+    needed = [goal.needs_targets for goal in goals]
+    ys, weights = by_output(y, names, f"{data.of}y", needed), _weights_for_each(sample_weight, names, data.of)
+    found: list[tuple[Any, Any]] = []
+    for k, (goal, shape) in enumerate(zip(goals, network.output_shapes, strict=True)):
+        y = weight = None
+        if ys[k] is not None and goal.needs_targets:
+            what = numbered(f"{data.of}y", len(goals))[k]
+            y = as_array(unwrapped(ys[k], n), what)
+            need_axes(y, what)
+            same_length(n, y, first, what)
+            check_finite(y, what)
+            if goal.loss is not None:
+                y = fit_targets(y, shape, goal.loss, what, network.model)
+        if weights[k] is not None and goal.needs_targets:
+            weight = _weights(weights[k], n, shape, first, numbered(f"{data.of}sample_weight", len(goals))[k])
+        found.append((y, weight))
+    return replace(data, ys=tuple(y for y, _ in found), weights=tuple(w for _, w in found))
+
+
+def _weights_for_each(given: Any, names: Sequence[str], of: str) -> tuple[Any, ...]:
+    """The weights for each output: an array is for all of them."""
+    per_output = isinstance(given, list | tuple) and any(x is None or hasattr(x, "__len__") for x in given)
+    if isinstance(given, Mapping) or (per_output and len(names) > 1):
+        return by_output(given, names, f"{of}sample_weight", [False] * len(names))
+    return (given,) * len(names)
+
+
+def _weights(sample_weight: Any, n: int, out: tuple[int, ...], inputs: str, what: str) -> Any:
+    """Weights of n samples, or of the places in each, with outputs of shape ``out``."""
+    weight = as_array(sample_weight, what)
+    same_length(n, weight, inputs, what)
+    if tuple(weight.shape) == (n, 1) and out[:1] != (1,):
+        weight = namespace(weight).squeeze(weight, axis=1)
+    if weight.ndim != 1 and (len(out) < weight.ndim or tuple(weight.shape[1:]) != out[: weight.ndim - 1]):
+        places = f", or for each of its places, {(n, *out[:-1])}" if len(out) > 1 else ""
+        raise ShapeError(
+            f"{what} must have one number for each sample{places}; got shape {tuple(weight.shape)}."
+        )
+    check_finite(weight, what)
+    if (least := extremes(weight)[0]) < 0.0:
+        raise DataError(f"{what} must not be negative, got {least:g}: the model would unlearn the sample.")
+    return weight
 
 
 def _fit_input(x: Any, shape: tuple[int, ...], what: str, model: str) -> Any:
@@ -132,13 +178,14 @@ def _reshape_hint(x: Any, shape: tuple[int, ...]) -> str:
 class Batches:
     """Hands out examples in batches as arrays of the model's library, data type and device."""
 
-    def __init__(self, data: Examples, backend: Backend, batch_size: int, labels: bool) -> None:
+    def __init__(self, data: Examples, backend: Backend, batch_size: int, labels: Sequence[bool]) -> None:
         self.size = data.size
         self.batch_size = batch_size
         self._backend = backend
         self._dtype = backend.adapter.dtype(backend.dtype)
         #: for each of the arrays whether they are class numbers, which stay integers
-        self._labels = tuple(labels and i == len(data.xs) for i in range(len(data.arrays)))
+        plain = (False,)
+        self._labels = (*plain * len(data.xs), *labels, *plain * len(data.weights))
         for array, name in zip(data.arrays, data.names, strict=True):
             self._check_size(array, name)
         arrays = [a for a in data.arrays if a is not None]
@@ -186,8 +233,7 @@ class Batches:
         return home.take_rows(array, rows, self._buffers.get(key))
 
     def _batch(self, arrays: Sequence[Any]) -> Batch:
-        *xs, y, weight = arrays if self._ready else self._moved(arrays)
-        return Batch(tuple(xs), y, weight)
+        return Batch(*self.data.sorted(arrays if self._ready else self._moved(arrays)))
 
     def _check_size(self, a: Any, what: str) -> None:
         """Numbers that the model's data type cannot hold would become infinite on the way there."""

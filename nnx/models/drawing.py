@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn, Self
@@ -12,14 +13,14 @@ from nnx.layers import Input, Layer, Symbol
 from nnx.models.entrance import several
 from nnx.models.graph import drawn
 from nnx.models.network import Call, Network
-from nnx.models.weighted import Weighted
+from nnx.models.symbolic import Symbolic
 from nnx.registry import from_config, to_config
 from nnx.registry.configs import described
 
 Shape = tuple[int, ...]
 
 
-class Drawn(Weighted):
+class Drawn(Symbolic):
     """A structure whose network is drawn with symbols."""
 
     #: the network as it was drawn; None before it is, also where __init__ has not come so far
@@ -39,13 +40,9 @@ class Drawn(Weighted):
     def _draw(self, inputs: Any, outputs: Any) -> None:
         names = tuple(map(str, inputs)) if isinstance(inputs, Mapping) else None
         symbols = list(inputs.values()) if isinstance(inputs, Mapping) else _several(inputs)
-        ends = _several(outputs)
-        if len(ends) != 1:
-            raise OptionError(
-                f"A model has one output here, got {len(ends)}. Join them, for example with "
-                "nnx.layers.Concatenate, or make a model for each."
-            )
-        self._graph = drawn(symbols, ends, self._residents.admit, self.label, names)
+        ends, form, keys = _ends(outputs)
+        self._graph = drawn(symbols, ends, self._residents, self.label, names, form, keys)
+        self._given_inputs = symbols
         self._keys = self._graph.input_names
 
     # -- what a structure says --------------------------------------------------------------------
@@ -115,12 +112,13 @@ class Drawn(Weighted):
         elif len(symbols) > 1:
             taken = symbols
         output = self._call(taken)
-        if not isinstance(output, Symbol):
+        ends, form, keys = _ends(output)
+        if not ends or not all(isinstance(end, Symbol) for end in ends):
             raise OptionError(
                 f"{type(self).__name__}.call must return what its layers give, got {type(output).__name__}: "
                 "it is called once, on symbols, to find out which layers read which."
             )
-        return drawn(symbols, [output], self._residents.admit, self.label)
+        return drawn(symbols, ends, self._residents, self.label, form=form, out=keys)
 
     def _call(self, taken: Any) -> Any:
         """What ``call`` makes of symbols."""
@@ -163,7 +161,18 @@ class Drawn(Weighted):
             "input_names": list(self.input_names),
             "calls": [_written(call) for call in network.calls],
             "outputs": list(network.outputs),
+            **({"output_names": list(network.keys)} if network.form is dict else {}),
         }
+
+    def to_json(self, **options: Any) -> str:
+        """The configuration as JSON, for :func:`nnx.models.model_from_json`: layers and calls, no weights.
+
+        ``options`` are those of ``json.dumps``, such as ``indent=2``. Raises as :meth:`get_config` does.
+
+        >>> nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))], name="small").to_json()[:60]
+        '{"class_name": "Sequential", "config": {"name": "small", "lay'
+        """
+        return json.dumps({"class_name": self.plain().__name__, "config": self.get_config()}, **options)
 
     @classmethod
     def from_config(
@@ -190,7 +199,9 @@ class Drawn(Weighted):
             for i, reads, *said in config["calls"]:
                 made = layers[i].draw([values[r] for r in reads], *said)
                 values.extend(made if isinstance(made, list) else [made])
-            ends = [values[i] for i in config["outputs"]]
+            ends: Any = [values[i] for i in config["outputs"]]
+            if (keys := config.get("output_names")) is not None:
+                ends = dict(zip(keys, ends, strict=True))
         return cls.plain()(symbols, ends, name=config["name"], **place)
 
 
@@ -213,6 +224,14 @@ class _Unknown:
             "call is run once, on symbols: whether the model trains is not known there, so no `if training`. "
             "Give it to the layers, as in self.dropout(x, training=training): they do what is right."
         )
+
+
+def _ends(outputs: Any) -> tuple[list[Any], type, tuple[str, ...]]:
+    """The outputs that a model was given or ``call`` returned, how they are given, and the keys of a dict."""
+    if isinstance(outputs, Mapping):
+        return list(outputs.values()), dict, tuple(map(str, outputs))
+    ends = _several(outputs)
+    return ends, object if len(ends) == 1 else list, ()
 
 
 def _written(call: Call) -> list[Any]:

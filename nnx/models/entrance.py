@@ -46,6 +46,34 @@ def _inputs(names: Sequence[str]) -> str:
     return f"the inputs {', '.join(map(repr, names))}" if len(names) > 1 else "one input"
 
 
+def by_output(given: Any, names: Sequence[str], what: str, needed: Sequence[bool]) -> tuple[Any, ...]:
+    """What was given for each of a model's outputs, from a list or a dict; None where nothing was.
+
+    ``needed`` says for which outputs there must be something: a list may leave out the others.
+
+    Raises :class:`nnx.errors.ShapeError` where they are not as many, or are called otherwise.
+    """
+    wanted = [name for name, need in zip(names, needed, strict=True) if need]
+    known = f"the model has the output{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
+    if isinstance(given, Mapping):
+        if not set(wanted) <= set(given) <= set(names):
+            found = ", ".join(map(repr, given)) or "nothing"
+            raise ShapeError(f"{what} is a dict with {found}, but {known}.")
+        return tuple(given.get(name) for name in names)
+    if len(names) == 1:
+        return (given,)
+    count = len(given) if isinstance(given, list | tuple) else -1
+    if count not in (len(names), len(wanted)):
+        found = f"{count} of them" if count >= 0 else f"a {type(given).__name__}"
+        raise ShapeError(f"{what} must be a list (or dict) of {len(names)} arrays, for {known}; got {found}.")
+    if count < len(names):
+        rest = iter(given)
+        return tuple(next(rest) if need else None for need in needed)
+    if lacking := [n for n, need, one in zip(names, needed, given, strict=True) if need and one is None]:
+        raise DataError(f"{what} has nothing for {', '.join(map(repr, lacking))}, which needs targets.")
+    return tuple(given)
+
+
 def several(x: Any) -> bool:
     """Whether it is a list of arrays of samples, and not one array written as a list."""
     return isinstance(x, list | tuple) and len(x) > 1 and all(len(getattr(a, "shape", ())) >= 2 for a in x)

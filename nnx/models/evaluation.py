@@ -16,9 +16,9 @@ from nnx.models.weights import Weights
 class Totals(Mapping[str, float]):
     """The running means of an epoch, by name; numbers come back from the device when they are asked for."""
 
-    def __init__(self, objective: Objective, names: tuple[str, ...], backend: Backend) -> None:
-        self._metrics = (*objective.metrics, *objective.weighted_metrics)
-        self._names = names
+    def __init__(self, objective: Objective, backend: Backend) -> None:
+        self._measures = tuple(report.measure for report in objective.reports)
+        self._names = tuple(report.name for report in objective.reports)
         self._backend = backend
         self._free = backend.adapter.reads_are_free
         self._cost: Any = 0.0
@@ -53,7 +53,7 @@ class Totals(Mapping[str, float]):
         if name not in self._names:
             raise KeyError(name)
         i = self._names.index(name)
-        return _number(self._metrics[i].value(to_numpy(self._sums[i]))) if self._sums else math.nan
+        return _number(self._measures[i].value(to_numpy(self._sums[i]))) if self._sums else math.nan
 
     def __iter__(self) -> Iterator[str]:
         return iter(("loss", *self._names))
@@ -88,19 +88,25 @@ def evaluate(
 
 
 def predict(weights: Weights, batches: Batches, given: Any, callbacks: CallbackList) -> Any:
-    """The outputs for all batches, as one array of the library and on the device of ``given``."""
+    """The outputs for all batches, each as one array of the library and on the device of ``given``."""
     params, home = weights.own_params(), adapter_of(given)
-    stays = home is weights.backend.adapter
-    out, start = None, 0
+    stays, device = home is weights.backend.adapter, device_of(given)
+    whole, start = list[Any](), 0
     callbacks.on_predict_begin()
     for n, batch in enumerate(batches.in_order()):
         callbacks.on_predict_batch_begin(n)
-        y = weights.program.predict(params, batch.xs, weights.keep)
-        y = y if stays else home.asarray(to_numpy(y), device=device_of(given))
-        if out is None:
-            out = home.xp.empty((batches.size, *y.shape[1:]), dtype=y.dtype, device=device_of(given))
-        out[start : start + batch.size, ...] = y
+        ys = weights.program.predict(params, batch.xs, weights.keep)
+        ys = ys if stays else [home.asarray(to_numpy(y), device=device) for y in ys]
+        if not whole:
+            whole = [_room(home.xp, y, batches.size, device) for y in ys]
+        for y, out in zip(ys, whole, strict=True):
+            out[start : start + batch.size, ...] = y
         start += batch.size
-        callbacks.on_predict_batch_end(n, {"outputs": y})
+        callbacks.on_predict_batch_end(n, {"outputs": weights.network.answer(ys)})
     callbacks.on_predict_end()
-    return out
+    return weights.network.answer(whole)
+
+
+def _room(xp: Any, y: Any, n: int, device: Any) -> Any:
+    """An array for n samples like those of ``y``."""
+    return xp.empty((n, *y.shape[1:]), dtype=y.dtype, device=device)

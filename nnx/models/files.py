@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from nnx.backend import adapter_of, to_numpy
-from nnx.errors import FileFormatError, OptionError, ShapeError
+from nnx.errors import FileFormatError, ShapeError
+from nnx.models.formats import check_own, source_of, target_of
+from nnx.models.goals import Goal
 from nnx.models.trainer import Trainer
 from nnx.models.weights import Weights
 from nnx.registry import to_config
@@ -29,7 +31,6 @@ except ImportError:  # Windows, where an open file cannot be deleted anyway
 _FORMAT = 1
 #: where the tensors of weights and of the optimizer begin
 _NUMBERS = ("weights/", "optimizer/")
-_OTHERS = {".h5", ".hdf5", ".keras", ".pt", ".pth", ".npz", ".onnx", ".pkl"}
 
 
 def save_model(
@@ -54,19 +55,18 @@ def save_model(
     _write(_target(path), tensors | dict(more or {}), header)
 
 
-def check(path: Any) -> None:
-    """Raises what the suffix of a file's name would raise when something is saved to it."""
-    _check_suffix(Path(path))
-
-
-def compiled_config(optimizer: Any, compiled: Mapping[str, Any]) -> dict[str, Any]:
-    """How a model is trained, as JSON has it."""
-    return {
-        "optimizer": to_config(optimizer),
-        "loss": to_config(compiled["loss"]),
-        "metrics": [[name, to_config(m)] for name, m in compiled["metrics"]],
-        "weighted_metrics": [[name, to_config(m)] for name, m in compiled["weighted_metrics"]],
+def compiled_config(optimizer: Any, goals: Sequence[Goal]) -> dict[str, Any]:
+    """How a model is trained, as JSON has it: of several outputs each entry is a list."""
+    kinds = ("metrics", "weighted_metrics")
+    found: dict[str, Any] = {
+        "loss": [to_config(goal.loss) for goal in goals],
+        **{kind: [[[m.name, to_config(m)] for m in getattr(goal, kind)] for goal in goals] for kind in kinds},
     }
+    if len(goals) == 1:
+        found = {name: value[0] for name, value in found.items()}
+    if any(goal.weight != 1.0 for goal in goals):
+        found["loss_weights"] = [goal.weight for goal in goals]
+    return {"optimizer": to_config(optimizer), **found}
 
 
 def save_weights(path: Any, weights: Weights) -> None:
@@ -74,10 +74,30 @@ def save_weights(path: Any, weights: Weights) -> None:
     _write(_target(path), _tensors(weights), {"format": _FORMAT})
 
 
-def load_weights(path: Any, weights: Weights) -> None:
-    """Puts the weights of a file in place of those of layers of the same names and shapes."""
+def load_weights(path: Any, weights: Weights, by_name: bool = False, skip_mismatch: bool = False) -> None:
+    """Puts the weights of a file in place of those of layers of the same names and shapes.
+
+    With ``by_name`` layers that the file does not have keep theirs, and with ``skip_mismatch`` those whose
+    weights are of other shapes there.
+    """
     tensors, _ = read(path)
+    if by_name or skip_mismatch:
+        tensors = _with_own(tensors, weights, by_name, skip_mismatch)
     put_weights(tensors, weights, path)
+
+
+def _with_own(
+    tensors: Mapping[str, Any], weights: Weights, by_name: bool, skip_mismatch: bool
+) -> dict[str, Any]:
+    """The tensors that the model has too, and its own for layers that keep theirs."""
+    own, taken = _tensors(weights), dict[str, Any]()
+    for name, row in zip(weights.network.names, weights.network.slots, strict=True):
+        names = [f"weights/{name}/{slot.name}" for slot in row]
+        there = [n in tensors for n in names]
+        fit = all(there) and all(tensors[n].shape == own[n].shape for n in names)
+        keeps = (by_name and not any(there)) or (skip_mismatch and not fit)
+        taken |= {n: (own if keeps else tensors)[n] for n in names if keeps or n in tensors}
+    return taken
 
 
 def _tensors(weights: Weights) -> dict[str, Any]:
@@ -114,7 +134,11 @@ def need_weights(tensors: Mapping[str, Any], weights: Weights, path: Any) -> Non
 def _write(target: Path, tensors: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     from safetensors.numpy import save
 
-    data = save(dict(tensors), metadata={"nnx": json.dumps(header)})
+    put(target, save(dict(tensors), metadata={"nnx": json.dumps(header)}))
+
+
+def put(target: Path, data: bytes) -> None:
+    """Writes ``data`` to a file, at once or not at all."""
     _sweep(target.parent)
     with _part(target) as (temporary, file):
         file.write(data)
@@ -164,33 +188,16 @@ def _sweep(folder: Path) -> None:
 
 
 def _target(path: Any) -> Path:
-    """Where a safetensors file can be written for ``path``: what a link leads to, not the link."""
-    _check_suffix(Path(path))
-    target = Path(path).resolve()
-    if target.is_dir():
-        raise IsADirectoryError(f"{os.fspath(path)!r} is a folder: give the name of a file in it.")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"The folder {target.parent} for {target.name} does not exist.")
-    return target
-
-
-def _check_suffix(target: Path) -> None:
-    if target.suffix.lower() in _OTHERS:
-        raise OptionError(
-            f"nnx writes safetensors files, not {target.suffix}: "
-            f"use {target.with_suffix('.safetensors').name!r}."
-        )
+    """Where a safetensors file can be written for ``path``."""
+    check_own(path)
+    return target_of(path)
 
 
 def read(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The tensors and nnx's header of a file."""
     from safetensors import SafetensorError, safe_open
 
-    source = Path(path)
-    if not source.is_file():
-        raise FileNotFoundError(
-            f"{source} is a folder, not a file." if source.is_dir() else f"There is no file {source}."
-        )
+    source = source_of(path)
     try:
         with safe_open(str(source), framework="numpy") as file:
             metadata = file.metadata() or {}

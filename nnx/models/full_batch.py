@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnx.autodiff import grad, jvp, vjp
 from nnx.backend import device_of, namespace
@@ -18,6 +18,17 @@ from nnx.optimizers.problem import read
 from nnx.options import built_in
 
 Array = Any
+
+
+class _Term(NamedTuple):
+    """One output among the residuals."""
+
+    output: int
+    #: one past its last entry in the residuals of a sample
+    end: int
+    residual: Any
+    #: the square root of twice the loss' weight
+    scale: float
 
 
 class FullBatchProblem(BatchProblem):
@@ -58,30 +69,33 @@ class FullBatchProblem(BatchProblem):
         A start knows nothing of the size of its targets. Where that is far from 1, the weights that the
         output is linear in are found before the others move.
         """
-        return None if self.units is None else self._linear
+        return None if self.units is None else sum(self._linear)
 
     @property
     def units(self) -> Array | None:
         """The sizes that weights are to have, where they differ: the targets' for the linear ones, and 1."""
         batch = self.batch
-        if self._linear is None or batch is None:
+        if not self._linear or batch is None:
             return None
         if self._units is None or self._units[0] is not batch:
             xp = self.adapter.xp
-            size = read(xp.sqrt(xp.mean(batch.y * batch.y)))[0]
-            near = 0.01 <= size <= 100.0 or not 0.0 < size < math.inf
-            self._units = batch, None if near else xp.where(self._linear > 0.0, size, 1.0)
+            sizes = [read(xp.sqrt(xp.mean(y * y)))[0] for y in batch.ys]
+            near = all(0.01 <= size <= 100.0 or not 0.0 < size < math.inf for size in sizes)
+            units = xp.ones_like(self._owned)
+            for mask, size in zip(self._linear, sizes, strict=True):
+                units = xp.where(mask > 0.0, size, units)
+            self._units = batch, None if near else units
         return self._units[1]
 
     @cached_property
-    def _linear(self) -> Array | None:
-        numbers = self.objective.linear_weights
-        if not numbers:
-            return None
-        mask = self.adapter.xp.zeros_like(self._owned)
-        for i in numbers:
-            mask[self.layout.slices[i]] = 1.0
-        return mask
+    def _linear(self) -> list[Array]:
+        """For each output 1.0 for the weights in which its errors are linear; nothing where some are not."""
+        masks = []
+        for numbers in self.objective.linear_weights:
+            masks.append(mask := self.adapter.xp.zeros_like(self._owned))
+            for i in numbers:
+                mask[self.layout.slices[i]] = 1.0
+        return masks
 
     # -- what a point asks for --------------------------------------------------------------------
 
@@ -94,19 +108,33 @@ class FullBatchProblem(BatchProblem):
         """r(w) with ½‖r‖² the loss, without the penalties on weights."""
         # Keep the pullbacks: most points evaluated here become the next iterate.
         point.aux["pullbacks"] = pullbacks = self.pullbacks(self.params_at(point))
-        outputs = [output for output, _ in pullbacks]
-        output = outputs[0] if len(outputs) == 1 else self.adapter.xp.concat(outputs)
-        point.aux["ran"] = self.checked(Ran([output], self._changes_of(point), []))
-        residual, point.aux["by_output"] = vjp(lambda out: self.residuals(out), output)
+        ran = self._joined([ran for ran, _ in pullbacks])
+        point.aux["ran"] = ran = self.checked(ran._replace(changes=self._changes_of(point)))
+        residual, point.aux["by_outputs"] = vjp(
+            lambda *outputs: self.residuals(ran._replace(outputs=list(outputs))), *ran.outputs
+        )
         return residual
+
+    def _joined(self, parts: Sequence[Ran]) -> Ran:
+        """What the program gave for all samples, from what it gave for parts of them."""
+        if len(parts) == 1:
+            return parts[0]
+        xp = self.adapter.xp
+        outputs = [xp.concat(list(ys)) for ys in zip(*(ran.outputs for ran in parts), strict=True)]
+        of_outputs = zip(*(ran.masks for ran in parts), strict=True)
+        masks = [None if ms[0] is None else xp.concat(list(ms)) for ms in of_outputs]
+        return Ran(outputs, {}, [], masks)
 
     def _changes_of(self, point: Point) -> Any:
         """What stateful layers return: no pullback tells it, so the program runs once more for it."""
         return self.run(self.params_at(point)).changes if self.stateful else {}
 
     def residual_scale(self, point: Point) -> float:
-        """What the errors are multiplied by in the residuals: the loss is the mean of their squares."""
-        return math.sqrt(2.0 / point.residual.shape[0])
+        """What the errors are multiplied by in the residuals: the loss is the mean of their squares.
+
+        Of several outputs it is the sum of such means: right where they are equally long and weighted.
+        """
+        return math.sqrt(2.0 * len(self._terms) / point.residual.shape[0])
 
     def blocks(self, point: Point, memory_limit: float) -> Iterator[tuple[Array, Array]]:
         """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold.
@@ -123,7 +151,7 @@ class FullBatchProblem(BatchProblem):
         """The product J·v."""
 
         def residuals(pieces: Sequence[Any]) -> Array:
-            return self.residuals(self.run(self.params(pieces)).outputs[0])
+            return self.residuals(self.run(self.params(pieces)))
 
         return jvp(residuals, (point.x,), (self.layout.views(v),))[1]
 
@@ -143,19 +171,27 @@ class FullBatchProblem(BatchProblem):
         if picked.shape[1] > 1:
             index = xp.arange(picked.shape[1], device=self.device)
             picked = xp.where(index == k, picked, 0.0)
-        yield from self._rows(point, picked, self.rows_at_once(memory_limit))
+        only = next(term.output for term in self._terms if k < term.end)
+        yield from self._rows(point, picked, self.rows_at_once(memory_limit), only)
 
-    def _rows(self, point: Point, u: Array, size: int) -> Iterator[tuple[slice, Array]]:
-        """Each sample's gradient of Σ u·r by the weights as a row, for so many samples at a time."""
+    def _rows(
+        self, point: Point, u: Array, size: int, only: int | None = None
+    ) -> Iterator[tuple[slice, Array]]:
+        """Each sample's gradient of Σ u·r by the weights as a row, for so many samples at a time.
+
+        ``only`` is the output to which the residuals belong in which u is not 0, if it is only one.
+        """
         _ = point.residual  # which keeps the pullbacks
-        (by_output,) = point.aux["by_output"](namespace(u).reshape(u, (-1,)))
+        found = point.aux["by_outputs"](namespace(u).reshape(u, (-1,)))
+        by_outputs = [g if only in (None, k) else None for k, g in enumerate(found)]
         end = 0
-        for output, back in point.aux["pullbacks"]:
-            first, end = end, end + output.shape[0]
-            gradients = back(by_output[first:end, ...])
+        for ran, back in point.aux["pullbacks"]:
+            first, end = end, end + ran.outputs[0].shape[0]
+            gradients = back([None if g is None else g[first:end, ...] for g in by_outputs])
             for start in range(first, end, size):
                 stop = min(start + size, end)
-                yield slice(start, stop), self.rows(gradients(slice(start - first, stop - first)))
+                by_weight = gradients(slice(start - first, stop - first))
+                yield slice(start, stop), self.rows(by_weight, stop - start)
 
     @property
     def batch_size(self) -> int:
@@ -168,12 +204,18 @@ class FullBatchProblem(BatchProblem):
     def need_residuals(self, method: str) -> None:
         """Raises :class:`nnx.errors.OptionError` where the objective is no sum of squares of the samples."""
         objective = self.objective
-        if self._residual is None:
-            able = [e.name for e in losses if e.traits.residual]
-            raise OptionError(
-                f"{method} needs a loss that is a sum of squares ({', '.join(able)}), got "
-                f"'{objective.loss.name}'. For other losses take optimizer='lbfgs': it needs gradients only."
-            )
+        for goal in objective.goals:
+            if goal.loss is not None and goal.loss.residual is None:
+                able = [e.name for e in losses if e.traits.residual]
+                raise OptionError(
+                    f"{method} needs a loss that is a sum of squares ({', '.join(able)}), got "
+                    f"'{goal.loss.name}'. For other losses take optimizer='lbfgs': it needs gradients only."
+                )
+            if goal.loss is not None and goal.weight < 0.0:
+                raise OptionError(
+                    f"{method} needs a sum of squares, but the loss of output '{goal.name}' has the weight "
+                    f"{goal.weight:g}. Take optimizer='lbfgs'."
+                )
         network = objective.network
         for k, call in enumerate(network.calls):
             layer, place = network.layers[call.layer], network.place(k).removeprefix("in ")
@@ -207,14 +249,30 @@ class FullBatchProblem(BatchProblem):
                 "samples of a batch, or its per_sample is wrong. Take optimizer='lbfgs': it needs no rows."
             )
 
-    @property
-    def _residual(self) -> Any:
-        return self.objective.loss.residual
+    @cached_property
+    def _terms(self) -> list[_Term]:
+        """The outputs that are trained, and where the residuals of each end in those of a sample."""
+        found, end = [], 0
+        for k, (goal, shape) in enumerate(
+            zip(self.objective.goals, self.objective.network.output_shapes, strict=True)
+        ):
+            if goal.loss is not None:
+                end += math.prod(shape)
+                found.append(_Term(k, end, goal.loss.residual, math.sqrt(2.0 * goal.weight)))
+        return found
 
-    def residuals(self, output: Array) -> Array:
-        """The r with ½‖r‖² the mean loss, for outputs of the network."""
+    def residuals(self, ran: Ran) -> Array:
+        """The r with ½‖r‖² the sum of the losses, from what the network gave: sample after sample."""
         assert self.batch is not None
-        return math.sqrt(2.0) * self._residual(self.batch.y, output, self.batch.weight)
+        batch, found = self.batch, []
+        for k, _, residual, scale in self._terms:
+            weight = self.objective.weight_of(k, ran, batch)
+            found.append(scale * residual(batch.ys[k], ran.outputs[k], weight))
+        if len(found) == 1:
+            return found[0]
+        xp = namespace(*found)
+        rows = [xp.reshape(r, (batch.size, -1)) for r in found]
+        return xp.reshape(xp.concat(rows, axis=1), (-1,))
 
     @cached_property
     def ridge(self) -> Array | None:
@@ -233,8 +291,8 @@ class FullBatchProblem(BatchProblem):
             d[self.layout.slices[i]] = 2.0 * factor
         return d
 
-    def pullbacks(self, params: Params) -> list[tuple[Array, Callable[[Array], Any]]]:
-        """The network's output and its pullback sample by sample, for as many samples as the cache holds."""
+    def pullbacks(self, params: Params) -> list[tuple[Ran, Callable[[Sequence[Array]], Any]]]:
+        """The network's outputs and their pullback by samples, for as many samples as the cache holds."""
         assert self.batch is not None
         xs, n = self.batch.xs, self.batch.size
         size = (
@@ -252,14 +310,14 @@ class FullBatchProblem(BatchProblem):
         cached = max(4 * row, self.adapter.cached_entries / row)
         return int(max(1, min(self.batch.size, cached, memory_limit / self._row_bytes)))
 
-    def rows(self, by_weight: list[Array]) -> Array:
-        """Each sample's gradient as a row, in the problem's buffer."""
-        xp, n = self.adapter.xp, by_weight[0].shape[0]
+    def rows(self, by_weight: list[Array | None], n: int) -> Array:
+        """The gradients of n samples as rows, in the problem's buffer; None stands for 0."""
+        xp = self.adapter.xp
         if self._buffer is None or self._buffer.shape[0] < n:
             self._buffer = xp.empty((n, self.layout.size), dtype=self._owned.dtype, device=self.device)
         rows = self._buffer[:n, :]
         for place, g in zip(self.layout.slices, by_weight, strict=True):
-            rows[:, place] = xp.reshape(g, (n, -1))
+            rows[:, place] = 0.0 if g is None else xp.reshape(g, (n, -1))
         return rows
 
 

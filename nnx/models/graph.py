@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from nnx.errors import OptionError
 from nnx.layers import Layer, Symbol
 from nnx.models.network import Call, Network
+
+
+class Home(Protocol):
+    """Where the layers of a network live."""
+
+    def admit(self, layer: Layer) -> Layer:
+        """The layer, or the copy that stands for it there."""
+
+    def tell_apart(self, layers: Sequence[Layer]) -> None:
+        """Gives layers names of their own, where copies have those of others."""
 
 
 @dataclass
@@ -39,17 +49,20 @@ class _Drawing:
 def drawn(
     inputs: Sequence[Symbol],
     outputs: Sequence[Symbol],
-    admit: Callable[[Layer], Layer],
+    home: Home,
     model: str,
     names: Sequence[str] | None = None,
+    form: type = object,
+    out: Sequence[str] = (),
 ) -> Network:
-    """The network that makes ``outputs`` of ``inputs``; ``admit`` says which object stands for a layer.
+    """The network that makes ``outputs`` of ``inputs``, of layers that live in ``home``.
 
-    ``names`` are those of the inputs, where a dict says them.
+    ``names`` are those of the inputs, where a dict says them; ``form`` says how the outputs are given (see
+    :class:`Network`), ``out`` are the keys of a dict of them.
 
     Raises :class:`nnx.errors.OptionError` where an output needs an input that is not among ``inputs``.
     """
-    drawing = _Drawing(admit, len(inputs))
+    drawing = _Drawing(home.admit, len(inputs))
     for i, symbol in enumerate(inputs):
         if not isinstance(symbol, Symbol) or symbol.layer is not None:
             raise OptionError(
@@ -77,8 +90,10 @@ def drawn(
     ends = tuple(map(drawing.number, outputs))
     shapes = tuple(symbol.shape for symbol in inputs)
     keys = names_of(inputs) if names is None else tuple(names)
-    network = Network(tuple(drawing.layers), shapes, tuple(drawing.calls), ends, model, keys)
-    return _as_in_keras(network).checked()
+    layers, calls = tuple(drawing.layers), tuple(drawing.calls)
+    network = _as_in_keras(Network(layers, shapes, calls, ends, model, keys, form, tuple(out)))
+    home.tell_apart(network.layers)
+    return network.checked()
 
 
 def names_of(inputs: Sequence[Symbol]) -> tuple[str, ...]:
@@ -150,11 +165,17 @@ def _said(thing: Any) -> str:
     return repr(thing) if isinstance(thing, Symbol) else kind
 
 
-def inlined(network: Network, xs: Sequence[Symbol], training: bool | None = None) -> list[Symbol]:
-    """The symbols of a network's outputs on other symbols: its layers are called on them."""
+def values_on(network: Network, xs: Sequence[Symbol], training: bool | None = None) -> list[Symbol]:
+    """The symbols of all values of a network on other symbols: its layers are called on them."""
     values = list(xs)
     for i, reads, fixed, options in network.calls:
         how = training if fixed is None else fixed
         made = network.layers[i].draw([values[r] for r in reads], how, options)
         values.extend(made if isinstance(made, list) else [made])
-    return [values[i] for i in network.outputs]
+    return values
+
+
+def inlined(network: Network, xs: Sequence[Symbol], training: bool | None = None) -> Any:
+    """The symbols of a network's outputs on other symbols, as the model gives its outputs."""
+    values = values_on(network, xs, training)
+    return network.answer([values[v] for v in network.outputs])

@@ -7,8 +7,9 @@ from typing import Any
 
 from nnx.errors import FileFormatError, NnxError
 from nnx.models.files import put_weights, read
+from nnx.models.formats import foreign
 from nnx.models.model import Model
-from nnx.models.sequential import Sequential
+from nnx.models.written import model_from_config
 from nnx.options import Number, truth
 from nnx.registry import from_config
 
@@ -24,6 +25,9 @@ def load_model(
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Model:
     """The model that ``model.save(path)`` wrote, ready to go on training where it stopped.
+
+    A name that ends in ``.keras`` is a file of Keras 3: its layers, weights, loss, metrics and optimizer
+    become nnx's. Nothing in a file is executed.
 
     ``backend`` and ``device`` say where it shall live now (default: the current backend). With
     ``compile=False`` loss, metrics and optimizer are left out. ``custom_objects`` maps names to layers,
@@ -41,6 +45,8 @@ def load_model(
     8
     """
     with_training = truth("load_model", "compile", compile)
+    if (kind := foreign(path)) is not None:
+        return kind.load(path, with_training, custom_objects, {"backend": backend, "device": device})
     tensors, header = read(path)
     if "layers" not in header:
         raise FileFormatError(
@@ -66,32 +72,15 @@ def load_model(
     return model
 
 
-def model_from_config(
-    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, **place: Any
-) -> Model:
-    """A model of new weights with the layers that ``model.get_config()`` described."""
-    if "calls" in config:
-        return Model.from_config(config, custom_objects, **place)
-    return Sequential.from_config(config, custom_objects, **place)
-
-
-def clone_model(model: Model) -> Model:
-    """A model of the same layers with new random weights, not compiled: Keras' ``clone_model``.
-
-    >>> model = nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))])
-    >>> nnx.models.clone_model(model).count_params()
-    8
-    """
-    backend = model.backend
-    return model_from_config(
-        model.get_config(), backend=backend.name, device=backend.device, dtype=backend.dtype
-    )
-
-
 def _compile(model: Model, compiled: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> None:
     def made(config: Any) -> Any:
         return from_config(config, custom_objects)
 
-    kinds = ("metrics", "weighted_metrics")
-    metrics = {kind: [made(config) for _, config in compiled[kind]] for kind in kinds}
-    model.compile(made(compiled["optimizer"]), made(compiled["loss"]), **metrics)
+    def of_one(metrics: Any) -> list[Any]:
+        return [made(config) for _, config in metrics]
+
+    loss, kinds = compiled["loss"], ("metrics", "weighted_metrics")
+    several = isinstance(loss, list)
+    more = {kind: [*map(of_one, compiled[kind])] if several else of_one(compiled[kind]) for kind in kinds}
+    chosen = list(map(made, loss)) if several else made(loss)
+    model.compile(made(compiled["optimizer"]), chosen, compiled.get("loss_weights"), **more)

@@ -26,8 +26,6 @@ class Run:
     """One call of ``fit``: what is trained, on what, for how long, and who is told."""
 
     trainer: Trainer
-    #: the names of the metrics, in the order of the objective's
-    names: tuple[str, ...]
     batches: Batches
     callbacks: CallbackList
     epochs: Epochs
@@ -40,7 +38,7 @@ class Run:
 
     def totals(self) -> Totals:
         """Running means that begin anew."""
-        return Totals(self.trainer.objective, self.names, self.trainer.weights.backend)
+        return Totals(self.trainer.objective, self.trainer.weights.backend)
 
     def train(self, epochs: range) -> None:
         """Trains for the given epochs, or for what a backup has left of them.

@@ -11,22 +11,24 @@ from nnx.callbacks import CallbackList, History
 from nnx.models.applied import Applied
 from nnx.models.arguments import (
     batch_length,
-    example_of,
+    example_for,
     explained,
     split,
     targets,
     training_batch,
     validates,
-    validation_examples,
+    validation_parts,
     verbosity,
     weighted,
     with_early_stopping,
 )
 from nnx.models.compiling import compiled
-from nnx.models.data import Batches, fit_shapes
+from nnx.models.data import Batches
+from nnx.models.goals import reports_of
 from nnx.models.guard import Guard
+from nnx.models.heads import heads_of
 from nnx.models.loop import Run
-from nnx.models.targets import warn_of_one_output
+from nnx.models.targets import warn_of_one_unit
 from nnx.options import Number, truth
 
 _EPOCHS = Number(least=0, whole=True)
@@ -121,38 +123,37 @@ class Model(Applied):
         >>> model.predict(np.asarray([[3.0]])).round(2)
         array([[7.]], dtype=float32)
         """
-        loss = self._must_be_compiled()["loss"]
+        self._must_be_compiled()
         _EPOCHS("fit", "epochs", epochs)
         _EPOCHS("fit", "initial_epoch", initial_epoch)
         level, shuffle = verbosity(verbose), truth("fit", "shuffle", shuffle)
-        data = self._examples(x, targets(y), sample_weight)
-        validation = validation_examples(validation_data, self._input_names_for(x))
-        if validation is None and validation_split:
+        data, network = self._examples(x, targets(y), sample_weight)
+        goals, validation = self._goals_for(network), None
+        if validation_data is not None:
+            parts = validation_parts(validation_data)
+            validation, _ = self._examples(*parts, of="validation ", network=network)
+        elif validation_split:
             data, validation = split(data, validation_split)
-        data, network = self._fitted(weighted(data, class_weight), loss)
+        data = weighted(data, class_weight)
         program = self.own_weights().program if self.built else compiled(network)
-        warn_of_one_output(network, program.head, loss)
-        size, held = training_batch(self._optimizer, batch_size, data.size), None
+        warn_of_one_unit(network, heads_of(program), [goal.loss for goal in goals])
+        size, at_once = training_batch(self._optimizer, batch_size, data.size), 0
         when, planned = validates(validation_freq), range(initial_epoch, epochs)
         if validation is not None:
-            validation = fit_shapes(validation, network, loss)
             at_once = batch_length(
                 "fit", "validation_batch_size", validation_batch_size, size, validation.size
             )
-            held = self._batches(validation, at_once)
             callbacks = with_early_stopping(callbacks, getattr(self._optimizer, "max_fail", None), level)
         steps = math.ceil(data.size / size)
         run = CallbackList(callbacks, True, level > 0, self, epochs=epochs, steps=steps, verbose=level)
         more = not isinstance(self._optimizer, optimizers.FirstOrder)
-        metrics = dict(self._named_metrics())
-        run.check(
-            self.metrics_names,
-            held is not None and any(map(when, planned)),
-            more,
-            lambda name: example_of(metrics[name], data.y, network.output_shape) if name in metrics else 0.0,
-        )
+        reports = reports_of(goals)
+        example = example_for(reports, data.ys, network.output_shapes)
+        validated = validation is not None and any(map(when, planned))
+        run.check(["loss", *(report.name for report in reports)], validated, more, example)
         with self._building(network):
             self.history = run.history
+            held = None if validation is None else self._batches(validation, at_once)
             self._run(self._batches(data, size), run, shuffle, held, when).train(planned)
         return run.history
 
@@ -165,9 +166,8 @@ class Model(Applied):
         when: Callable[[int], bool] = lambda epoch: True,
         average: bool = True,
     ) -> Run:
-        names = self._metric_names()
         trainer, epochs = self.trainer, self._epochs
-        return Run(trainer, names, batches, callbacks, epochs, shuffle, validation, when, average)
+        return Run(trainer, batches, callbacks, epochs, shuffle, validation, when, average)
 
     @explained
     def partial_fit(self, x: Any, y: Any, sample_weight: Any = None, batch_size: int | None = None) -> Self:
@@ -186,8 +186,8 @@ class Model(Applied):
         >>> model.optimizer.iterations
         2
         """
-        loss = self._must_be_compiled()["loss"]
-        data, network = self._fitted(self._examples(x, targets(y), sample_weight), loss)
+        self._must_be_compiled()
+        data, network = self._examples(x, targets(y), sample_weight)
         size = training_batch(self._optimizer, batch_size, data.size)
         steps = math.ceil(data.size / size)
         callbacks = CallbackList(None, True, model=self, epochs=1, steps=steps, verbose=0)
@@ -215,12 +215,12 @@ class Model(Applied):
         >>> model.train_on_batch(np.zeros((4, 2)), np.ones(4))
         1.0
         """
-        loss = self._must_be_compiled()["loss"]
+        self._must_be_compiled()
         as_dict = truth("train_on_batch", "return_dict", return_dict)
-        data = weighted(self._examples(x, targets(y), sample_weight), class_weight)
-        data, network = self._fitted(data, loss)
-        batch = next(self._batches(data, data.size).in_order())
+        data, network = self._examples(x, targets(y), sample_weight)
+        data = weighted(data, class_weight)
         with self._building(network):
+            batch = next(self._batches(data, data.size).in_order())
             trainer = self.trainer
             with Guard(trainer) as guard:
                 point = trainer.step(batch, guard.judge).point

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from nnx.errors import OptionError, ShapeError, located
 from nnx.layers import Layer, Spec, Weight
 from nnx.parameters import Layout
-from nnx.registry import snake_case
+from nnx.registry import snake_case, unique_name
 
 Shape = tuple[int, ...]
 
@@ -56,6 +56,10 @@ class Network:
     model: str = "Sequential"
     #: the names of the inputs, for dicts of data
     input_names: tuple[str, ...] = ("input",)
+    #: how the outputs are given: the only one as it is (object), as a list, or as a dict
+    form: type = object
+    #: the keys of such a dict
+    keys: tuple[str, ...] = ()
 
     @classmethod
     def chain(cls, layers: Sequence[Layer], shape: Shape, model: str = "Sequential") -> Network:
@@ -128,6 +132,17 @@ class Network:
         """The shape of one sample's output (of the first, where there are several)."""
         return self.shapes[self.outputs[0]]
 
+    @cached_property
+    def output_shapes(self) -> tuple[Shape, ...]:
+        """The shape of one sample of each output."""
+        return tuple(self.shapes[v] for v in self.outputs)
+
+    def answer(self, outputs: Sequence[Any]) -> Any:
+        """What is one for each output, as the model gives it: alone, as a list, or as a dict."""
+        if self.form is dict:
+            return dict(zip(self.keys, outputs, strict=True))
+        return list(outputs) if self.form is list else outputs[0]
+
     # -- names ------------------------------------------------------------------------------------
 
     @cached_property
@@ -153,6 +168,18 @@ class Network:
                 counts[name] += 1
             names.append(name)
         return tuple(names)
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """What the outputs are called: the keys of a dict, else the names of the layers that give them."""
+        if self.keys:
+            return self.keys
+        found: list[str] = []
+        for v in self.outputs:
+            k = self.made_by[v]
+            name = self.input_names[v] if k is None else self.names[self.calls[k].layer]
+            found.append(unique_name(name, found))
+        return tuple(found)
 
     def place(self, k: int) -> str:
         """Where call k is, for messages."""

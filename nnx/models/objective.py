@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from nnx import activations, losses
 from nnx.autodiff.array import raw
 from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import Tape, backward
 from nnx.errors import ShapeError
 from nnx.layers import Context
+from nnx.models.goals import Goal, OwnLoss, Report, reports_of
+from nnx.models.heads import heads_of, without_heads
+from nnx.models.masks import masked
 from nnx.models.network import Network
 from nnx.models.program import Keep, Params, Program, Ran
 from nnx.models.weights import Weights
 from nnx.optimizers import Point
-from nnx.registry import Choice
 
 Array = Any
 
@@ -28,8 +29,9 @@ class Batch:
     """The arrays of one step, on the model's device."""
 
     xs: tuple[Array, ...]
-    y: Array
-    weight: Array = None
+    #: the targets and the weights for each of the outputs; None where there are none
+    ys: tuple[Array, ...]
+    weights: tuple[Array, ...]
 
     @property
     def size(self) -> int:
@@ -47,12 +49,11 @@ class Penalty(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """The loss and the metrics of a compiled model."""
+    """The losses and the metrics of a compiled model."""
 
     whole: Program
-    loss: losses.Loss
-    metrics: tuple[Any, ...] = ()
-    weighted_metrics: tuple[Any, ...] = ()
+    #: what each output is trained for
+    goals: tuple[Goal, ...]
 
     @property
     def network(self) -> Network:
@@ -60,37 +61,55 @@ class Objective:
         return self.whole.network
 
     @cached_property
-    def linear(self) -> bool:
-        """Whether the loss takes pre-activations instead: the same value, faster and without underflow."""
-        link, head, options = self.loss.traits.canonical_activation, self.whole.head, self.loss.options
-        if link is None or not isinstance(head, Choice) or head.options or options.get("from_logits", False):
-            return False
-        # Softmax is along the last axis; the sigmoid has no axis.
-        along = link == "sigmoid" or options.get("axis", -1) in (-1, len(self.network.output_shape))
-        return along and head.function is getattr(activations, link)
+    def reports(self) -> tuple[Report, ...]:
+        """What is reported beside the loss."""
+        return reports_of(self.goals)
+
+    @cached_property
+    def linear(self) -> tuple[bool, ...]:
+        """For each output whether its loss takes pre-activations: the same value without underflow."""
+        of_outputs = zip(self.goals, heads_of(self.whole), self.network.output_shapes, strict=True)
+        return tuple(goal.takes_link(head, len(shape)) for goal, head, shape in of_outputs)
 
     @cached_property
     def program(self) -> Program:
-        """What runs: without the activation at the end where the loss takes pre-activations."""
-        return self.whole.without_head() if self.linear else self.whole
+        """What runs: without the activations at the end of which the losses take pre-activations."""
+        return without_heads(self.whole, self.linear)
 
     @cached_property
-    def _needs_head(self) -> bool:
-        """Whether the metrics need the activation that a linear output lacks (it changes no ranks)."""
-        several = self.network.output_shape[-1:] not in ((), (1,))
-        ranked = (
-            several
-            and self.loss.traits.canonical_activation == "softmax"
-            and all(m.ranks_only for m in (*self.metrics, *self.weighted_metrics))
+    def _heads(self) -> tuple[Any, ...]:
+        """The activations that the metrics need and the program's outputs lack; None for the others."""
+        of_outputs = zip(
+            self.goals, heads_of(self.whole), self.network.output_shapes, self.linear, strict=True
         )
-        return self.linear and not ranked
+        return tuple(
+            head if linear and not (shape[-1:] not in ((), (1,)) and goal.ranks_only) else None
+            for goal, head, shape, linear in of_outputs
+        )
 
     @cached_property
-    def linear_weights(self) -> tuple[int, ...]:
-        """The numbers of the weights in which the errors are linear: those of a linear layer at the end."""
+    def _told(self) -> tuple[dict[str, bool], ...]:
+        """What each output's loss is told besides."""
+        return tuple({"from_logits": True} if linear else {} for linear in self.linear)
+
+    @cached_property
+    def _terms(self) -> tuple[tuple[int, float], ...]:
+        """The outputs that are trained, with the weights of their losses."""
+        return tuple((k, goal.weight) for k, goal in enumerate(self.goals) if goal.loss is not None)
+
+    @cached_property
+    def linear_weights(self) -> tuple[tuple[int, ...], ...]:
+        """For each output the weights in which its errors are linear: those of a linear layer at its end.
+
+        By their numbers; none at all where this does not hold for every output.
+        """
+        found = tuple(map(self._linear_weights, self.goals, self.network.outputs))
+        return found if all(found) else ()
+
+    def _linear_weights(self, goal: Goal, output: int) -> tuple[int, ...]:
         network = self.network
-        last = network.made_by[network.outputs[0]]
-        if self.loss.name != "mean_squared_error" or len(network.outputs) != 1 or last is None:
+        last = network.made_by[output]
+        if last is None or goal.loss is None or goal.loss.name != "mean_squared_error":
             return ()
         k = network.calls[last].layer
         parts = network.layers[k].parts()
@@ -108,42 +127,67 @@ class Objective:
             if slot.trained and slot.weight.regularizer is not None
         )
 
-    def losses(self, output: Array, batch: Batch) -> Array:
-        """Numbers for each sample, or one for all, from the program's output."""
-        extra = {"from_logits": True} if self.linear else {}
-        values = self.loss.call(batch.y, output, **extra)
+    def _cost(self, k: int, ran: Ran, batch: Batch) -> Array:
+        """The loss of output k, the weighted mean of the samples', from what the program gave."""
+        loss, output = self.goals[k].loss, ran.outputs[k]
+        assert loss is not None
+        values = loss.call(batch.ys[k], output, **self._told[k])
         shape = getattr(values, "shape", None)
         if shape is None or (shape and shape[0] != batch.size):
             got = f"a {type(values).__name__}" if shape is None else f"one of shape {tuple(shape)}"
             raise ShapeError(
-                f"The loss '{self.loss.name}' must return an array with one number for each of the "
+                f"The loss '{loss.name}' must return an array with one number for each of the "
                 f"{batch.size} samples, or a 0-d array, got {got}."
             )
-        return values
+        return loss.reduce(values, self.weight_of(k, ran, batch) if ran.masks else batch.weights[k])
+
+    def weight_of(self, k: int, ran: Ran, batch: Batch) -> Array:
+        """What the loss of output k weighs samples with, or places in them: also by the output's mask.
+
+        As in Keras a mean is then over the places that are not masked.
+        """
+        weight, loss = batch.weights[k], self.goals[k].loss
+        if not ran.masks or ran.masks[k] is None:
+            return weight
+        mean = loss is not None and loss.reduction in ("sum_over_batch_size", "mean")
+        return masked(ran.masks[k], weight, ran.outputs[k], mean)
 
     def total(self, ran: Ran, batch: Batch, params: Params) -> Array:
-        """The weighted mean of the samples' losses plus the penalties on weights and activities."""
-        total = self.loss.reduce(self.losses(ran.outputs[0], batch), batch.weight)
+        """The weighted sum of the outputs' losses plus the penalties on weights and activities."""
+        total = None
+        for k, weight in self._terms:
+            cost = self._cost(k, ran, batch)
+            cost = cost if weight == 1.0 else cost * weight
+            total = cost if total is None else total + cost
         for layer, name, _, regularizer in self.penalties:
             total = total + regularizer(params[layer][name])
         for penalty in ran.penalties:
             total = total + penalty
         return total
 
-    def statistics(self, output: Array, batch: Batch) -> list[Array]:
-        """The metrics' sums over the batch, still on the device."""
-        if not self.metrics and not self.weighted_metrics:
-            return []
-        prediction = self.whole.head(output) if self._needs_head else output
-        plain = [m.statistics(batch.y, prediction) for m in self.metrics]
-        return plain + [m.statistics(batch.y, prediction, batch.weight) for m in self.weighted_metrics]
+    def statistics(self, ran: Ran, batch: Batch) -> list[Array]:
+        """The sums over the batch of what is reported, still on the device."""
+        outputs = ran.outputs
+        if any(self._heads):
+            pairs = zip(self._heads, outputs, strict=True)
+            outputs = [y if head is None else head(y) for head, y in pairs]
+        found = []
+        for _, k, measure, weighted in self.reports:
+            if type(measure) is OwnLoss:
+                found.append(measure.statistics(self._cost(k, ran, batch), batch.size))
+                continue
+            weight = batch.weights[k] if weighted else None
+            if ran.masks and ran.masks[k] is not None:
+                weight = masked(ran.masks[k], weight, outputs[k])
+            found.append(measure.statistics(batch.ys[k], outputs[k], weight))
+        return found
 
     def evaluate(self, params: Params, batch: Batch, keep: Keep | None = None) -> tuple[Array, list[Array]]:
         """``(cost, statistics)`` of a batch without training; ``keep`` as of :meth:`Program.predict`."""
         ran = self.program.run(params, batch.xs, Context())
         if keep is not None:
             keep(ran.changes)
-        return self.total(ran, batch, params), self.statistics(ran.outputs[0], batch)
+        return self.total(ran, batch, params), self.statistics(ran, batch)
 
 
 class BatchProblem:
@@ -215,7 +259,7 @@ class BatchProblem:
             del total  # so that the way back frees what each operation kept for it
             found = backward(seeds, [leaf.mark for leaf in leaves])
         self._pack(found)
-        point.aux["statistics"] = self.objective.statistics(ran.outputs[0], self.batch)
+        point.aux["statistics"] = self.objective.statistics(ran, self.batch)
         return value, self._gradient
 
     # -- what a step tells besides ------------------------------------------------------------------
@@ -239,8 +283,7 @@ class BatchProblem:
         assert self.batch is not None
         found: list[Array] | None = point.aux.get("statistics")
         if found is None:
-            output = self.ran(point).outputs[0]
-            found = point.aux["statistics"] = self.objective.statistics(output, self.batch)
+            found = point.aux["statistics"] = self.objective.statistics(self.ran(point), self.batch)
         return found
 
     def changes(self, point: Point) -> Mapping[int, Mapping[str, Array]]:
@@ -272,7 +315,8 @@ class BatchProblem:
         if changes:
             changes = {i: {name: raw(value) for name, value in new.items()} for i, new in changes.items()}
             self._weights.check_changes(changes)
-        return Ran([raw(output) for output in ran.outputs], changes, [])
+        outputs, masks = [raw(output) for output in ran.outputs], [raw(mask) for mask in ran.masks]
+        return Ran(outputs, changes, [], masks)
 
     def _traced(self, pieces: Sequence[Array]) -> list[Array]:
         pairs = zip(pieces, self._places, strict=True)

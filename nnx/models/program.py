@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from nnx.errors import ShapeError
-from nnx.layers import Activation, Context, Layer
+from nnx.layers import Context, Layer
 from nnx.models.network import Network
 
 Array = Any
@@ -109,30 +109,29 @@ class Program:
         changes[owner] = {**changes.get(owner, {}), **new}
         return y
 
-    def predict(self, params: Params, inputs: Sequence[Array], keep: Keep | None = None) -> Array:
-        """The output for a batch, of the shape that the layers' specs promise, or ShapeError.
+    def predict(self, params: Params, inputs: Sequence[Array], keep: Keep | None = None) -> list[Array]:
+        """The outputs for a batch, of the shapes that the layers' specs promise, or ShapeError.
 
         ``keep`` is given what layers change in prediction too: a state that goes on from batch to batch.
         """
-        ran = self.run(params, inputs, Context())
+        ran, n = self.run(params, inputs, Context()), inputs[0].shape[0]
         if keep is not None:
             keep(ran.changes)
-        y = ran.outputs[0]
-        n, shape = inputs[0].shape[0], self.network.output_shape
-        if tuple(y.shape) != (n, *shape):
-            raise ShapeError(
-                f"{self.network.model} gave outputs of shape {tuple(y.shape)} for {n} samples, but by its "
-                f"layers' specs it is {shape} for each: does every forward fit its spec?"
-            )
-        return y
+        for y, shape in zip(ran.outputs, self.network.output_shapes, strict=True):
+            if tuple(y.shape) != (n, *shape):
+                raise ShapeError(
+                    f"{self.network.model} gave outputs of shape {tuple(y.shape)} for {n} samples, but by "
+                    f"its layers' specs it is {shape} for each: does every forward fit its spec?"
+                )
+        return ran.outputs
 
     def per_sample(
         self, params: Params, inputs: Sequence[Array], context: Context
-    ) -> tuple[Array, Callable[[Array], Callable[[slice], list[Array]]]]:
-        """``(output, back)``: with the gradient g by the output, ``back(g)(part)`` lists for a slice of the
-        samples each one's gradient by each trained weight, of shape (n, *shape).
+    ) -> tuple[Ran, Callable[[Sequence[Array]], Callable[[slice], list[Array | None]]]]:
+        """``(ran, back)``: with the gradients g by the outputs (None: it is 0), ``back(g)(part)`` lists for a
+        slice of the samples each one's gradient by each trained weight, of shape (n, *shape); None for 0.
 
-        One pass forward, and one back for each entry of a sample's output, make the Jacobian; only a part of
+        One pass forward, and one back for each entry of a sample's outputs, make the Jacobian; only a part of
         it need be there at a time. Right for layers that do not mix samples.
         """  # noqa: D205
         values, backs = list(inputs), []
@@ -143,8 +142,12 @@ class Program:
             values.extend([y] if step.gives == 1 else y)
             backs.append(back)
 
-        def all_back(g: Array) -> Callable[[slice], list[Array]]:
-            pending, found = {self.outputs[0]: g}, []
+        def all_back(by_outputs: Sequence[Array]) -> Callable[[slice], list[Array | None]]:
+            pending: dict[int, Array] = {}
+            for i, g in zip(self.outputs, by_outputs, strict=True):
+                if g is not None:
+                    pending[i] = pending[i] + g if i in pending else g
+            found = []
             k = len(values)
             for (step, own), back in zip(reversed(self._with_names), reversed(backs), strict=True):
                 k -= step.gives
@@ -159,7 +162,8 @@ class Program:
                     found.append((step.owner, gradients))
             return lambda part: self._rows([(owner, gradients(part)) for owner, gradients in found])
 
-        return values[self.outputs[0]], all_back
+        masks = [None if i is None else values[i] for i in self.masks]
+        return Ran(list(map(pick, self.outputs)), {}, [], masks), all_back
 
     @cached_property
     def _names(self) -> tuple[tuple[str, ...], ...]:
@@ -175,30 +179,11 @@ class Program:
             for s in self.steps
         )
 
-    def _rows(self, made: Sequence[tuple[int, Mapping[str, Array]]]) -> list[Array]:
-        """The rows of each weight in order; a layer that ran several times has several, which add up."""
+    def _rows(self, made: Sequence[tuple[int, Mapping[str, Array]]]) -> list[Array | None]:
+        """The rows of each weight in order, None for 0; a layer that ran several times adds up its own."""
         found: dict[tuple[int, str], Array] = {}
         for owner, rows in made:
             for name, row in rows.items():
                 key = owner, name
                 found[key] = found[key] + row if key in found else row
-        return [found[owner, name] for owner, names in enumerate(self._names) for name in names]
-
-    # -- the activation at the end ----------------------------------------------------------------
-
-    @property
-    def head(self) -> Any:
-        """The activation function that the only output comes out of; None where there is no such."""
-        if not self.steps or len(self.outputs) != 1:
-            return None
-        last = self.steps[-1]
-        values = self.inputs + sum(step.gives for step in self.steps)
-        at_end = self.outputs[0] == values - 1 and last.penalty is None
-        return last.part.activation if at_end and isinstance(last.part, Activation) else None
-
-    def without_head(self) -> Program:
-        """The program without the activation at its end: its output is the pre-activations."""
-        *steps, last = self.steps
-        (z,) = last.reads
-        steps = [s._replace(dead=tuple(i for i in s.dead if i != z)) for s in steps]
-        return replace(self, steps=tuple(steps), outputs=(z,))
+        return [found.get((owner, name)) for owner, names in enumerate(self._names) for name in names]

@@ -65,7 +65,7 @@ class Sequential(Model):
             self._declare(layer)
         elif isinstance(layer, Model):
             for inner in layer.layers:
-                self.add(inner)
+                self._put_on_top(inner, copied=True)
         elif not isinstance(layer, Layer):
             forgot = ": did you forget the parentheses?" if isinstance(layer, type) else "."
             raise OptionError(f"add needs a layer (such as nnx.layers.Dense(10)), got {layer!r}{forgot}")
@@ -80,10 +80,10 @@ class Sequential(Model):
         self._shape = self._end = symbol.shape
         self._declared = True
 
-    def _put_on_top(self, layer: Layer) -> None:
+    def _put_on_top(self, layer: Layer, copied: bool = False) -> None:
         name = vars(layer).get("name")
         mine = layer.home is self._residents
-        if name in self._given and not mine:
+        if name in self._given and not mine and not copied:
             raise OptionError(f"There is a layer named '{name}' in model '{self.name}' already.")
         end = self._shape or layer.input_shape if not self._layers else self._output_so_far()
         if end is not None:
@@ -93,9 +93,13 @@ class Sequential(Model):
         if not self._layers and self._shape is None:
             self._shape = layer.input_shape
         self._layers.append(self._residents.admit(layer))
-        if name is not None:
-            self._given.add(name)
+        self._residents.tell_apart(list(dict.fromkeys(self._layers)))
+        self._given = self._given_names()
         self._changed()
+
+    def _given_names(self) -> set[str]:
+        """The names that layers were given."""
+        return {name for layer in self._layers if (name := vars(layer).get("name")) is not None}
 
     def _output_so_far(self) -> Shape | None:
         if self._end is None and self._shape is not None:
@@ -129,13 +133,16 @@ class Sequential(Model):
     def _exchange(self, layer: Layer, change: Any, attribute: str) -> None:
         super()._exchange(layer, change, attribute)
         if attribute == "name":
-            self._given = {name for own in self._layers if (name := vars(own).get("name")) is not None}
+            self._given = self._given_names()
         self._end = None
 
     # -- the network ------------------------------------------------------------------------------
 
     def _known_shapes(self) -> tuple[Shape, ...] | None:
         return None if self._shape is None or not self._layers else (self._shape,)
+
+    def _known_outputs(self) -> tuple[str, ...] | None:
+        return (str(self._layers[-1].name),) if self._layers else None
 
     def _adopt(self, network: Network | None) -> None:
         self._shape, self._end = None if network is None else network.inputs[0], None

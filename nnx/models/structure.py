@@ -14,10 +14,11 @@ from nnx.models.network import Network
 from nnx.models.residents import Residents
 from nnx.models.summary import table
 from nnx.models.weights import Weights
-from nnx.options import Seed, built_in, text
+from nnx.options import Number, Seed, built_in, text, truth
 
 Shape = tuple[int, ...]
 _SEED: Any = Seed(optional=False)
+_WIDTH = Number(least=1, whole=True, optional=True)
 
 
 class Structure:
@@ -43,7 +44,12 @@ class Structure:
         self._stale = True
         self._names: dict[int, str] | None = None
         self._residents = Residents(
-            self._present_weights, self._weights_holding, self._layer_names, self._exchange
+            self._present_weights,
+            self._weights_holding,
+            self._layer_names,
+            self._exchange,
+            self._symbols_of,
+            lambda: self.name,
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -82,6 +88,10 @@ class Structure:
         """From now on the inputs have the shapes of this network's; None: they are not known."""
         raise NotImplementedError
 
+    def _symbols_of(self, layer: Layer) -> tuple[list[Any], list[Any]] | None:
+        """The symbols that a layer reads and gives; None where the input shape is not known."""
+        raise NotImplementedError
+
     def _forget_training(self) -> None:
         """What has to start anew when layers or weights are others."""
 
@@ -110,9 +120,21 @@ class Structure:
         return shapes[0] if len(shapes) == 1 else shapes
 
     @property
-    def output_shape(self) -> tuple[int | None, ...]:
-        """The shape of a batch of outputs."""
-        return (None, *self.network.output_shape)
+    def output_shape(self) -> Any:
+        """The shape of a batch of outputs (a list or dict of them for several)."""
+        return self.network.answer([(None, *shape) for shape in self.network.output_shapes])
+
+    @property
+    def output_names(self) -> list[str]:
+        """What the outputs are called: the keys of a dict, else the names of the layers that give them.
+
+        A layer that gives two of them has a number in the second one's name.
+        """
+        return list(self.network.output_names)
+
+    def _known_outputs(self) -> tuple[str, ...] | None:
+        """The names of the outputs; None where it is not known yet which there are."""
+        return self.network.output_names if self._known_shapes() is not None else None
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name or number; :class:`nnx.errors.UnknownName` if there is none.
@@ -142,10 +164,18 @@ class Structure:
         for layer in self.layers:
             layer.trainable = value  # type: ignore[misc]
 
-    def summary(self, print_fn: Any = None) -> None:
-        """Prints a table of the layers: name and type, output shape, number of weights.
+    def summary(
+        self,
+        line_length: int | None = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+    ) -> None:
+        """Prints a table of the layers: name and type, output shape, number of weights, and connections.
 
-        ``print_fn``: what the text is given to, in place of ``print``.
+        ``line_length`` ≥ 1: how wide it is at least; ``print_fn``: what the text is given to, in place of
+        ``print``; ``show_trainable``: with a column that says which layers are trained. Models that are parts
+        of this one are shown as their layers, with ``expand_nested`` and without.
 
         >>> nnx.Sequential([nnx.layers.Dense(2, input_shape=(3,))], name="small").summary()
         Model: "small"
@@ -158,7 +188,10 @@ class Structure:
         Trainable params: 8
         Non-trainable params: 0
         """
-        (print_fn or print)(table(self.name, self.layers, self._present_weights()))
+        truth("summary", "expand_nested", expand_nested)
+        shown = truth("summary", "show_trainable", show_trainable)
+        width = _WIDTH("summary", "line_length", line_length)
+        (print_fn or print)(table(self.name, self.layers, self._present_weights(), width, shown))
 
     # -- building ---------------------------------------------------------------------------------
 

@@ -13,27 +13,43 @@ _COLUMNS = (
     ("Layer (type)", 34, "<"),
     ("Output Shape", 22, "<"),
     ("Param #", 12, ">"),
-    ("  Connected to", 24, "<"),
 )
+_CONNECTED = ("  Connected to", 24, "<")
+_TRAINABLE = ("  Trainable", 11, "<")
 
 
-def table(name: str, layers: Sequence[Layer], weights: Weights | None) -> str:
+def table(
+    name: str,
+    layers: Sequence[Layer],
+    weights: Weights | None,
+    line_length: int | None = None,
+    show_trainable: bool = False,
+) -> str:
     """Name and type, output shape and number of weights of every layer, and the totals.
 
     In a graph also the inputs, and what each layer is connected to. Before the input shape is known (no
-    ``weights``), shapes and numbers are shown as "?".
+    ``weights``), shapes and numbers are shown as "?". ``line_length``: so wide it is at least;
+    ``show_trainable``: a column that says what is trained.
     """
+    columns = list(_COLUMNS[:3])
     rows = [[f"{x.name} ({x.label})", *_figures(x, weights)] for x in layers]
+    sources = []
     if weights is not None and not weights.network.is_chain:
-        reads = _reads(weights.network)
+        columns.append(_CONNECTED)
+        reads, network = _reads(weights.network), weights.network
         rows = [[*row, f"  {reads[str(x.name)]}"] for row, x in zip(rows, layers, strict=True)]
-        inputs = zip(weights.network.input_names, weights.network.inputs, strict=True)
-        rows = [*([f"{own} (Input)", str((None, *shape)), "0", "  -"] for own, shape in inputs), *rows]
-    count = len(rows[0]) if rows else 3
-    rows = [[title for title, _, _ in _COLUMNS[:count]], *rows]
+        named = zip(network.input_names, network.inputs, strict=True)
+        sources = [[f"{own} (Input)", str((None, *shape)), "0", "  -"] for own, shape in named]
+    if show_trainable:
+        columns.append(_TRAINABLE)
+        rows = [[*row, "  Y" if x.trainable else "  N"] for row, x in zip(rows, layers, strict=True)]
+        sources = [[*row, "  -"] for row in sources]
+    rows = [[title for title, _, _ in columns], *sources, *rows]
     # two blanks at least between the columns
-    widths = [max(_COLUMNS[i][1], *(len(row[i]) + 2 for row in rows)) for i in range(count)]
-    lines = ["".join(f"{row[i]:{_COLUMNS[i][2]}{widths[i]}}" for i in range(count)).rstrip() for row in rows]
+    widths = [max(least, *(len(row[i]) + 2 for row in rows)) for i, (_, least, _) in enumerate(columns)]
+    widths[0] += max(0, (line_length or 0) - sum(widths))
+    sides = [side for _, _, side in columns]
+    lines = ["".join(map(_cell, row, sides, widths)).rstrip() for row in rows]
     rule = "─" * sum(widths)
     lines = [f'Model: "{name}"', rule, lines[0], rule, *lines[1:], rule]
     if weights is None:
@@ -45,6 +61,10 @@ def table(name: str, layers: Sequence[Layer], weights: Weights | None) -> str:
         f"Non-trainable params: {fixed:,}",
     ]
     return "\n".join(lines)
+
+
+def _cell(text: str, side: str, width: int) -> str:
+    return f"{text:{side}{width}}"
 
 
 def _figures(layer: Layer, weights: Weights | None) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from nnx.backend import namespace, to_numpy
@@ -16,14 +17,13 @@ from nnx.models.network import Network
 _ROUNDING = 1e-5
 
 
-def fit_targets(y: Any, network: Network, loss: Loss, what: str) -> Any:
-    """``y`` in the shape that the loss compares with the network's outputs; its values are checked."""
-    out = network.output_shape
+def fit_targets(y: Any, out: tuple[int, ...], loss: Loss, what: str, model: str) -> Any:
+    """``y`` in the shape that the loss compares with outputs of shape ``out``; its values are checked."""
     if loss.traits.targets == "indices":
         if y.ndim == len(out) + 1 and y.shape[-1] == 1:
             y = namespace(y).squeeze(y, axis=-1)
         if tuple(y.shape[1:]) != out[:-1]:
-            raise _other_places(y, network, loss, what)
+            raise _other_places(y, out, loss, what, model)
         _check_labels(y, out[-1], loss, what)
         return y
     if y.ndim == 1 and out == (1,):
@@ -33,19 +33,18 @@ def fit_targets(y: Any, network: Network, loss: Loss, what: str) -> Any:
         if y.ndim == 1 and loss.name == "categorical_crossentropy":
             hint = " For class numbers use sparse_categorical_crossentropy or nnx.utils.to_categorical(y)."
         raise ShapeError(
-            f"{network.model} gives outputs of shape {out} for each sample, "
+            f"{model} gives outputs of shape {out} for each sample, "
             f"got {what} of shape {tuple(y.shape)}.{hint}"
         )
     _check_range(y, loss, what)
     return y
 
 
-def _other_places(y: Any, network: Network, loss: Loss, what: str) -> ShapeError:
+def _other_places(y: Any, out: tuple[int, ...], loss: Loss, what: str, model: str) -> ShapeError:
     """The error for class numbers whose places are not those of the network's outputs."""
-    out = network.output_shape
     if y.ndim == 1:
         return ShapeError(
-            f"{network.model} gives outputs of shape {out} for each sample, so {loss.name} would need "
+            f"{model} gives outputs of shape {out} for each sample, so {loss.name} would need "
             f"{what} of shape (n, {', '.join(map(str, out[:-1]))}); got {what} of shape {tuple(y.shape)}, "
             "one class number for each sample. Is a Flatten() missing before the last layers?"
         )
@@ -56,22 +55,29 @@ def _other_places(y: Any, network: Network, loss: Loss, what: str) -> ShapeError
     )
 
 
-def warn_of_one_output(network: Network, head: Any, loss: Loss) -> None:
-    """Warns where a network can learn nothing: softmax or categorical cross-entropy of a single output."""
-    if network.output_shape[-1:] != (1,):
-        return
+def warn_of_one_unit(network: Network, heads: Sequence[Any], losses: Sequence[Loss | None]) -> None:
+    """Warns where an output can learn nothing: softmax or categorical cross-entropy of a single unit."""
+    for name, shape, head, loss in zip(
+        network.output_names, network.output_shapes, heads, losses, strict=True
+    ):
+        reason = None if loss is None or shape[-1:] != (1,) else _why_nothing(head, loss)
+        if reason is None:
+            continue
+        where = f" at its output '{name}'" if len(heads) > 1 else ""
+        warnings.warn(
+            f"{network.model} can learn nothing{where}: {reason}. For two classes use Dense(1, 'sigmoid') "
+            "with binary_crossentropy, or an output for each class.",
+            stacklevel=4,
+        )
+
+
+def _why_nothing(head: Any, loss: Loss) -> str | None:
     along = getattr(head, "options", {}).get("axis", -1)
     if getattr(head, "name", "") in ("softmax", "log_softmax") and along == -1:
-        reason = "its output is a softmax of one unit, which is 1 whatever the weights are"
-    elif loss.name in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
-        reason = f"{loss.name} of one output is 0 whatever the weights are"
-    else:
-        return
-    warnings.warn(
-        f"{network.model} can learn nothing: {reason}. For two classes use Dense(1, 'sigmoid') with "
-        "binary_crossentropy, or an output for each class.",
-        stacklevel=4,
-    )
+        return "its output is a softmax of one unit, which is 1 whatever the weights are"
+    if loss.name in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
+        return f"{loss.name} of one output is 0 whatever the weights are"
+    return None
 
 
 def extremes(a: Any) -> tuple[float, float]:

@@ -70,6 +70,7 @@ class Weighted(Structure):
         trained, state = weights.copy_of()
         layout, others = weights.network.layout, weights.network.state_layout.views(state)
         program, slots, names = weights.program, weights.params, weights.network.input_names
+        answer = weights.network.answer
 
         def f(w: Any, x: Any) -> Any:
             pieces = layout.pick(w) if isinstance(w, Mapping) else layout.views(w)
@@ -77,7 +78,7 @@ class Weighted(Structure):
                 xs = tuple(x[name] for name in names)
             else:
                 xs = tuple(x) if isinstance(x, list | tuple) else (x,)
-            return program.run(slots(pieces, others), xs, Context()).outputs[0]
+            return answer(program.run(slots(pieces, others), xs, Context()).outputs)
 
         return f, dict(zip(layout.names, layout.views(trained), strict=True))
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nnx.backend import Backend, adapter_of, to_numpy
+from nnx.backend import Backend, adapter_of, make_backend, to_numpy
 from nnx.errors import DataError, OptionError, ShapeError
 from nnx.layers import Layer
 from nnx.models.compiling import compiled
 from nnx.models.entrance import as_array
 from nnx.models.network import Network, Slot
 from nnx.models.program import Program
-from nnx.parameters import Layout
 
 Array = Any
 
@@ -32,28 +31,34 @@ class Weights:
         self.brought = {id(layer): layer.brought for layer in network.layers if layer.brought is not None}
         #: for each layer its weights: name, which of the two vectors, and number there
         self._reach = [[(s.name, int(s.trained), s.number) for s in row] for row in network.slots]
-        pieces: dict[bool, list[Array]] = {True: [], False: []}
+        layouts = {True: network.layout, False: network.state_layout}
+        vectors = {trained: self._on_host(layout.size) for trained, layout in layouts.items()}
         number = 0
         for layer, row in zip(network.layers, network.slots, strict=True):
             known = self._known(layer, before)
             for i, slot in enumerate(row):
-                entries = slot.weight.first(seed, number) if known is None else known[i]
-                pieces[slot.trained].append(entries)
+                piece = vectors[slot.trained][layouts[slot.trained].slices[slot.number]]
+                if known is None:
+                    slot.weight.fill(piece, seed, number)
+                else:
+                    piece[...] = known[i].reshape(-1)
                 number += 1
-        self.trained = self._vector(network.layout, pieces[True])
-        self.state = self._vector(network.state_layout, pieces[False])
+        self.trained, self.state = (self._own(vectors.pop(trained)) for trained in (True, False))
 
     def _known(self, layer: Layer, before: Weights | None) -> list[Array] | None:
         if layer.brought is None and before is not None and before.has(layer):
             return before.arrays_of(layer)
         return layer.brought
 
-    def _vector(self, layout: Layout, pieces: list[Array]) -> Array:
-        backend = self.backend
-        if not pieces:
-            return backend.xp.zeros(0, dtype=backend.adapter.dtype(backend.dtype), device=backend.device)
-        # a copy: this vector is written to in place from now on
-        return backend.xp.asarray(backend.asarray(layout.pack(pieces), dtype=backend.dtype), copy=True)
+    def _on_host(self, size: int) -> Array:
+        host = make_backend("numpy")
+        return host.xp.empty(size, dtype=host.adapter.dtype(self.backend.dtype), device=host.device)
+
+    def _own(self, vector: Array) -> Array:
+        """A vector of the host in the model's library; it is written to in place from now on."""
+        if adapter_of(vector) is self.backend.adapter:
+            return vector
+        return self.backend.xp.asarray(self.backend.asarray(vector), copy=True)
 
     # -- pieces -----------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ class Options:
     @classmethod
     def _check_arguments(cls, args: Sequence[Any], options: Iterable[str]) -> None:
         positional = [f.name for f in fields(cls) if f.init and not f.kw_only]  # type: ignore[arg-type]
-        allowed = cls.arguments()
+        allowed = cls.argument_names()
         if "__dataclass_fields__" not in vars(cls) and vars(cls).get("__annotations__", {}).keys() - {
             *allowed
         }:
@@ -62,10 +62,10 @@ class Options:
                 object.__setattr__(self, f.name, check(type(self).__name__, f.name, getattr(self, f.name)))
 
     @classmethod
-    def arguments(cls) -> list[str]:
+    def argument_names(cls) -> list[str]:
         """The names of its arguments, positional ones first.
 
-        >>> nnx.optimizers.NewtonCG.arguments()
+        >>> nnx.optimizers.NewtonCG.argument_names()
         ['initial_trust_radius', 'gtol', 'ftol', 'xtol', 'max_fail']
         """
         own = [f for f in fields(cls) if f.init]  # type: ignore[arg-type]

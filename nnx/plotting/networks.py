@@ -10,7 +10,7 @@ from nnx.backend import to_numpy
 from nnx.errors import NonFiniteError, OptionError
 from nnx.models import Model
 from nnx.models.arguments import targets
-from nnx.models.data import Batches, examples, fit_shapes
+from nnx.models.data import Batches, fit_inputs, inputs, with_targets
 from nnx.models.objective import BatchProblem
 from nnx.plotting.canvas import MARKERS, axes_for, dressed, line_style
 
@@ -73,11 +73,11 @@ def _norms(model: Model, x: Any, y: Any) -> tuple[list[str], Any]:
     """Names of the layers with trained weights, and the norms of their gradients."""
     trainer = model.trainer
     network, objective, weights = trainer.weights.network, trainer.objective, trainer.weights
-    data = examples(x, targets(y), inputs=network.input_names)
-    data = fit_shapes(data, network, objective.loss)
-    indices = objective.loss.traits.targets == "indices"
+    data = fit_inputs(inputs(x, network.input_names), network)
+    data = with_targets(data, targets(y), None, network, objective.goals)
+    labels = [goal.takes_labels for goal in objective.goals]
     problem = BatchProblem(objective, weights, model.seed)
-    problem.show(Batches(data, weights.backend, data.size, indices).whole(), trainer.state.step)
+    problem.show(Batches(data, weights.backend, data.size, labels).whole(), trainer.state.step)
     gradient = to_numpy(problem.at(weights.trained).gradient).astype(np.float64)
     if not np.isfinite(gradient).all():
         raise NonFiniteError("gradient_norms: the gradient is not finite at these weights and data.")

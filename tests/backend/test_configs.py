@@ -288,7 +288,7 @@ def test_a_metric_and_a_loss_of_ones_own_are_saved(registered, tmp_path):
     model.fit(np.ones((8, 2)), np.ones(8), verbose=0)
     again = saved(model, tmp_path)
     assert again.metrics_names == ["loss", "many"]
-    assert again._compiled["loss"].scale == 2.0 and again._compiled["loss"].reduction == "sum"
+    assert again._wishes.loss.scale == 2.0 and again._wishes.loss.reduction == "sum"
     assert there_and_back(Counted(0.5)).above == 0.5
 
 

@@ -92,8 +92,8 @@ IMPOSSIBLE = [
     (lambda p: cb.ModelCheckpoint(p / "a-{val_loss}"), "cannot make a path"),
     (lambda p: cb.ModelCheckpoint(p / "a-{loss:q}"), "cannot make a path"),
     (lambda p: cb.ModelCheckpoint(p / "a-{learning_rate}", save_freq=2), "cannot make a path"),
-    (lambda p: cb.ModelCheckpoint(p / "best.keras"), "use 'best.safetensors'"),
-    (lambda p: cb.ModelCheckpoint(p / "{epoch}.weights.h5", save_weights_only=True), "safetensors"),
+    (lambda p: cb.ModelCheckpoint(p / "best.pt"), "use 'best.safetensors'"),
+    (lambda p: cb.ModelCheckpoint(p / "{epoch}.npz", save_weights_only=True), "safetensors"),
     (lambda p: cb.ModelCheckpoint(p), "is a folder"),
     (lambda p: cb.ModelCheckpoint(p / "file" / "a"), "file"),
 ]

@@ -68,7 +68,7 @@ KINDS_OF_EXTENSION_POINTS = {"optimizer", "search", "layer", "metric"}
 #: Methods that one room of nnx calls in another: they are described, but no part of what users write.
 BETWEEN_ROOMS = {
     "nnx.Model": "trainer check_save restore_training save_training load_training count_epochs plain "
-    "network label own_weights",
+    "network label own_weights training_config",
     "nnx.layers.Layer": "spec parts forward per_sample with_changes spec_for trained_flags weight_facts "
     "label described not_built home moves_in settles moves_out brings brought duplicate",
     "nnx.metrics.Metric": "traits direction ranks_only",

@@ -1,4 +1,4 @@
-"""The guides for those who come from other libraries: code runs and prints what it says, names exist."""
+"""The guides, most for those who come from elsewhere: code runs and prints what they say; names exist."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ import nnx
 import nnx.plotting
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted([*DOCS.glob("coming_from_*.md"), *DOCS.glob("choose.md")])
+PAGES = sorted(
+    [
+        *DOCS.glob("coming_from_*.md"),
+        *(DOCS / f"{name}.md" for name in ("applications", "choose", "keras_files")),
+    ]
+)
 CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"^\s*print\(.*\)  # (.+)$", re.MULTILINE)
 #: what a page imports that is not there on every Python
-NEEDED = {"coming_from_pytorch": ("torch",)}
+NEEDED = {"coming_from_pytorch": ("torch",), "keras_files": ("h5py",)}
 NAME = re.compile(r"\bnnx((?:\.[A-Za-z_]\w*)+)")
 
 
 def test_the_guides_are_there():
     expected = {f"coming_from_{name}" for name in ("keras", "matlab", "pytorch", "scipy", "autograd")}
-    assert expected | {"choose"} == {page.stem for page in PAGES}
+    assert expected | {"applications", "choose", "keras_files"} == {page.stem for page in PAGES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

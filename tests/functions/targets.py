@@ -51,7 +51,7 @@ def example(task, n=6, k=3, seed=0):
 def same_defaults(ours: Any, theirs: Any) -> None:
     """Every option that a function or class has here stands in Keras too, with the same default."""
     own = inspect.signature(ours).parameters.values()
-    options = {p.name: p.default for p in own if p.default is not p.empty and p.name != "random"}
+    options = {p.name: p.default for p in own if p.default is not p.empty and p.name not in ("random", "out")}
     expected = {name: p.default for name, p in inspect.signature(theirs).parameters.items()}
     if expected.get("name", "") is None:  # the name that Keras then makes itself
         expected["name"] = options.get("name")

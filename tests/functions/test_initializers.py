@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from nnx import initializers
 from nnx.backend import Stream, set_seed
 from nnx.backend.philox import WEIGHTS, generator
 from nnx.errors import OptionError, ShapeError, UnknownName
+from nnx.initializers.base import BLOCK, fill
 from nnx.registry import from_config, to_config
 
 ENTRIES = list(initializers.registry)
@@ -78,6 +81,54 @@ def test_without_a_generator_the_librarys_seed_decides(entry):
     assert not np.array_equal(first, second)
     set_seed(11)
     np.testing.assert_array_equal(entry.target((6, 4)), first)
+
+
+# Made by nnx 0.1.0 before it wrote block by block: the same seed gives the same weights for good. What is not
+# here depends on the BLAS (orthogonal) or on the order in which NumPy sums (nguyen_widrow).
+BITS = {
+    "zeros": "943696a366338cdf",
+    "ones": "65a7ea5cab0fe6cc",
+    "random_uniform": "9f64c4fed6298449",
+    "random_normal": "0c4e86afeeef1f31",
+    "truncated_normal": "9735f42bb944a552",
+    "variance_scaling": "bfd0fe55ac02e338",
+    "glorot_uniform": "91f70b7136b4eba3",
+    "glorot_normal": "8b204f6bea2e39fd",
+    "he_uniform": "7f17841176ae981f",
+    "he_normal": "871d3f620079bb7e",
+    "lecun_uniform": "1ed1af5016a64f69",
+    "lecun_normal": "bfd0fe55ac02e338",
+}
+
+
+@pytest.mark.parametrize("name", BITS)
+def test_the_same_seed_gives_the_same_bits_as_ever(name):
+    w = initializers.registry.entry(name).target((3, 100, 300), random(1))  # more than one block
+    assert w.size > BLOCK and hashlib.sha256(w).hexdigest()[:16] == BITS[name]
+
+
+@pytest.mark.parametrize(
+    "name", [*(e.name for e in ENTRIES if e.traits.in_blocks and not e.required), "orthogonal"]
+)
+def test_a_vector_is_filled_with_the_same_entries_rounded(name):
+    chosen, shape = initializers.get(name), (2, 100, 400)
+    out = np.full(80_000, np.nan, dtype="float32")
+    fill(out, chosen, shape, random(2), "kernel")
+    np.testing.assert_array_equal(out.reshape(shape), chosen(shape, random(2)).astype("float32"))
+
+
+def test_a_large_kernel_needs_no_room_beside_its_vector():
+    out = np.empty(4_000_000, dtype="float32")
+    tracemalloc.start()
+    fill(out, initializers.get("glorot_uniform"), (2000, 2000), random(), "kernel")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.1 * out.nbytes  # a block in float64, twice; all of them would be 2 times the vector
+
+
+def test_entries_of_another_shape_are_refused():
+    with pytest.raises(ShapeError, match=r"'kernel' gave an array of shape \(3, 2\), asked for \(2, 3\)"):
+        fill(np.empty(6), initializers.get(lambda shape, _: np.ones(shape[::-1])), (2, 3), random(), "kernel")
 
 
 # -- distributions -------------------------------------------------------------------------------------

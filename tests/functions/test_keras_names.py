@@ -65,7 +65,7 @@ def test_classes_take_keras_arguments(module, keras):
         if entry is None or name == "MeanMetricWrapper":
             continue
         if isinstance(entry.target, type):
-            known = entry.target.arguments()
+            known = entry.target.argument_names()
         else:
             known = [*entry.options, "name", "reduction"]
         lacking = set(wanted) - set(known) - {"dtype"}

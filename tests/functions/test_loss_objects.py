@@ -278,7 +278,7 @@ def test_a_model_with_a_loss_object_is_saved(tmp_path):
     made.fit(X, Y, verbose=0)
     made.save(tmp_path / "m.safetensors")
     again = nnx.load_model(tmp_path / "m.safetensors")
-    assert again._compiled["loss"] == made._compiled["loss"]
+    assert again._wishes.loss == made._wishes.loss
     assert again.fit(X, Y, verbose=0).history == made.fit(X, Y, verbose=0).history
 
 

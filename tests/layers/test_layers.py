@@ -10,11 +10,15 @@ from layers.sequence_examples import SEQUENCES
 from layers.spatial_examples import SPATIAL
 
 import nnx
+from nnx.applications.inception_resnet_v2 import CustomScaleLayer
 from nnx.backend import namespace, to_numpy
 from nnx.layers import (
     ELU,
     Activation,
+    ActivityRegularization,
     Add,
+    AdditiveAttention,
+    Attention,
     Average,
     BatchNormalization,
     Concatenate,
@@ -28,25 +32,34 @@ from nnx.layers import (
     Dense,
     DepthwiseConv1D,
     DepthwiseConv2D,
+    Dot,
     Dropout,
     Flatten,
     GaussianNoise,
+    GroupNormalization,
+    GroupQueryAttention,
+    Identity,
+    Lambda,
     Layer,
+    LayerNormalization,
     LeakyReLU,
     Maximum,
     Maxout,
     Minimum,
+    MultiHeadAttention,
     Multiply,
     Permute,
     PReLU,
     ReLU,
     Rescaling,
     Reshape,
+    RMSNormalization,
     SeparableConv1D,
     SeparableConv2D,
     Softmax,
     Spec,
     Subtract,
+    UnitNormalization,
     Weight,
 )
 from nnx.layers.dense import affine
@@ -57,6 +70,14 @@ from nnx.registry import from_config, to_config
 
 #: An example of every registered layer, with a shape of samples that it takes.
 EXAMPLES = {
+    "additive_attention": (AdditiveAttention(), ((2, 3), (4, 3))),
+    "attention": (Attention(use_scale=True, score_mode="concat"), ((2, 3), (4, 3))),
+    "group_query_attention": (GroupQueryAttention(2, 4, 2), ((3, 2), (2, 2))),
+    "multi_head_attention": (MultiHeadAttention(2, 2, dropout=0.2, use_gate=True), ((2, 3), (4, 2))),
+    "activity_regularization": (ActivityRegularization(0.1, 0.2), (3,)),
+    "dot": (Dot((1, 2), normalize=True), ((3, 2), (4, 3))),
+    "identity": (Identity(), (3,)),
+    "lambda": (Lambda(nnx.activations.tanh), ((3,),)),
     "activation": (Activation("tanh"), (3,)),
     "add": (Add(), ((3,), (2, 3))),
     "average": (Average(), ((3,), (3,), (3,))),
@@ -68,6 +89,7 @@ EXAMPLES = {
     "conv2d_transpose": (Conv2DTranspose(2, (2, 1), activation="tanh"), (2, 2, 3)),
     "conv3d": (Conv3D(1, 2, dilation_rate=(1, 2, 1), use_bias=False), (2, 3, 2, 2)),
     "conv3d_transpose": (Conv3DTranspose(1, (1, 2, 1), strides=(1, 1, 2)), (1, 2, 2, 2)),
+    "custom_scale_layer": (CustomScaleLayer(0.5), ((3,), (3,))),
     "dense": (Dense(4, "tanh"), (3,)),
     "depthwise_conv1d": (DepthwiseConv1D(2, depth_multiplier=2, activation="tanh"), (4, 2)),
     "depthwise_conv2d": (DepthwiseConv2D(2, padding="same", use_bias=False), (3, 2, 2)),
@@ -75,6 +97,8 @@ EXAMPLES = {
     "elu": (ELU(0.5), (3,)),
     "flatten": (Flatten(), (2, 3)),
     "gaussian_noise": (GaussianNoise(0.3), (4,)),
+    "group_normalization": (GroupNormalization(2), (3, 4)),
+    "layer_normalization": (LayerNormalization(), (2, 4)),
     "leaky_re_lu": (LeakyReLU(0.1), (3,)),
     "maximum": (Maximum(), ((3,), (3,))),
     "maxout": (Maxout(4, pieces=3), (3,)),
@@ -85,11 +109,13 @@ EXAMPLES = {
     "re_lu": (ReLU(max_value=1.0, negative_slope=0.1), (3,)),
     "rescaling": (Rescaling(0.5, 1.0), (3,)),
     "reshape": (Reshape((3, -1)), (2, 3)),
-    "separable_conv1d": (SeparableConv1D(3, 2), (3, 2)),
-    "separable_conv2d": (SeparableConv2D(2, 2, depth_multiplier=2, activation="softmax"), (3, 2, 2)),
+    "rmsnormalization": (RMSNormalization(), (4,)),
     "softmax": (Softmax(), (3,)),
     "subtract": (Subtract(), ((3,), (3,))),
     **SEQUENCES,
+    "unit_normalization": (UnitNormalization(), (4,)),
+    "separable_conv1d": (SeparableConv1D(3, 2), (3, 2)),
+    "separable_conv2d": (SeparableConv2D(2, 2, depth_multiplier=2, activation="softmax"), (3, 2, 2)),
     **SPATIAL,
 }
 NAMES = [entry.name for entry in nnx.layers.registry if entry.target.__module__.startswith("nnx.")]

@@ -108,7 +108,7 @@ def test_a_step_reads_nothing_back():
         x, y = camera(32)
         model = small(backend)
         model.fit(x, y, epochs=1, verbose=0)
-        batch = Batch((backend.asarray(x),), backend.asarray(y))
+        batch = Batch((backend.asarray(x),), (backend.asarray(y),), (None,))
         with no_reads():
             model.trainer.step(batch)
 

@@ -29,13 +29,13 @@ def problem(backend, layers, loss="mse", weighted=False, optimizer="levenberg_ma
     shapes = (n, 3), (n, *model.output_shape[1:]), (n,)
     x, y, weight = (backend.asarray(random.uniform(0.5, 1.5, s), dtype="float64") for s in shapes)
     whole = model.trainer.problem
-    whole.show(Batch((x,), y, weight if weighted else None), 0)
+    whole.show(Batch((x,), (y,), (weight if weighted else None,)), 0)
     return whole, namespace(x).asarray(model.weights_vector, copy=True)
 
 
 def residuals(whole):
     """The residuals as a function of the vector of weights, by the network's ordinary forward pass."""
-    return lambda w: whole.residuals(whole.run(whole.params(whole.layout.views(w))).outputs[0])
+    return lambda w: whole.residuals(whole.run(whole.params(whole.layout.views(w))))
 
 
 def assembled(point, limit, columns):

@@ -73,7 +73,7 @@ def rows(model, xs, y):
     """The rows of the Jacobian of the residuals that Levenberg-Marquardt is given."""
     trainer, moved = model.trainer, model.backend.asarray
     xs = xs if isinstance(xs, list) else [xs]
-    batch = Batch(tuple(moved(x, dtype="float64") for x in xs), moved(y, dtype="float64"))
+    batch = Batch(tuple(moved(x, dtype="float64") for x in xs), (moved(y, dtype="float64"),), (None,))
     trainer.problem.show(batch, 0)
     blocks = trainer.problem.at(model.own_weights().trained).blocks(float("inf"))
     return np.concatenate([to_numpy(block).copy() for block, _ in blocks])

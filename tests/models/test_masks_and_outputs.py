@@ -80,8 +80,9 @@ def test_rows_of_the_jacobian_go_through_several_outputs_and_masks():
         params = weights.params(weights.network.layout.views(w), [])
         return weights.program.run(params, [X], Context()).outputs[0]
 
-    y, back = weights.program.per_sample(weights.own_params(), [X], Context())
-    rows = np.concatenate([g.reshape(2, -1) for g in back(np.ones_like(y))(slice(0, 2))], axis=1)
+    ran, back = weights.program.per_sample(weights.own_params(), [X], Context())
+    ones = [np.ones_like(y) for y in ran.outputs]
+    rows = np.concatenate([g.reshape(2, -1) for g in back(ones)(slice(0, 2))], axis=1)
     np.testing.assert_allclose(rows, nnx.jacobian(output)(w)[:, 0, :], rtol=1e-12)
 
 

@@ -249,7 +249,7 @@ WRONG = [
     (saying(lambda self, x: self.out(x + self.hidden(x))), ShapeError, r"\(6,\), \(4,\)"),
     (saying(lambda self, x: x), OptionError, "no layer in between"),
     (saying(lambda self, x: None), OptionError, "Own.call must return what its layers give, got NoneType"),
-    (saying(lambda self, x: [self.out(x)] * 2), OptionError, "got list"),
+    (saying(lambda self, x: [self.out(x), 3.0]), OptionError, "got list"),
     (saying(decided), OptionError, "no `if training`"),
     (saying(masked), OptionError, "Own.call takes x, mask"),
     (nnx.Model, NotBuilt, "derive a class with a method call"),

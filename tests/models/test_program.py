@@ -166,7 +166,7 @@ def test_the_activation_at_the_end_is_taken_off_where_the_loss_has_it(make, back
     model = nnx.Model(x, make(x), dtype="float64", seed=1, backend=backend)
     model.compile("sgd", "categorical_crossentropy", metrics=["categorical_crossentropy"])
     objective = model.trainer.objective
-    assert objective.linear is HEADS[make]
+    assert objective.linear == (HEADS[make],)
     assert len(objective.whole.steps) - len(objective.program.steps) == HEADS[make]
     loss, metric = model.evaluate(X, CLASSES, verbose=0)
     if make is not read_elsewhere:  # whose outputs are no probabilities

@@ -240,7 +240,7 @@ def test_what_cannot_be_saved_is_named(tmp_path):
         model.save(tmp_path / "m.safetensors")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OptionError, match=r"m\.safetensors"):
-        model.save(tmp_path / "m.h5")
+        model.save(tmp_path / "m.pt")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no rights of this kind")

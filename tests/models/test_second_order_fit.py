@@ -203,7 +203,7 @@ def test_dropout_stays_the_same_within_a_step(method):
 
     def begin(epoch, logs):
         trainer = model.trainer
-        trainer.problem.show(Batch((x,), y), trainer.state.step)
+        trainer.problem.show(Batch((x,), (y,), (None,)), trainer.state.step)
         before.append(float(trainer.problem.at(model.weights_vector).value))
         seen.clear()
 

@@ -66,7 +66,7 @@ def test_arguments_defaults_and_their_order_are_those_of_keras(room, name):
             assert argument in advice, f"{name} neither has nor refuses {argument}"
             with pytest.raises(OptionError, match=f"no argument '{argument}'. Use "):
                 own(**{argument: 1})
-    positional = [f for f in own.arguments() if arguments_without_a_name(own)[f]]
+    positional = [f for f in own.argument_names() if arguments_without_a_name(own)[f]]
     assert [a for a in theirs if a in positional] == [a for a in positional if a in theirs]
 
 

@@ -85,10 +85,10 @@ def as_options(where: str, options: Any) -> dict[str, Any]:
 def chosen(method: Any, options: Mapping[str, Any]) -> tuple[Any, Limits]:
     """The method and the limits that a user named, with the options that belong to each."""
     kind = kind_of(method)
-    every, options = Limits.arguments(), that_ask(options)
+    every, options = Limits.argument_names(), that_ask(options)
     own = {name: value for name, value in options.items() if name not in every}
     if issubclass(kind, Options):
-        allowed = kind.arguments()
+        allowed = kind.argument_names()
         for name in (name for name in own if name not in allowed):
             raise no_argument(kind.__name__, name, allowed, Limits.hints() | kind.hints(), every)
     if isinstance(method, str | type):
@@ -116,7 +116,7 @@ def not_a_keyword(function: Callable[..., Any], name: str, method: Any) -> Optio
     """The error for a keyword that ``minimize`` or ``least_squares`` does not have, perhaps an option."""
     kind = kind_of(method)
     kind = kind if issubclass(kind, Options) else Limits
-    options = {own: f"options={{'{own}': ...}}" for own in (*kind.arguments(), *Limits.arguments())}
+    options = {own: f"options={{'{own}': ...}}" for own in (*kind.argument_names(), *Limits.argument_names())}
     names: dict[str, str] = Limits.hints() | kind.hints()
     hints = {theirs: options.get(ours, ours) for theirs, ours in names.items()}
     allowed = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]

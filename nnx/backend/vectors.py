@@ -1,0 +1,91 @@
+"""Numbers side by side in a processor's register, for loops that Numba compiles.
+
+LLVM makes vector instructions of a loop only where it can tell that what is written is not read, and a loop
+that reads and writes sixteen rows at a time is beyond it. Here the vectors are said: ``load`` takes 64 bytes
+of numbers from an address in memory on, ``store`` puts them there, and ``+``, ``-`` and ``*`` between the two
+work on all of them.
+
+Addresses, not arrays: then one compiled loop serves arrays of all layouts, read-only ones as well. Who calls
+such a loop keeps the arrays alive, and answers for their bounds. Imported only where Numba is installed.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core.extending import models, register_model
+from numba.extending import intrinsic, overload
+
+#: bytes of a vector
+BYTES = 64
+
+
+class Vector(types.Type):  # type: ignore[misc]  # Numba has no types
+    """As many numbers of a type as are worked on at a time."""
+
+    def __init__(self, element: Any) -> None:
+        self.element = element
+        super().__init__(name=f"Vector({element})")
+
+    @property
+    def form(self) -> ir.VectorType:
+        """LLVM's type of it."""
+        number = ir.FloatType() if self.element == types.float32 else ir.DoubleType()
+        return ir.VectorType(number, BYTES * 8 // self.element.bitwidth)
+
+
+@register_model(Vector)
+class _Model(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, vector: Vector) -> None:
+        super().__init__(manager, vector, vector.form)
+
+
+def _pointer(builder: Any, vector: Vector, address: Any) -> Any:
+    return builder.inttoptr(address, vector.form.as_pointer())
+
+
+@intrinsic
+def load(typingctx: Any, address: Any, like: Any) -> Any:
+    """The vector of numbers of ``like``'s type that begins at an address."""
+    vector = Vector(like)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_pointer(builder, vector, args[0]), align=like.bitwidth // 8)
+
+    return vector(types.intp, like), codegen
+
+
+@intrinsic
+def store(typingctx: Any, address: Any, vector: Any) -> Any:
+    """Puts a vector into memory, from an address on."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _pointer(builder, vector, args[0])
+        builder.store(args[1], place, align=vector.element.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, vector), codegen
+
+
+def _operation(sign: Any, name: str) -> None:
+    @intrinsic
+    def lanewise(typingctx: Any, a: Any, b: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return getattr(builder, name)(*args, flags=("contract",))
+
+        return a(a, a), codegen
+
+    @overload(sign)
+    def of_vectors(a: Any, b: Any) -> Any:
+        def apply(a: Any, b: Any) -> Any:
+            return lanewise(a, b)
+
+        return apply if isinstance(a, Vector) and a == b else None
+
+
+_operation(operator.add, "fadd")
+_operation(operator.sub, "fsub")
+_operation(operator.mul, "fmul")
