@@ -73,9 +73,9 @@ def nnx_step():
 
 
 def nnx_without_numba():
-    from nnx.backend import numpy_recurrent
+    from nnx.backend import numpy_steps
 
-    numpy_recurrent._compiled = lambda: None
+    numpy_steps._compiled = lambda: None
     return nnx_step()
 
 

@@ -149,8 +149,9 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         mask: Array | None = None,
         sequences: bool = True,
         keep: bool = True,
+        together: bool = True,
     ) -> tuple[tuple[Any, ...], Past | None]:
-        return numpy_recurrent.run(name, x, states, weights, mask, sequences, keep)
+        return numpy_recurrent.run(name, x, states, weights, mask, sequences, keep, together)
 
     def recurrence_back(
         self,
@@ -161,6 +162,18 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         gs: Sequence[Array | None],
     ) -> tuple[Array, tuple[Array, ...]]:
         return numpy_recurrent.back(name, recurrent_kernel, mask, past, gs)
+
+    def recurrence_pullback(
+        self,
+        name: str,
+        kernel: Array,
+        recurrent_kernel: Array,
+        mask: Array | None,
+        past: Past,
+        gs: Sequence[Array | None],
+        needs: tuple[bool, bool] = (True, True),
+    ) -> tuple[Any, tuple[Array, ...], tuple[Any, ...]]:
+        return numpy_recurrent.pullback(name, kernel, recurrent_kernel, mask, past, gs, needs)
 
     def map_inplace(
         self,

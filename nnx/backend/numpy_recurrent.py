@@ -1,32 +1,25 @@
 """Recurrent cells over whole sequences in NumPy: what :mod:`nnx.backend.recurrent` says, without copies.
 
-Everything is computed in place, in blocks that stay in the cache: a step's gates are one matrix product into
-their place, and all elementwise work is on contiguous rows. A sigmoid is computed as a tanh, so that one call
-serves all gates: the rows of W that belong to sigmoids are halved beforehand.
+A step's gates are one matrix product into their place, and all elementwise work is done in place on
+contiguous rows (:mod:`nnx.backend.numpy_steps`). Samples are shared out among threads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nnx.backend.memory import reused
-from nnx.backend.recurrent import Array, Past, joined, state_rows
+from nnx.backend.numpy_steps import BACK, FORWARD, loops
+from nnx.backend.recurrent import Array, Past, by_input, by_weights, joined, state_rows
+from nnx.backend.team import TEAM
 
-#: From this many entries of all states on, loops compiled by Numba (if installed) repay its import.
-_WORTH_COMPILING = 1 << 16
-
-
-class Loops(NamedTuple):
-    """The elementwise part of a step, on contiguous arrays of (units, n) or blocks of these."""
-
-    lstm: Callable[..., None]
-    lstm_back: Callable[..., None]
-    gru: Callable[..., None]
-    gru_back: Callable[..., None]
+#: Samples are shared out among threads from so many multiplications on, and each gets so many samples.
+_WORTH_SHARING, _FEWEST = 1 << 24, 32
+#: Bytes of the gradients by gates that stay in the cache.
+_CACHED = 1 << 20
 
 
 def run(
@@ -37,16 +30,70 @@ def run(
     mask: Array | None,
     sequences: bool,
     keep: bool,
+    together: bool = True,
 ) -> tuple[tuple[Any, ...], Past | None]:
-    """As :func:`nnx.backend.recurrent.run`; all h for ``sequences``, and what is kept for ``keep``, only."""
+    """As :func:`nnx.backend.recurrent.run`; all h for ``sequences``, and what is kept for ``keep``, only.
+
+    Samples may be shared out among threads, unless ``together`` asks for what is kept in one piece.
+    """
+    every = None
+    if sequences:
+        kind = np.result_type(x, *weights, *states)
+        every = np.empty((*x.shape[:2], states[0].shape[1]), kind)
+
+    def part(own: slice) -> tuple[list[Array], Past | None]:
+        some = None if mask is None else mask[own]
+        out = None if every is None else every[own]
+        return _run(name, x[own], [s[own] for s in states], weights, some, out, keep)
+
+    found = _shared(part, x, weights[1], together)
+    ends = (_joined(pieces) for pieces in zip(*(last for last, _ in found), strict=True))
+    if not keep:
+        return (every, *ends), None
+    seen, *saved = (array for _, past in found if past for array in (past.seen, *past.saved))
+    return (every, *ends), Past(seen, tuple(saved))
+
+
+def _shared(part: Callable[[slice], Any], x: Array, recurrent: Array, together: bool) -> list[Any]:
+    """What ``part`` gives of slices of the samples, each done by one thread with one of BLAS."""
+    n, steps, features = x.shape
+    units, wide = recurrent.shape
+    most = 1 if together or n * steps * wide * (units + features) < _WORTH_SHARING else n // _FEWEST
+    if most <= 1:
+        return [part(slice(0, n))]
+    with TEAM.held() as threads:
+        count = min(threads, most)
+        return TEAM.run(part, [slice(n * k // count, n * (k + 1) // count) for k in range(count)])
+
+
+def _joined(pieces: Sequence[Array]) -> Array:
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _parts(name: str, past: Past) -> list[Past]:
+    """What was kept of each slice of the samples."""
+    arrays, size = (past.seen, *past.saved), 4 if name == "lstm" else 2
+    return [Past(a, tuple(rest)) for a, *rest in (arrays[k : k + size] for k in range(0, len(arrays), size))]
+
+
+def _run(
+    name: str,
+    x: Array,
+    states: Sequence[Array],
+    weights: Sequence[Array],
+    mask: Array | None,
+    every: Array | None,
+    keep: bool,
+) -> tuple[list[Array], Past | None]:
+    """``(last states, past)``; all h come into ``every``."""
     n, steps, _ = x.shape
     u, kind = states[0].shape[1], np.result_type(x, *weights, *states)
     seen = reused((u + 1 + x.shape[2], steps, n), kind)
     seen[u], seen[u + 1 :] = 1.0, x.transpose(2, 1, 0)
     seen[:u, 0] = states[0].T
     last = np.empty((u, n), kind)
-    w = [np.ascontiguousarray(m, kind) for m in joined(np, name, *weights)]
-    step, saved = _FORWARD[name](w, seen, states, keep, _loops(seen[:u].size))
+    w = [m.astype(kind, copy=False) for m in joined(np, name, *weights)]  # new arrays, transposed
+    step, saved = FORWARD[name](w, seen, states, keep, loops(seen[:u].size))
     left = None if mask is None else np.ascontiguousarray(~mask.T)
     for t in range(steps):
         h = seen[:u, t + 1] if t + 1 < steps else last
@@ -56,28 +103,90 @@ def run(
             if name == "lstm":
                 cells = saved[1]
                 np.copyto(cells[t + 1], cells[t], where=left[t])
-    every = None
-    if sequences:
-        every = np.empty((n, steps, u), kind)
+    if every is not None:
         every[:, :-1], every[:, -1] = seen[:u, 1:].transpose(2, 1, 0), last.T
-    ends = (last.T.copy(),) if name != "lstm" else (last.T.copy(), saved[1][steps].T.copy())
-    if not keep:
-        return (every, *ends), None
-    return (every, *ends), Past(seen, (last,) if name == "simple_rnn" else saved)
+    ends = [last.T.copy()] if name != "lstm" else [last.T.copy(), saved[1][steps].T.copy()]
+    return ends, Past(seen, (last,) if name == "simple_rnn" else saved) if keep else None
+
+
+def pullback(
+    name: str,
+    kernel: Array,
+    recurrent: Array,
+    mask: Array | None,
+    past: Past,
+    gs: Sequence[Array | None],
+    needs: tuple[bool, bool],
+) -> tuple[Any, tuple[Array, ...], tuple[Any, ...]]:
+    """As :meth:`nnx.backend.recurrent.Recurrence.recurrence_pullback`.
+
+    The gradients by the gates are used a few steps at a time, as long as they are in the cache.
+    """
+    kept, ends = _parts(name, past), [0]
+    for one in kept:
+        ends.append(ends[-1] + one.seen.shape[2])
+    kind, shape = past.seen.dtype, (ends[-1], past.seen.shape[1], kernel.shape[0])
+    by_x = np.empty(shape, kind) if needs[0] else None
+
+    def part(k: int) -> tuple[tuple[Array, ...], Sequence[Array]]:
+        own, seen = slice(ends[k], ends[k + 1]), kept[k].seen
+        total: list[Array] = []
+
+        def take(start: int, by_gates: Array) -> None:
+            steps = slice(start, start + by_gates.shape[1])
+            if by_x is not None:
+                by_x[own, steps] = by_input(np, kernel, by_gates)
+            if needs[1]:
+                found = by_weights(np, name, seen[:, steps], by_gates, recurrent.shape[0])
+                for a, b in zip(total, found, strict=False):
+                    a += b
+                total.extend(found[len(total) :])
+
+        some = None if mask is None else mask[own]
+        mine = [None if g is None else g[own] for g in gs]
+        size = max(1, _CACHED // (recurrent.shape[1] * seen.shape[2] * kind.itemsize))
+        return _back(name, recurrent, some, kept[k], mine, size, take), total
+
+    found = [part(0)] if len(kept) == 1 else TEAM.run(part, range(len(kept)))
+    by_states, weights = zip(*found, strict=True)
+    together = tuple(np.add.reduce(pieces) for pieces in zip(*weights, strict=True))
+    return by_x, tuple(map(_joined, zip(*by_states, strict=True))), together or (None, None, None)
 
 
 def back(
     name: str, recurrent: Array, mask: Array | None, past: Past, gs: Sequence[Array | None]
 ) -> tuple[Array, tuple[Array, ...]]:
-    """As :func:`nnx.backend.recurrent.back`."""
+    """As :func:`nnx.backend.recurrent.back`, for what was kept in one piece."""
+    found: list[Array] = []
+
+    def take(start: int, by_gates: Array) -> None:
+        found.append(by_gates)
+
+    by_states = _back(name, recurrent, mask, past, gs, past.seen.shape[1], take)
+    return found[0], by_states
+
+
+def _back(
+    name: str,
+    recurrent: Array,
+    mask: Array | None,
+    past: Past,
+    gs: Sequence[Array | None],
+    size: int,
+    take: Callable[[int, Array], None],
+) -> tuple[Array, ...]:
+    """The gradients by the states; ``take(first step, by gates)`` gets those by the gates of ``size`` steps.
+
+    The array that it gets is overwritten afterwards.
+    """
     seen, u = past.seen, recurrent.shape[0]
     _, steps, n = seen.shape
     by_all, *by_last = gs
     g = [np.zeros((u, n), seen.dtype) if by is None else np.array(by.T, order="C") for by in by_last]
     rows = np.ascontiguousarray(state_rows(np, name, recurrent), seen.dtype)
-    step, blocks = _BACK[name](past, _loops(seen[:u].size)), 4 if name != "simple_rnn" else 1
+    step, blocks = BACK[name](past, loops(seen[:u].size)), 4 if name != "simple_rnn" else 1
     own, new = np.empty((blocks * u, n), seen.dtype), np.empty((u, n), seen.dtype)
-    found = reused((blocks * u, steps, n), seen.dtype)
+    found = reused((blocks * u, min(size, steps), n), seen.dtype)
     left = None if mask is None else np.ascontiguousarray(~mask.T)
     for t in reversed(range(steps)):
         if by_all is not None:
@@ -86,7 +195,7 @@ def back(
         step(t, own, g)  # of g[0] it makes what reaches h directly, of g[1] what reaches c
         if left is not None:
             np.copyto(own, 0.0, where=left[t])
-        found[:, t] = own
+        found[:, t % size] = own
         np.matmul(rows, own[: rows.shape[1]], out=new)
         if name == "gru":
             new += g[0]
@@ -94,187 +203,6 @@ def back(
         if left is not None:
             for a, b in zip(g, before, strict=True):
                 np.copyto(a, b, where=left[t])
-    return found, tuple(a.T for a in g)
-
-
-# -- one step of each cell ------------------------------------------------------------------------------
-
-
-def _simple(w: Any, seen: Array, states: Any, keep: bool, loops: Loops) -> tuple[Any, Any]:
-    z = np.empty((states[0].shape[1], seen.shape[2]), seen.dtype)
-
-    def step(t: int, s: Array, h: Array) -> None:
-        np.tanh(np.matmul(w[0], s, out=z), out=h)
-
-    return step, ()
-
-
-def _simple_back(past: Past, loops: Loops) -> Any:
-    seen, (last,) = past.seen, past.saved
-    u, steps = last.shape[0], seen.shape[1]
-
-    def step(t: int, own: Array, g: Any) -> None:
-        h = seen[:u, t + 1] if t + 1 < steps else last
-        np.multiply(h, h, out=own)
-        np.subtract(1.0, own, out=own)
-        own *= g[0]
-
-    return step
-
-
-def _places(keep: bool, steps: int, *shape: int, kind: Any) -> Any:
-    """For each step an array of that shape: side by side if they are kept, else one and the same."""
-    if keep:
-        return reused((steps, *shape), kind)
-    return [np.empty(shape, kind)] * steps
-
-
-def _lstm(w: Any, seen: Array, states: Any, keep: bool, loops: Loops) -> tuple[Any, Any]:
-    (of_all,), u = w, states[0].shape[1]
-    _, steps, n = seen.shape
-    of_all[: 2 * u] *= 0.5
-    of_all[3 * u :] *= 0.5
-    gates = _places(keep, steps, 4, u, n, kind=seen.dtype)
-    ends = _places(keep, steps, u, n, kind=seen.dtype)
-    cells = _places(keep, steps + 1, u, n, kind=seen.dtype)
-    if not keep:
-        cells = [cells[0], np.empty_like(cells[0])] * (steps // 2 + 1)
-    cells[0][...] = states[1].T
-    flat = [z.reshape(4 * u, n) for z in gates]
-
-    def step(t: int, s: Array, h: Array) -> None:
-        np.matmul(of_all, s, out=flat[t])
-        np.tanh(flat[t], out=flat[t])
-        loops.lstm(gates[t], cells[t], cells[t + 1])
-        np.tanh(cells[t + 1], out=ends[t])
-        np.multiply(gates[t][3], ends[t], out=h)
-
-    return step, (gates, cells, ends)
-
-
-def _lstm_back(past: Past, loops: Loops) -> Any:
-    gates, cells, ends = past.saved
-
-    def step(t: int, own: Array, g: Any) -> None:
-        loops.lstm_back(gates[t], cells[t], ends[t], g[0], g[1], own.reshape(gates[t].shape))
-
-    return step
-
-
-def _gru(w: Any, seen: Array, states: Any, keep: bool, loops: Loops) -> tuple[Any, Any]:
-    of_h, of_both, of_x = w
-    u = states[0].shape[1]
-    _, steps, n = seen.shape
-    of_both *= 0.5
-    by_x = (of_x @ seen[u:].reshape(-1, steps * n)).reshape(u, steps, n)
-    blocks = _places(keep, steps, 4, u, n, kind=seen.dtype)  # b, z, r, new
-    flat = [a.reshape(4 * u, n) for a in blocks]
-
-    def step(t: int, s: Array, h: Array) -> None:
-        four = flat[t]
-        np.matmul(of_h, s[: u + 1], out=four[:u])
-        np.matmul(of_both, s, out=four[u : 3 * u])
-        np.tanh(four[u : 3 * u], out=four[u : 3 * u])
-        new = four[3 * u :]
-        new[...] = by_x[:, t]
-        loops.gru(blocks[t])
-        np.tanh(new, out=new)
-        np.subtract(s[:u], new, out=h)  # h = new + z(h − new)
-        h *= blocks[t][1]
-        h += new
-
-    return step, (blocks,)
-
-
-def _gru_back(past: Past, loops: Loops) -> Any:
-    (blocks,), seen = past.saved, past.seen
-    u = blocks.shape[2]
-
-    def step(t: int, own: Array, g: Any) -> None:
-        h = np.ascontiguousarray(seen[:u, t])
-        loops.gru_back(blocks[t], h, g[0], own.reshape(blocks[t].shape))
-
-    return step
-
-
-_FORWARD = {"simple_rnn": _simple, "lstm": _lstm, "gru": _gru}
-_BACK = {"simple_rnn": _simple_back, "lstm": _lstm_back, "gru": _gru_back}
-
-
-# -- the elementwise part, in NumPy ---------------------------------------------------------------------
-
-
-def _lstm_gates(z: Array, c: Array, new: Array) -> None:
-    """σ out of tanh for i, f and o in ``z`` = (i, f, g, o); ``new`` becomes f·c + i·g."""
-    for part in (z[:2], z[3]):
-        part *= 0.5
-        part += 0.5
-    np.multiply(z[1], c, out=new)
-    new += z[0] * z[2]
-
-
-def _lstm_gates_back(z: Array, c: Array, end: Array, by_h: Array, by_c: Array, own: Array) -> None:
-    """The gradients by the gates' arguments into ``own``; ``by_c`` becomes that by the c before."""
-    (i, f, new, o), (by_i, by_f, by_new, by_o) = z, own
-    np.multiply(end, end, out=by_o)  # by c′: what arrives, and o(1 − tanh²c′) times that by h′
-    np.subtract(1.0, by_o, out=by_o)
-    by_o *= o
-    by_o *= by_h
-    by_c += by_o
-    np.subtract(1.0, z[:2], out=own[:2])
-    own[:2] *= z[:2]
-    own[:2] *= by_c
-    by_i *= new
-    by_f *= c
-    np.multiply(new, new, out=by_new)
-    np.subtract(1.0, by_new, out=by_new)
-    by_new *= i
-    by_new *= by_c
-    np.subtract(1.0, o, out=by_o)
-    by_o *= o
-    by_o *= end
-    by_o *= by_h
-    by_c *= f
-
-
-def _gru_gates(four: Array) -> None:
-    """σ out of tanh for z and r in ``four`` = (b, z, r, a); the last becomes a + r·b."""
-    b, _, r, new = four
-    four[1:3] *= 0.5
-    four[1:3] += 0.5
-    new += r * b
-
-
-def _gru_gates_back(four: Array, h: Array, by_h: Array, own: Array) -> None:
-    """The gradients by (b, z, r, a) into ``own``; ``by_h`` becomes what reaches the h before directly."""
-    (b, z, r, new), (by_b, by_z, by_r, by_a) = four, own
-    np.subtract(1.0, four[1:3], out=own[1:3])
-    by_r *= r
-    np.multiply(new, new, out=by_a)
-    np.subtract(1.0, by_a, out=by_a)
-    by_a *= by_z  # 1 − z so far
-    by_a *= by_h
-    by_z *= z
-    by_z *= by_h
-    np.subtract(h, new, out=by_b)
-    by_z *= by_b
-    by_r *= b
-    by_r *= by_a
-    np.multiply(by_a, r, out=by_b)
-    by_h *= z
-
-
-_PLAIN = Loops(_lstm_gates, _lstm_gates_back, _gru_gates, _gru_gates_back)
-
-
-def _loops(entries: int) -> Loops:
-    return (_compiled() if entries >= _WORTH_COMPILING else None) or _PLAIN
-
-
-@cache
-def _compiled() -> Loops | None:
-    try:
-        from nnx.backend import compiled_recurrent
-    except ImportError:  # no Numba, or one that does not fit this NumPy
-        return None
-    return Loops(*compiled_recurrent.LOOPS)
+        if t % size == 0:
+            take(t, found[:, : min(size, steps - t)])
+    return tuple(a.T for a in g)

@@ -210,6 +210,23 @@ def by_input(xp: Any, kernel: Array, by_gates: Array) -> Array:
     return xp.permute_dims(xp.reshape(flat, (kernel.shape[0], *rows.shape[1:])), (2, 1, 0))
 
 
+def gradients(
+    xp: Any,
+    name: str,
+    kernel: Array,
+    recurrent: Array,
+    seen: Array,
+    by_gates: Array,
+    by_states: tuple[Array, ...],
+    needs: tuple[bool, bool],
+) -> tuple[Any, tuple[Array, ...], tuple[Any, ...]]:
+    """The gradients by x, by the states and by the weights; ``needs``: that by x, those by the weights."""
+    by_x = by_input(xp, kernel, by_gates) if needs[0] else None
+    if not needs[1]:
+        return by_x, by_states, (None, None, None)
+    return by_x, by_states, by_weights(xp, name, seen, by_gates, recurrent.shape[0])
+
+
 class Recurrence:
     """What an adapter does for recurrent layers; here in standard calls."""
 
@@ -224,11 +241,13 @@ class Recurrence:
         mask: Array | None = None,
         sequences: bool = True,
         keep: bool = True,
+        together: bool = True,
     ) -> tuple[tuple[Any, ...], Past | None]:
         """``((all h, last states...), past)`` of a recurrent cell: see :func:`nnx.backend.recurrent.run`.
 
         ``name`` is "simple_rnn", "lstm" or "gru"; ``weights`` are kernel, recurrent kernel, bias. All h may
         be None without ``sequences``, and ``past``, which :meth:`recurrence_back` takes, without ``keep``.
+        Without ``together`` it may be in pieces, which only :meth:`recurrence_pullback` takes.
         """
         return run(self.xp, name, x, states, weights, mask)
 
@@ -245,3 +264,20 @@ class Recurrence:
         ``gs`` are those by what :meth:`recurrence` gives: see :func:`nnx.backend.recurrent.back`.
         """
         return back(self.xp, name, recurrent_kernel, mask, past, gs)
+
+    def recurrence_pullback(
+        self,
+        name: str,
+        kernel: Array,
+        recurrent_kernel: Array,
+        mask: Array | None,
+        past: Past,
+        gs: Sequence[Array | None],
+        needs: tuple[bool, bool] = (True, True),
+    ) -> tuple[Any, tuple[Array, ...], tuple[Any, ...]]:
+        """The gradients by x, by the first states, and by kernel, recurrent kernel and bias.
+
+        ``needs``: whether that by x is asked for, and those by the weights; None where not.
+        """
+        by_gates, by_states = self.recurrence_back(name, recurrent_kernel, mask, past, gs)
+        return gradients(self.xp, name, kernel, recurrent_kernel, past.seen, by_gates, by_states, needs)

@@ -142,7 +142,7 @@ class StackedRNNCells(CallsWithStates):
     ((1, 2), (3, 2, 2))
     """
 
-    cells: tuple[Any, ...] = option(_cells)
+    cells: Any = option(_cells)  # a list of them comes as a tuple
 
     @property
     def random(self) -> bool:  # type: ignore[override]

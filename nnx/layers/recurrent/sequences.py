@@ -41,7 +41,7 @@ def _plain(name: str, args: Sequence[Any], sequences: bool, keep: bool = True) -
     if is_traced(tuple(args)):
         results, past = recurrent.run(namespace(*args[:-1]), name, x, states, weights, mask)
     else:
-        results, past = adapter_of(x).recurrence(name, x, states, weights, mask, sequences, keep)
+        results, past = adapter_of(x).recurrence(name, x, states, weights, mask, sequences, keep, False)
     kept = (past.seen, *past.saved) if keep and past is not None else ()
     return (*results[0 if sequences else 1 :], *kept)
 
@@ -59,12 +59,10 @@ def _fused(name: str, states: int, gates: int) -> Cell:
         _, _, (kernel, recurrent_kernel, _), mask = _split(args)
         past = recurrent.Past(ys[n], tuple(ys[n + 1 :]))
         own = gs[:n] if sequences else (None, *gs[:n])
-        by_gates, by_states = xp.adapter.recurrence_back(name, recurrent_kernel, mask, past, own)
-        units = recurrent_kernel.shape[0]
-        by_weights: Any = (None, None, None)
-        if any(need is not False for need in needs[states + 1 : states + 4]):
-            by_weights = recurrent.by_weights(xp, name, past.seen, by_gates, units)
-        by_x = None if needs[0] is False else recurrent.by_input(xp, kernel, by_gates)
+        asked = needs[0] is not False, any(need is not False for need in needs[states + 1 : states + 4])
+        by_x, by_states, by_weights = xp.adapter.recurrence_pullback(
+            name, kernel, recurrent_kernel, mask, past, own, asked
+        )
         return (by_x, *by_states, *by_weights, None)
 
     def traced_reverse(gs: Any, needs: Any, args: Any, sequences: bool) -> tuple[Any, ...]:
