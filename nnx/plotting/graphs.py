@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -134,15 +135,18 @@ def _graph(
 
 def _size(lines: Sequence[str]) -> Point:
     """The width and the height of a box, in points."""
+    wide = max(_width(line, _TITLE if i == 0 else _SMALL) for i, line in enumerate(lines))
+    high = (_TITLE + _SMALL * (len(lines) - 1)) * _LINE_HEIGHT
+    return max(wide, 3.0 * _TITLE) + 2.0 * _PADDING, high + _PADDING
+
+
+@cache
+def _width(line: str, size: float) -> float:
+    """How wide a line of text is, in points: many boxes say the same."""
     pyplot()  # an error that says what to install
     from matplotlib.textpath import TextPath
 
-    wide = 0.0
-    for i, line in enumerate(lines):
-        extents = TextPath((0.0, 0.0), line, size=_TITLE if i == 0 else _SMALL).get_extents()
-        wide = max(wide, float(extents.width))
-    high = (_TITLE + _SMALL * (len(lines) - 1)) * _LINE_HEIGHT
-    return max(wide, 3.0 * _TITLE) + 2.0 * _PADDING, high + _PADDING
+    return float(TextPath((0.0, 0.0), line, size=size).get_extents().width)
 
 
 # -- drawing -----------------------------------------------------------------------------------------------

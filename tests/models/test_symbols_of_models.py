@@ -319,7 +319,11 @@ def test_layers_of_several_outputs_stand_in_keras_order(keras):
         late = layers.Dense(3, name="late")(x)
         d = layers.Dense(3, name="d3")(layers.Dense(2, name="d2")(layers.Dense(5, name="d1")(x)))
         side = layers.Dense(2, name="s1")(x)
-        return x, [layers.Dense(1, name="o1")(d), layers.Dense(2, name="o2")(layers.Add()([d, late])), side]
+        return x, [
+            layers.Dense(1, name="o1")(d),
+            layers.Dense(2, name="o2")(layers.Add(name="sum")([d, late])),
+            side,
+        ]
 
     theirs, ours = keras.Model(*made(keras.layers, keras.Input)), nnx.Model(*made(own_layers, nnx.Input))
     names = [layer.name for layer in theirs.layers if not isinstance(layer, keras.layers.InputLayer)]
