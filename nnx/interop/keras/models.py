@@ -14,7 +14,8 @@ from nnx.models.sequential import Sequential
 
 #: layers that take their inputs as one list
 _LISTS = {
-    "Add", "Average", "Concatenate", "CustomScaleLayer", "Dot", "Maximum", "Minimum", "Multiply", "Subtract",
+    "Add", "AdditiveAttention", "Attention", "Average", "Concatenate", "CustomScaleLayer", "Dot", "Maximum",
+    "Minimum", "Multiply", "Subtract",
 }  # fmt: skip
 
 
@@ -127,7 +128,11 @@ class _Functional:
             named: dict[str, Any] = {**call.options}
             if label in _LISTS:
                 args = [args]
-            elif label not in INPUTS and len(args) > 1:
+            elif label in INPUTS:
+                further = named.pop("further", ("key",))
+                named |= dict(zip(further, args[2:], strict=False))
+                args = args[:2]
+            elif len(args) > 1:
                 args, states = args[:1], args[1:]
                 if hasattr(layer, "cells"):
                     named["states"] = _by_cells(layer.cells, states)
