@@ -114,13 +114,14 @@ def test_names_that_are_there_twice_are_told_apart(keras, tmp_path):
 
 
 def test_training_false_of_a_call_means_nothing_in_keras_files(keras, tmp_path):
-    # Keras writes it for a Dropout that was called without it, and drops in training where it was said
+    # Keras writes it for some Dropouts that were called without it, and drops in training where it was said
     x, ones = keras.Input((100,)), np.ones((1, 100), "float32")
     for said in ({}, {"training": False}):
         theirs = keras.Model(x, keras.layers.Dropout(0.5)(x, **said))
         theirs.save(tmp_path / "x.keras")
         with zipfile.ZipFile(tmp_path / "x.keras") as archive:
-            assert b'"training": false' in archive.read("config.json")
+            if said:
+                assert b'"training": false' in archive.read("config.json")
         for model in (theirs, nnx.load_model(tmp_path / "x.keras")):
             assert 0.0 in np.asarray(model(ones, training=True))
     fixed = nnx.Input((100,))

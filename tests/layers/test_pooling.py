@@ -136,7 +136,9 @@ def test_of_equal_maxima_the_first_is_differentiated(dtype, padding, backend, ke
         found = to_numpy(nnx.vjp(lambda x, ours=ours: ours.forward({}, x), given)[1](along)[0])
         finite = np.isfinite(x)  # Keras pads with -inf itself, so there the padding wins the tie
         # sums of a few numbers in another order
-        np.testing.assert_allclose(found[finite], slope[finite], rtol=1e-5 if dtype == "float32" else 1e-13)
+        # which may cancel: two roundings of a number of size 1
+        near = {"rtol": 1e-5, "atol": 3e-7} if dtype == "float32" else {"rtol": 1e-13}
+        np.testing.assert_allclose(found[finite], slope[finite], **near)
         total = found.sum(axis=(1, 2), dtype="float64")
         # every window gives its weight to one cell
         np.testing.assert_allclose(total, weights.sum(axis=(1, 2), dtype="float64"), rtol=1e-4, atol=1e-4)

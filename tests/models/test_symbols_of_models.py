@@ -314,6 +314,8 @@ def test_what_does_not_fit_is_said(call, error, words):
 
 
 def test_layers_of_several_outputs_stand_in_keras_order(keras):
+    keras.utils.clear_session()  # its names are numbered through all models
+
     def made(layers, inputs):
         x = inputs((4,))
         late = layers.Dense(3, name="late")(x)
