@@ -30,22 +30,22 @@ def gradient_norms(network: Network, gradient: Array) -> dict[str, float]:
 
 
 def activation_program(network: Network) -> Program:
-    """The program whose outputs are what each call of the network gives."""
-    n = len(network.inputs)
-    return compiled(replace(network, outputs=tuple(range(n, n + len(network.calls)))))
+    """The program whose outputs are what the calls of the network give."""
+    values = range(len(network.inputs), len(network.shapes))
+    return compiled(replace(network, outputs=tuple(values)))
 
 
 def activation_norms(program: Program, params: Params, xs: Sequence[Array]) -> dict[str, float]:
     """The norm of what each layer gives for a sample of ``xs``, in the root mean square, without training.
 
-    ``program`` is that of :func:`activation_program`. The outputs of a layer that is called several times are
-    taken as one.
+    ``program`` is that of :func:`activation_program`. The outputs of a layer that gives several, or is called
+    several times, are taken as one.
     """
     network, found = program.network, dict[str, float]()
     scale = math.sqrt(xs[0].shape[0])
     values = program.run(params, xs, Context()).outputs
-    for call, value in zip(network.calls, values, strict=True):
-        name = network.names[call.layer]
+    for k, value in zip(network.made_by[len(xs) :], values, strict=True):
+        name = network.names[network.calls[k].layer]  # type: ignore[index]
         found[name] = math.hypot(found.get(name, 0.0), _norm(to_numpy(value)) / scale)
     return found
 

@@ -130,3 +130,30 @@ def test_what_a_call_cannot_take_is_named():
         Total()(X, time=[2.0])
     with pytest.raises(nnx.errors.OptionError, match="masks flow by themselves"):
         Total()(nnx.Input((3, 2)), mask=X[..., 0] > 0)
+
+
+@pytest.mark.parametrize(
+    "recompute", [["first"], ["marked"], ["first", "marked", "shifted", "total"], 4], ids=str
+)
+def test_masks_and_several_outputs_cross_the_cuts_of_recomputing(recompute, backend):
+    def run(cut: Any) -> Any:
+        x = nnx.Input((3, 2))
+        h = Marked(name="marked")(nnx.layers.Dense(2, "relu", name="first")(x))
+        _, double, triple = Total(name="total")(
+            nnx.layers.Rescaling(1.0, 1.0, name="shifted")(h), times=[2.0, 3.0]
+        )
+        model = nnx.Model(x, nnx.layers.Dense(1)(double + triple), seed=3, dtype="float64", backend=backend)
+        model.compile("adam", "mse", recompute=cut)
+        model.fit(X, np.asarray([1.0, -1.0]), epochs=3, verbose=0)
+        return to_numpy(model.weights_vector)
+
+    np.testing.assert_array_equal(run(recompute), run(None))
+
+
+def test_norms_of_layers_with_several_outputs():
+    norms, model = nnx.callbacks.LayerNorms(), _model(seed=1)
+    model.compile("sgd", "mse")
+    model.fit(X, np.asarray([1.0, -1.0]), verbose=0, callbacks=[norms])
+    sums = np.asarray([[6.0, 8.0], [6.0, 1.5]]) * model.get_layer("total").get_weights()[0]
+    wanted = np.linalg.norm(sums) * np.sqrt(1.0 + 4.0 + 9.0) / np.sqrt(2.0)
+    assert norms.activations["total"][0] == pytest.approx(wanted, rel=1e-12)

@@ -507,3 +507,43 @@ def test_the_bar_goes_without_a_total(capsys, monkeypatch):
     model().fit((piece for piece in batches(X, Y)), verbose=1)
     out = capsys.readouterr().out
     assert "4/? [" in out and "Epoch 1/1" in out
+
+
+# -- several outputs -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+def test_targets_and_weights_of_several_outputs_come_in_pieces(as_dict):
+    def made():
+        x = nnx.Input((4,))
+        h = Dense(5, "tanh")(x)
+        outputs = {"size": Dense(1)(h), "kind": Dense(3, "softmax")(h)}
+        m = nnx.Model(x, outputs if as_dict else list(outputs.values()), seed=3)
+        m.compile(
+            "sgd",
+            ["mse", "categorical_crossentropy"]
+            if not as_dict
+            else {"size": "mse", "kind": "categorical_crossentropy"},
+        )
+        return m
+
+    def together(a, b):
+        return {"size": a, "kind": b} if as_dict else [a, b]
+
+    size = X[:, :1]
+    pieces = [
+        (X[i:j], together(size[i:j], Y[i:j]), together(W[i:j], W[i:j])) for i, j in itertools.pairwise(SIZES)
+    ]
+    a, b = made(), made()
+    a.fit(iter(pieces), verbose=0)
+    for piece in pieces:
+        b.train_on_batch(*piece)
+    np.testing.assert_array_equal(a.weights_vector, b.weights_vector)
+    found, whole = a.predict(iter(pieces)), a.predict(X)
+    for key in ("size", "kind") if as_dict else (0, 1):
+        np.testing.assert_allclose(found[key], whole[key], rtol=1e-6)
+    np.testing.assert_allclose(
+        a.evaluate(iter(pieces), verbose=0),
+        a.evaluate(X, together(size, Y), sample_weight=together(W, W), verbose=0),
+        rtol=1e-6,
+    )
