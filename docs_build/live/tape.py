@@ -177,6 +177,9 @@ class _Namespace:
             return x.tape.step("where", (x, 1.0, 0.0))
         return self.asarray(x, copy=copy)
 
+    def clip(self, x: Recorded, least: float, most: float) -> Recorded:
+        return x.tape.step("minimum", (x.tape.step("maximum", (x, least)), most))
+
     def full(self, shape: Any, fill: Any, *, dtype: Any = None, device: Any = None) -> Recorded:
         x = _on(_tapes.get(), fill)
         return Recorded(x.tape, x.value, (shape,) if isinstance(shape, int) else tuple(shape), x.dtype)
