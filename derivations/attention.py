@@ -53,7 +53,7 @@
 #
 # ## The code
 #
-# <!-- source: nnx.layers.attention:MultiHeadAttention.forward -->
+# <!-- source: nnx.layers.attending:attended -->
 #
 # ## A run
 
