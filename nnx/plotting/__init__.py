@@ -13,6 +13,7 @@ Data may be arrays of any library that nnx knows, or lists. Matplotlib is import
 from nnx.plotting.activations import activation
 from nnx.plotting.bands import fit
 from nnx.plotting.classification import confusion_matrix, decision_regions
+from nnx.plotting.graphs import plot_model
 from nnx.plotting.history import learning_curves
 from nnx.plotting.networks import gradient_norms
 from nnx.plotting.race import race, race_animation
@@ -28,6 +29,7 @@ __all__ = [
     "fit",
     "gradient_norms",
     "learning_curves",
+    "plot_model",
     "race",
     "race_animation",
     "regression",
