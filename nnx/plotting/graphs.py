@@ -60,7 +60,7 @@ def plot_model(
     on given Axes the letters are as small as the room wants it.
 
     Raises :class:`nnx.errors.NotBuilt` before the model's input shape is known,
-    :class:`nnx.errors.OptionError` for what is no model.
+    :class:`nnx.errors.OptionError` for what is no model, and for a file that Matplotlib cannot write.
     Source: Keras' ``utils.plot_model``; it draws with Graphviz, this without a program outside of Python.
 
     >>> x = nnx.Input((4,))
@@ -96,8 +96,8 @@ def _save(ax: Axes, to_file: Any, dpi: float) -> None:
         whole.savefig(to_file, dpi=dpi)
     except ValueError as error:  # more pixels than Matplotlib has, or a kind of file that it does not know
         raise OptionError(
-            f"plot_model: the picture cannot be written to {str(to_file)!r} with dpi={dpi:g}: {error} For many "
-            "layers take a smaller dpi, or a file that ends with .svg or .pdf."
+            f"plot_model: the picture cannot be written to {str(to_file)!r} with dpi={dpi:g}: {error}. For "
+            "many layers take a smaller dpi, or a file that ends with .svg or .pdf."
         ) from error
 
 

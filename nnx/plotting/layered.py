@@ -218,10 +218,12 @@ def _straightened(
         for node in row:
             if len(links := above.get(node, [])) == 1 and len(below[links[0]]) == 1:
                 run[node] = run[links[0]]
-    for _ in range(_SWEEPS):
+    for _ in range(10 * _SWEEPS):
         of_runs: dict[int, list[float]] = {}
         for node, first in enumerate(run):
             of_runs.setdefault(first, []).append(xs[node])
+        if all(max(places) - min(places) < 0.1 for places in of_runs.values()):
+            break
         means = {first: sum(places) / len(places) for first, places in of_runs.items()}
         for row in rows:
             lengths = [float(len(of_runs[run[node]])) for node in row]
