@@ -103,6 +103,46 @@ assert counts.sum() == 600
 assert abs(np.trace(counts) / 600 - accuracy) < 1e-6  # evaluate adds up in single precision
 
 # %% [markdown]
+# ## Models
+#
+# [`plot_model`][nnx.plotting.plot_model] draws a model's graph: a box for each call of a layer, and lines
+# to what reads its output. Inputs are green, layers with weights blue, outputs have a thick edge. It needs
+# no program outside of Python. The example is a block of a residual network: what comes in is added to what
+# two convolutions make of it, and a convolution of size 1 gives it the same shape first.
+
+# %%
+conv, norm, relu = nnx.layers.Conv2D, nnx.layers.BatchNormalization, nnx.layers.Activation
+image = nnx.Input((32, 32, 16), name="image")
+h = relu("relu")(norm()(conv(32, 3, strides=2, padding="same", use_bias=False)(image)))
+h = norm()(conv(32, 3, padding="same", use_bias=False)(h))
+way_past = norm()(conv(32, 1, strides=2, use_bias=False)(image))
+block = nnx.Model(image, relu("relu")(nnx.layers.Add()([h, way_past])))
+
+# %%
+# figure: From the image two columns of boxes go down, five layers and two, and meet in Add; relu follows.
+ax = nnx.plotting.plot_model(block, show_shapes=True, show_layer_activations=True)
+
+# %% [markdown]
+# `rankdir="LR"` draws from the left to the right, `to_file="model.svg"` writes the picture to a file as
+# well. A layer that is called twice has two boxes, which say so; with `show_layer_names` they bear the same
+# name. Of a layer with several outputs `show_shapes` lists all shapes.
+
+# %%
+# figure: Two inputs through one embedding, drawn as two boxes, each to an LSTM; they join, with two outputs.
+title, body = nnx.Input((10,), name="title"), nnx.Input((200,), name="body")
+embedding = nnx.layers.Embedding(5000, 16, name="words")
+texts = [nnx.layers.LSTM(16)(embedding(text)) for text in (title, body)]
+joined = nnx.layers.Concatenate()(texts)
+urgent = nnx.layers.Dense(1, "sigmoid", name="urgent")(joined)
+topic = nnx.layers.Dense(4, "softmax", name="topic")(joined)
+tickets = nnx.Model([title, body], [urgent, topic])
+ax = nnx.plotting.plot_model(tickets, show_shapes=True, show_layer_names=True, rankdir="LR")
+
+written = [text.get_text() for text in ax.texts]
+assert written.count("words") == 2
+assert "call 2 of 2" in written
+
+# %% [markdown]
 # ## Gradients, layer by layer
 #
 # [`gradient_norms`][nnx.plotting.gradient_norms] draws the norm of the cost's gradient by the weights of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 _TITLE, _SMALL = 10.0, 8.0
 #: how long the head of an arrow is
 _HEAD = 6.0
-_LINE_HEIGHT, _PADDING, _MARGIN = 1.3, 6.0, 8.0
+_LINE_HEIGHT, _PADDING, _MARGIN = 1.3, 7.0, 8.0
 _DPI = Number(above=0.0)
 _DIRECTION = OneOf(("TB", "LR"))
 
@@ -61,7 +60,7 @@ def plot_model(
     on given Axes the letters are as small as the room wants it.
 
     Raises :class:`nnx.errors.NotBuilt` before the model's input shape is known,
-    :class:`nnx.errors.OptionError` for what is no model.
+    :class:`nnx.errors.OptionError` for what is no model, and for a file that Matplotlib cannot write.
     Source: Keras' ``utils.plot_model``; it draws with Graphviz, this without a program outside of Python.
 
     >>> x = nnx.Input((4,))
@@ -76,19 +75,30 @@ def plot_model(
     shown |= {"show_layer_activations": show_layer_activations, "show_trainable": show_trainable}
     shown = {name: truth("plot_model", name, value) for name, value in shown.items()}
     truth("plot_model", "expand_nested", expand_nested)
+    dpi = _DPI("plot_model", "dpi", dpi)
     across = _DIRECTION("plot_model", "rankdir", rankdir) == "LR"
     boxes, edges = _graph(model.network, **shown)
     sizes = [_size(box.lines) for box in boxes]
     found = layered([(h, w) for w, h in sizes] if across else sizes, edges)
     room = (found.height, found.width) if across else (found.width, found.height)
     room = (room[0] + 2.0 * _MARGIN, room[1] + 2.0 * _MARGIN)
-    ax = axes_for(ax, "plot_model", (room[0] / 72.0, room[1] / 72.0))
+    ax = axes_for(ax, "plot_model", _figure_size(room))
     scale = _prepared(ax, room)
     _draw(ax, boxes, sizes, found, across, scale)
     if to_file is not None:
-        whole: Any = ax.get_figure(root=True)
-        whole.savefig(to_file, dpi=_DPI("plot_model", "dpi", dpi))
+        _save(ax, to_file, dpi)
     return ax
+
+
+def _save(ax: Axes, to_file: Any, dpi: float) -> None:
+    whole: Any = ax.get_figure(root=True)
+    try:
+        whole.savefig(to_file, dpi=dpi)
+    except ValueError as error:  # more pixels than Matplotlib has, or a kind of file that it does not know
+        raise OptionError(
+            f"plot_model: the picture cannot be written to {str(to_file)!r} with dpi={dpi:g}: {error}. For "
+            "many layers take a smaller dpi, or a file that ends with .svg or .pdf."
+        ) from error
 
 
 # -- what stands in the boxes ------------------------------------------------------------------------------
@@ -135,21 +145,27 @@ def _graph(
 
 def _size(lines: Sequence[str]) -> Point:
     """The width and the height of a box, in points."""
-    wide = max(_width(line, _TITLE if i == 0 else _SMALL) for i, line in enumerate(lines))
+    pyplot()  # an error that says what to install
+    from matplotlib.textpath import TextPath
+
+    wide = 0.0
+    for i, line in enumerate(lines):
+        # the corners of the outlines' curves: the exact extents take six times as long
+        corners = TextPath((0.0, 0.0), line, size=_TITLE if i == 0 else _SMALL).vertices
+        wide = max(wide, float(corners[:, 0].max() - corners[:, 0].min()))
     high = (_TITLE + _SMALL * (len(lines) - 1)) * _LINE_HEIGHT
     return max(wide, 3.0 * _TITLE) + 2.0 * _PADDING, high + _PADDING
 
 
-@cache
-def _width(line: str, size: float) -> float:
-    """How wide a line of text is, in points: many boxes say the same."""
-    pyplot()  # an error that says what to install
-    from matplotlib.textpath import TextPath
-
-    return float(TextPath((0.0, 0.0), line, size=size).get_extents().width)
-
-
 # -- drawing -----------------------------------------------------------------------------------------------
+
+
+def _figure_size(room: Point) -> Point:
+    """The inches of a figure that has so much room, in points, inside of the edge that its layout leaves."""
+    settings = pyplot().rcParams
+    edges = (settings[f"figure.constrained_layout.{side}_pad"] for side in ("w", "h"))
+    wide, high = (points / 72.0 + 2.0 * edge for points, edge in zip(room, edges, strict=True))
+    return wide, high
 
 
 def _prepared(ax: Axes, room: Point) -> float:

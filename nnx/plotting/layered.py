@@ -174,13 +174,18 @@ def _weight(piece: Edge, boxes: int) -> float:
 
 
 def _across(rows: Sequence[Sequence[int]], boxes: Sequence[Point], weights: dict[Edge, float]) -> list[float]:
-    """The x of every node: near its neighbours above and below, in order, and apart from one another."""
+    """The x of every node: near its neighbours above and below, in order, and apart from one another.
+
+    A node that is alone in its rank stays in the middle: without that every residual block would lie farther
+    to the side than the one above it.
+    """
     xs = [0.0] * len(boxes)
     for row in rows:
         start = -sum(boxes[node][0] + _BESIDE for node in row) / 2.0
         for node in row:
             xs[node] = start + boxes[node][0] / 2.0
             start += boxes[node][0] + _BESIDE
+    moving = [row for row in rows if len(row) > 1]
     links: dict[int, list[tuple[int, float, bool]]] = {}
     for (a, b), weight in weights.items():
         links.setdefault(a, []).append((b, weight, False))
@@ -189,7 +194,7 @@ def _across(rows: Sequence[Sequence[int]], boxes: Sequence[Point], weights: dict
         # first by the ranks above and below by turns, then by both, in the end without going too far
         side = None if sweep >= _SWEEPS else sweep % 2 == 0
         over = _OVER if _SWEEPS <= sweep < 4 * _SWEEPS else 1.0
-        for row in rows if sweep % 2 == 0 else reversed(rows):
+        for row in moving if sweep % 2 == 0 else reversed(moving):
             wanted, pulls = [], []
             for node in row:
                 near = [(xs[b], w) for b, w, is_above in links.get(node, []) if side in (None, is_above)]

@@ -102,6 +102,26 @@ def test_a_chain_is_straight():
     assert np.ptp(centres) < 1e-6 and all(np.ptp(line[:, 0]) < 1e-6 for line in lines)
 
 
+def test_blocks_of_a_deep_graph_lie_below_one_another():
+    def width(blocks):
+        h = x = nnx.Input((4,))
+        for _ in range(blocks):
+            h = Activation("relu")(Add()([Concatenate()([Dense(2)(h), Dense(2)(Dense(3)(h))]), h]))
+        left, right = nnx.plotting.plot_model(nnx.Model(x, h)).get_xlim()
+        return right - left
+
+    # blocks are alike, so nothing needs more room to the side than two of them
+    assert width(20) == pytest.approx(width(2), abs=1.0)
+
+
+def test_letters_have_their_full_size_on_a_figure_of_its_own():
+    for make in MODELS:
+        sizes = {text.get_fontsize() for text in nnx.plotting.plot_model(make(), show_shapes=True).texts}
+        # the figure is as large as the picture but for whole pixels
+        assert min(sizes) == pytest.approx(8.0, rel=0.01)
+        assert max(sizes) == pytest.approx(10.0, rel=0.01)
+
+
 def test_what_stands_in_the_boxes():
     def written(**shown):
         return [text.get_text() for text in nnx.plotting.plot_model(two_ends(), **shown).texts]
@@ -147,6 +167,8 @@ def test_a_model_that_holds_dropout_and_several_lines_between_the_same_boxes():
         (lambda: nnx.plotting.plot_model(nnx.Sequential([Dense(3)])), NotBuilt, "input shape is not known"),
         (lambda: nnx.plotting.plot_model(stack(), rankdir="up"), OptionError, "rankdir"),
         (lambda: nnx.plotting.plot_model(stack(), show_shapes=3), OptionError, "show_shapes"),
+        (lambda: nnx.plotting.plot_model(stack(), dpi=0), OptionError, "dpi"),
+        (lambda: nnx.plotting.plot_model(stack(), "model.stone"), OptionError, "model.stone.*not supported"),
         (lambda: nnx.plotting.plot_model(stack(), ax=3), OptionError, "ax must be"),
     ],
 )
