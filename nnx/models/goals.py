@@ -140,17 +140,14 @@ class Wishes:
 
     def goals(self, names: Sequence[str]) -> tuple[Goal, ...]:
         """What the outputs of these names are trained for; OptionError for what does not fit them."""
-        chosen = self._losses(names)
-        weights = _for_each("loss_weights", self.loss_weights, names, 1.0)
+        chosen = _one_for_each("loss", self.loss, names, None)
+        weights = _one_for_each("loss_weights", self.loss_weights, names, 1.0)
         plain, weighted = (
             _metrics_for_each(what, getattr(self, what), names) for what in ("metrics", "weighted_metrics")
         )
         if all(loss is None for loss in chosen):
             raise OptionError(f"compile needs a loss for one of the outputs ({', '.join(names)}) at least.")
         return tuple(map(Goal, names, chosen, weights, plain, weighted))
-
-    def _losses(self, names: Sequence[str]) -> list[Any]:
-        return _for_each("loss", self.loss, names, None)
 
 
 def wishes(loss: Any, loss_weights: Any, plain: Any, weighted: Any) -> Wishes:
@@ -219,6 +216,15 @@ def _for_each(what: str, given: Any, names: Sequence[str], otherwise: Any) -> li
     return [otherwise if given is None else given] * len(names)
 
 
+def _one_for_each(what: str, given: Any, names: Sequence[str], otherwise: Any) -> list[Any]:
+    """As :func:`_for_each`, of what an output has one of."""
+    chosen = _for_each(what, given, names, otherwise)
+    for name, one in zip(names, chosen, strict=True):
+        if isinstance(one, list | dict):
+            raise OptionError(f"{what} takes one thing for each output, got {one!r} for '{name}'.")
+    return chosen
+
+
 def _metrics_for_each(what: str, given: Any, names: Sequence[str]) -> list[tuple[Any, ...]]:
     """The metrics of each output: of several outputs a list for each."""
     if given is None:
@@ -235,8 +241,8 @@ def _metrics_for_each(what: str, given: Any, names: Sequence[str]) -> list[tuple
 
 
 def _flat(given: Any, what: str) -> tuple[Any, ...]:
-    if given is None:
-        raise OptionError(f"{what} takes names, metrics of nnx.metrics and functions, got None.")
+    if given is None or isinstance(given, dict):
+        raise OptionError(f"{what} takes names, metrics of nnx.metrics and functions, got {given!r}.")
     return tuple(m for one in given for m in _flat(one, what)) if isinstance(given, list) else (given,)
 
 

@@ -12,6 +12,8 @@ from nnx.interop.keras.objects import ABSENT, ELSEWHERE, NOT_TOLD
 
 REFUSED = {*ABSENT["layer"], *(name for kind, name in NOT_TOLD if kind == "layer")}
 TO_KERAS = [name for name in NAMES if name not in REFUSED]
+#: what Keras 3.15.1 does otherwise in prediction, so that its outputs are not compared
+OTHERWISE = {"random_crop": "transform_images does nothing but in training: images come out uncropped"}
 
 
 def example(name: str):
@@ -41,7 +43,9 @@ def test_there_and_back(name, keras, tmp_path):
     model, x = example(name)
     model.save(tmp_path / "of_nnx.keras")
     theirs = keras.models.load_model(tmp_path / "of_nnx.keras")
-    if name != "random_crop":  # Keras 3.15 crops nothing in prediction, whatever its output shape says
+    if name in OTHERWISE:
+        assert theirs.predict(x, verbose=0).shape != theirs.output_shape  # Keras' fault is still there
+    else:
         close(theirs.predict(x, verbose=0), model.predict(x))
     theirs.save(tmp_path / "of_keras.keras")
     again = nnx.load_model(tmp_path / "of_keras.keras")

@@ -317,8 +317,20 @@ DAMAGED = {
     "optimizer is text": lambda c: c["compile_config"].update(optimizer="adamantine"),
     "optimizer is a number": lambda c: c["compile_config"].update(optimizer=3),
     "other optimizer": lambda c: c["compile_config"]["optimizer"].update(class_name="RMSprop", config={}),
-    "loss is a list": lambda c: c["compile_config"].update(loss=[[]]),
     "metrics are a number": lambda c: c["compile_config"].update(metrics=5),
+}
+#: compile_config of a model with the one output ``dense_1``
+FOREIGN = {
+    "loss is a list": {"loss": [[]]},
+    "loss inside a loss": {"loss": {"dense_1": {"dense_1": "mse"}}},
+    "two losses": {"loss": ["mse", "mae"]},
+    "a loss of nobody": {"loss": {"dense": "mse"}},
+    "no loss at all": {"loss": [None]},
+    "metrics of nobody": {"metrics": {"dense": ["mae"]}},
+    "metrics inside metrics": {"metrics": {"dense_1": {"dense_1": ["mae"]}}},
+    "two weights": {"loss_weights": [1.0, 2.0]},
+    "a weight of text": {"loss_weights": "heavy"},
+    "weights inside a weight": {"loss_weights": [[1.0]]},
 }
 
 
@@ -332,6 +344,14 @@ def test_a_damaged_description(kind, whole):
         assert tracemalloc.get_traced_memory()[1] < 2**24
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_does_not_fit_the_outputs(kind, whole):
+    path = whole(config=changed(lambda c: c["compile_config"].update(FOREIGN[kind])))
+    with pytest.raises(FileFormatError, match="compiled does not fit"):
+        nnx.load_model(path)
+    assert nnx.load_model(path, compile=False).optimizer is None
 
 
 def functional(tmp_path):

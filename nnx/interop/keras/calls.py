@@ -11,11 +11,14 @@ from nnx.layers import Symbol
 #: which output of which call of which layer
 History = tuple[str, int, int]
 
-#: the names under which some layers take more than their first input, in the order of nnx's inputs
-INPUTS = {
-    "MultiHeadAttention": ("query", "value", "key"),
-    "GroupQueryAttention": ("query", "value", "key"),
-}
+#: what attention with heads is called on, in the order of Keras' arguments
+_OF_HEADS = ("query", "value", "key", "query_mask", "value_mask", "key_mask", "attention_mask")
+#: layers that take their inputs as arguments with names
+INPUTS: Mapping[str, tuple[str, ...]] = {"MultiHeadAttention": _OF_HEADS, "GroupQueryAttention": _OF_HEADS}
+#: of these arguments those that nnx counts as inputs too, and names where a call has them
+FURTHER = ("key", "attention_mask")
+#: arguments that hold masks: between symbols of nnx they flow by themselves
+_MASKS = ("mask", "query_mask", "value_mask", "key_mask")
 #: the names of the first states of recurrent layers, and of those of a cell
 _STATES = ("initial_state", "states")
 #: what may stand in a call and says nothing
@@ -38,6 +41,16 @@ class Given(NamedTuple):
     options: dict[str, Any]
 
 
+def by_name(label: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A node of a layer whose arguments have names with all of them in ``kwargs``; others as they are."""
+    args, named, names = node.get("args", []), node.get("kwargs", {}), INPUTS.get(label)
+    if names is None or not isinstance(args, list) or not isinstance(named, Mapping):
+        return node
+    if len(args) > len(names):
+        raise FileFormatError(f"The file calls {label} on {len(args)} arguments.")
+    return {"args": [], "kwargs": dict(zip(names, args, strict=False)) | dict(named)}
+
+
 def histories(node: Mapping[str, Any]) -> list[History]:
     """Where the tensors of a node come from, but for masks."""
     found: list[History] = []
@@ -49,7 +62,8 @@ def masks(node: Mapping[str, Any]) -> list[History]:
     """Where the masks of a node come from: between symbols of nnx they flow by themselves."""
     found: list[History] = []
     named = node.get("kwargs")
-    _replaced(named.get("mask") if isinstance(named, Mapping) else None, lambda h: found.append(h))
+    said = [named.get(name) for name in _MASKS] if isinstance(named, Mapping) else None
+    _replaced(said, lambda history: found.append(history))
     return found
 
 
@@ -61,7 +75,7 @@ def without(named: Any) -> Any:
     """
     if not isinstance(named, Mapping):
         return named
-    return {name: what for name, what in named.items() if name not in ("mask", "training")}
+    return {name: what for name, what in named.items() if name not in (*_MASKS, "training")}
 
 
 def given(
@@ -72,20 +86,18 @@ def given(
     named = _replaced(without(node.get("kwargs", {})), value)
     if not isinstance(args, list) or not isinstance(named, dict):
         raise FileFormatError(f"The file does not say what {label} is called on.")
-    inputs = _flat(args)
+    inputs, further = _flat(args), tuple(name for name in FURTHER if named.get(name) is not None)
     for name in (*INPUTS.get(label, ("inputs", "sequences")), *_STATES):
         inputs += _flat([named.pop(name, None)])
-    further = {}
-    if label in INPUTS and isinstance(named.get("attention_mask"), Symbol):
-        further["further"] = (*("key",) * (len(inputs) - 2), "attention_mask")
-        inputs.append(named.pop("attention_mask"))
     said = {name: what for name, what in named.items() if _flat([what]) and what not in _SILENT}
     for name, what in said.items():
         if name not in options or not isinstance(what, bool | int | float | str):
             raise OptionError(
                 f"{label} is called with {name}={what!r} in the file, which nnx's layer does not take."
             )
-    return Given(inputs, said | further)
+    if label in INPUTS and further not in ((), FURTHER[:1]):
+        said["further"] = further
+    return Given(inputs, said)
 
 
 def _flat(values: Any) -> list[Any]:

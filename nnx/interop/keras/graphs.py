@@ -56,7 +56,7 @@ class Graph:
             if name in self.members:
                 raise FileFormatError(f"The file has two layers called '{name}' in {self.name}.")
             for k, node in enumerate(_nodes(one)):
-                self.nodes[name, k] = node
+                self.nodes[name, k] = calls.by_name(one["class_name"], node)
             self.members[name] = self._member(one, name, folder, used, depth)
 
     def _member(self, one: Mapping[str, Any], name: str, folder: str, used: Counter[str], depth: int) -> Any:

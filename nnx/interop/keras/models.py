@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
-from nnx.interop.keras.calls import INPUTS
+from nnx.errors import OptionError
+from nnx.interop.keras.calls import FURTHER, INPUTS
 from nnx.interop.keras.objects import serialized
 from nnx.layers import Layer
 from nnx.models.network import Network
@@ -92,13 +94,14 @@ class _Functional:
             name = network.names[call.layer]
             self.sources += [[name, used[call.layer], j] for j in range(network.gives(k))]
             used[call.layer] += 1
+        self.allow = self._allow()
 
     def config(self) -> dict[str, Any]:
         """What stands under ``config``."""
         network, dtype = self.network, self.dtype
         inputs = [
-            {**_input(shape, name, dtype), "name": name, "inbound_nodes": []}
-            for shape, name in zip(network.inputs, network.input_names, strict=True)
+            {**_input(shape, name, self._dtype(i)), "name": name, "inbound_nodes": []}
+            for i, (shape, name) in enumerate(zip(network.inputs, network.input_names, strict=True))
         ]
         layers = [
             {**_layer(layer, name, dtype), "name": name, "inbound_nodes": self._nodes(i)}
@@ -129,7 +132,7 @@ class _Functional:
             if label in _LISTS:
                 args = [args]
             elif label in INPUTS:
-                further = named.pop("further", ("key",))
+                further = named.pop("further", FURTHER[:1])
                 named |= dict(zip(further, args[2:], strict=False))
                 args = args[:2]
             elif len(args) > 1:
@@ -141,7 +144,27 @@ class _Functional:
             nodes.append({"args": args, "kwargs": named})
         return nodes
 
+    def _allow(self) -> set[int]:
+        """The values that say who may attend to whom: bools in Keras, which only an input can be.
+
+        Raises :class:`nnx.errors.OptionError` where one is anything else besides.
+        """
+        read: dict[bool, set[int]] = {True: set(), False: set(self.network.outputs)}
+        for call in self.network.calls:
+            names = ("query", "value", *call.options.get("further", ()))
+            for value, name in zip_longest(call.reads, names[: len(call.reads)]):
+                read[name == "attention_mask"].add(value)
+        if wrong := [v for v in read[True] if v >= len(self.network.inputs) or v in read[False]]:
+            raise OptionError(
+                "Keras takes an attention_mask of bools, so for a file of Keras' it must be an input that is "
+                f"read as nothing else; here it is what '{self.sources[wrong[0]][0]}' gives."
+            )
+        return read[True]
+
+    def _dtype(self, value: int) -> str:
+        return "bool" if value in self.allow else self.dtype
+
     def _tensor(self, value: int) -> dict[str, Any]:
         shape = [None, *self.network.shapes[value]]
-        config = {"shape": shape, "dtype": self.dtype, "keras_history": self.sources[value]}
+        config = {"shape": shape, "dtype": self._dtype(value), "keras_history": self.sources[value]}
         return {"class_name": "__keras_tensor__", "config": config}

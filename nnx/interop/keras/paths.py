@@ -16,8 +16,6 @@ from nnx.layers import Layer, Weight
 from nnx.models.network import Network
 
 _CELL = {"": "cell"}
-#: what Keras calls a class that it exports under another name
-_CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
 #: by class: the folder of the weights whose names begin so
 FOLDERS: dict[str, dict[str, str]] = {
     "GRU": _CELL,
@@ -27,17 +25,19 @@ FOLDERS: dict[str, dict[str, str]] = {
         "query": "query_dense",
         "key": "key_dense",
         "value": "value_dense",
-        "attention_output": "output_dense",
         "gate": "_gate_dense",
+        "attention_output": "output_dense",
     },
     "GroupQueryAttention": {
         "query": "_query_dense",
         "key": "_key_dense",
         "value": "_value_dense",
-        "attention_output": "_output_dense",
         "gate": "_gate_dense",
+        "attention_output": "_output_dense",
     },
 }
+#: classes that Keras counts under another name
+_COUNTED = {"GroupQueryAttention": "GroupedQueryAttention"}
 
 
 class Place(NamedTuple):
@@ -95,7 +95,7 @@ def places(network: Network) -> list[Place]:
 
 def numbered(class_name: str, used: Counter[str]) -> str:
     """Keras' name for a folder: ``dense``, and ``dense_1`` for the second of its class."""
-    stem = snake_case(_CLASSES.get(class_name, class_name))
+    stem = snake_case(_COUNTED.get(class_name, class_name))
     used[stem] += 1
     return stem if used[stem] == 1 else f"{stem}_{used[stem] - 1}"
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnx.backend import to_numpy
-from nnx.errors import FileFormatError
+from nnx.errors import FileFormatError, OptionError, UnknownName
 from nnx.interop.keras.hdf5 import Folder
 from nnx.interop.keras.models import names_of_outputs
 from nnx.interop.keras.objects import deserialized, translated
@@ -74,7 +74,13 @@ def compile_model(model: Any, config: Any, custom_objects: Mapping[str, Any]) ->
     if config.get("loss_weights") is not None:
         chosen["loss_weights"] = config["loss_weights"]
     optimizer = deserialized(config.get("optimizer"), "optimizer", custom_objects)
-    model.compile(optimizer, deserialized(config["loss"], "loss", custom_objects), **chosen)
+    loss = deserialized(config["loss"], "loss", custom_objects)
+    try:
+        model.compile(optimizer, loss, **chosen)
+    except UnknownName:
+        raise
+    except OptionError as error:
+        raise FileFormatError(f"How the file's model was compiled does not fit it: {error}") from error
     return True
 
 
