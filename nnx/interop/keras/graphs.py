@@ -116,12 +116,21 @@ class Graph:
             if (name, k, 0) not in values:
                 outputs = self._called(name, self.nodes[name, k], values)
                 values |= {(name, k, j): y for j, y in enumerate(outputs)}
-        return [self._value(end, values) for end in _ends(self.config.get("output_layers"))]
+        return [self._value(end, values) for end in self._stops()]
+
+    def _stops(self) -> list[History]:
+        """Where the outputs come from; of functional models inside, Keras counts the calls here from 1."""
+
+        def inside(name: str) -> bool:
+            member = self.members.get(name)
+            return isinstance(member, Graph) and member.kind != "Sequential"
+
+        return [(name, k - inside(name), j) for name, k, j in _ends(self.config.get("output_layers"))]
 
     def _order(self) -> list[tuple[str, int]]:
         """The calls that the outputs need, each after those that it reads."""
         reads: dict[tuple[str, int], list[tuple[str, int]]] = {}
-        pending = [end[:2] for end in _ends(self.config.get("output_layers"))]
+        pending = [stop[:2] for stop in self._stops()]
         while pending:
             call = pending.pop()
             if call in self.nodes and call not in reads:
