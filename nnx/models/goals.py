@@ -158,22 +158,19 @@ def wishes(loss: Any, loss_weights: Any, plain: Any, weighted: Any) -> Wishes:
         if given is not None and not isinstance(given, list | tuple | Mapping):
             raise OptionError(f"{what} must be a list, for example {what}=['accuracy'], got {given!r}.")
     return Wishes(
-        _each(loss, _loss, depth=1),
-        _each(loss_weights, lambda weight: _WEIGHT("compile", "loss_weights", weight), depth=1),
+        _each(loss, _loss),
+        _each(loss_weights, lambda weight: _WEIGHT("compile", "loss_weights", weight)),
         _each(plain, lambda spec: _metric(spec, "metrics")),
         _each(weighted, lambda spec: _metric(spec, "weighted_metrics")),
     )
 
 
-def _each(given: Any, change: Any, depth: int = 2) -> Any:
-    """Every entry of lists and dicts changed, of ``depth`` one in another; None stays what it is.
-
-    A configuration is no dict.
-    """
-    if isinstance(given, Mapping) and not {"kind", "options"} <= given.keys() and depth:
-        return {str(key): _each(value, change, depth - 1) for key, value in given.items()}
-    if isinstance(given, list | tuple) and depth:
-        return [_each(one, change, depth - 1) for one in given]
+def _each(given: Any, change: Any) -> Any:
+    """Every entry of nested lists and dicts changed; None stays what it is. A configuration is no dict."""
+    if isinstance(given, Mapping) and not {"kind", "options"} <= given.keys():
+        return {str(key): _each(value, change) for key, value in given.items()}
+    if isinstance(given, list | tuple):
+        return [_each(one, change) for one in given]
     return None if given is None else change(given)
 
 
