@@ -18,9 +18,9 @@ from nnx.errors import OptionError
 from nnx.layers.base import Layer, registry
 from nnx.layers.image_sizes import NewSize, largest_window
 from nnx.layers.resampling import FILL_MODE, INTERPOLATION, Sampling, resized
+from nnx.layers.space import channels_last, lengths_of
 from nnx.layers.spec import Context, Spec
 from nnx.layers.symbols import Shape
-from nnx.layers.windows import channels_last, lengths_of
 from nnx.options import Number, Seed, number, one_of, option
 
 Range = tuple[float, float]

@@ -9,14 +9,9 @@ from nnx import activations
 from nnx.errors import OptionError, ShapeError
 from nnx.layers.activation import activated, activation_parts
 from nnx.layers.base import Layer, chosen, registry
-from nnx.layers.convolving import (
-    PER_AXIS,
-    Convolving,
-    WithWindows,
-    channels_last,
-    not_strided_and_dilated,
-)
+from nnx.layers.convolving import Convolving, WithWindows, not_strided_and_dilated
 from nnx.layers.dense import WithKernel
+from nnx.layers.space import POSITIVE, channels_last
 from nnx.layers.spec import Spec
 from nnx.layers.symbols import Shape
 from nnx.options import flag, number, one_of, option
@@ -27,11 +22,11 @@ class Convolution(WithKernel, WithWindows):
     """Base of Conv1D, Conv2D and Conv3D."""
 
     filters: int = number(least=1, whole=True)
-    kernel_size: Shape = option(PER_AXIS)
-    strides: Shape = option(PER_AXIS, (1, 1))
+    kernel_size: Shape = option(POSITIVE)
+    strides: Shape = option(POSITIVE, (1, 1))
     padding: str = one_of("valid", "same", default="valid")
-    data_format: str | None = option(channels_last, None)
-    dilation_rate: Shape = option(PER_AXIS, (1, 1))
+    data_format: str | None = channels_last()
+    dilation_rate: Shape = option(POSITIVE, (1, 1))
     groups: int = number(1, least=1, whole=True)
     activation: Any = chosen(activations.registry)
     use_bias: bool = flag(True)
@@ -79,8 +74,8 @@ class Conv1D(Convolution):
     """
 
     rank: ClassVar[int] = 1
-    strides: Shape = option(PER_AXIS, (1,))
-    dilation_rate: Shape = option(PER_AXIS, (1,))
+    strides: Shape = option(POSITIVE, (1,))
+    dilation_rate: Shape = option(POSITIVE, (1,))
     padding: str = one_of("valid", "same", "causal", default="valid")
 
 
@@ -127,5 +122,5 @@ class Conv3D(Convolution):
     """
 
     rank: ClassVar[int] = 3
-    strides: Shape = option(PER_AXIS, (1, 1, 1))
-    dilation_rate: Shape = option(PER_AXIS, (1, 1, 1))
+    strides: Shape = option(POSITIVE, (1, 1, 1))
+    dilation_rate: Shape = option(POSITIVE, (1, 1, 1))

@@ -14,43 +14,9 @@ from nnx.errors import OptionError, ShapeError
 from nnx.layers.base import Layer
 from nnx.layers.convolve import bias_rows, convolve, convolve_input, kernel_rows
 from nnx.layers.per_sample import Gradients, Pullback
+from nnx.layers.space import each_axis, lengths_of, windows_along
 from nnx.layers.spec import Context
 from nnx.layers.symbols import Shape
-from nnx.options import Numbers
-
-#: the check of what is given along each axis of an image
-PER_AXIS = Numbers("a whole number >= 1, or one for each axis of an image", lambda n: n > 0)
-_AXES = {1: "(steps, channels)", 2: "(height, width, channels)", 3: "(depth, height, width, channels)"}
-
-
-def channels_last(where: str, name: str, value: Any) -> Any:
-    """The check that an option is None or "channels_last"."""
-    if value in (None, "channels_last"):
-        return value
-    if value == "channels_first":
-        raise OptionError(
-            f"{where}: nnx keeps channels last. Leave {name} out and give x the shape (n, ..., channels), "
-            "for example with np.moveaxis(x, 1, -1)."
-        )
-    raise OptionError(f"{where}: {name} must be None or 'channels_last', got {value!r}.")
-
-
-def along_axes(label: str, name: str, given: Shape, rank: int) -> Shape:
-    """``given`` for each of ``rank`` axes; one number stands for all of them."""
-    if len(given) not in (1, rank):
-        raise OptionError(f"{label}: {name} must be one whole number or {rank}, got {given}.")
-    return given * rank if len(given) == 1 else given
-
-
-def need_image(label: str, input_shape: Shape, rank: int) -> None:
-    """Raises :class:`nnx.errors.ShapeError` where a sample is no image of ``rank`` axes and channels."""
-    if len(input_shape) != rank + 1:
-        hint = ""
-        if len(input_shape) == rank:
-            hint = " If the channels' axis is missing, add it: x[..., None] has one channel."
-        raise ShapeError(
-            f"{label} needs samples of shape {_AXES[rank]}, got samples of shape {input_shape}.{hint}"
-        )
 
 
 @cache
@@ -59,21 +25,20 @@ def windows_of(
 ) -> Windows:
     """The windows of a kernel of ``taps`` over an image of ``size``; ShapeError where it does not fit in.
 
-    ``padding`` "same" puts half of the zeros in front (the smaller half) so that ⌈size / stride⌉ outputs come
-    out, "causal" all of them, and "valid" has none.
+    ``padding`` is that of :func:`nnx.layers.space.windows_along`.
     """
     before, outputs = [], []
     for n, k, s, d in zip(size, taps, strides, dilation, strict=True):
         reach = (k - 1) * d + 1
-        if padding == "valid" and reach > n:
+        placed = windows_along(n, reach, s, padding)
+        if placed is None:
             dilated = f" with dilation_rate={dilation}, which spans {reach}," if d > 1 else ""
             raise ShapeError(
                 f"{label}: a kernel of size {taps}{dilated} does not fit into an image of size {size}. "
                 "Use a smaller kernel_size, or padding='same'."
             )
-        outputs.append((n - reach) // s + 1 if padding == "valid" else -(-n // s))
-        total = max((outputs[-1] - 1) * s + reach - n, 0)
-        before.append({"valid": 0, "same": total // 2, "causal": reach - 1}[padding])
+        before.append(placed[0])
+        outputs.append(placed[1])
     return Windows(size, taps, tuple(outputs), strides, tuple(before), dilation, groups)
 
 
@@ -147,14 +112,14 @@ class WithWindows(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("kernel_size", "strides", "dilation_rate"):
-            self._set(name, along_axes(self.label, name, getattr(self, name), self.rank))
+            self._set(name, each_axis(self.label, name, getattr(self, name), self.rank))
 
     def windows_over(self, input_shape: Shape) -> Windows:
         """The windows over samples of ``input_shape``; ShapeError where that is no shape of images."""
-        need_image(self.label, input_shape, self.rank)
+        size = lengths_of(self.label, input_shape, self.rank)
         options: Any = self  # the fields of each layer, in an order of its own
         return windows_of(
-            self.label, tuple(input_shape[:-1]), options.kernel_size,
+            self.label, size, options.kernel_size,
             options.strides, options.padding, options.dilation_rate,
         )  # fmt: skip
 

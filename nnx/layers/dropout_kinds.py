@@ -11,9 +11,9 @@ from nnx.backend import adapter_of, device_of, namespace
 from nnx.backend.philox import NOISE
 from nnx.layers.base import Layer, registry
 from nnx.layers.dropout import NoiseShape, mask_of, noise_shape_for
+from nnx.layers.space import channels_last, lengths_of
 from nnx.layers.spec import Context, Spec
 from nnx.layers.symbols import Shape
-from nnx.layers.windows import channels_last, lengths_of
 from nnx.options import Seed, fraction, option
 
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from nnx.autodiff.array import raw
 from nnx.backend import namespace
 from nnx.layers.base import Layer, registry
+from nnx.layers.space import channels_last, lengths_of
 from nnx.layers.spec import Spec
 from nnx.layers.symbols import Shape
-from nnx.layers.windows import channels_last, lengths_of
 from nnx.options import flag
 
 

@@ -10,9 +10,9 @@ from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
 from nnx.layers.base import Layer, registry
 from nnx.layers.resampling import INTERPOLATION, resized
+from nnx.layers.space import channels_last, lengths_of
 from nnx.layers.spec import Spec
 from nnx.layers.symbols import Shape
-from nnx.layers.windows import channels_last, lengths_of
 from nnx.options import flag, number, one_of, option
 
 

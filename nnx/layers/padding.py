@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from nnx.backend import device_of, namespace
 from nnx.errors import OptionError, ShapeError
 from nnx.layers.base import Layer, registry
+from nnx.layers.space import channels_last, lengths_of
 from nnx.layers.spec import Spec
 from nnx.layers.symbols import Shape
-from nnx.layers.windows import channels_last, lengths_of
 from nnx.options import option
 
 Pairs = tuple[tuple[int, int], ...]

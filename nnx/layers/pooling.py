@@ -8,20 +8,10 @@ from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.layers.base import Layer, registry
+from nnx.layers.space import POSITIVE, POSITIVE_OR_NONE, channels_last, each_axis, lengths_of
 from nnx.layers.spec import Spec
 from nnx.layers.symbols import Shape
-from nnx.layers.windows import (
-    POSITIVE,
-    POSITIVE_OR_NONE,
-    Windows,
-    channels_last,
-    each_axis,
-    lengths_of,
-    max_pool,
-    shares,
-    sum_pool,
-    windows_of,
-)
+from nnx.layers.windows import Windows, max_pool, shares, sum_pool, windows_of
 from nnx.options import one_of, option
 
 

@@ -10,7 +10,8 @@ from nnx import activations, constraints, initializers, regularizers
 from nnx.backend import namespace
 from nnx.layers.activation import activated, activation_parts
 from nnx.layers.base import Layer, chosen, registry
-from nnx.layers.convolving import PER_AXIS, Convolving, WithWindows, channels_last
+from nnx.layers.convolving import Convolving, WithWindows
+from nnx.layers.space import POSITIVE, channels_last
 from nnx.layers.spec import Spec, Weight
 from nnx.layers.symbols import Shape
 from nnx.options import flag, number, one_of, option
@@ -62,12 +63,12 @@ class WithDepthwise(WithWindows):
 class DepthwiseConvolution(WithDepthwise):
     """Base of DepthwiseConv1D and DepthwiseConv2D."""
 
-    kernel_size: Shape = option(PER_AXIS)
-    strides: Shape = option(PER_AXIS, (1, 1))
+    kernel_size: Shape = option(POSITIVE)
+    strides: Shape = option(POSITIVE, (1, 1))
     padding: str = one_of("valid", "same", default="valid")
     depth_multiplier: int = number(1, least=1, whole=True)
-    data_format: str | None = option(channels_last, None)
-    dilation_rate: Shape = option(PER_AXIS, (1, 1))
+    data_format: str | None = channels_last()
+    dilation_rate: Shape = option(POSITIVE, (1, 1))
     activation: Any = chosen(activations.registry)
     use_bias: bool = flag(True)
 
@@ -98,8 +99,8 @@ class DepthwiseConv1D(DepthwiseConvolution):
     """
 
     rank: ClassVar[int] = 1
-    strides: Shape = option(PER_AXIS, (1,))
-    dilation_rate: Shape = option(PER_AXIS, (1,))
+    strides: Shape = option(POSITIVE, (1,))
+    dilation_rate: Shape = option(POSITIVE, (1,))
 
 
 @registry.register()
@@ -125,11 +126,11 @@ class SeparableConvolution(WithDepthwise):
     """Base of SeparableConv1D and SeparableConv2D."""
 
     filters: int = number(least=1, whole=True)
-    kernel_size: Shape = option(PER_AXIS)
-    strides: Shape = option(PER_AXIS, (1, 1))
+    kernel_size: Shape = option(POSITIVE)
+    strides: Shape = option(POSITIVE, (1, 1))
     padding: str = one_of("valid", "same", default="valid")
-    data_format: str | None = option(channels_last, None)
-    dilation_rate: Shape = option(PER_AXIS, (1, 1))
+    data_format: str | None = channels_last()
+    dilation_rate: Shape = option(POSITIVE, (1, 1))
     depth_multiplier: int = number(1, least=1, whole=True)
     activation: Any = chosen(activations.registry)
     use_bias: bool = flag(True)
@@ -178,8 +179,8 @@ class SeparableConv1D(WithPointwise):
     """
 
     rank: ClassVar[int] = 1
-    strides: Shape = option(PER_AXIS, (1,))
-    dilation_rate: Shape = option(PER_AXIS, (1,))
+    strides: Shape = option(POSITIVE, (1,))
+    dilation_rate: Shape = option(POSITIVE, (1,))
 
 
 @registry.register()

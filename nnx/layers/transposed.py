@@ -13,17 +13,10 @@ from nnx.errors import OptionError, ShapeError
 from nnx.layers.activation import activated, activation_parts
 from nnx.layers.base import Layer, chosen, registry
 from nnx.layers.convolve import convolve, convolve_input
-from nnx.layers.convolving import (
-    PER_AXIS,
-    WithWindows,
-    along_axes,
-    channels_last,
-    need_image,
-    not_strided_and_dilated,
-    rows_of,
-)
+from nnx.layers.convolving import WithWindows, not_strided_and_dilated, rows_of
 from nnx.layers.dense import WithKernel
 from nnx.layers.per_sample import Gradients, Pullback
+from nnx.layers.space import POSITIVE, channels_last, each_axis, lengths_of
 from nnx.layers.spec import Context, Spec
 from nnx.layers.symbols import Shape
 from nnx.options import Numbers, flag, number, one_of, option
@@ -97,12 +90,12 @@ class TransposedConvolution(WithKernel, WithWindows):
     """Base of Conv1DTranspose, Conv2DTranspose and Conv3DTranspose."""
 
     filters: int = number(least=1, whole=True)
-    kernel_size: Shape = option(PER_AXIS)
-    strides: Shape = option(PER_AXIS, (1, 1))
+    kernel_size: Shape = option(POSITIVE)
+    strides: Shape = option(POSITIVE, (1, 1))
     padding: str = one_of("valid", "same", default="valid")
     output_padding: Shape | None = option(_MORE, None)
-    data_format: str | None = option(channels_last, None)
-    dilation_rate: Shape = option(PER_AXIS, (1, 1))
+    data_format: str | None = channels_last()
+    dilation_rate: Shape = option(POSITIVE, (1, 1))
     activation: Any = chosen(activations.registry)
     use_bias: bool = flag(True)
 
@@ -111,7 +104,7 @@ class TransposedConvolution(WithKernel, WithWindows):
         not_strided_and_dilated(self.label, self.strides, self.dilation_rate)
         if self.output_padding is None:
             return
-        more = along_axes(self.label, "output_padding", self.output_padding, self.rank)
+        more = each_axis(self.label, "output_padding", self.output_padding, self.rank)
         self._set("output_padding", more)
         if any(m >= s for m, s in zip(more, self.strides, strict=True)):
             raise OptionError(
@@ -120,7 +113,7 @@ class TransposedConvolution(WithKernel, WithWindows):
             )
 
     def spec(self, input_shape: Shape) -> Spec:  # type: ignore[override]
-        need_image(self.label, input_shape, self.rank)
+        lengths_of(self.label, input_shape, self.rank)
         windows = windows_onto(
             self.label, tuple(input_shape[:-1]), self.kernel_size,
             self.strides, self.padding, self.dilation_rate, self.output_padding,
@@ -149,8 +142,8 @@ class Conv1DTranspose(TransposedConvolution):
     """
 
     rank: ClassVar[int] = 1
-    strides: Shape = option(PER_AXIS, (1,))
-    dilation_rate: Shape = option(PER_AXIS, (1,))
+    strides: Shape = option(POSITIVE, (1,))
+    dilation_rate: Shape = option(POSITIVE, (1,))
 
 
 @registry.register()
@@ -192,5 +185,5 @@ class Conv3DTranspose(TransposedConvolution):
     """
 
     rank: ClassVar[int] = 3
-    strides: Shape = option(PER_AXIS, (1, 1, 1))
-    dilation_rate: Shape = option(PER_AXIS, (1, 1, 1))
+    strides: Shape = option(POSITIVE, (1, 1, 1))
+    dilation_rate: Shape = option(POSITIVE, (1, 1, 1))

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from nnx.backend import namespace
 from nnx.layers.base import Layer, registry
 from nnx.layers.resampling import INTERPOLATION, resized
+from nnx.layers.space import POSITIVE, channels_last, each_axis, lengths_of
 from nnx.layers.spec import Spec
 from nnx.layers.symbols import Shape
-from nnx.layers.windows import POSITIVE, channels_last, each_axis, lengths_of
 from nnx.options import option
 
 

@@ -1,69 +1,21 @@
-"""What layers over the axes of space share: options for each axis, windows, and pooling with derivatives."""
+"""Windows that are pooled, with derivatives of every order."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from nnx.autodiff import fused
 from nnx.autodiff.array import raw
 from nnx.backend import adapter_of
 from nnx.backend.pooling import Window
-from nnx.errors import OptionError, ShapeError
+from nnx.errors import ShapeError
+from nnx.layers.space import windows_along
 from nnx.layers.symbols import Shape
-from nnx.options import Numbers, option
 
 Array = Any
 Windows = tuple[Window, ...]
-
-
-# -- options --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ChannelsLast:
-    """The check of ``data_format``: nnx has the channels last, and says so where they are asked for first."""
-
-    def __call__(self, where: str, name: str, value: Any) -> None:
-        if value == "channels_first":
-            raise OptionError(
-                f"{where}: {name}='channels_first' is not there: channels are the last axis. Move them, with "
-                "numpy.moveaxis(x, 1, -1) or the layer Permute."
-            )
-        if value not in (None, "channels_last"):
-            raise OptionError(f"{where}: {name} must be {self}, got {value!r}.")
-
-    def __str__(self) -> str:
-        return "'channels_last' or None"
-
-
-def channels_last() -> Any:
-    """A dataclass field for Keras' ``data_format``."""
-    return option(ChannelsLast(), None)
-
-
-POSITIVE = Numbers("a whole number >= 1, or one for each axis", lambda n: n >= 1)
-POSITIVE_OR_NONE = Numbers(f"{POSITIVE.words}, or None", lambda n: n >= 1, optional=True)
-
-
-def each_axis(where: str, name: str, values: Sequence[int], axes: int) -> Shape:
-    """``values`` as one for each of the axes; OptionError where there are neither as many nor one."""
-    if len(values) not in (1, axes):
-        raise OptionError(f"{where}: {name} must be one number or {axes}, got {tuple(values)}.")
-    return tuple(values) * (axes // len(values))
-
-
-def lengths_of(where: str, input_shape: Shape, axes: int) -> Shape:
-    """The lengths of the axes of space; ShapeError for samples of another number of axes."""
-    if len(input_shape) != axes + 1:
-        names = ("steps",) if axes == 1 else ("depth", "height", "width")[3 - axes :]
-        raise ShapeError(
-            f"{where} needs samples of {axes + 1} axes ({', '.join((*names, 'channels'))}), got samples of "
-            f"shape {input_shape}."
-        )
-    return input_shape[:-1]
 
 
 # -- windows --------------------------------------------------------------------------------------------
@@ -72,22 +24,17 @@ def lengths_of(where: str, input_shape: Shape, axes: int) -> Shape:
 def windows_of(where: str, lengths: Shape, sizes: Shape, strides: Shape, padding: str) -> Windows:
     """The windows along each axis: inside it (``"valid"``), or ⌈length / stride⌉ of them (``"same"``).
 
-    With "same" the cells outside are shared between both ends; an odd one comes at the end (as in Keras).
     Raises :class:`nnx.errors.ShapeError` for windows that do not fit inside.
     """
     found = []
     for length, size, stride in zip(lengths, sizes, strides, strict=True):
-        if padding == "same":
-            count = -(-length // stride)
-            before = max((count - 1) * stride + size - length, 0) // 2
-        elif size <= length:
-            count, before = (length - size) // stride + 1, 0
-        else:
+        placed = windows_along(length, size, stride, padding)
+        if placed is None:
             raise ShapeError(
                 f"{where}: windows of {sizes} cells do not fit into samples of {lengths}. Make them smaller, "
                 "or use padding='same'."
             )
-        found.append(Window(length, size, stride, before, count))
+        found.append(Window(length, size, stride, *placed))
     return tuple(found)
 
 
