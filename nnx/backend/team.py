@@ -12,12 +12,12 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import copy_context
 from typing import Any
 
 import numpy as np
+
+from nnx.backend.threads import together
 
 Array = Any
 
@@ -30,10 +30,9 @@ class Team:
         self._own = threading.local()
         self._start_anew()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._start_anew)  # threads are not copied
+            os.register_at_fork(after_in_child=self._start_anew)  # who held BLAS is not there
 
     def _start_anew(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
         self._blas: Sequence[Any] | None = None
         self._held: list[int] = []
         self._callers = 0
@@ -51,8 +50,8 @@ class Team:
     def held(self) -> Iterator[int]:
         """Holds BLAS to one thread; gives the number that it has otherwise. May be nested.
 
-        Around a training it also keeps the threads asleep that wait in a loop for BLAS's next product, and
-        take a core away meanwhile (OpenBLAS's do so for about 100 ms after each).
+        OpenBLAS's threads wait in a loop for the next product, and take a core away for about 100 ms after
+        each: held over several calls they sleep.
         """
         threads = self._hold_blas()
         try:
@@ -68,16 +67,7 @@ class Team:
             while (i := next(turn)) < len(blocks):
                 results[i] = function(blocks[i])
 
-        others = []
-        if threads > 1:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(os.cpu_count(), "nnx")
-            others = [self._pool.submit(copy_context().run, work) for _ in range(threads - 1)]
-        try:
-            work()
-        finally:
-            for other in others:
-                other.result()
+        together([work] * max(1, threads))
         return results
 
     def buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from itertools import pairwise
 
 #: Threads come as they are needed, up to this number.
@@ -27,18 +29,21 @@ def cores() -> int:
 
 
 def spread(work: Callable[[int, int], None], n: int, most: int) -> None:
-    """Calls ``work(a, b)`` for ranges that together are 0 … n, in at most ``most`` threads at a time.
-
-    The first range is done by the calling thread. An error in one of them is raised here, after all ended.
-    """
+    """Calls ``work(a, b)`` for ranges that together are 0 … n, in at most ``most`` threads at a time."""
     parts = max(1, min(cores(), most, n))
-    if parts == 1:
-        work(0, n)
-        return
-    own, *ranges = pairwise(n * k // parts for k in range(parts + 1))
-    others = [_executor().submit(work, a, b) for a, b in ranges]
+    ranges = pairwise(n * k // parts for k in range(parts + 1))
+    together([partial(work, a, b) for a, b in ranges])
+
+
+def together(tasks: Sequence[Callable[[], None]]) -> None:
+    """Calls every task in a thread of its own, the first in the calling one, with its context.
+
+    An error in one of them is raised here, after all ended.
+    """
+    own, *rest = tasks
+    others = [_executor().submit(copy_context().run, task) for task in rest]
     try:
-        work(*own)
+        own()
     finally:
         errors = [future.exception() for future in others]
     for error in errors:
