@@ -126,8 +126,10 @@ class Called(Placed):
                     f"{self.label} takes arrays with samples along the first axis, or symbols, got {x!r}."
                 )
         xp = namespace(*xs)
-        if not all(xp.isdtype(x.dtype, "real floating") for x in xs):
-            xs = [xp.astype(x, adapter_of(x).dtype(get_backend().dtype)) for x in xs]
+        floating = [x.dtype for x in xs if xp.isdtype(x.dtype, "real floating")]
+        if len(floating) < len(xs):  # whole numbers and bools become what the others are
+            kind = floating[0] if floating else adapter_of(xs[0]).dtype(get_backend().dtype)
+            xs = [x if x.dtype in floating else xp.astype(x, kind) for x in xs]
         shapes = [tuple(x.shape[1:]) for x in xs]
         with located(lambda: f"in {self.described}"):
             spec = self.spec_for(shapes, options)

@@ -14,7 +14,7 @@ from nnx.layers.attending import as_bools, attended, both, near, of_steps
 from nnx.layers.base import Layer
 from nnx.layers.dense import WithKernel, affine
 from nnx.layers.spec import Context, Spec, Weight
-from nnx.layers.symbols import Shape, Symbol
+from nnx.layers.symbols import Shape
 from nnx.options import Seed, flag, option
 
 
@@ -61,6 +61,8 @@ class WithHeads(WithKernel):
     def __call__(
         self,
         *xs: Any,
+        query: Any = None,
+        value: Any = None,
         key: Any = None,
         attention_mask: Any = None,
         query_mask: Any = None,
@@ -73,6 +75,7 @@ class WithHeads(WithKernel):
         """The output for ``query, value, key=value``, symbols or arrays; see the class for the rest."""
         if len(xs) == 1 and isinstance(xs[0], list | tuple):
             xs = tuple(xs[0])
+        xs = (*((query,) if query is not None else ()), *xs, *((value,) if value is not None else ()))
         if len(xs) not in (2, 3) or (len(xs) == 3 and key is not None):
             raise self._of_inputs(len(xs))
         key = xs[2] if len(xs) == 3 else key
@@ -85,8 +88,6 @@ class WithHeads(WithKernel):
             mask = masks
         if isinstance(mask, list | tuple):
             mask = (*mask, *(None,) * (2 + len(further) - len(mask)))
-        if attention_mask is not None:
-            more["attention_mask"] = _as_numbers(attention_mask, xs[0])
         inputs = (*xs[:2], *(more[name] for name in further))
         return super().__call__(inputs, training=training, mask=mask, **said)
 
@@ -281,12 +282,3 @@ class WithHeads(WithKernel):
             flat = self._with_heads((*given.shape[:lead], *sizes), rank, 1)
             given = as_bools(namespace(given).reshape(given, flat))
         return both(None if steps is None else steps[:, None, :, :], given)
-
-
-def _as_numbers(mask: Any, query: Any) -> Any:
-    """A mask of bools in the query's data type: the inputs of a layer have one. A symbol stays one."""
-    if isinstance(mask, Symbol) or isinstance(query, Symbol):
-        return mask
-    xp = namespace(mask, query)
-    floating = xp.isdtype(query.dtype, "real floating")
-    return xp.astype(mask, query.dtype) if floating and xp.isdtype(mask.dtype, "bool") else mask

@@ -292,3 +292,17 @@ def test_masks_of_steps_need_samples_of_steps():
     layer, x = MultiHeadAttention(2, 3), RNG.normal(size=(N, 2, T, 4))
     with pytest.raises(ShapeError, match="Use attention_mask"):
         layer(x, x, value_mask=np.ones((N, T), dtype=bool))
+
+
+def test_inputs_may_have_their_names():
+    x, v = np.random.default_rng(0).normal(size=(2, 1, 3, 4))
+    layer = nnx.layers.MultiHeadAttention(1, 2)
+    expected = layer(x, v, x)
+    np.testing.assert_array_equal(layer(query=x, value=v, key=x), expected)
+    np.testing.assert_array_equal(layer(x, value=v, key=x), expected)
+
+
+def test_bools_take_the_type_of_the_other_inputs():
+    x = np.random.default_rng(0).normal(size=(1, 3, 4))
+    seen = nnx.layers.MultiHeadAttention(1, 2)(x, x, attention_mask=np.ones((1, 3, 3), dtype=bool))
+    assert seen.dtype == np.float64
