@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 #: Entries in one block.
-BLOCK = 1 << 15
+BLOCK = 1 << 17
 
 
 def _blocks(x: Any) -> Iterator[tuple[slice, Any, Any]]:

@@ -6,12 +6,15 @@ there: a running maximum over the cells of the window, and no copies of the inpu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
 
+from nnx.backend.memory import reused
 from nnx.backend.pooling import Array, Pooling, Window
 from nnx.backend.threads import spread
 
@@ -22,7 +25,9 @@ _WORTH_COMPILING = 1 << 16
 #: A thread of its own is worth its start for so many entries.
 _WORTH_A_THREAD = 1 << 16
 #: Entries in one block of images without Numba.
-_BLOCK = 1 << 16
+_BLOCK = 1 << 18
+#: The whole numbers of as many bytes as a float.
+_WHOLE = {2: np.int16, 4: np.int32, 8: np.int64}
 
 
 class NumpyPooling(Pooling):
@@ -35,9 +40,7 @@ class NumpyPooling(Pooling):
 
     def from_maxima(self, g: Array, x: Array, y: Array, windows: Windows) -> Array:
         def place(g: Array, x: Array, y: Array, out: Array, windows: Windows) -> None:
-            with np.errstate(over="ignore", invalid="ignore"):
-                plain = np.isfinite(np.sum(g)) and not np.isnan(np.max(y))
-            if plain:
+            if not np.isnan(np.max(y)) and g.dtype.itemsize in _WHOLE:
                 _from_maxima(g, x, y, out, windows)
             else:
                 out[...] = super(NumpyPooling, self).from_maxima(g, x, y, windows)
@@ -46,14 +49,14 @@ class NumpyPooling(Pooling):
         _run("from_maxima", place, windows, g, x, y, out)
         return out
 
-    def sum_pool(self, x: Array, windows: Windows) -> Array:
+    def mean_pool(self, x: Array, windows: Windows) -> Array:
         y = np.empty(_pooled(x, windows), x.dtype)
-        _run("sums", _sums, windows, x, y)
+        _run("means", _means, windows, x, y)
         return y
 
-    def from_sums(self, g: Array, windows: Windows) -> Array:
+    def from_means(self, g: Array, windows: Windows) -> Array:
         out = np.empty((g.shape[0], *(w.length for w in windows), g.shape[-1]), g.dtype)
-        _run("from_sums", _from_sums, windows, g, out)
+        _run("from_means", _from_means, windows, g, out)
         return out
 
 
@@ -69,7 +72,10 @@ def _run(name: str, plain: Callable[..., None], windows: Windows, *given: Array)
     loops = _compiled() if size >= _WORTH_COMPILING and len(windows) < 3 else None
     if loops is not None and all(a.dtype == arrays[0].dtype and a.dtype.char in "fd" for a in arrays):
         planes = [a if len(windows) == 2 else a[:, None] for a in arrays]
-        along = [(w.size, w.stride, w.before, w.count) for w in (Window(1, 1, 1, 0, 1), *windows)[-2:]]
+        both = (Window(1, 1, 1, 0, 1), *windows)[-2:]
+        along: list[Any] = [(w.size, w.stride, w.before, w.count) for w in both]
+        if name.endswith("means"):
+            along += [np.asarray(w.shares, arrays[0].dtype) for w in both]
         inputs = [_read_only(a) for a in planes[:-1]]
         spread(lambda a, b: getattr(loops, name)(*inputs, planes[-1], *along, a, b), n, most)
         return
@@ -115,8 +121,18 @@ def _maxima(x: Array, y: Array, windows: Windows) -> None:
     _folded(np.maximum, -np.inf, x, y, windows)
 
 
-def _sums(x: Array, y: Array, windows: Windows) -> None:
+def _means(x: Array, y: Array, windows: Windows) -> None:
     _folded(np.add, 0.0, x, y, windows)
+    _share(y, windows)
+
+
+def _share(y: Array, windows: Windows) -> None:
+    """Divides the entries of ``y``, one for each window, by the number of cells inside of theirs."""
+    even = [len(set(w.shares)) == 1 for w in windows]
+    y *= y.dtype.type(math.prod(w.shares[0] for w, same in zip(windows, even, strict=True) if same))
+    for axis, window in enumerate(windows, 1):
+        if not even[axis - 1]:
+            y *= np.asarray(window.shares, y.dtype).reshape(-1, *(1,) * (y.ndim - 1 - axis))
 
 
 def _folded(fold: np.ufunc, neutral: float, x: Array, y: Array, windows: Windows) -> None:
@@ -124,65 +140,63 @@ def _folded(fold: np.ufunc, neutral: float, x: Array, y: Array, windows: Windows
     for axis, window in enumerate(windows, 1):
         last = axis == len(windows)
         shape = (*x.shape[:axis], window.count, *x.shape[axis + 1 :])
-        x = _fold(fold, neutral, x, y if last else np.empty(shape, x.dtype), axis, window)
+        x = _fold(fold, neutral, x, y if last else reused(shape, x.dtype), axis, window)
 
 
 def _fold(fold: np.ufunc, neutral: float, x: Array, out: Array, axis: int, window: Window) -> Array:
-    cells = list(_taps(axis, window))
-    whole = [taken for given, taken in cells if given == slice(0, window.count)]
-    if len(whole) == len(cells) > 1:
-        fold(x[_at(axis, whole[0])], x[_at(axis, whole[1])], out=out)
-        cells = cells[2:]
+    everywhere = slice(0, window.count)
+    cells = sorted(_taps(window), key=lambda cell: cell[0] != everywhere)
+    whole = [x[_at(axis, taken)] for given, taken in cells[:2] if given == everywhere]
+    if len(whole) == 2:
+        fold(*whole, out=out)
     else:
-        out[...] = neutral
-    for given, taken in cells:
+        out[...] = whole[0] if whole else neutral
+    for given, taken in cells[len(whole) :]:
         part = out[_at(axis, given)]
         fold(part, x[_at(axis, taken)], out=part)
     return out
 
 
-def _from_sums(g: Array, out: Array, windows: Windows) -> None:
+def _from_means(g: Array, out: Array, windows: Windows) -> None:
+    g = g.copy()
+    _share(g, windows)
     for axis, window in reversed(list(enumerate(windows, 1))):
         shape = (*g.shape[:axis], window.length, *g.shape[axis + 1 :])
-        wider = out if axis == 1 else np.empty(shape, g.dtype)
-        apart = _clear(wider, axis, window)
-        for given, taken in _taps(axis, window):
+        wider = out if axis == 1 else reused(shape, g.dtype)
+        apart = _clear(wider, (window,))
+        for given, taken in _taps(window):
             _put(wider[_at(axis, taken)], g[_at(axis, given)], apart)
         g = wider
 
 
 def _from_maxima(g: Array, x: Array, y: Array, out: Array, windows: Windows) -> None:
-    """Stage by stage, from the last fold of the maxima (the first axis) back to the first (the last axis).
+    """The cells of the windows one after the other, row after row; what has been found is not free any more.
 
-    That order makes the first maximum of a window that in its first row. Without NaN the last cell that a
-    window has takes what no other has taken.
+    Whole numbers times 0 or 1 choose bit by bit, so that no infinity becomes NaN; that is faster than
+    ``np.where``, whose conditions are bytes.
     """
-    maxima = [x]
-    for axis, window in reversed(list(enumerate(windows[1:], 2))):
-        shape = (*maxima[-1].shape[:axis], window.count, *maxima[-1].shape[axis + 1 :])
-        maxima.append(_fold(np.maximum, -np.inf, maxima[-1], np.empty(shape, x.dtype), axis, window))
-    for axis, window in enumerate(windows, 1):
-        of = maxima.pop()
-        wider = out if axis == len(windows) else np.empty(of.shape, g.dtype)
-        _place(g, of, y, wider, axis, window)
-        g, y = wider, of
+    apart, whole = _clear(out, windows), _WHOLE[g.dtype.itemsize]
+    hits, free, ones = reused(g.shape, bool), reused(g.shape, bool), reused(g.shape, whole)
+    part = None if apart else reused(g.shape, g.dtype)
+    free[...] = True
+    cells = [tuple(zip(*along, strict=True)) for along in product(*map(_taps, windows))]
+    for k, (given, taken) in enumerate(cells, 1):
+        some, inside = (slice(None), *given), (slice(None), *taken)
+        hit, left = hits[some], free[some]
+        if k == len(cells):  # without NaN the last cell that a window has takes what no other has taken
+            hit = left
+        else:
+            np.equal(x[inside], y[some], out=hit)
+            np.logical_and(hit, left, out=hit)
+            np.not_equal(left, hit, out=left)
+        np.copyto(ones[some], hit.view(np.int8))
+        place = out[inside] if part is None else part[some]
+        np.multiply(g[some].view(whole), ones[some], out=place.view(whole))
+        if part is not None:
+            out[inside] += place
 
 
-def _place(g: Array, x: Array, y: Array, out: Array, axis: int, window: Window) -> None:
-    apart = _clear(out, axis, window)
-    rest, part, hits = g.copy(), np.empty_like(g), np.empty(g.shape, bool)
-    cells = list(_taps(axis, window))
-    for given, taken in cells[:-1]:
-        some, inside = _at(axis, given), _at(axis, taken)
-        hit = np.equal(x[inside], y[some], out=hits[some])
-        found = np.multiply(rest[some], hit, out=part[some])
-        _put(out[inside], found, apart)
-        rest[some] -= found
-    given, taken = cells[-1]
-    _put(out[_at(axis, taken)], rest[_at(axis, given)], apart)
-
-
-def _taps(axis: int, window: Window) -> Iterator[tuple[slice, slice]]:
+def _taps(window: Window) -> Iterator[tuple[slice, slice]]:
     """For each cell of a window: the windows for which it lies inside, and where it lies there."""
     for i in range(window.size):
         start = i - window.before
@@ -197,10 +211,10 @@ def _at(axis: int, part: slice) -> tuple[slice, ...]:
     return (slice(None),) * axis + (part,)
 
 
-def _clear(out: Array, axis: int, window: Window) -> bool:
+def _clear(out: Array, windows: Windows) -> bool:
     """Whether the windows lie apart; ``out`` becomes 0 where it is not written once, in each of its cells."""
-    apart = window.stride >= window.size
-    if not apart or window.length != window.size * window.count:
+    apart = all(w.stride >= w.size for w in windows)
+    if not apart or any(w.length != w.size * w.count for w in windows):
         out[...] = 0.0
     return apart
 

@@ -1,4 +1,4 @@
-"""Pooling in standard calls: the largest entry and the sum of each window, and their transposes.
+"""Pooling in standard calls: the largest entry and the mean of each window, and their transposes.
 
 Arrays are ``(n, *lengths, channels)``, and there is one :class:`Window` for each of the lengths. Both
 operations are done axis by axis: the maximum over a rectangle is that of its rows' maxima, and the first of
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -33,6 +34,12 @@ class Window:
     def after(self) -> int:
         """How many cells beyond the axis' end the windows reach; negative where they end before."""
         return (self.count - 1) * self.stride + self.size - self.before - self.length
+
+    @cached_property
+    def shares(self) -> tuple[float, ...]:
+        """1 over the number of cells inside, for each of the windows."""
+        starts = [i * self.stride - self.before for i in range(self.count)]
+        return tuple(1.0 / (min(start + self.size, self.length) - max(start, 0)) for start in starts)
 
 
 class Pooling:
@@ -67,27 +74,34 @@ class Pooling:
             g = self._place(g, of, largest, axis, window)
         return g
 
-    def sum_pool(self, x: Array, windows: Sequence[Window]) -> Array:
-        """The sum of the entries in each window; cells outside are 0.
+    def mean_pool(self, x: Array, windows: Sequence[Window]) -> Array:
+        """The mean of the entries in each window; cells outside do not count.
 
         Shapes: ``(n, *lengths, c)`` → ``(n, *counts, c)``.
         """
         for axis, window in _steps(windows):
             cells = _cells(self._padded(x, axis, window, edge=False), axis, window)
-            x = sum(cells[1:], start=cells[0])
+            x = self._shared(sum(cells[1:], start=cells[0]), axis, window)
         return x
 
-    def from_sums(self, g: Array, windows: Sequence[Window]) -> Array:
-        """The transpose of :meth:`sum_pool`: each entry of ``g`` added to all cells of its window.
+    def from_means(self, g: Array, windows: Sequence[Window]) -> Array:
+        """The transpose of :meth:`mean_pool`: each entry of ``g`` shared out to the cells of its window.
 
         Shapes: ``(n, *counts, c)`` → ``(n, *lengths, c)``.
         """
         for axis, window in reversed(_steps(windows)):
-            spread = self._spread([g] * window.size, axis, window)
+            spread = self._spread([self._shared(g, axis, window)] * window.size, axis, window)
             g = self._cropped(spread, axis, window, edge=False)
         return g
 
     # -- along one axis ---------------------------------------------------------------------------
+
+    def _shared(self, x: Array, axis: int, window: Window) -> Array:
+        """``x``, divided by the number of cells inside of each window."""
+        if len(set(window.shares)) == 1:
+            return x * window.shares[0]
+        shares = self.xp.asarray(window.shares, dtype=x.dtype, device=x.device)
+        return x * self.xp.reshape(shares, (-1, *(1,) * (x.ndim - 1 - axis)))
 
     def _maxima(self, x: Array, windows: Sequence[Window]) -> list[Array]:
         """``x``, and its maxima along one axis after the other, the last axis first."""

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nnx.backend import namespace
 from nnx.layers.base import Layer, registry
 from nnx.layers.space import POSITIVE, POSITIVE_OR_NONE, channels_last, each_axis, lengths_of
 from nnx.layers.spec import Spec
 from nnx.layers.symbols import Shape
-from nnx.layers.windows import Windows, max_pool, shares, sum_pool, windows_of
+from nnx.layers.windows import Windows, max_pool, mean_pool, windows_of
 from nnx.options import one_of, option
 
 
@@ -56,9 +55,7 @@ class AveragePooling(Pooling):
     """The mean of each window's numbers."""
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
-        windows = self._windows(x.shape[1:])
-        y = sum_pool(x, windows=windows)
-        return y * shares(windows, namespace(x), x)
+        return mean_pool(x, windows=self._windows(x.shape[1:]))
 
 
 @registry.register("MaxPool1D")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -36,23 +35,6 @@ def windows_of(where: str, lengths: Shape, sizes: Shape, strides: Shape, padding
             )
         found.append(Window(length, size, stride, *placed))
     return tuple(found)
-
-
-def shares(windows: Windows, xp: Any, like: Array) -> Any:
-    """1 over the number of cells in each window: a number, or an array where some reach outside."""
-    counts = []
-    for w in windows:
-        starts = [i * w.stride - w.before for i in range(w.count)]
-        counts.append([min(start + w.size, w.length) - max(start, 0) for start in starts])
-    if all(len(set(along)) == 1 for along in counts):
-        return 1.0 / math.prod(along[0] for along in counts)
-    share: Any = 1.0
-    for axis, along in enumerate(counts, 1):
-        shape = [1] * like.ndim
-        shape[axis] = len(along)
-        parts = xp.asarray([1.0 / n for n in along], dtype=like.dtype, device=like.device)
-        share = xp.reshape(parts, tuple(shape)) * share
-    return share
 
 
 # -- pooling, with derivatives of every order -----------------------------------------------------------
@@ -105,13 +87,13 @@ def max_pool(x: Array, *, windows: Windows) -> Array:
     return adapter_of(x).max_pool(x, windows)
 
 
-@_linear(lambda g, *, windows: from_sums(g, windows=windows))
-def sum_pool(x: Array, *, windows: Windows) -> Array:
-    """The sum of the entries in each window."""
-    return adapter_of(x).sum_pool(x, windows)
+@_linear(lambda g, *, windows: from_means(g, windows=windows))
+def mean_pool(x: Array, *, windows: Windows) -> Array:
+    """The mean of the entries in each window."""
+    return adapter_of(x).mean_pool(x, windows)
 
 
-@_linear(sum_pool)
-def from_sums(g: Array, *, windows: Windows) -> Array:
-    """Each entry of ``g`` added to all cells of its window."""
-    return adapter_of(g).from_sums(g, windows)
+@_linear(mean_pool)
+def from_means(g: Array, *, windows: Windows) -> Array:
+    """Each entry of ``g`` shared out to the cells of its window."""
+    return adapter_of(g).from_means(g, windows)

@@ -72,8 +72,8 @@ def test_kernels_are_the_reference(lengths, size, stride, padding, dtype, loops)
     same("from_maxima", g, x, y, windows)
     g[0, 0], g[2, 0] = np.inf, np.nan
     same("from_maxima", g, x, y, windows)
-    same("sum_pool", np.nan_to_num(x, neginf=2.5), windows, exact=False)
-    same("from_sums", random.normal(size=y.shape).astype(dtype), windows, exact=False)
+    same("mean_pool", np.nan_to_num(x, neginf=2.5), windows, exact=False)
+    same("from_means", random.normal(size=y.shape).astype(dtype), windows, exact=False)
 
 
 def test_arrays_of_any_layout_and_no_samples(loops):
@@ -81,9 +81,9 @@ def test_arrays_of_any_layout_and_no_samples(loops):
     x = np.random.default_rng(0).normal(size=(3, 4, 6, 5)).transpose(0, 2, 1, 3)
     y = same("max_pool", x, windows)
     same("from_maxima", np.broadcast_to(2.0, y.shape), x, y, windows)
-    same("from_sums", np.broadcast_to(np.arange(5.0), y.shape), windows)
+    same("from_means", np.broadcast_to(np.arange(5.0), y.shape), windows)
     assert NUMPY.max_pool(x[:0], windows).shape == (0, 3, 2, 5)
-    assert NUMPY.from_sums(y[:0], windows).shape == (0, 6, 4, 5)
+    assert NUMPY.from_means(y[:0], windows).shape == (0, 6, 4, 5)
 
 
 def test_work_is_spread_over_threads_and_its_errors_arrive(monkeypatch):
