@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache, partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from nnx.backend.numpy_pooling import NumpyPooling
 from nnx.backend.recording import record
 from nnx.backend.recurrent import Past
 from nnx.backend.reference import Adapter, Array, without_aliases
+from nnx.backend.team import TEAM
 from nnx.errors import DataError, OptionError
 
 #: From this length on, a loop compiled by Numba (if installed) repays its compilation.
@@ -56,6 +58,9 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
                 f"{what} has masked entries, and nnx has no masks. Fill them, for example by .filled(0), or "
                 "leave out their samples."
             )
+
+    def held(self) -> AbstractContextManager[Any]:
+        return TEAM.held()
 
     def shares_memory(self, y: Array, x: Array) -> bool:
         return isinstance(y, np.ndarray) and (y is x or y.base is not None) and np.may_share_memory(y, x)

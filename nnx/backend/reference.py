@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,10 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         """Whether the sum of ``x`` is finite: then all of ``x`` is. Takes no memory and gives no warning."""
         with np.errstate(over="ignore", invalid="ignore"):
             return math.isfinite(self.to_numpy(self.xp.sum(x)))
+
+    def held(self) -> AbstractContextManager[Any]:
+        """A time in which kernels share their work among the cores themselves, and BLAS leaves it to them."""
+        return nullcontext()
 
     def synchronize(self, device: Any = None) -> None:
         """Waits until the device has finished all of its work."""

@@ -47,6 +47,7 @@ class Convolving(Layer):
     """The part of a layer that convolves by its kernel and adds its bias."""
 
     takes: ClassVar[tuple[str, ...]] = ("kernel", "bias")
+    spreads: ClassVar[bool] = True
     linear: ClassVar[bool] = True
 
     strides: Shape

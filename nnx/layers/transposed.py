@@ -54,6 +54,7 @@ class Spreading(Layer):
 
     takes: ClassVar[tuple[str, ...]] = ("kernel", "bias")
     linear: ClassVar[bool] = True
+    spreads: ClassVar[bool] = True
 
     strides: Shape
     padding: str

@@ -60,6 +60,7 @@ class Bidirectional(Layer):
 
     arity: ClassVar[int | None] = None
     takes_mask: ClassVar[bool] = True
+    spreads: ClassVar[bool] = True
 
     layer: Any = option(_recurrent)
     merge_mode: str | None = option(OneOf(("concat", "sum", "mul", "ave", None)), "concat")
@@ -236,6 +237,11 @@ class TimeDistributed(Layer):
     def stateful(self) -> bool:  # type: ignore[override]
         """Whether the layer returns changes of its state."""
         return bool(self.layer.stateful)
+
+    @property
+    def spreads(self) -> bool:  # type: ignore[override]
+        """Whether its layer does."""
+        return bool(self.layer.spreads)
 
     @property
     def mixes_samples(self) -> bool:  # type: ignore[override]

@@ -79,7 +79,8 @@ def evaluate(
         with closing(batches.epoch()) as found:
             while (batch := next(found, None)) is not None:
                 callbacks.on_test_batch_begin(n)
-                cost, statistics = objective.evaluate(params, batch, weights.keep)
+                with weights.computing():
+                    cost, statistics = objective.evaluate(params, batch, weights.keep)
                 totals.add(cost, batch.size, statistics)
                 callbacks.on_test_batch_end(n, totals)
                 n += 1
@@ -103,7 +104,8 @@ def predict(weights: Weights, batches: Source, given: Any, callbacks: CallbackLi
         with closing(batches.epoch()) as found:
             while (batch := next(found, None)) is not None:
                 callbacks.on_predict_batch_begin(n)
-                ys = weights.program.predict(params, batch.xs, weights.keep)
+                with weights.computing():
+                    ys = weights.program.predict(params, batch.xs, weights.keep)
                 ys = ys if stays else [home.asarray(to_numpy(y), device=device) for y in ys]
                 whole.add(ys)
                 callbacks.on_predict_batch_end(n, {"outputs": weights.network.answer(ys)})

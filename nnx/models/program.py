@@ -67,6 +67,11 @@ class Program:
         table = tuple((s.part.forward, s.kind, s.reads, s.dead, s) for s in self.steps)
         object.__setattr__(self, "_table", table)
 
+    @cached_property
+    def spreads(self) -> bool:
+        """Whether one of the parts shares its work among the cores by itself."""
+        return any(step.part.spreads for step in self.steps)
+
     def run(self, params: Params, inputs: Sequence[Array], context: Context) -> Ran:
         """The outputs for a batch of ``inputs``, with what stateful layers would change."""
         values, penalties = list(inputs), []

@@ -47,12 +47,13 @@ class Trainer:
             self.show_average(False)
         problem, w = self.problem, self.weights.trained
         problem.show(batch, self.state.step)
-        if self.first_order:
-            point = problem.at(w)
-            if judge is not None:
-                judge(point)
-            problem.knows(point)
-        _, self.state, info = self.optimizer.step(problem, w, self.state)
+        with self.weights.computing():
+            if self.first_order:
+                point = problem.at(w)
+                if judge is not None:
+                    judge(point)
+                problem.knows(point)
+            _, self.state, info = self.optimizer.step(problem, w, self.state)
         # Methods that compare costs know it at the point where they ended, however they computed it.
         self.gradient = (getattr(self.state, "point", None) or info.point).gradient
         if info.accepted:

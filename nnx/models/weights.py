@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from nnx.backend import Backend, adapter_of, make_backend, to_numpy
@@ -44,6 +45,13 @@ class Weights:
                     piece[...] = known[i].reshape(-1)
                 number += 1
         self.trained, self.state = (self._own(vectors.pop(trained)) for trained in (True, False))
+
+    def computing(self) -> AbstractContextManager[Any]:
+        """What to compute a batch in: whose threads take the cores is settled once for all of its layers.
+
+        Threads of BLAS wait in a loop after each product, and would take the cores from the next layer.
+        """
+        return self.backend.adapter.held() if self.program.spreads else nullcontext()
 
     def _known(self, layer: Layer, before: Weights | None) -> list[Array] | None:
         if layer.brought is None and before is not None and before.has(layer):

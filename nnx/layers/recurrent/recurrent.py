@@ -30,6 +30,7 @@ class Recurrent(Layer):
 
     arity: ClassVar[int | None] = None
     takes_mask: ClassVar[bool] = True
+    spreads: ClassVar[bool] = True
 
     return_sequences: bool = flag(False)
     return_state: bool = flag(False)
