@@ -130,7 +130,7 @@ class Layer(Called):
     linear: ClassVar[bool] = False
     #: whether a mask of the input is one of the output
     supports_masking: ClassVar[bool] = False
-    #: whether its kernels share their work among the cores by themselves; then BLAS takes one for each product
+    #: whether its kernels spread their work over the cores by themselves; then BLAS takes one thread
     spreads: ClassVar[bool] = False
     #: as a part of another layer: the names of that one's weights that it takes
     takes: ClassVar[tuple[str, ...]] = ()
