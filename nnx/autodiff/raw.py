@@ -93,6 +93,10 @@ class RawNamespace(Namespace):
         last = self.put(self.positions(g.shape, raw(g)), turns, key=key)
         return self.astype(last[key] == turns, g.dtype)
 
+    def kinked(self, x: Any, *, at: Any) -> Any:
+        """``x``; the differentiable function says that its derivative is NaN where ``at`` holds."""
+        return x
+
     def converted(self, x: Any, dtype: Any) -> Any:
         """``x`` in another data type."""
         return self.astype(x, dtype)

@@ -16,7 +16,7 @@ from nnx.autodiff import aliasing, numpy_api
 from nnx.autodiff.array import Traced, is_traced, raw
 from nnx.autodiff.bind import bind
 from nnx.autodiff.raw import Namespace, has_array, raw_namespace
-from nnx.autodiff.rules import elementwise, fourier, linalg, special
+from nnx.autodiff.rules import distances, elementwise, fourier, linalg, special
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
 from nnx.autodiff.rules.compositions import VIEWING
 from nnx.autodiff.rules.constants import CONSTANTS, CREATION, INSPECTION, REFUSED
@@ -32,7 +32,7 @@ RULES = {
     rule.name: rule
     for rule in (
         *ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *MANIPULATION, *linalg.LINALG, *fourier.FOURIER,
-        *special.SPECIAL,
+        *special.SPECIAL, distances.KINKED,
     )
 }  # fmt: skip
 COMPOSITIONS = (
@@ -73,7 +73,7 @@ class DifferentiableNamespace(Namespace):
 
 
 #: Functions beyond the standard that rules use: with a rule of their own, and without a gradient.
-_BOUND = ("converted", "from_parts", "laid_out", "put", "scatter", "scatter_add")
+_BOUND = ("converted", "from_parts", "kinked", "laid_out", "put", "scatter", "scatter_add")
 _CONSTANT = ("device_of", "element_count", "last_written", "positions", "shares_memory")
 
 
@@ -101,6 +101,7 @@ def space_over(adapter: Adapter) -> Any:
     space.update = aliasing.update
     for short, name in _OPERATORS.items():
         setattr(space, "op_" + short, bind(RULES[name], getattr(operator, short), space))
+    space.op_pow = distances.powers(space.op_pow)
     for short, function in _CONSTANT_OPERATORS.items():
         setattr(space, "op_" + short, constant(function))
     space.getitem = _getitem(bind(RULES["getitem"], operator.getitem, space))
@@ -116,6 +117,10 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
         raise AttributeError(f"The array API of {space.adapter.name} has no {name!r}.")
     if name in RULES:
         bound = bind(RULES[name], function, space)
+        if name in distances.MEASURES:
+            return distances.remembering(name, bound)
+        if name in ("pow", "square"):
+            return distances.powers(bound, 2 if name == "square" else None)
         return aliasing.viewing(bound, read_only=name == "broadcast_to") if name in VIEWS else bound
     if name in CREATION:
         return _creating(name, function, space)

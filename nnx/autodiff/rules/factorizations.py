@@ -10,12 +10,13 @@ quotient counts as 0:
 - right: first derivatives of symmetric functions of the eigenvalues or singular values (trace, nuclear norm,
   log-determinant), for they need no derivative of a vector; first derivatives of functions of a whole
   invariant subspace (a projection V₁V₁ᵀ with all vectors of the eigenvalue); the polar factor U·Vh;
-- not right: V·f(λ)·Vᵀ, and second derivatives through eigenvalues. The part f′(λ)·dA within the subspace
-  is missing, for a rule that sees the values f(λ) cannot know f′. Write it without eigenvectors (``solve``,
-  ``inv``, ``matrix_power``, ``cholesky``), or perturb the matrix so that the eigenvalues differ;
+- not right: V·f(λ)·Vᵀ. The part f′(λ)·dA within the subspace is missing, for a rule that sees the values
+  f(λ) cannot know f′. Write it without eigenvectors (``solve``, ``inv``, ``matrix_power``, ``cholesky``), or
+  perturb the matrix so that the eigenvalues differ;
+- NaN: second derivatives, for which f″ would be missing: the derivative of the vectors within a pullback;
 - a largest or smallest eigenvalue that is not simple: one subgradient, by the vector that the library found.
 
-A singular value of 0 is treated alike: a quotient by it counts as 0. ``qr`` needs linearly independent
+A singular value of 0 is treated alike: a quotient by it counts as 0, second derivatives are NaN. ``qr`` needs linearly independent
 leading columns (NumPy raises ``LinAlgError``, CuPy gives inf or nan). Complex matrices are refused.
 Formulas: M. Giles, "An extended collection of matrix derivative results for forward and reverse mode"
 (2008); J. Townsend, "Differentiating the singular value decomposition" (2016).
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from nnx.autodiff.array import raw
+from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.families import Pull, Rule
 from nnx.autodiff.pullbacks import Fused, FusedSeveral, with_zeros
 from nnx.backend import namespace
@@ -121,6 +122,22 @@ def _noise(xp: Any, v: Any) -> Any:
     return xp.expand_dims(bound, axis=-1)
 
 
+def _apart(xp: Any, vectors: Any, values: Any, axis: int, least: Any = None) -> Any:
+    """Eigenvectors (their index along ``axis``), for a pullback: those of equal values have no derivative.
+
+    Nor have those of singular values that are not above ``least``.
+    """
+    if type(vectors) is not Traced:
+        return vectors
+    values = raw(values)
+    later, earlier = _pairs(xp, values)
+    near = xp.abs(later - earlier) <= _noise(xp, values)
+    meets = xp.sum(xp.astype(near, values.dtype), axis=-1) > 1.0
+    if least is not None:
+        meets = meets | (values <= least)
+    return xp.kinked(vectors, at=xp.expand_dims(meets, axis=-1 if axis == -2 else -2))
+
+
 def _symmetric(xp: Any, x: Any) -> Any:
     return 0.5 * (x + xp.matrix_transpose(x))
 
@@ -157,6 +174,7 @@ def _qr(xp: Any, gs: Any, needs: Any, answers: Any, x: Any, mode: str = "reduced
 def _eigh(xp: Any, gs: Any, needs: Any, answers: Any, x: Any) -> tuple[Any]:
     """V·(diag(λ̄) + (Vᵀ·V̄)ᵢⱼ / (λⱼ − λᵢ))·Vᵀ."""
     t, (values, v), (g_values, g_v) = xp.matrix_transpose, answers, gs
+    v = _apart(xp, v, values, -1)
     later, earlier = _pairs(xp, values)
     inner = xp.matmul(t(v), g_v) * reciprocal(xp, later - earlier, _noise(xp, values))
     return (_symmetric(xp, xp.matmul(xp.matmul(v, inner) + _columns(xp, v, g_values), t(v))),)
@@ -164,7 +182,7 @@ def _eigh(xp: Any, gs: Any, needs: Any, answers: Any, x: Any) -> tuple[Any]:
 
 def _eigvalsh(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
     """V·diag(λ̄)·Vᵀ."""
-    v = xp.linalg.eigh(x)[1]
+    v = _apart(xp, xp.linalg.eigh(x)[1], y, -1)
     return (xp.matmul(_columns(xp, v, g), xp.matrix_transpose(v)),)
 
 
@@ -176,6 +194,7 @@ def _svd(xp: Any, gs: Any, needs: Any, answers: Any, x: Any, full_matrices: bool
     ½(J − K) / (sⱼ + sᵢ). The second part is finite where singular values are equal.
     """
     t, (u, s, vh), (g_u, g_s, g_vh) = xp.matrix_transpose, answers, gs
+    u, vh = _singular_apart(xp, u, s, vh)
     in_u, in_v = xp.matmul(t(u), g_u), xp.matmul(vh, t(g_vh))
     j, k = in_u - t(in_u), in_v - t(in_v)
     (later, earlier), noise = _pairs(xp, s), _noise(xp, s)
@@ -193,9 +212,14 @@ def _svd(xp: Any, gs: Any, needs: Any, answers: Any, x: Any, full_matrices: bool
     return (g,)
 
 
+def _singular_apart(xp: Any, u: Any, s: Any, vh: Any) -> tuple[Any, Any]:
+    least = _noise(xp, s)[..., 0]
+    return _apart(xp, u, s, -1, least), _apart(xp, vh, s, -2, least)
+
+
 def _svdvals(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
     """U·diag(s̄)·Vh."""
-    u, _, vh = xp.linalg.svd(x, full_matrices=False)
+    u, vh = _singular_apart(xp, *xp.linalg.svd(x, full_matrices=False))
     return (xp.matmul(_columns(xp, u, g), vh),)
 
 

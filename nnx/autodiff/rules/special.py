@@ -128,8 +128,9 @@ GAMMA = (
 
 
 def _ratio(xp: Any, x: Any, y: Any) -> Any:
-    """The quotient x / y, and 0 where both are 0."""
-    return x / xp.where((x == 0) & (y == 0), 1.0, y)
+    """The quotient x / y, and 0 where both are 0, without derivatives."""
+    both = (x == 0) & (y == 0)
+    return xp.kinked(x / xp.where(both, 1.0, y), at=both)
 
 
 def _boxcox_slope(xp: Any, x: Any, lmbda: Any) -> Any:
