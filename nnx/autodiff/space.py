@@ -16,7 +16,7 @@ from nnx.autodiff import aliasing, numpy_api
 from nnx.autodiff.array import Traced, is_traced, raw
 from nnx.autodiff.bind import bind
 from nnx.autodiff.raw import Namespace, has_array, raw_namespace
-from nnx.autodiff.rules import distances, elementwise, fourier, linalg, special
+from nnx.autodiff.rules import distances, elementwise, fourier, linalg, saturation, special
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
 from nnx.autodiff.rules.compositions import VIEWING
 from nnx.autodiff.rules.constants import CONSTANTS, CREATION, INSPECTION, REFUSED
@@ -32,7 +32,7 @@ RULES = {
     rule.name: rule
     for rule in (
         *ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *MANIPULATION, *linalg.LINALG, *fourier.FOURIER,
-        *special.SPECIAL, distances.KINKED,
+        *special.SPECIAL, distances.KINKED, saturation.RESTORED,
     )
 }  # fmt: skip
 COMPOSITIONS = (
@@ -73,7 +73,7 @@ class DifferentiableNamespace(Namespace):
 
 
 #: Functions beyond the standard that rules use: with a rule of their own, and without a gradient.
-_BOUND = ("converted", "from_parts", "kinked", "laid_out", "put", "scatter", "scatter_add")
+_BOUND = ("converted", "from_parts", "kinked", "laid_out", "put", "restored", "scatter", "scatter_add")
 _CONSTANT = ("device_of", "element_count", "last_written", "positions", "shares_memory")
 
 
@@ -102,6 +102,7 @@ def space_over(adapter: Adapter) -> Any:
     for short, name in _OPERATORS.items():
         setattr(space, "op_" + short, bind(RULES[name], getattr(operator, short), space))
     space.op_pow = distances.powers(space.op_pow)
+    space.restored = saturation.where_needed(space.restored, adapter)
     for short, function in _CONSTANT_OPERATORS.items():
         setattr(space, "op_" + short, constant(function))
     space.getitem = _getitem(bind(RULES["getitem"], operator.getitem, space))

@@ -83,7 +83,7 @@ def mean_absolute_error(y_true: Array, y_pred: Array) -> Array:
     >>> nnx.losses.mean_absolute_error(np.asarray([[0.0, 1.0]]), np.asarray([[1.0, 3.0]]))
     array([1.5])
     """
-    xp, y_true, y_pred = matched(y_true, y_pred)
+    _, y_true, y_pred = matched(y_true, y_pred)
     return mean(_size(y_pred - y_true), axis=-1)
 
 

@@ -43,7 +43,7 @@ def _cofactors(x: Any) -> Any:
 
 
 def _back(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
-    """Of g in the singular vectors' basis, with pᵢₖ = Πₘ sₘ over m ≠ i, k: pᵢₖ·gᵢᵢ at (k, k), −pᵢₖ·gᵢₖ at (k, i)."""
+    """In the singular vectors' basis, with pᵢₖ = Πₘ sₘ, m ≠ i, k: pᵢₖ·gᵢᵢ at (k, k), −pᵢₖ·gᵢₖ at (k, i)."""
     t, n = xp.matrix_transpose, x.shape[-1]
     u, s, vh, turned = _factors(xp, raw(x))
     eye = xp.eye(n, dtype=s.dtype, device=xp.device_of(s))

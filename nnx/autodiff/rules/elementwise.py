@@ -30,6 +30,7 @@ from nnx.autodiff.families import (
     unbroadcast,
 )
 from nnx.autodiff.rules.distances import direction, ratio
+from nnx.autodiff.rules.saturation import Saturating, exponential_left, sech_squared
 from nnx.errors import DerivativeError
 
 
@@ -164,16 +165,16 @@ class _Quotient(Rule):
 
 ELEMENTWISE = (
     _Abs(),
-    Elementwise("acos", lambda xp, x: -xp.sqrt(1.0 - x * x), divides=True),
+    Elementwise("acos", lambda xp, x: -xp.sqrt((1.0 - x) * (1.0 + x)), divides=True),
     Elementwise("acosh", lambda xp, x: xp.sqrt(x - 1.0) * xp.sqrt(x + 1.0), divides=True),
-    Elementwise("asin", lambda xp, x: xp.sqrt(1.0 - x * x), divides=True),
+    Elementwise("asin", lambda xp, x: xp.sqrt((1.0 - x) * (1.0 + x)), divides=True),
     Elementwise("asinh", _asinh, divides=True),
     Elementwise("atan", lambda xp, x: 1.0 + x * x, divides=True),
     Elementwise("atanh", lambda xp, x: (1.0 - x) * (1.0 + x), divides=True),
     Elementwise("cos", lambda xp, x: -xp.sin(x)),
     Elementwise("cosh", lambda xp, x: xp.sinh(x)),
     Elementwise("exp", lambda xp, y: y, of_result=True),
-    Elementwise("expm1", lambda xp, y: y + 1.0, of_result=True),
+    Saturating("expm1", lambda xp, y: y + 1.0, exponential_left),
     Elementwise("log", lambda xp, x: x, divides=True),
     Elementwise("log1p", lambda xp, x: 1.0 + x, divides=True),
     Elementwise("log2", lambda xp, x: _LN2 * x, divides=True),
@@ -184,7 +185,7 @@ ELEMENTWISE = (
     Elementwise("sqrt", lambda xp, y: 2.0 * y, of_result=True, divides=True),
     Elementwise("square", lambda xp, x: 2.0 * x),
     Elementwise("tan", lambda xp, y: 1.0 + y * y, of_result=True),
-    Elementwise("tanh", lambda xp, y: 1.0 - y * y, of_result=True),
+    Saturating("tanh", lambda xp, y: 1.0 - y * y, sech_squared),
     Linear("negative", lambda xp, x: -x, lambda xp, g, shape: -g),
     Linear("positive", lambda xp, x: x, lambda xp, g, shape: g),
     Linear("real", lambda xp, x: xp.real(x), lambda xp, g, shape: g),

@@ -16,10 +16,10 @@ quotient counts as 0:
 - NaN: second derivatives, for which f″ would be missing: the derivative of the vectors within a pullback;
 - a largest or smallest eigenvalue that is not simple: one subgradient, by the vector that the library found.
 
-A singular value of 0 is treated alike: a quotient by it counts as 0, second derivatives are NaN. ``qr`` needs linearly independent
-leading columns (NumPy raises ``LinAlgError``, CuPy gives inf or nan). Complex matrices are refused.
-Formulas: M. Giles, "An extended collection of matrix derivative results for forward and reverse mode"
-(2008); J. Townsend, "Differentiating the singular value decomposition" (2016).
+A singular value of 0 is treated alike: a quotient by it counts as 0, second derivatives are NaN. ``qr`` needs
+linearly independent leading columns (NumPy raises ``LinAlgError``, CuPy gives inf or nan). Complex matrices
+are refused. Formulas: M. Giles, "An extended collection of matrix derivative results for forward and
+reverse mode" (2008); J. Townsend, "Differentiating the singular value decomposition" (2016).
 """
 
 from __future__ import annotations

@@ -20,11 +20,13 @@ from nnx.autodiff.rules.partials import ORDER, Partials, one, several
 _LN2, _LN10, _DEGREE = math.log(2.0), math.log(10.0), math.pi / 180.0
 _ERF = 2.0 / math.sqrt(math.pi)  # the derivative of erf at 0
 
+CBRT = one("cbrt", lambda xp, y: 1.0 / (3.0 * y * y), of_result=True)
+
 ELEMENTARY = (
-    one("cbrt", lambda xp, y: 1.0 / (3.0 * y * y), of_result=True),
+    CBRT,
     one("exp2", lambda xp, y: _LN2 * y, of_result=True),
     one("exp10", lambda xp, y: _LN10 * y, of_result=True),
-    one("expm1", lambda xp, y: y + 1.0, of_result=True),
+    one("expm1", lambda xp, x: xp.exp(x)),
     one("log1p", lambda xp, x: 1.0 / (1.0 + x)),
     one("cosm1", lambda xp, x: -xp.sin(x)),
     one("sindg", lambda xp, x: _DEGREE * xp.special.cosdg(x)),
@@ -40,7 +42,7 @@ ELEMENTARY = (
     Partials(
         "powm1",
         x=lambda xp, r, x, y: y * x ** (y - 1.0),
-        y=lambda xp, r, x, y: (r + 1.0) * xp.log(x),
+        y=lambda xp, r, x, y: x**y * xp.log(x),
     ),
     one("exprel", lambda xp, x: 0.5 * xp.special.hyp1f1(2.0, 3.0, x)),
     # Not y·(1 − y), which is 0 from x = 37 on.
