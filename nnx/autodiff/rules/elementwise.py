@@ -76,7 +76,8 @@ def _winner(beats: Any) -> Any:
     return lambda xp, y, x1, x2: _share(xp, y, beats(x1, x2), x1 == x2)
 
 
-def _pow_base(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
+def pow_base(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
+    """The derivative of x1^x2 by x1."""
     if not hasattr(x2, "shape"):
         return xp.zeros_like(x1) if x2 == 0 else x2 * x1 if x2 == 2 else x2 * x1 ** (x2 - 1)
     # 0·∞ at x⁰: the cut reaches no further, for by x2 the slope 0·x⁻¹ changes by 1/x.
@@ -89,8 +90,8 @@ def _pow_base(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
     )  # the change by x2, x1^(x2−1)·(1 + x2·log x1)
 
 
-def _pow_exponent(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
-    # y·log(x1), which is 0 at x1 = 0 (for a positive exponent).
+def pow_exponent(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
+    """That by x2, y·log(x1), which is 0 at x1 = 0 (for a positive exponent)."""
     turns = is_complex(xp, y)
     if not hasattr(x1, "shape"):
         if x1 == 0:
@@ -195,7 +196,7 @@ ELEMENTWISE = (
     JointlyLinear("subtract", lambda xp, a, b: a - b, _minus_back),
     Bilinear("multiply", lambda xp, a, b: a * b, _times, _times, entrywise=True),
     _Quotient("divide"),
-    ElementwisePair("pow", _pow_base, _pow_exponent),
+    ElementwisePair("pow", pow_base, pow_exponent),
     ElementwisePair(
         "atan2",
         lambda xp, y, a, b: b / (a * a + b * b) + xp.zeros_like(y),

@@ -14,6 +14,7 @@ from typing import Any
 
 from nnx.autodiff.rules.bessel import BESSEL
 from nnx.autodiff.rules.distributions import DISTRIBUTIONS, hazard
+from nnx.autodiff.rules.elementwise import pow_base, pow_exponent
 from nnx.autodiff.rules.hypergeometric import HYPERGEOMETRIC, POLYNOMIALS
 from nnx.autodiff.rules.partials import ORDER, Partials, one, several
 
@@ -41,8 +42,8 @@ ELEMENTARY = (
     ),
     Partials(
         "powm1",
-        x=lambda xp, r, x, y: y * x ** (y - 1.0),
-        y=lambda xp, r, x, y: x**y * xp.log(x),
+        x=pow_base,
+        y=lambda xp, r, x, y: pow_exponent(xp, x**y, x, y),
     ),
     one("exprel", lambda xp, x: 0.5 * xp.special.hyp1f1(2.0, 3.0, x)),
     # Not y·(1 − y), which is 0 from x = 37 on.
