@@ -161,7 +161,7 @@ def _distance(x: Traced) -> Any:
     return rest if value is x.value else None
 
 
-_REMEMBERED = Traced.distance.__get__  # type: ignore[attr-defined]  # as an attribute it would be sought on NumPy's arrays
+_REMEMBERED = vars(Traced)["distance"].__get__  # as an attribute it would be sought on NumPy's arrays
 
 
 def _record(
