@@ -23,7 +23,7 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
     several = rule.several
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        trace, mixed, deeper = None, False, False
+        trace, constant, mixed, deeper = None, None, False, False
         argnums: Sequence[int]
         if len(args) == 1 and type(x := args[0]) is Traced:  # as in the loop, for the commonest case
             if x.link is not None:
@@ -37,17 +37,23 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
                 if type(a) is Traced:
                     if a.link is not None:
                         a.link.refresh(a)
-                    if a.tracer is not trace:
+                    if (tracer := a.tracer) is not trace:
+                        if tracer is CONSTANT:  # a plain array, unless all of them are constants
+                            constant = a
+                            values.append(a.value)
+                            continue
                         mixed = mixed or trace is not None
-                        trace, own = a.tracer, space or a.space
+                        trace, own = tracer, space or a.space
                     argnums.append(i)
                     marks.append(a.mark)
                     a = a.value
                     deeper = deeper or type(a) is Traced
                 values.append(a)
             if trace is None:
-                return function(*args, **kwargs)
-            if mixed:
+                if constant is None:
+                    return function(*args, **kwargs)
+                trace, own = CONSTANT, space or constant.space
+            elif mixed:
                 trace, own, argnums, marks, values, deeper = _highest(args, space)
         answer = call(*values, **kwargs) if deeper else function(*values, **kwargs)
         # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float

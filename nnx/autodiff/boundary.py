@@ -140,6 +140,7 @@ def check_scalar(value: Any, who: str) -> None:
     """Raises an error, in the name of the transform ``who``, if ``value`` is not one real number."""
     if isinstance(value, float):  # as NumPy's float64 is
         return
+    check_continuous(value, who)
     if getattr(value, "shape", ()) != () or not (hasattr(value, "dtype") or isinstance(value, float | int)):
         raise DerivativeError(
             f"{who} needs a function that returns one number, got {_describe(value)}. Sum or average it "
@@ -149,6 +150,19 @@ def check_scalar(value: Any, who: str) -> None:
         raise DerivativeError(
             f"{who} needs a function that returns a real number, got a complex one. Return xp.real(z), "
             "xp.imag(z) or xp.abs(z), or differentiate real and imaginary part on their own."
+        )
+
+
+def check_continuous(value: Any, who: str) -> None:
+    """Raises an error, in the name of ``who``, if ``value`` is a truth value or an integer (or array)."""
+    if isinstance(value, int) or (
+        hasattr(value, "dtype") and space_of(value).base.isdtype(value.dtype, ("bool", "integral"))
+    ):
+        kind = value.dtype if hasattr(value, "dtype") else type(value).__name__
+        raise DerivativeError(
+            f"{who} needs a function that returns real numbers, got {kind}: truth values and integers (of a "
+            "comparison, np.allclose, argmax, round, ...) change in jumps, so there is no derivative. Return "
+            "what they are computed from, or a float (0.0) if a constant is meant."
         )
 
 

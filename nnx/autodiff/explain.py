@@ -20,11 +20,22 @@ def leaves_the_trace(what: str) -> DerivativeError:
     return DerivativeError(
         f"{f'`{here}` asks for plain numbers ({what})' if here else what}: the value of an array that is "
         "being differentiated would leave the trace, and its gradient would silently be lost. Compute with "
-        "the array itself (comparisons give plain arrays, xp.where chooses; np.stack, np.concatenate and "
+        "the array itself (comparisons give constants, xp.where chooses; np.stack, np.concatenate and "
         "np.column_stack join, as in np.sum(np.stack([a, b])); plain @ x multiplies). It cannot be stored in "
         "a plain array (plain[i] = x): make the array with np.zeros_like(x) or np.zeros(n, like=x). "
         "Or use nnx.stop_gradient(x) if the value is meant as a constant."
     )
+
+
+class ShownNumber(str):
+    """A traced number as text, to be shown: read back, it would be a plain number without its gradient."""
+
+    __slots__ = ()
+
+    def _read(self) -> Any:
+        raise leaves_the_trace("reading a number that was formatted as text")
+
+    __float__ = __int__ = __complex__ = _read
 
 
 def calling() -> str:

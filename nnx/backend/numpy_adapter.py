@@ -39,6 +39,7 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
     name = "numpy"
     reads_are_free = True
     fills_buffers = True
+    takes_index_by_protocol = True
     cached_entries = 1 << 17
 
     def device(self, spec: Any) -> Any:

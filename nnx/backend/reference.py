@@ -39,6 +39,8 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
     reads_are_free = False
     #: True where :meth:`take_rows` and :meth:`matmul_into` write into ``out``.
     fills_buffers = False
+    #: True where an index may be any object that has ``__array__``, a traced array among them.
+    takes_index_by_protocol = False
     #: Entries in one block of a computation in blocks, so that temporaries stay in the cache; infinite where
     #: blocks only cost launches.
     cached_entries = math.inf

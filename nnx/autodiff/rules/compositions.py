@@ -68,7 +68,8 @@ def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = N
 @composition
 def broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Any, ...]:
     shape = xp.base.broadcast_arrays(*[raw(a) for a in arrays])[0].shape
-    return tuple(a if a.shape == shape else xp.broadcast_to(a, shape) for a in arrays)
+    # of a scalar, too, for NumPy then gives an array
+    return tuple(a if a.shape == shape and shape else xp.broadcast_to(a, shape) for a in arrays)
 
 
 @composition
