@@ -47,7 +47,7 @@ class Traced(Operators):
         ``shared`` says that whoever gets it may keep it as an alias.
         """
         if is_traced(self):
-            raise leaves_the_trace(what)
+            raise leaves_the_trace(what, self.tracer.level)
         if shared:
             self.space.hand_out(self)
         return self.value
@@ -159,6 +159,9 @@ class Traced(Operators):
 
     def __int__(self) -> int:
         return int(self.as_constant("int(x)"))
+
+    def __trunc__(self) -> int:
+        return int(self.as_constant("math.trunc(x)"))
 
     def __index__(self) -> int:
         return operator.index(self.as_constant("using x as an index"))

@@ -56,16 +56,26 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
             elif mixed:
                 trace, own, argnums, marks, values, deeper = _highest(args, space)
         answer = call(*values, **kwargs) if deeper else function(*values, **kwargs)
-        # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
-        if type(answer) in _SCALARS:
-            answer = own.base.asarray(answer)
-        elif type(answer) is Traced and not deeper:
-            raise uses_its_closure(rule.name)
+        if (kind := type(answer)) not in own.kinds:
+            if kind is not Traced:
+                answer = _own_kind(rule.name, answer, own)
+            elif not deeper:
+                raise uses_its_closure(rule.name)
         if several:
             return _results(rule, trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper))
         return trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper)
 
     return update_wrapper(call, function)
+
+
+def _own_kind(name: str, answer: Any, space: Any) -> Any:
+    """The ``answer`` of the function ``name`` as an array of the space's library; an error for a subclass."""
+    # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
+    if type(answer) in _SCALARS:
+        return space.base.asarray(answer)
+    if problem := space.adapter.own_kind(answer):
+        raise DerivativeError(f"{name} of an array that is being differentiated met {problem}.")
+    return answer
 
 
 def uses_its_closure(name: str) -> DerivativeError:

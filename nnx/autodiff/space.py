@@ -97,6 +97,7 @@ def space_over(adapter: Adapter) -> Any:
     # such a constant for an index of its own arrays: there ``x > 0`` is a plain array.
     space.constant = (lambda y: lifted(y, space)) if adapter.takes_index_by_protocol else (lambda y: y)
     space.differentiated = frozenset((*RULES, *COMPOSITIONS))
+    space.kinds = adapter.kinds
     space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
     space.broadcast_copy = lambda x, shape: space.broadcast_to(x, shape)

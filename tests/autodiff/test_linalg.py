@@ -184,15 +184,6 @@ def test_rank_and_zeroth_power_are_constants(backend):
     np.testing.assert_array_equal(to_numpy(nnx.grad(f)(x)), np.eye(2))
 
 
-@pytest.mark.parametrize("name", ["cholesky", "eigh", "eigvalsh", "qr", "svd", "svdvals"])
-def test_complex_factorizations_are_refused_by_name(name):
-    f = lambda x: getattr(namespace(x).linalg, name)(x + 0j)  # noqa: E731
-    with pytest.raises(DerivativeError, match=f"linalg.{name} of a complex matrix"):
-        nnx.vjp(f, np.eye(2))
-    with pytest.raises(DerivativeError, match=f"linalg.{name} of a complex matrix"):
-        nnx.jvp(f, (np.eye(2),), (np.eye(2),))
-
-
 def test_what_is_not_determined_is_refused():
     tall = np.ones((3, 2))
     with pytest.raises(DerivativeError, match=r"3 × 2 .* mode='reduced'"):
