@@ -48,7 +48,7 @@ def leaves_the_trace(what: str, level: int = -1) -> DerivativeError:
     message = (
         f"{advice}{asks}: the value of an array that is being differentiated would leave the trace, and its "
         "gradient would silently be lost. Compute with the array itself (comparisons give constants, "
-        "xp.where chooses; np.stack, np.concatenate, np.column_stack join, as in np.sum(np.stack([a, b])); "
+        "xp.where chooses; np.stack([a, b]), np.concatenate and np.array([[a, b], [c, d]], like=a) join; "
         "plain @ x multiplies). It cannot be stored in a plain array (plain[i] = x): make the array with "
         "np.zeros_like(x) or np.zeros(n, like=x). Or use nnx.stop_gradient(x) if the value is meant as a "
         "constant."
