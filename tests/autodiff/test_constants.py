@@ -115,3 +115,15 @@ def test_a_result_beside_the_value_is_a_plain_array():
     (_, (mask,)), _ = nnx.value_and_grad(lambda x: (np.sum(x), [x > 0.0]), has_aux=True)(X)
     assert type(mask) is np.ndarray
     np.testing.assert_array_equal(mask, X > 0.0)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_take_along_axis_takes_every_type_of_integers(dtype, backend):
+    index = backend.asarray([2, 0, 2], dtype=dtype)
+
+    def f(x):
+        return namespace(x).sum(namespace(x).take_along_axis(x, index, axis=0) ** 2)
+
+    np.testing.assert_allclose(
+        to_numpy(nnx.grad(f)(backend.asarray([1.0, 2.0, 3.0], dtype="float64"))), [2.0, 0.0, 12.0]
+    )

@@ -167,7 +167,10 @@ def stack(xp: Any, arrays: Any, /, *, axis: int = 0) -> Any:
 
 @composition
 def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any:
-    where = xp.base.take_along_axis(xp.positions(x.shape, raw(x)), raw(indices), axis=axis)
+    indices = raw(indices)
+    if indices.dtype != xp.int64:  # of which alone PyTorch takes indices
+        indices = xp.base.astype(indices, xp.int64)
+    where = xp.base.take_along_axis(xp.positions(x.shape, raw(x)), indices, axis=axis)
     flat = xp.reshape(x, (math.prod(x.shape),))
     return xp.reshape(xp.take(flat, xp.base.reshape(where, (-1,))), where.shape)
 
