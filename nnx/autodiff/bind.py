@@ -23,7 +23,7 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
     several = rule.several
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        trace, mixed, deeper = None, False, False
+        trace, constant, mixed, deeper = None, None, False, False
         argnums: Sequence[int]
         if len(args) == 1 and type(x := args[0]) is Traced:  # as in the loop, for the commonest case
             if x.link is not None:
@@ -37,29 +37,45 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
                 if type(a) is Traced:
                     if a.link is not None:
                         a.link.refresh(a)
-                    if a.tracer is not trace:
+                    if (tracer := a.tracer) is not trace:
+                        if tracer is CONSTANT:  # a plain array, unless all of them are constants
+                            constant = a
+                            values.append(a.value)
+                            continue
                         mixed = mixed or trace is not None
-                        trace, own = a.tracer, space or a.space
+                        trace, own = tracer, space or a.space
                     argnums.append(i)
                     marks.append(a.mark)
                     a = a.value
                     deeper = deeper or type(a) is Traced
                 values.append(a)
             if trace is None:
-                return function(*args, **kwargs)
-            if mixed:
+                if constant is None:
+                    return function(*args, **kwargs)
+                trace, own = CONSTANT, space or constant.space
+            elif mixed:
                 trace, own, argnums, marks, values, deeper = _highest(args, space)
         answer = call(*values, **kwargs) if deeper else function(*values, **kwargs)
-        # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
-        if type(answer) in _SCALARS:
-            answer = own.base.asarray(answer)
-        elif type(answer) is Traced and not deeper:
-            raise uses_its_closure(rule.name)
+        if (kind := type(answer)) not in own.kinds:
+            if kind is not Traced:
+                answer = _own_kind(rule.name, answer, own)
+            elif not deeper:
+                raise uses_its_closure(rule.name)
         if several:
             return _results(rule, trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper))
         return trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper)
 
     return update_wrapper(call, function)
+
+
+def _own_kind(name: str, answer: Any, space: Any) -> Any:
+    """The ``answer`` of the function ``name`` as an array of the space's library; an error for a subclass."""
+    # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
+    if type(answer) in _SCALARS:
+        return space.base.asarray(answer)
+    if problem := space.adapter.own_kind(answer):
+        raise DerivativeError(f"{name} of an array that is being differentiated met {problem}.")
+    return answer
 
 
 def uses_its_closure(name: str) -> DerivativeError:

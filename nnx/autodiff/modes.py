@@ -16,6 +16,7 @@ from nnx.autodiff.absorbing import new_dual, new_tape
 from nnx.autodiff.array import Traced
 from nnx.autodiff.boundary import (
     arrived,
+    check_continuous,
     check_scalar,
     floating,
     holds_complex,
@@ -255,6 +256,7 @@ def _basis(who: str, x: Any) -> list[Any]:
         raise DerivativeError(
             f"{who} needs a function that returns arrays or numbers, got {type(x).__name__}."
         )
+    check_continuous(x, who)
     if holds_complex(x):
         raise DerivativeError(
             f"{who} needs a function that returns real arrays, got complex ones: return their real and "

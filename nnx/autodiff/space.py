@@ -24,7 +24,7 @@ from nnx.autodiff.rules.elementwise import ELEMENTWISE
 from nnx.autodiff.rules.manipulation import MANIPULATION, VIEWS
 from nnx.autodiff.rules.products import PRODUCTS
 from nnx.autodiff.rules.reductions import REDUCTIONS
-from nnx.autodiff.trace import lifted
+from nnx.autodiff.trace import CONSTANT, lifted
 from nnx.backend import Adapter, SpecialFunctions, adapter_of
 from nnx.errors import DerivativeError
 
@@ -44,9 +44,9 @@ _OPERATORS = {
     "neg": "negative", "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
     "pow": "pow", "mod": "remainder", "matmul": "matmul",
 }  # fmt: skip
-_CONSTANT_OPERATORS = {
+_QUESTIONS = {
     name.rstrip("_"): getattr(operator, name)
-    for name in "eq ne lt le gt ge floordiv and_ or_ xor lshift rshift invert".split()
+    for name in "eq ne lt le gt ge floordiv and_ or_ xor lshift rshift".split()
 }
 
 
@@ -93,6 +93,11 @@ def space_over(adapter: Adapter) -> Any:
     # The standard passes the arrays of concat and stack as a list, a rule sees them one by one.
     for name in ("concat", "stack"):
         setattr(space, "joined_" + name, bind(RULES[name], _one_by_one(getattr(base, name)), space))
+    # So code that asks for one common namespace finds it in ``x`` and ``x > 0``; but not every library takes
+    # such a constant for an index of its own arrays: there ``x > 0`` is a plain array.
+    space.constant = (lambda y: lifted(y, space)) if adapter.takes_index_by_protocol else (lambda y: y)
+    space.differentiated = frozenset((*RULES, *COMPOSITIONS))
+    space.kinds = adapter.kinds
     space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
     space.broadcast_copy = lambda x, shape: space.broadcast_to(x, shape)
@@ -103,8 +108,9 @@ def space_over(adapter: Adapter) -> Any:
         setattr(space, "op_" + short, bind(RULES[name], getattr(operator, short), space))
     space.op_pow = distances.powers(space.op_pow)
     space.restored = saturation.where_needed(space.restored, adapter)
-    for short, function in _CONSTANT_OPERATORS.items():
-        setattr(space, "op_" + short, constant(function))
+    for short, function in _QUESTIONS.items():
+        setattr(space, "op_" + short, _question(function, space))
+    space.op_invert = constant(operator.invert, space)
     space.getitem = _getitem(bind(RULES["getitem"], operator.getitem, space))
     numpy_api.attach(space)
     return space
@@ -125,7 +131,9 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
         return aliasing.viewing(bound, read_only=name == "broadcast_to") if name in VIEWS else bound
     if name in CREATION:
         return _creating(name, function, space)
-    if name in CONSTANTS or name in INSPECTION:
+    if name in CONSTANTS:
+        return constant(function, space)
+    if name in INSPECTION:
         return constant(function)
     if isinstance(function, ModuleType):
         return _Extension(name, function, space)
@@ -134,13 +142,31 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
     return refused(name, function, space)
 
 
-def constant(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose result carries no gradient: computed on plain arrays, gives plain arrays."""
+def constant(function: Callable[..., Any], space: Any = None) -> Callable[..., Any]:
+    """A function whose result carries no gradient: computed on plain arrays.
+
+    Given the ``space``, the result for traced arrays is a constant of it (``space.constant``).
+    """
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         plain = [_plain(a) for a in args]
-        return function(*plain, **{k: _plain(v) for k, v in kwargs.items()} if kwargs else {})
+        answer = function(*plain, **{k: _plain(v) for k, v in kwargs.items()} if kwargs else {})
+        return space.constant(answer) if space is not None and any(map(_holds_trace, args)) else answer
+
+    return call
+
+
+def _question(function: Callable[..., Any], space: Any) -> Callable[..., Any]:
+    """:func:`constant` for an operator, of which a program has many: quicker."""
+    if not space.adapter.takes_index_by_protocol:
+        return constant(function)
+
+    def call(a: Any, b: Any) -> Any:
+        answer = function(
+            raw(a) if type(a) is Traced else _plain(a), raw(b) if type(b) is Traced else _plain(b)
+        )
+        return Traced(answer, CONSTANT, None, space) if hasattr(answer, "dtype") else answer
 
     return call
 

@@ -41,6 +41,7 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
     name = "numpy"
     reads_are_free = True
     fills_buffers = True
+    takes_index_by_protocol = True
     cached_entries = 1 << 17
 
     def device(self, spec: Any) -> Any:
@@ -60,6 +61,20 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
                 f"{what} has masked entries, and nnx has no masks. Fill them, for example by .filled(0), or "
                 "leave out their samples."
             )
+
+    kinds = frozenset({np.ndarray, np.float64, np.float32, np.complex128, np.complex64, np.bool_, np.int64})
+
+    def own_kind(self, x: Any) -> str:
+        kind = type(x)
+        if not issubclass(kind, np.ndarray) or kind in (np.ndarray, np.memmap, np.recarray):
+            return ""
+        if issubclass(kind, np.ma.MaskedArray):
+            return (
+                "a masked array (np.ma), and nnx has no masks: leave the masked entries out (x.compressed(), "
+                "or index with ~x.mask), or fill them (x.filled(0.0)) and give them the weight 0"
+            )
+        name = "np.matrix" if issubclass(kind, np.matrix) else f"{kind.__module__}.{kind.__qualname__}"
+        return f"a {name}, a subclass of np.ndarray with operations of its own: take np.asarray(x)"
 
     def held(self) -> AbstractContextManager[Any]:
         return TEAM.held()

@@ -39,6 +39,8 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
     reads_are_free = False
     #: True where :meth:`take_rows` and :meth:`matmul_into` write into ``out``.
     fills_buffers = False
+    #: True where an index may be any object that has ``__array__``, a traced array among them.
+    takes_index_by_protocol = False
     #: Entries in one block of a computation in blocks, so that temporaries stay in the cache; infinite where
     #: blocks only cost launches.
     cached_entries = math.inf
@@ -62,6 +64,13 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
 
     def need_entries(self, x: Array, what: str) -> None:
         """Raises where entries of ``x``, called ``what``, are missing: masked, sparse, without memory."""
+
+    #: The classes of the library's own arrays and scalars: what is none of them may be a subclass.
+    kinds: frozenset[type] = frozenset()
+
+    def own_kind(self, x: Any) -> str:
+        """Empty if ``x`` computes as the library's own arrays do; else what it is, and what to do instead."""
+        return ""
 
     def sum_is_finite(self, x: Array) -> bool:
         """Whether the sum of ``x`` is finite: then all of ``x`` is. Takes no memory and gives no warning."""
