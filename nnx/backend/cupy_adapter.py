@@ -10,7 +10,7 @@ import array_api_compat.cupy as xp
 import cupy
 import numpy as np
 
-from nnx.backend import philox
+from nnx.backend import cupy_kernels, philox
 from nnx.backend.reference import Adapter, Array
 from nnx.errors import IncompleteLibraries, NoUsableDevice, OptionError
 
@@ -132,37 +132,8 @@ def _address(stream: philox.Stream) -> tuple[np.uint64, ...]:
     return tuple(np.uint64(part % 2**64) for part in (stream.seed, stream.purpose, stream.index, stream.step))
 
 
-# NumPy steps the counter before it draws, so block b of a stream has the low counter word b + 1.
-_PHILOX = """
-__device__ unsigned long long philox_word(unsigned long long k0, unsigned long long k1,
-        unsigned long long index, unsigned long long step, unsigned long long word) {
-    unsigned long long c0 = word / 4 + 1, c1 = index, c2 = step, c3 = 0;
-    for (int round = 0; round < 10; ++round) {
-        unsigned long long lo0 = 0xD2E7470EE14C6C93ULL * c0, hi0 = __umul64hi(0xD2E7470EE14C6C93ULL, c0);
-        unsigned long long lo1 = 0xCA5A826395121157ULL * c2, hi1 = __umul64hi(0xCA5A826395121157ULL, c2);
-        c0 = hi1 ^ c1 ^ k0;  c1 = lo1;  c2 = hi0 ^ c3 ^ k1;  c3 = lo0;
-        k0 += 0x9E3779B97F4A7C15ULL;  k1 += 0xBB67AE8584CAA73BULL;
-    }
-    unsigned long long part = word % 4;
-    return part == 0 ? c0 : part == 1 ? c1 : part == 2 ? c2 : c3;
-}
-"""
-_KEY = "uint64 seed, uint64 purpose, uint64 index, uint64 step"
-_philox_uniform = cupy.ElementwiseKernel(
-    _KEY,
-    "T out",
-    "out = (T)(philox_word(seed, purpose, index, step, i) >> 11) * 1.1102230246251565e-16",
-    "nnx_philox_uniform",
-    preamble=_PHILOX,
-)
-_philox_keep = cupy.ElementwiseKernel(
-    _KEY + ", int64 threshold, float64 scale",
-    "T out",
-    """unsigned long long word = philox_word(seed, purpose, index, step, i / 4);
-    out = (long long)((word >> (16 * (i % 4))) & 0xFFFF) >= threshold ? (T)scale : (T)0""",
-    "nnx_philox_keep",
-    preamble=_PHILOX,
-)
+_philox_uniform = cupy.ElementwiseKernel(*cupy_kernels.UNIFORM)
+_philox_keep = cupy.ElementwiseKernel(*cupy_kernels.KEEP)
 
 
 def load() -> Adapter:
