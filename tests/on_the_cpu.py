@@ -87,7 +87,7 @@ def run(kernel: Kernel, *arguments: Any) -> None:
 
 def parameters(kernel: Kernel) -> list[tuple[str, str]]:
     """(type, name) of the inputs and outputs, in order."""
-    each = [part.split() for part in f"{kernel.inputs},{kernel.outputs}".split(",") if part.strip()]
+    each = [part.split() for part in f"{kernel.in_params},{kernel.out_params}".split(",") if part.strip()]
     return [(kind, name) for kind, name in each]
 
 
@@ -95,7 +95,7 @@ def source(kernel: Kernel, kinds: tuple[tuple[str, str], ...], arrays: tuple[boo
     """The text of a C++ function ``name(size, places)``: the kernel's own, and around it what CuPy puts."""
     types = "".join(f"typedef {_TYPES[name]} {letter};\n" for letter, name in kinds)
     heads, entries = [], []
-    outputs = len(kernel.outputs.split(","))
+    outputs = len(kernel.out_params.split(","))
     given = parameters(kernel)
     for k, ((kind, name), array) in enumerate(zip(given, arrays, strict=True)):
         ctype = _TYPES.get(kind, kind)

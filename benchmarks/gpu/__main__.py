@@ -45,6 +45,7 @@ SECTIONS = {
     "trainings": Plan("Trainings beside NumPy", 1.5),
     "speed": Plan("Speed beside PyTorch", 1.5, 120.0),
     "syncs": Plan("Waits for the device", 0.5),
+    "kernels": Plan("Kernels compiled", 0.5),
     "formulas": Plan("Functions and derivatives", 1.0),
     "suite": Plan("Test suite", 2.0, None),
 }

@@ -132,8 +132,8 @@ def _address(stream: philox.Stream) -> tuple[np.uint64, ...]:
     return tuple(np.uint64(part % 2**64) for part in (stream.seed, stream.purpose, stream.index, stream.step))
 
 
-_philox_uniform = cupy.ElementwiseKernel(*cupy_kernels.UNIFORM)
-_philox_keep = cupy.ElementwiseKernel(*cupy_kernels.KEEP)
+_philox_uniform = cupy.ElementwiseKernel(**cupy_kernels.UNIFORM._asdict())
+_philox_keep = cupy.ElementwiseKernel(**cupy_kernels.KEEP._asdict())
 
 
 def load() -> Adapter:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 
 class Kernel(NamedTuple):
-    """What ``cupy.ElementwiseKernel`` takes, in its order; ``operation`` computes entry ``i``."""
+    """Arguments of ``cupy.ElementwiseKernel``, by name; the operation computes entry ``i`` of the outputs."""
 
-    inputs: str
-    outputs: str
+    in_params: str
+    out_params: str
     operation: str
     name: str
     preamble: str = ""

@@ -22,8 +22,7 @@ from nnx.backend import make_backend
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "gpu"
 STRICT = "array_api_strict:device1"
-SECTIONS = ("adapter", "updates", "trainings", "speed", "syncs", "formulas", "suite")
-MODULES = (*SECTIONS, "machine", "checks", "report", "process", "lm_in_torch")
+SECTIONS = ("adapter", "updates", "trainings", "speed", "syncs", "kernels", "formulas", "suite")
 
 
 def script(*options: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -36,18 +35,6 @@ CAPTURED = {"capture_output": True, "text": True, "check": False, "encoding": "u
 
 def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **extra}
-
-
-@pytest.fixture
-def modules(monkeypatch):
-    """The script's own modules by name; nothing of them is left for other tests."""
-    for folder in (SCRIPT, SCRIPT.parent):
-        monkeypatch.syspath_prepend(str(folder))
-    for name in MODULES:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    for name in MODULES:
-        sys.modules.pop(name, None)
 
 
 class TestRehearsal:
