@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import array_api_compat.cupy as xp
 import cupy
 import numpy as np
 
 from nnx.backend import cupy_kernels, philox
+from nnx.backend.cupy_namespace import namespace
 from nnx.backend.reference import Adapter, Array
 from nnx.errors import IncompleteLibraries, NoUsableDevice, OptionError
 
@@ -25,14 +26,19 @@ class CupyAdapter(Adapter):
         self._fused: dict[Any, Callable[..., Any]] = {}
 
     def device(self, spec: Any) -> Any:
-        if isinstance(spec, cupy.cuda.Device):
-            return spec
-        if not isinstance(spec, int | None):
-            raise OptionError(f"A CuPy device is a number (0, 1, ...), got {spec!r}.")
-        count = cupy.cuda.runtime.getDeviceCount()
-        if not 0 <= (spec or 0) < count:
-            raise NoUsableDevice(f"GPU {spec} was asked for, but CuPy sees {count} (numbered from 0).")
-        return cupy.cuda.Device(spec or 0)
+        if not isinstance(spec, int | cupy.cuda.Device | None):
+            raise OptionError(f"A CuPy device is a number (0, 1, ...) or a cupy.cuda.Device, got {spec!r}.")
+        current, count = cupy.cuda.Device(), cupy.cuda.runtime.getDeviceCount()
+        number = current.id if spec is None else int(getattr(spec, "id", spec))
+        if not 0 <= number < count:
+            raise NoUsableDevice(f"GPU {number} was asked for, but CuPy sees {count} (numbered from 0).")
+        if number != current.id:
+            raise NoUsableDevice(
+                f"GPU {number} was asked for, but CuPy computes on its current device {current.id}, wherever "
+                f"arrays lie. Call cupy.cuda.Device({number}).use() first, or start Python with "
+                f"CUDA_VISIBLE_DEVICES={number} in the environment and use device 0."
+            )
+        return current
 
     def asarray(self, x: Any, dtype: Any = None, device: Any = None) -> Array:
         with cupy.cuda.Device(device):  # None is the current one
@@ -75,19 +81,20 @@ class CupyAdapter(Adapter):
         from cupyx import errstate
 
         try:
-            with a.device, errstate(linalg="raise"):  # else a failed factorization goes unnoticed
+            # without errstate a failed factorization goes unnoticed: its result is finite and wrong
+            with a.device, _complete_libraries(), errstate(linalg="raise"):
                 factor = cupy.linalg.cholesky(a)
         except np.linalg.LinAlgError:
             return None
         return factor if self._finite(factor) else None
 
     def solve_positive(self, a: Array, b: Array) -> Array | None:
-        from cupyx.scipy.linalg import solve_triangular
-
         factor = self.cholesky(a)
         if factor is None:
             return None
-        with a.device:
+        with a.device, _complete_libraries():
+            from cupyx.scipy.linalg import solve_triangular
+
             half = solve_triangular(factor, b, lower=True)
             x = solve_triangular(factor, half, lower=True, trans=1)
         return x if self._finite(x) else None
@@ -136,6 +143,21 @@ _philox_uniform = cupy.ElementwiseKernel(**cupy_kernels.UNIFORM._asdict())
 _philox_keep = cupy.ElementwiseKernel(**cupy_kernels.KEEP._asdict())
 
 
+@contextmanager
+def _complete_libraries(*others: type[Exception]) -> Iterator[None]:
+    """CuPy loads each CUDA library when it is first used: here one that is missing is called so.
+
+    ``others`` are errors beside ImportError and OSError that mean the same.
+    """
+    try:
+        yield
+    except (ImportError, OSError, *others) as error:
+        raise IncompleteLibraries(
+            f"CuPy {cupy.__version__} sees a GPU, but a CUDA library is missing or broken: {error}. "
+            "Install them next to CuPy: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])."
+        ) from error
+
+
 def load() -> Adapter:
     """The adapter, after one tiny computation has shown that GPU and CUDA libraries are there."""
     try:
@@ -145,11 +167,6 @@ def load() -> Adapter:
             f"CuPy {cupy.__version__} is installed, but it found no GPU that it can use: {error}. "
             "Use backend='numpy' here, or check the NVIDIA driver with `nvidia-smi`."
         ) from error
-    try:
+    with _complete_libraries(RuntimeError, cupy.cuda.compiler.CompileException):
         cupy.asnumpy(cupy.ones((2, 2)) @ cupy.ones((2, 2)) + 1.0)
-    except (ImportError, RuntimeError, OSError, cupy.cuda.compiler.CompileException) as error:
-        raise IncompleteLibraries(
-            f"CuPy {cupy.__version__} sees a GPU, but a CUDA library is missing or broken: {error}. "
-            "Install them next to CuPy: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])."
-        ) from error
-    return CupyAdapter(xp)
+    return CupyAdapter(namespace)

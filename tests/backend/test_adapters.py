@@ -145,6 +145,12 @@ NOT_POSITIVE = {
 each_bad_matrix = pytest.mark.parametrize("a", NOT_POSITIVE.values(), ids=NOT_POSITIVE)
 
 
+def need_errors(adapter, backend):
+    """Skips the reference on CuPy, whose factorizations say nothing unless the adapter asks for errors."""
+    if backend.name == "cupy" and adapter is not backend.adapter:
+        pytest.skip("CuPy's factorization alone says nothing of a failure")
+
+
 class TestCholesky:
     @pytest.mark.parametrize("n", [1, 5, 200])
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -160,6 +166,7 @@ class TestCholesky:
 
     @each_bad_matrix
     def test_there_is_none_without_positive_definiteness(self, adapter, backend, a):
+        need_errors(adapter, backend)
         assert adapter.cholesky(backend.asarray(a)) is None
 
 
@@ -181,6 +188,7 @@ class TestSolvePositive:
 
     @each_bad_matrix
     def test_says_so_where_the_matrix_is_not_positive_definite(self, adapter, backend, a):
+        need_errors(adapter, backend)
         assert adapter.solve_positive(backend.asarray(a), backend.asarray(np.ones(len(a)))) is None
 
     def test_nothing_is_raised_where_two_factorizations_do_not_agree(self, adapter, backend):
