@@ -97,12 +97,15 @@ def indices(cp: Any, b: Any) -> None:
 
 
 def repeated_indices(cp: Any, b: Any) -> None:
-    """add.at adds up repeated indices, wraps those out of range, and takes none at all."""
+    """With add.at repeated indices add up, those out of range wrap; it has no complex numbers, nnx has."""
     out = cp.zeros(3)
     cp.add.at(out, cp.asarray([0, 0, 5]), cp.asarray([1.0, 2.0, 4.0]))
     same(out, [3.0, 0.0, 4.0])
     cp.add.at(out, cp.zeros(0, dtype="int64"), cp.zeros(0))
     same(out, [3.0, 0.0, 4.0])
+    z = cp.asarray([1j, 2.0, complex(math.inf, 1.0)])
+    refuses(TypeError, cp.add.at, cp.zeros(3, dtype="complex128"), cp.asarray([0, 0, 1]), z)
+    same(b.adapter.scatter_add(2, cp.asarray([0, 0, 1]), z), [2.0 + 1j, complex(math.inf, 1.0)])
 
 
 def failed_factorizations(cp: Any, b: Any) -> None:

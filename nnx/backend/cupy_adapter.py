@@ -69,12 +69,18 @@ class CupyAdapter(Adapter):
     def special(self, name: str) -> Callable[..., Array]:
         import cupyx.scipy.special as native
 
+        if name == "zeta":
+            return lambda x, q=1.0: native.zeta(x, q)  # CuPy's has no default
         return getattr(native, name, None) or super().special(name)
 
     def scatter_add(self, n: int, index: Array, values: Array) -> Array:
         with values.device:
             out = cupy.zeros((n, *values.shape[1:]), dtype=values.dtype)
-            cupy.add.at(out, index, values)
+            pairs = ((out, values),)
+            if out.dtype.kind == "c":  # the GPU adds real numbers in one go; the parts are views
+                pairs = ((out.real, values.real), (out.imag, values.imag))
+            for total, part in pairs:
+                cupy.add.at(total, index, part)
         return out
 
     def cholesky(self, a: Array) -> Array | None:

@@ -72,6 +72,8 @@ class ufunc:  # noqa: N801 (CuPy's name)
     def at(self, a: ndarray, indices: Any, b: Any = None) -> None:
         if self.name not in ("add", "subtract", "maximum", "minimum"):
             raise NotImplementedError(f"`{self.name}.at` is not supported yet")
+        if a.dtype.char not in "iIlLqQefd":
+            raise TypeError(f"cupy.{self.name}.at does not support {a.dtype}")
         key = places(a.shape, indices)
         value = np.broadcast_to(operand(b), a._a[key].shape).astype(a.dtype)
         silently(self._function.at, a._a, key, value)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What CuPy has: run ``python -m cupy_double.surface`` in ``tests`` with its wheel (no GPU) to note it anew."""
+"""What CuPy has. With its wheel, ``python -m cupy_double.surface`` in ``tests`` notes it anew; no GPU."""
 
 from __future__ import annotations
 
