@@ -76,9 +76,9 @@ class CupyAdapter(Adapter):
     def scatter_add(self, n: int, index: Array, values: Array) -> Array:
         with values.device:
             out = cupy.zeros((n, *values.shape[1:]), dtype=values.dtype)
-            pairs = ((out, values),)
+            pairs = [(out, values)]
             if out.dtype.kind == "c":  # the GPU adds real numbers in one go; the parts are views
-                pairs = ((out.real, values.real), (out.imag, values.imag))
+                pairs = [(out.real, values.real), (out.imag, values.imag)]
             for total, part in pairs:
                 cupy.add.at(total, index, part)
         return out
@@ -150,14 +150,11 @@ _philox_keep = cupy.ElementwiseKernel(**cupy_kernels.KEEP._asdict())
 
 
 @contextmanager
-def _complete_libraries(*others: type[Exception]) -> Iterator[None]:
-    """CuPy loads each CUDA library when it is first used: here one that is missing is called so.
-
-    ``others`` are errors beside ImportError and OSError that mean the same.
-    """
+def _complete_libraries(errors: tuple[type[Exception], ...] = (ImportError, OSError)) -> Iterator[None]:
+    """CuPy loads each CUDA library when it is first used: ``errors`` say that one is missing or broken."""
     try:
         yield
-    except (ImportError, OSError, *others) as error:
+    except errors as error:
         raise IncompleteLibraries(
             f"CuPy {cupy.__version__} sees a GPU, but a CUDA library is missing or broken: {error}. "
             "Install them next to CuPy: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])."
@@ -173,6 +170,6 @@ def load() -> Adapter:
             f"CuPy {cupy.__version__} is installed, but it found no GPU that it can use: {error}. "
             "Use backend='numpy' here, or check the NVIDIA driver with `nvidia-smi`."
         ) from error
-    with _complete_libraries(RuntimeError, cupy.cuda.compiler.CompileException):
+    with _complete_libraries((ImportError, OSError, RuntimeError, cupy.cuda.compiler.CompileException)):
         cupy.asnumpy(cupy.ones((2, 2)) @ cupy.ones((2, 2)) + 1.0)
     return CupyAdapter(namespace)
