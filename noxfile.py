@@ -73,6 +73,17 @@ def gpu(session: nox.Session) -> None:
 
 
 @nox.session
+def kernels(session: nox.Session) -> None:
+    """The kernels for CuPy, compiled by CUDA's compiler and computed on the host. Needs no GPU."""
+    cuda = ("cupy-cuda13x>=14", "nvidia-cuda-nvrtc==13.*", "nvidia-cuda-runtime==13.*")
+    tools = ("array-api-strict>=2.3", "hypothesis>=6.100", "pytest>=8.2", "scipy>=1.14")
+    session.install("-e", ".", *cuda, *tools)
+    script = ("benchmarks/gpu", "--backend=numpy", "--only=kernels", "--report=out/kernels.md")
+    session.run("python", *script, *session.posargs)
+    _pytest(session, "tests/backend/test_cupy_kernels.py", "tests/benchmarks/test_gpu_kernels.py")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style and types: ruff on everything, mypy on the package."""
     session.install("-e", ".[lint]")
