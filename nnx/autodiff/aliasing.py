@@ -5,68 +5,186 @@ rule ``put``; what was computed from ``x`` before keeps the old content. If ``x`
 indexing gives it, its base must change too, and all other views of that base:
 
 - the base of all, the root, counts the writes into it (:class:`Root`);
-- a view knows its root and the function that makes it from the root (:class:`View`). Before it is read it
+- a view knows its root and the steps that make it from the root (:class:`View`). Before it is read it
   compares the counts, and is made again from the root if they differ;
-- a write into a view moves the new entries into the root by the transpose of the view.
+- a write into a view is one into the root: at an index of the root where the view is a selection, else the
+  transpose of the view moves the new entries there.
+
+The array that ``put`` has made belongs to its handle alone until something but an index reads it: until then
+the next assignment writes into it, so that n of them do not copy the array n times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
-from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.array import Traced, plain, raw
 from nnx.autodiff.families import is_complex
+from nnx.autodiff.raw import has_array
+from nnx.autodiff.selections import SELECTING, Selection
 from nnx.autodiff.trace import CONSTANT, Tape, backward, lifted
 from nnx.errors import DerivativeError
 
 
 class Root:
-    """The link of an array that has views."""
+    """The link of an array that has views or was written into."""
 
-    __slots__ = ("handed_out", "version")
+    __slots__ = ("handed_out", "owned", "version")
 
     def __init__(self) -> None:
         self.version = 0
         self.handed_out = False  #: whether a plain array, which writes do not reach, shares the memory
+        self.owned = False  #: whether the array below, at every level, belongs to the handle alone
 
     def refresh(self, x: Traced) -> None:
-        """Nothing: a root is always up to date."""
+        """Notes that an operation reads ``x``, and may keep its content. A root is always up to date."""
+        self.owned = False
 
 
 class View:
-    """The link of a view: ``make(root)`` is its content."""
+    """The link of a view: what ``steps`` make of the root is its content.
 
-    __slots__ = ("make", "read_only", "root", "version")
+    ``call`` is the function with its name and arguments that made it of ``before``, a root or another view.
+    """
 
-    def __init__(self, root: Traced, make: Callable[[Any], Any], read_only: bool) -> None:
-        self.root, self.make, self.version, self.read_only = root, make, root.link.version, read_only
+    __slots__ = ("_steps", "before", "call", "read_only", "root", "shapes", "version")
+
+    def __init__(
+        self, y: Traced, x: Traced, function: Any, name: str, args: Any, options: Any, read_only: bool
+    ) -> None:
+        before = x.link
+        if type(before) is View:
+            self.root = before.root
+            read_only = read_only or before.read_only
+        else:
+            if before is None:
+                before = x.link = Root()
+            self.root = x
+        self.before, self.call, self.shapes = before, (function, name, args, options), (x.shape, y.shape)
+        self.version, self.read_only = self.root.link.version, read_only
+        self._steps: tuple[Any, ...] | None = None
 
     def refresh(self, x: Traced) -> None:
         """Brings ``x`` up to date if its root was written to."""
         if self.version != self.root.link.version:
             self.version = self.root.link.version
-            _become(x, self.make(self.root))
+            _become(x, self.content(self.root))
+
+    @property
+    def steps(self) -> tuple[Any, ...]:
+        """Selections and functions that make the view from its root, as few as there can be.
+
+        Found when they are first asked for: most views are never written to.
+        """
+        chain: list[View] = []
+        view: Any = self
+        while type(view) is View and view._steps is None:
+            chain.append(view)
+            view = view.before
+        steps = view._steps if type(view) is View else ()
+        for view in reversed(chain):
+            steps = view._steps = view._after(steps)
+            view.before = None  # so that long chains do not stay alive
+        return steps  # type: ignore[no-any-return]
+
+    def _after(self, steps: tuple[Any, ...]) -> tuple[Any, ...]:
+        function, name, args, options = self.call
+        if name == "reshape":
+            steps = steps[:-1] if steps and type(steps[-1]) is _Reshaped else steps
+            back = not steps and self.shapes[1] == self.root.shape
+            return steps if back else (*steps, _Reshaped(function, self.shapes[1]))
+        last = steps[-1] if steps and type(steps[-1]) is Selection else None
+        try:
+            new = SELECTING[name](last or Selection.whole(self.shapes[0]), *args, **options)
+        except (KeyError, IndexError, TypeError):  # none: the library's own function answers
+            return (*steps, lambda x: function(x, *args, **options))
+        steps = steps[:-1] if last else steps
+        return steps if not steps and new.is_whole(self.root.shape) else (*steps, new)
+
+    def content(self, root: Traced) -> Any:
+        """The view of ``root``, which need not be its own."""
+        x = root
+        for step in self.steps:
+            x = step.arranged(x.space, _at(x, step.key)[0]) if type(step) is Selection else step(x)
+        if x is root and root.link is not None:
+            root.link.refresh(root)
+        return x
 
 
-def viewing(function: Callable[..., Any], read_only: bool = False) -> Callable[..., Any]:
-    """``function`` whose result is a view of its first argument wherever the library's own is."""
+class _Reshaped(NamedTuple):
+    function: Callable[..., Any]
+    shape: tuple[int, ...]
+
+    def __call__(self, x: Any) -> Any:
+        return self.function(x, self.shape)
+
+
+def viewing(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """``function``, called ``name``, whose result is a view of its first argument wherever the library's is."""
+    read_only = name == "broadcast_to"
 
     @wraps(function)
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         y = function(x, *args, **kwargs)
-        if type(y) is Traced and type(x) is Traced and y is not x:
-            link(y, x, lambda root: function(root, *args, **kwargs), read_only)
+        if type(y) is Traced and type(x) is Traced and y is not x and x.space.shares_memory(raw(y), raw(x)):
+            y.link = View(y, x, function, name, args, kwargs, read_only)
         return y
 
     return call
 
 
-def link(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = False) -> None:
+def reading(choose: Callable[..., Any]) -> Callable[..., Any]:
+    """``x[key]`` by ``choose``, which records it: a view where the library's own is."""
+
+    def getitem(x: Any, key: Any) -> Any:
+        key = plain(key)
+        if has_array(key):  # gives a copy
+            return choose(x.snapshot() if _owns(x) else x, key)
+        if _owns(x):
+            y, shared = _at(x, key)
+        else:
+            y = choose(x, key)
+            shared = x.space.shares_memory(raw(y), raw(x))
+        if shared:
+            y.link = View(y, x, choose, "getitem", (key,), {}, False)
+        return y
+
+    return getitem
+
+
+def _owns(x: Traced) -> bool:
+    return type(x.link) is Root and x.link.owned
+
+
+def _at(x: Traced, key: Any) -> tuple[Any, bool]:
+    """``x[key]`` of basic indices, and whether it is a view of x.
+
+    Of an array that belongs to its handle a small part is copied, so that it remains so.
+    """
+    if not _owns(x):
+        return x.space.choose(x, key), True
+    whole = _below(x)
+    part = whole[key]
+    shared = x.space.shares_memory(part, whole)
+    small = not shared or 4 * x.space.element_count(part.shape) < x.space.element_count(whole.shape)
+    return x.space.item(x.snapshot(), key) if small else x.space.choose(x, key), shared
+
+
+def _below(x: Any) -> Any:
+    """The plain array below ``x``, which nobody is going to keep."""
+    if type(x) is Traced and type(x.link) is View:
+        x.link.refresh(x)
+    while type(x) is Traced:
+        x = x.value
+    return x
+
+
+def link(y: Traced, x: Traced, make: Callable[[Any], Any]) -> None:
     """Notes that ``y``, which is ``make(x)``, is a view of ``x`` if their memory says so."""
     if x.space.shares_memory(raw(y), raw(x)):
-        follow(y, x, make, read_only)
+        follow(y, x, make)
 
 
 def follow(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = False) -> None:
@@ -74,14 +192,7 @@ def follow(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = F
 
     With ``read_only``, as where one entry of x occurs several times in y, writing into y is an error.
     """
-    root, whole = x, make
-    if type(x.link) is View:
-        root, first = x.link.root, x.link.make
-        whole = lambda r: make(first(r))  # noqa: E731
-        read_only = read_only or x.link.read_only
-    elif x.link is None:
-        x.link = Root()
-    y.link = View(root, whole, read_only)
+    y.link = View(y, x, make, "", (), {}, read_only)
 
 
 def hand_out(x: Traced) -> None:
@@ -94,20 +205,64 @@ def hand_out(x: Traced) -> None:
 
 def assign(x: Traced, key: Any, value: Any) -> None:
     """``x[key] = value``."""
-    space = x.space
+    space, key = x.space, plain(key)
     _writable(x, "x[key] = value")
     if type(value) in (list, tuple):
         value = space.asarray(list(value), device=x.device)
     if is_complex(space.base, value) and not is_complex(space.base, x):
         raise TypeError(f"x[key] = value: complex numbers do not fit into an array of {x.dtype}.")
     _floating(x, value)
-    _replace(x, space.put(x, value, key=key))
+    _check(x)
+    root, place = _in_root(x, key)
+    if place is None:
+        _replace(x, space.put(x, value, key=key))
+    elif not _is_there(value, root, place):
+        _put(root, place, value)
+
+
+def _in_root(x: Traced, key: Any) -> tuple[Traced, Any]:
+    """The root of ``x`` and the index of it that ``x[key]`` is; None where an index cannot say it."""
+    if type(x.link) is not View:
+        return x, key
+    root, steps = x.link.root, x.link.steps
+    if not steps:
+        return root, key
+    if len(steps) == 1 and type(steps[0]) is Selection and not has_array(key):
+        try:
+            place = steps[0].chosen(key)
+        except (IndexError, TypeError):
+            return root, None  # the library's own message is the better one
+        if place.in_order:
+            return root, place.key
+    return root, None
+
+
+def _is_there(value: Any, root: Traced, place: Any) -> bool:
+    """Whether ``value`` is the view ``root[place]``: ``x[i] += v`` assigns to x[i] what it is already."""
+    if type(value) is not Traced or type(value.link) is not View or value.link.root is not root:
+        return False
+    try:
+        return not has_array(place) and value.link.steps == (Selection.whole(root.shape).chosen(place),)
+    except (IndexError, TypeError):
+        return False
+
+
+def _put(root: Traced, key: Any, value: Any) -> None:
+    if type(value) is Traced and value.link is not None:
+        value.link.refresh(value)  # it may be the root itself, or be made again from it
+    if root.link is None:
+        root.link = Root()
+    own = root.link.owned
+    _become(root, root.space.put(root, value, key=key, own=own))
+    root.link.version += 1
+    root.link.owned = True
 
 
 def update(x: Traced, new: Any) -> Any:
     """``x += other`` for ``new = x + other``: x with new content; ``new`` itself where x is a scalar."""
     if not _is_writable(x):
         return new  # NumPy's scalars are immutable: += binds the name to a new one
+    _check(x)
     if tuple(new.shape) != tuple(x.shape):
         raise ValueError(f"An array of shape {x.shape} cannot take in a result of shape {new.shape}.")
     _floating(x, new)
@@ -121,7 +276,7 @@ def update(x: Traced, new: Any) -> Any:
     return x
 
 
-def _replace(x: Traced, new: Traced) -> None:
+def _check(x: Traced) -> None:
     root = x.link.root if type(x.link) is View else x
     if root.link is not None and root.link.handed_out:
         raise DerivativeError(
@@ -129,20 +284,26 @@ def _replace(x: Traced, new: Traced) -> None:
             "xp.asarray(plain)): the plain array would keep the old entries. "
             "Make a copy: np.array(x), xp.asarray(plain, copy=True)."
         )
-    # The layout in memory stays: it decides what is a view of the array and what a copy.
-    laid_out = x.space.laid_out
-    if type(x.link) is View:
-        if x.link.read_only:
-            raise ValueError(
-                "assignment destination is read-only: one entry is in several places, as in the results of "
-                "broadcast_to and sliding_window_view. Write into their argument, or into a copy."
-            )
-        _become(root, laid_out(_moved_into(root, x.link.make, new), raw(root)))
-        root.link.version += 1  # x, too, is made again from its root when it is next read
+    if type(x.link) is View and x.link.read_only:
+        raise ValueError(
+            "assignment destination is read-only: one entry is in several places, as in the results of "
+            "broadcast_to and sliding_window_view. Write into their argument, or into a copy."
+        )
+
+
+def _replace(x: Traced, new: Traced) -> None:
+    """Makes ``new`` all of the content of ``x``, and of what its root holds there."""
+    root, steps = (x.link.root, x.link.steps) if type(x.link) is View else (x, ())
+    if len(steps) == 1 and type(steps[0]) is Selection:
+        _put(root, steps[0].key, steps[0].restored(x.space, new))
         return
-    if x.link is not None:
-        x.link.version += 1
-    _become(x, laid_out(new, raw(x)))
+    if steps:
+        new = _moved_into(root, x.link.content, new)
+    # The layout in memory stays: it decides what is a view of the array and what a copy.
+    _become(root, x.space.laid_out(new, _below(root)))
+    if root.link is not None:
+        root.link.version += 1
+        root.link.owned = False
 
 
 def _moved_into(root: Traced, make: Callable[[Any], Any], new: Traced) -> Any:
@@ -177,12 +338,12 @@ def _same_kind(base: Any, given: Any, own: Any) -> bool:
 
 
 def _is_writable(x: Traced) -> bool:
-    return hasattr(raw(x), "__setitem__")
+    return hasattr(_below(x), "__setitem__")
 
 
 def _writable(x: Traced, what: str) -> None:
     if not _is_writable(x):
-        raise TypeError(f"{what}: {type(raw(x)).__name__} does not support item assignment.")
+        raise TypeError(f"{what}: {type(_below(x)).__name__} does not support item assignment.")
 
 
 def _floating(x: Traced, value: Any) -> None:

@@ -230,4 +230,13 @@ def raw(x: Any) -> Any:
     return x
 
 
+def plain(x: Any) -> Any:
+    """``x`` with plain arrays for the traced ones, also in tuples, lists and dicts."""
+    if type(x) is Traced:
+        return raw(x)
+    if type(x) in (tuple, list):
+        return type(x)(plain(part) for part in x)
+    return {k: plain(v) for k, v in x.items()} if type(x) is dict else x
+
+
 register_traced(Traced)

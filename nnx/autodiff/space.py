@@ -13,9 +13,9 @@ from types import ModuleType
 from typing import Any
 
 from nnx.autodiff import aliasing, numpy_api
-from nnx.autodiff.array import Traced, is_traced, raw
+from nnx.autodiff.array import Traced, is_traced, plain
 from nnx.autodiff.bind import bind
-from nnx.autodiff.raw import Namespace, has_array, raw_namespace
+from nnx.autodiff.raw import Namespace, raw_namespace
 from nnx.autodiff.rules import elementwise, fourier, linalg, special
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
 from nnx.autodiff.rules.compositions import VIEWING
@@ -73,7 +73,7 @@ class DifferentiableNamespace(Namespace):
 
 
 #: Functions beyond the standard that rules use: with a rule of their own, and without a gradient.
-_BOUND = ("converted", "from_parts", "laid_out", "put", "scatter", "scatter_add")
+_BOUND = ("add_at", "converted", "from_parts", "item", "laid_out", "put", "scatter", "scatter_add")
 _CONSTANT = ("device_of", "element_count", "last_written", "positions", "shares_memory")
 
 
@@ -86,7 +86,7 @@ def space_over(adapter: Adapter) -> Any:
         setattr(space, name, bind(RULES[name], getattr(base, name), space))
     for name in _CONSTANT:
         setattr(space, name, getattr(base, name))
-    space.to_device = aliasing.viewing(bind(RULES["to_device"], base.to_device, space))
+    space.to_device = aliasing.viewing(bind(RULES["to_device"], base.to_device, space), "to_device")
     space.special = SpecialFunctions(
         lambda name: _differentiable("special." + name, getattr(base.special, name), space)
     )
@@ -97,13 +97,14 @@ def space_over(adapter: Adapter) -> Any:
     space.matmul_into = lambda a, b, place: a @ b
     space.broadcast_copy = lambda x, shape: space.broadcast_to(x, shape)
     space.hand_out = aliasing.hand_out
-    space.assign = lambda x, key, value: aliasing.assign(x, _plain(key), value)
+    space.assign = aliasing.assign
     space.update = aliasing.update
     for short, name in _OPERATORS.items():
         setattr(space, "op_" + short, bind(RULES[name], getattr(operator, short), space))
     for short, function in _CONSTANT_OPERATORS.items():
         setattr(space, "op_" + short, constant(function))
-    space.getitem = _getitem(bind(RULES["getitem"], operator.getitem, space))
+    space.choose = bind(RULES["getitem"], operator.getitem, space)
+    space.getitem = aliasing.reading(space.choose)
     numpy_api.attach(space)
     return space
 
@@ -116,7 +117,7 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
         raise AttributeError(f"The array API of {space.adapter.name} has no {name!r}.")
     if name in RULES:
         bound = bind(RULES[name], function, space)
-        return aliasing.viewing(bound, read_only=name == "broadcast_to") if name in VIEWS else bound
+        return aliasing.viewing(bound, name) if name in VIEWS else bound
     if name in CREATION:
         return _creating(name, function, space)
     if name in CONSTANTS or name in INSPECTION:
@@ -133,8 +134,7 @@ def constant(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        plain = [_plain(a) for a in args]
-        return function(*plain, **{k: _plain(v) for k, v in kwargs.items()} if kwargs else {})
+        return function(*map(plain, args), **plain(kwargs))
 
     return call
 
@@ -146,15 +146,9 @@ def _creating(name: str, function: Callable[..., Any], space: Any) -> Callable[.
     def call(*args: Any, **kwargs: Any) -> Any:
         if name in REFUSED and any(map(is_traced, (*args, *kwargs.values()))):
             raise _refusal(name)
-        return lifted(function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()}), space)
+        return lifted(function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()}), space)
 
     return call
-
-
-def _plain(x: Any) -> Any:
-    if type(x) is Traced:
-        return raw(x)
-    return type(x)(_plain(part) for part in x) if type(x) in (tuple, list) else x
 
 
 def refused(name: str, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
@@ -165,7 +159,7 @@ def refused(name: str, function: Callable[..., Any], space: Any) -> Callable[...
         given = (*args, *kwargs.values())
         if any(map(is_traced, given)):
             raise _refusal(name)
-        answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+        answer = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
         return lifted(answer, space) if any(_holds_trace(a) for a in given) else answer
 
     return call
@@ -204,7 +198,7 @@ def _composed(name: str, function: Any, space: Any) -> Callable[..., Any]:
         if function is None or any(map(takes, given)):
             return composition(space, *args, **kwargs)
         if creates or any(map(_holds_trace, given)):
-            answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+            answer = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
             new = lifted(answer, space)
             if args and type(answer) is type(args[0]) and space.shares_memory(answer, args[0]):
                 aliasing.hand_out(new)  # xp.asarray(plain): the caller's array is never written to
@@ -221,14 +215,3 @@ def _holds_trace(x: Any) -> bool:
 
 def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arrays, axis=0: function(arrays, axis=axis)
-
-
-def _getitem(differentiable: Callable[..., Any]) -> Callable[..., Any]:
-    def getitem(x: Any, key: Any) -> Any:
-        key = _plain(key)
-        y = differentiable(x, key)
-        if not has_array(key) and type(y) is Traced:
-            aliasing.link(y, x, lambda root: differentiable(root, key))
-        return y
-
-    return getitem

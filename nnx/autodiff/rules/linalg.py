@@ -62,12 +62,19 @@ def _inv(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
 
 def _pinv(xp: Any, g: Any, needs: Any, y: Any, x: Any, rtol: Any = None) -> tuple[Any]:
     """Golub and Pereyra's formula (1973), transposed: −YᵀȲYᵀ + conj((I − XY)·Ȳᵀ·YYᴴ + YᴴY·Ȳᵀ·(I − YX))."""
-    t, yt, gt = xp.matrix_transpose, xp.matrix_transpose(y), xp.matrix_transpose(g)
+    gt = xp.matrix_transpose(g)
     conj = xp.conj if is_complex(xp, x) else lambda z: z
-    yh = conj(yt)
-    rows, columns = xp.matmul(gt, xp.matmul(y, yh)), xp.matmul(xp.matmul(yh, y), gt)
-    free = rows - xp.matmul(x, xp.matmul(y, rows)) + columns - xp.matmul(xp.matmul(columns, y), x)
-    return (conj(free) - t(xp.matmul(xp.matmul(y, gt), y)),)
+    yh = conj(xp.matrix_transpose(y))
+    rows, columns = _product(xp, gt, y, yh), _product(xp, yh, y, gt)
+    free = rows - _product(xp, x, y, rows) + columns - _product(xp, columns, y, x)
+    return (conj(free) - xp.matrix_transpose(_product(xp, y, gt, y)),)
+
+
+def _product(xp: Any, a: Any, b: Any, c: Any) -> Any:
+    """A·B·C of p×q, q×p and p×q matrices by way of the smaller square."""
+    if a.shape[-2] >= a.shape[-1]:
+        return xp.matmul(a, xp.matmul(b, c))
+    return xp.matmul(xp.matmul(a, b), c)
 
 
 # -- determinants ------------------------------------------------------------------------------------------
