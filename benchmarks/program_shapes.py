@@ -1,15 +1,18 @@
 """Gradients of programs of many shapes: what they cost beside the program itself, and how that grows.
 
-Each program does eight times the work at 8 n as at n. Time is that of the processor, the best of three; memory the
-peak of the gradient beyond its arguments, as ``tracemalloc`` sees it. Two gates: a gradient takes at most ten times
-the time of the program, and its memory and its time for one n grow by at most half between n and 8 n.
+Each program does eight times the work at 8 n as at n. Time is that of the processor, the best of three, with
+Python's collector of cycles off, as ``timeit`` has it (it looks through a long tape again and again, which
+takes up to twice the time once more); memory is the peak of the gradient beyond its arguments, as
+``tracemalloc`` sees it. Two gates: a gradient takes at most ten times the time of the program, and its memory
+and its time for one n grow by at most half between n and 8 n.
 
-The programs in ``SINGLE`` compute with one number in each operation. There Python's floats, which need 50 ns, stand
-beside recorded operations of 5 to 10 µs: no ratio of ten can be had, and the gate is the growth alone.
+The programs in ``SINGLE`` compute with one number in each operation. There Python's floats, which need 50 ns,
+stand beside recorded operations of 5 to 10 µs: no ratio of ten can be had, and the gate is the growth alone.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 import tracemalloc
@@ -59,7 +62,6 @@ def split_rows(a):
 
 @program(50, (50 * 8 * WIDTH,))
 def windows(x, n=50):
-    n = len(x) // WIDTH if n is None else n
     return sum(np.sum(np.cos(x[k * WIDTH : (k + 1) * WIDTH])) for k in range(n))
 
 
@@ -340,10 +342,12 @@ def _arguments(shapes, n):
 
 def _seconds(f, *args):
     best = float("inf")
+    gc.disable()
     for _ in range(3):
         start = time.process_time()
         f(*args)
         best = min(best, time.process_time() - start)
+    gc.enable()
     return best
 
 
@@ -373,17 +377,15 @@ def measure(name):
 
 def main():
     chosen = [name for name in PROGRAMS if not sys.argv[1:] or name in sys.argv[1:]]
-    print(f"{'program':<24}{'ms':>9}{'gradient':>10}{'ratio':>8}{'ratio 8n':>9}{'growth':>8}{'MB at 8n':>10}{'growth':>8}")
+    titles = f"{'ms':>9}{'gradient':>10}{'ratio':>8}{'at 8n':>9}{'growth':>8}{'MB at 8n':>10}{'growth':>8}"
+    print(f"{'program':<24}{titles}")
     for name in chosen:
         (own, time_, memory), (own8, time8, memory8) = measure(name)
         growth, more = time8 / time_ / 8.0, memory8 / memory / 8.0
         late = name not in SINGLE and time8 / own8 > RATIO
         fails = ["time"] * late + ["growth"] * (growth > GROWTH) + ["memory"] * (more > GROWTH)
-        print(
-            f"{name:<24}{own8 * 1e3:>9.2f}{time8 * 1e3:>10.2f}{time_ / own:>8.1f}{time8 / own8:>9.1f}{growth:>8.2f}"
-            f"{memory8 / MEGA:>10.2f}{more:>8.2f}  {', '.join(fails)}",
-            flush=True,
-        )
+        times = f"{own8 * 1e3:>9.2f}{time8 * 1e3:>10.2f}{time_ / own:>8.1f}{time8 / own8:>9.1f}{growth:>8.2f}"
+        print(f"{name:<24}{times}{memory8 / MEGA:>10.2f}{more:>8.2f}  {', '.join(fails)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class View:
         """The view of ``root``, which need not be its own."""
         x = root
         for step in self.steps:
-            x = step.arranged(x.space, _at(x, step.key)[0]) if type(step) is Selection else step(x)
+            x = step.arranged(x.space, _at(x, step.key)) if type(step) is Selection else step(x)
         if x is root and root.link is not None:
             root.link.refresh(root)
         return x
@@ -122,11 +122,16 @@ class _Reshaped(NamedTuple):
 
 
 def viewing(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """``function``, called ``name``, whose result is a view of its first argument wherever the library's is."""
+    """``function``, called ``name``, whose result is a view of its argument wherever the library's is."""
     read_only = name == "broadcast_to"
 
     @wraps(function)
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
+        y = _unread(x, function(_below(x), *args, **kwargs)) if type(x) is Traced and _owns(x) else None
+        if y is not None:
+            y.link = View(y, x, function, name, args, kwargs, read_only)
+            y.link.version = -1
+            return y
         y = function(x, *args, **kwargs)
         if type(y) is Traced and type(x) is Traced and y is not x and x.space.shares_memory(raw(y), raw(x)):
             y.link = View(y, x, function, name, args, kwargs, read_only)
@@ -137,45 +142,43 @@ def viewing(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 def reading(choose: Callable[..., Any]) -> Callable[..., Any]:
     """``x[key]`` by ``choose``, which records it: a view where the library's own is."""
+    view = viewing(choose, "getitem")
 
     def getitem(x: Any, key: Any) -> Any:
         key = plain(key)
-        if has_array(key):  # gives a copy
-            return choose(x.snapshot() if _owns(x) else x, key)
-        if _owns(x):
-            y, shared = _at(x, key)
-        else:
-            y = choose(x, key)
-            shared = x.space.shares_memory(raw(y), raw(x))
-        if shared:
-            y.link = View(y, x, choose, "getitem", (key,), {}, False)
-        return y
+        if not has_array(key):
+            return view(x, key)
+        return choose(x.snapshot() if _owns(x) else x, key)  # a copy: it leaves x to its handle
 
     return getitem
+
+
+def _unread(x: Traced, part: Any) -> Traced | None:
+    """A view of ``x`` that shows the plain ``part`` of it, and is made as any other when it is read first.
+
+    So views through which is only written leave the array to its handle. None where ``part`` is no view.
+    """
+    return Traced(part, CONSTANT, None, x.space) if x.space.shares_memory(part, _below(x)) else None
 
 
 def _owns(x: Traced) -> bool:
     return type(x.link) is Root and x.link.owned
 
 
-def _at(x: Traced, key: Any) -> tuple[Any, bool]:
-    """``x[key]`` of basic indices, and whether it is a view of x.
+def _at(x: Traced, key: Any) -> Any:
+    """``x[key]`` of basic indices.
 
     Of an array that belongs to its handle a small part is copied, so that it remains so.
     """
-    if not _owns(x):
-        return x.space.choose(x, key), True
-    whole = _below(x)
-    part = whole[key]
-    shared = x.space.shares_memory(part, whole)
-    small = not shared or 4 * x.space.element_count(part.shape) < x.space.element_count(whole.shape)
-    return x.space.item(x.snapshot(), key) if small else x.space.choose(x, key), shared
+    if _owns(x):
+        n, whole = x.space.element_count, _below(x)
+        if 4 * n(whole[key].shape) < n(whole.shape):
+            return x.space.item(x.snapshot(), key)
+    return x.space.choose(x, key)
 
 
 def _below(x: Any) -> Any:
-    """The plain array below ``x``, which nobody is going to keep."""
-    if type(x) is Traced and type(x.link) is View:
-        x.link.refresh(x)
+    """The plain array below ``x``, which nobody is going to keep; of a view that may be an older one."""
     while type(x) is Traced:
         x = x.value
     return x
@@ -211,12 +214,14 @@ def assign(x: Traced, key: Any, value: Any) -> None:
         value = space.asarray(list(value), device=x.device)
     if is_complex(space.base, value) and not is_complex(space.base, x):
         raise TypeError(f"x[key] = value: complex numbers do not fit into an array of {x.dtype}.")
-    _floating(x, value)
     _check(x)
     root, place = _in_root(x, key)
+    if place is not None and _is_there(value, root, place):
+        return
+    _floating(x, value)
     if place is None:
         _replace(x, space.put(x, value, key=key))
-    elif not _is_there(value, root, place):
+    else:
         _put(root, place, value)
 
 
@@ -248,8 +253,6 @@ def _is_there(value: Any, root: Traced, place: Any) -> bool:
 
 
 def _put(root: Traced, key: Any, value: Any) -> None:
-    if type(value) is Traced and value.link is not None:
-        value.link.refresh(value)  # it may be the root itself, or be made again from it
     if root.link is None:
         root.link = Root()
     own = root.link.owned
@@ -347,6 +350,8 @@ def _writable(x: Traced, what: str) -> None:
 
 
 def _floating(x: Traced, value: Any) -> None:
+    if type(value) is Traced and value.link is not None:
+        value.link.refresh(value)  # it may be the root of x itself, or be made again from it
     base = x.space.base
     if (
         type(value) is Traced

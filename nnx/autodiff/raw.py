@@ -71,7 +71,7 @@ class RawNamespace(Namespace):
         return out
 
     def add_at(self, total: Any, g: Any, *, key: Any, own: bool) -> Any:
-        """``total`` with ``g`` added at ``key``, at repeated positions each time: in place if it is our ``own``."""
+        """``total`` with ``g`` added at ``key``, where positions repeat each time; in place if ``own``."""
         array = has_array(key)
         if total.dtype != g.dtype or (array and not own):
             return total + self.scatter(g, key, total.shape)

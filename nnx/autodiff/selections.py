@@ -1,7 +1,7 @@
 """Which entries of an array a view shows, where indices and the order of axes say it all.
 
-Indexing by integers and slices, transposing, flipping, adding and dropping axes of length 1 give such views. One
-after another they are again one :class:`Selection`: a chain of thousands of views is one step, ``a.T.T`` none.
+Indexing by integers and slices, transposing, flipping, adding and dropping axes of length 1 give such views.
+One after another they are again one :class:`Selection`: thousands of views are one step, ``a.T.T`` is none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from nnx.autodiff.families import normal_axes
 
 
 class Selection:
-    """For each axis of an array the index or range of indices that is shown; for each axis of the view its own.
+    """For each axis of an array the index or the indices that are shown; for each axis of the view its own.
 
     ``axes`` holds, for each axis of the view, the number of the array's axis; −1 for a new one of length 1.
     """

@@ -1,11 +1,12 @@
-"""Cotangents that are computed into arrays which are there already, so that a read or write of one entry costs one.
+"""Cotangents that are computed into arrays which are there already.
 
-The transpose of ``x[i]`` is an array of zeros with one entry, that of ``x[i] = v`` a copy with one entry set to
-zero: n of them took n·n steps. :func:`nnx.autodiff.trace.backward` knows which of the pending cotangents it has made
-itself (``sums``, by the order of their nodes): nobody else holds these, so they may be written to.
+The transpose of ``x[i]`` is an array of zeros with one entry, that of ``x[i] = v`` a copy with one entry set
+to zero: n of them would take n·n steps. :func:`nnx.autodiff.trace.backward` knows which of the pending
+cotangents it has made itself (``sums``, by the order of their nodes): nobody else holds these, so they may be
+written to.
 
-Each function here takes a node, the namespace and the cotangent of its result, what is pending and ``sums``, and
-gives the arrivals, pairs of a parent and its cotangent. An operation's rule names one in ``passes``.
+Each function here takes a node, the namespace and the cotangent of its result, what is pending and ``sums``;
+it gives the arrivals, pairs of a parent and its cotangent. An operation's rule names one in ``passes``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Arrivals = Iterable[tuple[Any, Any]]
 
 
 def into_places(node: Any, xp: Any, g: Any, pending: dict[int, Any], sums: set[int]) -> Arrivals:
-    """``pull(xp, g, places)``: the pullback computes into the places of leaves to which nothing has come yet."""
+    """``pull(xp, g, places)``: the pullback computes into the places of leaves that have no cotangent yet."""
     places = [None if p.order in pending else p.place for p in node.parents]
     return zip(node.parents, node.pull(xp, g, places), strict=True)
 
@@ -42,6 +43,6 @@ def into_sum(node: Any, xp: Any, g: Any, pending: dict[int, Any], sums: set[int]
 
 
 def through(node: Any, xp: Any, g: Any, pending: dict[int, Any], sums: set[int]) -> Arrivals:
-    """``pull(xp, g, own)``: the pullback gives arrays of its own, one of them ``g`` itself if that is our ``own``."""
+    """``pull(xp, g, own)``: the pullback gives arrays of its own, ``g`` itself among them if our ``own``."""
     sums.update(p.order for p in node.parents if p.order not in pending)
     return zip(node.parents, node.pull(xp, g, node.order in sums), strict=True)

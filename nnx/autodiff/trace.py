@@ -205,8 +205,8 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
 
     Nodes are taken newest first, each once, after everything that uses its result. Cotangents may be
     shared between nodes, so they are added, never written to; only a sum that was made here is added to in
-    place (:mod:`nnx.autodiff.sums`). What a node keeps for its pullback is free as soon as it has been taken, unless the caller holds
-    on to it.
+    place (:mod:`nnx.autodiff.sums`). What a node keeps for its pullback is free as soon as it has been taken,
+    unless the caller holds on to it.
     """
     pending: dict[int, Any] = {}
     heap: list[tuple[int, Node]] = []

@@ -171,7 +171,7 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
     adds_at_places = False
 
     def add_at(self, x: Array, key: Any, values: Array) -> Array | None:
-        """``x`` with ``values`` added in place at the index ``key``, which holds arrays: repeated places add up.
+        """``x`` with ``values`` added in place at the index ``key`` of arrays, where repeated places add up.
 
         None where the library has nothing quicker than ``scatter_add`` and a sum.
         """

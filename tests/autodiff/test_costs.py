@@ -149,7 +149,9 @@ def test_the_seed_and_the_argument_are_not_written_to():
     np.testing.assert_array_equal(x, POINT)
 
 
-@pytest.mark.parametrize("key", [1, slice(1, None), (slice(None), None, 2), (..., -1), ([0, 2, 0],), POINT > 0.5])
+@pytest.mark.parametrize(
+    "key", [1, slice(1, None), (slice(None), None, 2), (..., -1), ([0, 2, 0],), POINT > 0.5]
+)
 def test_reads_add_up_by_every_kind_of_index(key):
     def f(a):
         return np.sum(a[key] ** 2) + np.sum(a[key] * 3.0) + np.sum(a * a) + np.sum(np.sin(a[key]))
@@ -175,22 +177,18 @@ def _chain(a):
         lambda a: a.reshape(4, 3).reshape(2, 6).reshape(a.shape),
         lambda a: a.T[::-1][:, 1:].T[..., None],
         lambda a: a[None, 1].reshape(2, 2)[:, 1],
-        lambda a: np.diagonal(a[::-1])[1:] if type(a) is not np.ndarray else np.diagonal(a[::-1])[1:],
     ],
 )
 def test_writes_through_chains_of_views_are_numpys(view):
-    def f(a, write=True):
+    def f(a):
         r = a * 1.0
         v = view(r)
-        if v is not r and getattr(getattr(v, "flags", None), "writeable", True):
-            v[...] = v * v + 1.0
-            v[0] += 2.0
-            v[-1:] *= 3.0
+        v[...] = v * v + 1.0
+        v[0] += 2.0
+        v[-1:] *= 3.0
         return r
 
     expected = f(POINT)
-    if np.array_equal(expected, POINT):  # NumPy's diagonals are read-only: nothing to compare with
-        return
     value, pullback = nnx.vjp(f, POINT)
     np.testing.assert_array_equal(value, expected)
     seed = np.arange(1.0, 13.0).reshape(3, 4)
@@ -266,7 +264,7 @@ def _joined_of(n):
 
 @pytest.mark.parametrize(("program", "n"), [(_rows_of, 40), (_swept, 10), (_joined_of, 100)])
 def test_time_grows_as_the_program(program, n):
-    # Sixteen times the work; it was a hundred times the time and more. The processor's time, the best of three.
+    # Sixteen times the work; it was a hundred times the time and more. Of the processor, the best of three.
     def seconds(run):
         run()
         found = []
@@ -290,4 +288,6 @@ def test_a_chain_of_thousands_of_views_is_one_step():
 
     x = np.asarray([[2.0, 3.0], [5.0, 7.0]])
     # a01 = a00·a10, then the sum of the squares: the derivative by hand
-    np.testing.assert_allclose(nnx.grad(f)(x), [[4.0 + 2.0 * 10.0 * 5.0, 0.0], [10.0 + 2.0 * 10.0 * 2.0, 14.0]])
+    np.testing.assert_allclose(
+        nnx.grad(f)(x), [[4.0 + 2.0 * 10.0 * 5.0, 0.0], [10.0 + 2.0 * 10.0 * 2.0, 14.0]]
+    )

@@ -18,9 +18,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnx.autodiff.array import raw
-from nnx.autodiff.families import Bilinear, Linear, Reduction, is_complex, unbroadcast
+from nnx.autodiff.families import Bilinear, Reduction, is_complex, unbroadcast
 from nnx.autodiff.pullbacks import Fused, FusedSeveral, with_zeros
 from nnx.autodiff.rules.factorizations import FACTORIZATIONS, reciprocal
+from nnx.autodiff.rules.manipulation import Choosing
 
 INFINITY = float("inf")
 
@@ -169,6 +170,17 @@ def _onto_diagonal(xp: Any, g: Any, shape: tuple[int, ...], offset: int = 0) -> 
     return xp.where(on, xp.expand_dims(g, axis=-1 if offset >= 0 else -2), 0.0)
 
 
+def _diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
+    return xp.linalg.diagonal(x, offset=offset)
+
+
+def _diagonal_key(xp: Any, g: Any, shape: tuple[int, ...], offset: int = 0) -> Any:
+    if not xp.adapter.adds_at_places:
+        return None
+    along = xp.positions(g.shape[-1:], g)
+    return (..., along + max(-offset, 0), along + max(offset, 0))
+
+
 def _trace(xp: Any, x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
     diagonal = xp.linalg.diagonal(x, offset=offset)
     return xp.sum(diagonal if dtype is None else xp.astype(diagonal, dtype), axis=-1)
@@ -212,7 +224,9 @@ LINALG = (
     Fused("linalg.det", _det),
     FusedSeveral("linalg.slogdet", _slogdet, result=lambda parts: SlogdetResult(*parts)),
     Reduction("linalg.vector_norm", _vector_norm),
-    Linear("linalg.diagonal", lambda xp, x, **kw: xp.linalg.diagonal(x, **kw), _onto_diagonal),
+    Choosing(
+        "linalg.diagonal", lambda xp, x, **kw: xp.linalg.diagonal(x, **kw), _onto_diagonal, _diagonal_key
+    ),
     Bilinear(
         "linalg.cross",
         _cross,

@@ -120,7 +120,15 @@ def _take_back(xp: Any, g: Any, shape: Any, indices: Any, axis: Any = None) -> A
     return xp.moveaxis(out, 0, axis) if axis else out
 
 
-def _taken(xp: Any, shape: Any, indices: Any, axis: Any = None) -> Any:
+def _scattered(xp: Any, g: Any, shape: Any, key: Any) -> Any:
+    return xp.scatter(g, key, shape)
+
+
+def _given(xp: Any, g: Any, shape: Any, key: Any) -> Any:
+    return key
+
+
+def _taken(xp: Any, g: Any, shape: Any, indices: Any, axis: Any = None) -> Any:
     return along(0 if axis is None else axis % len(shape), indices) if xp.adapter.adds_at_places else None
 
 
@@ -133,15 +141,17 @@ VIEWS = frozenset(
 )
 
 
-class _Choosing(Linear):
-    """Entries of x by index: the cotangent is added to the sum for x at that place, ``key(xp, shape, *rest)``.
+class Choosing(Linear):
+    """Entries of x by index: the cotangent is added to the sum for x at ``key(xp, g, shape, *rest)``.
 
     ``key`` gives None where the library cannot add there without making a whole array first.
     """
 
     passes = staticmethod(into_sum)
 
-    def __init__(self, name: str, apply: Any, transpose: Any, key: Any = lambda xp, shape, key: key) -> None:
+    def __init__(
+        self, name: str, apply: Any, transpose: Any, key: Any = lambda xp, g, shape, key: key
+    ) -> None:
         super().__init__(name, apply, transpose)
         self.key = key
 
@@ -151,7 +161,7 @@ class _Choosing(Linear):
         def pull(xp: Any, g: Any, total: Any = None, own: bool = False) -> tuple[Any]:
             if g.dtype != dtype:
                 g = cast(xp, g, dtype)
-            key = None if total is None else self.key(xp, shape, *rest, **kwargs)
+            key = None if total is None else self.key(xp, g, shape, *rest, **kwargs)
             if key is not None:
                 return (xp.add_at(total, g, key=key, own=own),)
             c = self.transpose(xp, g, shape, *rest, **kwargs)
@@ -172,7 +182,7 @@ class _AddAt(JointlyLinear):
 
 
 class _Put(JointlyLinear):
-    """``x`` with ``x[key]`` replaced by ``value``: the result of an assignment, in place where x is our ``own``."""
+    """``x`` with ``x[key]`` replaced by ``value``, as an assignment does: in place where x is our ``own``."""
 
     passes = staticmethod(through)
 
@@ -234,13 +244,13 @@ MANIPULATION = (
     Linear("converted", _same("converted"), lambda xp, g, shape, dtype: g),
     _ToDevice(),
     # Choosing by index, and its transpose: putting into zeros, where repeated positions add up.
-    _Choosing("getitem", lambda xp, x, key: x[key], lambda xp, g, shape, key: xp.scatter(g, key, shape)),
-    _Choosing("item", lambda xp, x, key: xp.item(x, key), lambda xp, g, shape, key: xp.scatter(g, key, shape)),
+    Choosing("getitem", lambda xp, x, key: x[key], _scattered, _given),
+    Choosing("item", lambda xp, x, key: xp.item(x, key), _scattered, _given),
     _AddAt(),
     Linear(
         "scatter", lambda xp, g, key, shape: xp.scatter(g, key, shape), lambda xp, t, _, key, shape: t[key]
     ),
-    _Choosing("take", _same("take"), _take_back, _taken),
+    Choosing("take", _same("take"), _take_back, _taken),
     Linear(
         "scatter_add",
         lambda xp, v, index, n: xp.scatter_add(v, index, n),
