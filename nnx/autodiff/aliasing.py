@@ -200,7 +200,7 @@ def follow(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = F
 
 def hand_out(x: Traced) -> None:
     """Notes that a plain array shares the memory of ``x``: from here on writing into ``x`` is an error."""
-    root = x.link.root if type(x.link) is View else x
+    root = _root(x)
     if root.link is None:
         root.link = Root()
     root.link.handed_out = True
@@ -215,8 +215,8 @@ def assign(x: Traced, key: Any, value: Any) -> None:
     if is_complex(space.base, value) and not is_complex(space.base, x):
         raise TypeError(f"x[key] = value: complex numbers do not fit into an array of {x.dtype}.")
     _check(x)
-    root, place = _in_root(x, key)
-    if place is not None and _is_there(value, root, place):
+    root, place = _root(x), _in_root(x, key)
+    if place is not None and place.shape is None and _is_there(value, root, place.key):
         return
     _floating(x, value)
     if place is None:
@@ -225,21 +225,27 @@ def assign(x: Traced, key: Any, value: Any) -> None:
         _put(root, place, value)
 
 
-def _in_root(x: Traced, key: Any) -> tuple[Traced, Any]:
-    """The root of ``x`` and the index of it that ``x[key]`` is; None where an index cannot say it."""
-    if type(x.link) is not View:
-        return x, key
-    root, steps = x.link.root, x.link.steps
+class _Place(NamedTuple):
+    """Where to write: at ``key`` of the root, in the form that ``shape`` gives it (None: its own)."""
+
+    key: Any
+    shape: tuple[int, ...] | None
+
+
+def _in_root(x: Traced, key: Any) -> _Place | None:
+    """Where ``x[key]`` is in the root of ``x``; None where an index cannot say it."""
+    steps = x.link.steps if type(x.link) is View else ()
+    shape = steps[0].shape if steps and type(steps[0]) is _Reshaped else None
+    steps = steps[1:] if shape is not None else steps
     if not steps:
-        return root, key
+        return _Place(key, shape)
     if len(steps) == 1 and type(steps[0]) is Selection and not has_array(key):
         try:
-            place = steps[0].chosen(key)
+            found = steps[0].chosen(key)
         except (IndexError, TypeError):
-            return root, None  # the library's own message is the better one
-        if place.in_order:
-            return root, place.key
-    return root, None
+            return None  # the library's own message is the better one
+        return _Place(found.key, shape) if found.in_order else None
+    return None
 
 
 def _is_there(value: Any, root: Traced, place: Any) -> bool:
@@ -252,13 +258,23 @@ def _is_there(value: Any, root: Traced, place: Any) -> bool:
         return False
 
 
-def _put(root: Traced, key: Any, value: Any) -> None:
+def _put(root: Traced, place: _Place, value: Any) -> None:
     if root.link is None:
         root.link = Root()
-    own = root.link.owned
-    _become(root, root.space.put(root, value, key=key, own=own))
+    space, own, x = root.space, root.link.owned, root
+    if place.shape is not None:
+        x = space.reshape(root.snapshot(), place.shape)
+        own = own and space.shares_memory(_below(x), _below(root))
+    new = space.put(x, value, key=place.key, own=own)
+    if place.shape is not None:
+        new = space.laid_out(space.reshape(new, root.shape), _below(root))
+    _become(root, new)
     root.link.version += 1
     root.link.owned = True
+
+
+def _root(x: Traced) -> Traced:
+    return x.link.root if type(x.link) is View else x
 
 
 def update(x: Traced, new: Any) -> Any:
@@ -280,7 +296,7 @@ def update(x: Traced, new: Any) -> Any:
 
 
 def _check(x: Traced) -> None:
-    root = x.link.root if type(x.link) is View else x
+    root = _root(x)
     if root.link is not None and root.link.handed_out:
         raise DerivativeError(
             "A write into an array that shares its memory with a plain one (np.asarray(x), from_dlpack(x), "
@@ -296,12 +312,16 @@ def _check(x: Traced) -> None:
 
 def _replace(x: Traced, new: Traced) -> None:
     """Makes ``new`` all of the content of ``x``, and of what its root holds there."""
-    root, steps = (x.link.root, x.link.steps) if type(x.link) is View else (x, ())
-    if len(steps) == 1 and type(steps[0]) is Selection:
-        _put(root, steps[0].key, steps[0].restored(x.space, new))
+    root, steps = _root(x), x.link.steps if type(x.link) is View else ()
+    shape = steps[0].shape if steps and type(steps[0]) is _Reshaped else None
+    last = steps if shape is None else steps[1:]
+    if len(last) == 1 and type(last[0]) is Selection:
+        _put(root, _Place(last[0].key, shape), last[0].restored(x.space, new))
         return
-    if steps:
+    if last:
         new = _moved_into(root, x.link.content, new)
+    elif shape is not None:
+        new = x.space.reshape(new, root.shape)
     # The layout in memory stays: it decides what is a view of the array and what a copy.
     _become(root, x.space.laid_out(new, _below(root)))
     if root.link is not None:

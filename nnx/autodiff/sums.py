@@ -42,6 +42,13 @@ def into_sum(node: Any, xp: Any, g: Any, pending: dict[int, Any], sums: set[int]
     return ()
 
 
+def onward(node: Any, xp: Any, g: Any, pending: dict[int, Any], sums: set[int]) -> Arrivals:
+    """``pull(xp, g)`` of one argument, whose cotangent is ``g`` in another form, and our own if ``g`` is."""
+    if node.order in sums and node.parents[0].order not in pending:
+        sums.add(node.parents[0].order)
+    return zip(node.parents, node.pull(xp, g), strict=True)
+
+
 def through(node: Any, xp: Any, g: Any, pending: dict[int, Any], sums: set[int]) -> Arrivals:
     """``pull(xp, g, own)``: the pullback gives arrays of its own, ``g`` itself among them if our ``own``."""
     sums.update(p.order for p in node.parents if p.order not in pending)

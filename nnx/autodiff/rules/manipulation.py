@@ -8,7 +8,7 @@ from typing import Any
 
 from nnx.autodiff.families import JointlyLinear, Linear, Pull, along, cast, shape_of, unbroadcast
 from nnx.autodiff.raw import has_array
-from nnx.autodiff.sums import into_sum, through
+from nnx.autodiff.sums import into_sum, onward, through
 from nnx.backend import device_of
 
 
@@ -217,6 +217,10 @@ class _LaidOut(Linear):
         return lambda xp, g: (g,)
 
 
+class _Reshape(Linear):
+    passes = staticmethod(onward)
+
+
 class _ToDevice(Linear):
     """A move to another device: the cotangent moves back."""
 
@@ -229,7 +233,7 @@ class _ToDevice(Linear):
 
 
 MANIPULATION = (
-    Linear("reshape", _reshape, _reshape_back),
+    _Reshape("reshape", _reshape, _reshape_back),
     Linear("expand_dims", _same("expand_dims"), _reshape_back),
     Linear("squeeze", _same("squeeze"), _reshape_back),
     Linear("permute_dims", _same("permute_dims"), _permute),
