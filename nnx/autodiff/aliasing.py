@@ -1,14 +1,10 @@
-"""Writing into traced arrays, and arrays that share memory.
+"""Writing into traced arrays, and into arrays that share memory.
 
 An assignment ``x[key] = v`` replaces the content of the handle ``x`` by that of a new array, computed by the
 rule ``put``; what was computed from ``x`` before keeps the old content. If ``x`` is a view, as NumPy's basic
-indexing gives it, its base must change too, and all other views of that base:
-
-- the base of all, the root, counts the writes into it (:class:`Root`);
-- a view knows its root and the steps that make it from the root (:class:`View`). Before it is read it
-  compares the counts, and is made again from the root if they differ;
-- a write into a view is one into the root: at an index of the root where the view is a selection, else the
-  transpose of the view moves the new entries there.
+indexing gives it, its base must change too, and all other views of that base (:mod:`nnx.autodiff.views`): a
+write into a view is one into its root, at an index of the root where the view is a selection of it; else the
+transpose of the view moves the new entries there.
 
 The array that ``put`` has made belongs to its handle alone until something but an index reads it: until then
 the next assignment writes into it, so that n of them do not copy the array n times.
@@ -17,193 +13,15 @@ the next assignment writes into it, so that n of them do not copy the array n ti
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any, NamedTuple
 
 from nnx.autodiff.array import Traced, plain, raw
 from nnx.autodiff.families import is_complex
 from nnx.autodiff.raw import has_array
-from nnx.autodiff.selections import SELECTING, Selection
+from nnx.autodiff.selections import Selection
 from nnx.autodiff.trace import CONSTANT, Tape, backward, lifted
+from nnx.autodiff.views import Reshaped, Root, View, become, below, root_of
 from nnx.errors import DerivativeError
-
-
-class Root:
-    """The link of an array that has views or was written into."""
-
-    __slots__ = ("handed_out", "owned", "version")
-
-    def __init__(self) -> None:
-        self.version = 0
-        self.handed_out = False  #: whether a plain array, which writes do not reach, shares the memory
-        self.owned = False  #: whether the array below, at every level, belongs to the handle alone
-
-    def refresh(self, x: Traced) -> None:
-        """Notes that an operation reads ``x``, and may keep its content. A root is always up to date."""
-        self.owned = False
-
-
-class View:
-    """The link of a view: what ``steps`` make of the root is its content.
-
-    ``call`` is the function with its name and arguments that made it of ``before``, a root or another view.
-    """
-
-    __slots__ = ("_steps", "before", "call", "read_only", "root", "shapes", "version")
-
-    def __init__(
-        self, y: Traced, x: Traced, function: Any, name: str, args: Any, options: Any, read_only: bool
-    ) -> None:
-        before = x.link
-        if type(before) is View:
-            self.root = before.root
-            read_only = read_only or before.read_only
-        else:
-            if before is None:
-                before = x.link = Root()
-            self.root = x
-        self.before, self.call, self.shapes = before, (function, name, args, options), (x.shape, y.shape)
-        self.version, self.read_only = self.root.link.version, read_only
-        self._steps: tuple[Any, ...] | None = None
-
-    def refresh(self, x: Traced) -> None:
-        """Brings ``x`` up to date if its root was written to."""
-        if self.version != self.root.link.version:
-            self.version = self.root.link.version
-            _become(x, self.content(self.root))
-
-    @property
-    def steps(self) -> tuple[Any, ...]:
-        """Selections and functions that make the view from its root, as few as there can be.
-
-        Found when they are first asked for: most views are never written to.
-        """
-        chain: list[View] = []
-        view: Any = self
-        while type(view) is View and view._steps is None:
-            chain.append(view)
-            view = view.before
-        steps = view._steps if type(view) is View else ()
-        for view in reversed(chain):
-            steps = view._steps = view._after(steps)
-            view.before = None  # so that long chains do not stay alive
-        return steps  # type: ignore[no-any-return]
-
-    def _after(self, steps: tuple[Any, ...]) -> tuple[Any, ...]:
-        function, name, args, options = self.call
-        if name == "reshape":
-            steps = steps[:-1] if steps and type(steps[-1]) is _Reshaped else steps
-            back = not steps and self.shapes[1] == self.root.shape
-            return steps if back else (*steps, _Reshaped(function, self.shapes[1]))
-        last = steps[-1] if steps and type(steps[-1]) is Selection else None
-        try:
-            new = SELECTING[name](last or Selection.whole(self.shapes[0]), *args, **options)
-        except (KeyError, IndexError, TypeError):  # none: the library's own function answers
-            return (*steps, lambda x: function(x, *args, **options))
-        steps = steps[:-1] if last else steps
-        return steps if not steps and new.is_whole(self.root.shape) else (*steps, new)
-
-    def content(self, root: Traced) -> Any:
-        """The view of ``root``, which need not be its own."""
-        x = root
-        for step in self.steps:
-            x = step.arranged(x.space, _at(x, step.key)) if type(step) is Selection else step(x)
-        if x is root and root.link is not None:
-            root.link.refresh(root)
-        return x
-
-
-class _Reshaped(NamedTuple):
-    function: Callable[..., Any]
-    shape: tuple[int, ...]
-
-    def __call__(self, x: Any) -> Any:
-        return self.function(x, self.shape)
-
-
-def viewing(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """``function``, called ``name``, whose result is a view of its argument wherever the library's is."""
-    read_only = name == "broadcast_to"
-
-    @wraps(function)
-    def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
-        y = _unread(x, function(_below(x), *args, **kwargs)) if type(x) is Traced and _owns(x) else None
-        if y is not None:
-            y.link = View(y, x, function, name, args, kwargs, read_only)
-            y.link.version = -1
-            return y
-        y = function(x, *args, **kwargs)
-        if type(y) is Traced and type(x) is Traced and y is not x and x.space.shares_memory(raw(y), raw(x)):
-            y.link = View(y, x, function, name, args, kwargs, read_only)
-        return y
-
-    return call
-
-
-def reading(choose: Callable[..., Any]) -> Callable[..., Any]:
-    """``x[key]`` by ``choose``, which records it: a view where the library's own is."""
-    view = viewing(choose, "getitem")
-
-    def getitem(x: Any, key: Any) -> Any:
-        key = plain(key)
-        if not has_array(key):
-            return view(x, key)
-        return choose(x.snapshot() if _owns(x) else x, key)  # a copy: it leaves x to its handle
-
-    return getitem
-
-
-def _unread(x: Traced, part: Any) -> Traced | None:
-    """A view of ``x`` that shows the plain ``part`` of it, and is made as any other when it is read first.
-
-    So views through which is only written leave the array to its handle. None where ``part`` is no view.
-    """
-    return Traced(part, CONSTANT, None, x.space) if x.space.shares_memory(part, _below(x)) else None
-
-
-def _owns(x: Traced) -> bool:
-    return type(x.link) is Root and x.link.owned
-
-
-def _at(x: Traced, key: Any) -> Any:
-    """``x[key]`` of basic indices.
-
-    Of an array that belongs to its handle a small part is copied, so that it remains so.
-    """
-    if _owns(x):
-        n, whole = x.space.element_count, _below(x)
-        if 4 * n(whole[key].shape) < n(whole.shape):
-            return x.space.item(x.snapshot(), key)
-    return x.space.choose(x, key)
-
-
-def _below(x: Any) -> Any:
-    """The plain array below ``x``, which nobody is going to keep; of a view that may be an older one."""
-    while type(x) is Traced:
-        x = x.value
-    return x
-
-
-def link(y: Traced, x: Traced, make: Callable[[Any], Any]) -> None:
-    """Notes that ``y``, which is ``make(x)``, is a view of ``x`` if their memory says so."""
-    if x.space.shares_memory(raw(y), raw(x)):
-        follow(y, x, make)
-
-
-def follow(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = False) -> None:
-    """Notes that ``y``, which is ``make(x)``, is a view of ``x``: a write into either shows in both.
-
-    With ``read_only``, as where one entry of x occurs several times in y, writing into y is an error.
-    """
-    y.link = View(y, x, make, "", (), {}, read_only)
-
-
-def hand_out(x: Traced) -> None:
-    """Notes that a plain array shares the memory of ``x``: from here on writing into ``x`` is an error."""
-    root = _root(x)
-    if root.link is None:
-        root.link = Root()
-    root.link.handed_out = True
 
 
 def assign(x: Traced, key: Any, value: Any) -> None:
@@ -215,7 +33,7 @@ def assign(x: Traced, key: Any, value: Any) -> None:
     if is_complex(space.base, value) and not is_complex(space.base, x):
         raise TypeError(f"x[key] = value: complex numbers do not fit into an array of {x.dtype}.")
     _check(x)
-    root, place = _root(x), _in_root(x, key)
+    root, place = root_of(x), _in_root(x, key)
     if place is not None and place.shape is None and _is_there(value, root, place.key):
         return
     _floating(x, value)
@@ -235,7 +53,7 @@ class _Place(NamedTuple):
 def _in_root(x: Traced, key: Any) -> _Place | None:
     """Where ``x[key]`` is in the root of ``x``; None where an index cannot say it."""
     steps = x.link.steps if type(x.link) is View else ()
-    shape = steps[0].shape if steps and type(steps[0]) is _Reshaped else None
+    shape = steps[0].shape if steps and type(steps[0]) is Reshaped else None
     steps = steps[1:] if shape is not None else steps
     if not steps:
         return _Place(key, shape)
@@ -264,17 +82,13 @@ def _put(root: Traced, place: _Place, value: Any) -> None:
     space, own, x = root.space, root.link.owned, root
     if place.shape is not None:
         x = space.reshape(root.snapshot(), place.shape)
-        own = own and space.shares_memory(_below(x), _below(root))
+        own = own and space.shares_memory(below(x), below(root))
     new = space.put(x, value, key=place.key, own=own)
     if place.shape is not None:
-        new = space.laid_out(space.reshape(new, root.shape), _below(root))
-    _become(root, new)
+        new = space.laid_out(space.reshape(new, root.shape), below(root))
+    become(root, new)
     root.link.version += 1
     root.link.owned = True
-
-
-def _root(x: Traced) -> Traced:
-    return x.link.root if type(x.link) is View else x
 
 
 def update(x: Traced, new: Any) -> Any:
@@ -296,7 +110,7 @@ def update(x: Traced, new: Any) -> Any:
 
 
 def _check(x: Traced) -> None:
-    root = _root(x)
+    root = root_of(x)
     if root.link is not None and root.link.handed_out:
         raise DerivativeError(
             "A write into an array that shares its memory with a plain one (np.asarray(x), from_dlpack(x), "
@@ -312,8 +126,8 @@ def _check(x: Traced) -> None:
 
 def _replace(x: Traced, new: Traced) -> None:
     """Makes ``new`` all of the content of ``x``, and of what its root holds there."""
-    root, steps = _root(x), x.link.steps if type(x.link) is View else ()
-    shape = steps[0].shape if steps and type(steps[0]) is _Reshaped else None
+    root, steps = root_of(x), x.link.steps if type(x.link) is View else ()
+    shape = steps[0].shape if steps and type(steps[0]) is Reshaped else None
     last = steps if shape is None else steps[1:]
     if len(last) == 1 and type(last[0]) is Selection:
         _put(root, _Place(last[0].key, shape), last[0].restored(x.space, new))
@@ -323,7 +137,7 @@ def _replace(x: Traced, new: Traced) -> None:
     elif shape is not None:
         new = x.space.reshape(new, root.shape)
     # The layout in memory stays: it decides what is a view of the array and what a copy.
-    _become(root, x.space.laid_out(new, _below(root)))
+    become(root, x.space.laid_out(new, below(root)))
     if root.link is not None:
         root.link.version += 1
         root.link.owned = False
@@ -346,13 +160,6 @@ def _moved_into(root: Traced, make: Callable[[Any], Any], new: Traced) -> Any:
     )
 
 
-def _become(x: Traced, new: Any) -> None:
-    if type(new) is not Traced:
-        x.value, x.tracer, x.mark = new, CONSTANT, None
-    else:
-        x.value, x.tracer, x.mark = new.value, new.tracer, new.mark
-
-
 def _same_kind(base: Any, given: Any, own: Any) -> bool:
     kinds = ("bool", "integral", "real floating", "complex floating")
     return next(i for i, k in enumerate(kinds) if base.isdtype(given, k)) <= next(
@@ -361,12 +168,12 @@ def _same_kind(base: Any, given: Any, own: Any) -> bool:
 
 
 def _is_writable(x: Traced) -> bool:
-    return hasattr(_below(x), "__setitem__")
+    return hasattr(below(x), "__setitem__")
 
 
 def _writable(x: Traced, what: str) -> None:
     if not _is_writable(x):
-        raise TypeError(f"{what}: {type(_below(x)).__name__} does not support item assignment.")
+        raise TypeError(f"{what}: {type(below(x)).__name__} does not support item assignment.")
 
 
 def _floating(x: Traced, value: Any) -> None:

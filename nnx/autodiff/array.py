@@ -18,7 +18,7 @@ class Traced(Operators):
     namespace through ``x.__array_namespace__()``. ``mark`` belongs to the tracer: a node of the tape
     in reverse mode, a tangent in forward mode. ``value`` may be traced itself, by an outer transform.
     Writing into a traced array replaces these three; ``link`` knows the arrays that share its memory
-    (:mod:`nnx.autodiff.aliasing`).
+    (:mod:`nnx.autodiff.views`).
 
     >>> def shape_and_slope(x):
     ...     print(type(x).__name__, x.shape, x.dtype)

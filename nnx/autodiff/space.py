@@ -12,7 +12,7 @@ from functools import cache, update_wrapper, wraps
 from types import ModuleType
 from typing import Any
 
-from nnx.autodiff import aliasing, numpy_api
+from nnx.autodiff import aliasing, numpy_api, views
 from nnx.autodiff.array import Traced, is_traced, plain
 from nnx.autodiff.bind import bind
 from nnx.autodiff.raw import Namespace, raw_namespace
@@ -86,7 +86,7 @@ def space_over(adapter: Adapter) -> Any:
         setattr(space, name, bind(RULES[name], getattr(base, name), space))
     for name in _CONSTANT:
         setattr(space, name, getattr(base, name))
-    space.to_device = aliasing.viewing(bind(RULES["to_device"], base.to_device, space), "to_device")
+    space.to_device = views.viewing(bind(RULES["to_device"], base.to_device, space), "to_device")
     space.special = SpecialFunctions(
         lambda name: _differentiable("special." + name, getattr(base.special, name), space)
     )
@@ -96,7 +96,7 @@ def space_over(adapter: Adapter) -> Any:
     space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
     space.broadcast_copy = lambda x, shape: space.broadcast_to(x, shape)
-    space.hand_out = aliasing.hand_out
+    space.hand_out = views.hand_out
     space.assign = aliasing.assign
     space.update = aliasing.update
     for short, name in _OPERATORS.items():
@@ -104,7 +104,7 @@ def space_over(adapter: Adapter) -> Any:
     for short, function in _CONSTANT_OPERATORS.items():
         setattr(space, "op_" + short, constant(function))
     space.choose = bind(RULES["getitem"], operator.getitem, space)
-    space.getitem = aliasing.reading(space.choose)
+    space.getitem = views.reading(space.choose)
     numpy_api.attach(space)
     return space
 
@@ -117,7 +117,7 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
         raise AttributeError(f"The array API of {space.adapter.name} has no {name!r}.")
     if name in RULES:
         bound = bind(RULES[name], function, space)
-        return aliasing.viewing(bound, name) if name in VIEWS else bound
+        return views.viewing(bound, name) if name in VIEWS else bound
     if name in CREATION:
         return _creating(name, function, space)
     if name in CONSTANTS or name in INSPECTION:
@@ -201,7 +201,7 @@ def _composed(name: str, function: Any, space: Any) -> Callable[..., Any]:
             answer = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
             new = lifted(answer, space)
             if args and type(answer) is type(args[0]) and space.shares_memory(answer, args[0]):
-                aliasing.hand_out(new)  # xp.asarray(plain): the caller's array is never written to
+                views.hand_out(new)  # xp.asarray(plain): the caller's array is never written to
             return new
         return function(*args, **kwargs)
 

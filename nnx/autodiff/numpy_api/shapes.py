@@ -7,7 +7,6 @@ import math
 import operator
 from typing import Any
 
-from nnx.autodiff.aliasing import follow
 from nnx.autodiff.numpy_api.table import (
     along_axis,
     array,
@@ -22,6 +21,7 @@ from nnx.autodiff.numpy_api.table import (
     several,
     stands_for,
 )
+from nnx.autodiff.views import follow
 from nnx.errors import ShapeError
 
 
