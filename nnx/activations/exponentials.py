@@ -23,7 +23,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
     slopes=(0.0, float("inf")),
     use="The output where a positive number is asked for, such as a rate.",
 )
-@fused(derivative=lambda xp, x, y: y)
+@fused(derivative=lambda xp, x, y: y, of_result=True)
 def exponential(x: Array) -> Array:
     """eˣ. It overflows to ∞ where x is above 88.7 in float32, above 709.7 in float64.
 
@@ -43,7 +43,7 @@ def exponential(x: Array) -> Array:
     slopes=(0.0, 1.0),
     use="A smooth relu; the output where a positive number is asked for.",
 )
-@fused(derivative=lambda xp, x, y: -xp.expm1(-y))
+@fused(derivative=lambda xp, x, y: -xp.expm1(-y), of_result=True)
 def softplus(x: Array) -> Array:
     """ln(1 + eˣ), computed as max(x, 0) + ln(1 + e^(−abs(x))): accurate and without overflow for every x.
 
@@ -66,7 +66,7 @@ def softplus(x: Array) -> Array:
     slopes=(1.0, 0.0),
     use="The logarithm of a probability of one of two classes.",
 )
-@fused(derivative=lambda xp, x, y: -xp.expm1(y))
+@fused(derivative=lambda xp, x, y: -xp.expm1(y), of_result=True)
 def log_sigmoid(x: Array) -> Array:
     """ln(1/(1 + e⁻ˣ)) = −softplus(−x): accurate where the sigmoid itself would be 0 or 1.
 
