@@ -7,8 +7,8 @@ takes up to twice the time once more); memory is the peak of the gradient beyond
 and its time for one n grow by at most half between n and 8 n.
 
 Two miss the first gate: ``many_determinants``, for det's derivative, which is right at singular matrices too,
-takes the singular values of each, where NumPy's det takes one LU factorization; and ``sorted_numbers``, for which
-it has to be known where each number went: NumPy sorts by vector instructions only where nobody asks.
+takes the singular values of each, where NumPy's det takes one LU factorization; and ``sorted_numbers``, for
+which it has to be known where each number went: NumPy sorts by vector instructions only where nobody asks.
 
 The programs in ``SINGLE`` compute with one number in each operation. There Python's floats, which need 50 ns,
 stand beside recorded operations of 5 to 10 µs: no ratio of ten can be had, and the gate is the growth alone.
