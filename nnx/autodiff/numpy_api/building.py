@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.numpy_api.shapes import ordered, shape_of
 from nnx.autodiff.numpy_api.table import (
     array,
@@ -14,7 +15,6 @@ from nnx.autodiff.numpy_api.table import (
     double,
     dtype_of,
     operands,
-    plain,
     stands_for,
 )
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.families import is_complex
-from nnx.autodiff.numpy_api.table import array, cast, operands, plain, stands_for
+from nnx.autodiff.numpy_api.table import array, cast, operands, stands_for
 
 _LN2 = math.log(2.0)
 

@@ -7,6 +7,7 @@ import math
 import operator
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.numpy_api.table import (
     along_axis,
     array,
@@ -16,7 +17,6 @@ from nnx.autodiff.numpy_api.table import (
     double,
     flat,
     pick,
-    plain,
     refuse,
     several,
     stands_for,

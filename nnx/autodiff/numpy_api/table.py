@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
-from nnx.autodiff.array import Traced, plain, raw  # noqa: F401 (plain, for its neighbours)
+from nnx.autodiff.array import raw
 from nnx.autodiff.families import is_complex
 from nnx.errors import AxisError, DerivativeError
 
