@@ -45,16 +45,14 @@ class View:
     def __init__(
         self, y: Traced, x: Traced, function: Any, name: str, args: Any, options: Any, read_only: bool
     ) -> None:
-        before = x.link
-        if type(before) is View:
-            self.root = before.root
-            read_only = read_only or before.read_only
-        else:
-            if before is None:
-                before = x.link = Root()
-            self.root = x
-        self.before, self.call, self.shapes = before, (function, name, args, options), (x.shape, y.shape)
-        self.version, self.read_only = self.root.link.version, read_only
+        self.root: Traced = x
+        self.read_only: bool = read_only
+        if x.link is None:
+            x.link = Root()
+        elif type(x.link) is View:
+            self.root, self.read_only = x.link.root, read_only or x.link.read_only
+        self.before, self.call, self.shapes = x.link, (function, name, args, options), (x.shape, y.shape)
+        self.version = self.root.link.version
         self._steps: tuple[Any, ...] | None = None
 
     def refresh(self, x: Traced) -> None:
@@ -74,11 +72,11 @@ class View:
         while type(view) is View and view._steps is None:
             chain.append(view)
             view = view.before
-        steps = view._steps if type(view) is View else ()
+        steps: tuple[Any, ...] = (view._steps or ()) if type(view) is View else ()
         for view in reversed(chain):
             steps = view._steps = view._after(steps)
             view.before = None  # so that long chains do not stay alive
-        return steps  # type: ignore[no-any-return]
+        return steps
 
     def _after(self, steps: tuple[Any, ...]) -> tuple[Any, ...]:
         function, name, args, options = self.call
