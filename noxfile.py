@@ -19,6 +19,7 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests", "lint"]
 
+PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))  # its classifiers
 # One test process for each core does better than many threads in each.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 NO_WINDOW = {"MPLBACKEND": "Agg"}
@@ -31,6 +32,13 @@ ARRAY_API_TESTS_TAG = "2026.02.26"
 def tests(session: nox.Session) -> None:
     """The whole suite on every backend that needs no GPU, and the tests of what builds the site."""
     session.install("-e", ".[docs,test]")
+    _pytest(session, "--numprocesses=auto", "--maxprocesses=4")
+
+
+@nox.session(python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """The same suite on each of these Pythons that is installed, with the newest libraries that it takes."""
+    session.install("--upgrade", "--upgrade-strategy=eager", "-e", ".[test]")
     _pytest(session, "--numprocesses=auto", "--maxprocesses=4")
 
 
