@@ -18,7 +18,7 @@ class Traced(Operators):
     namespace through ``x.__array_namespace__()``. ``mark`` belongs to the tracer: a node of the tape
     in reverse mode, a tangent in forward mode. ``value`` may be traced itself, by an outer transform.
     Writing into a traced array replaces these three; ``link`` knows the arrays that share its memory
-    (:mod:`nnx.autodiff.aliasing`). Some have a ``distance`` (:mod:`nnx.autodiff.rules.distances`).
+    (:mod:`nnx.autodiff.views`). Some have a ``distance`` (:mod:`nnx.autodiff.rules.distances`).
 
     >>> def shape_and_slope(x):
     ...     print(type(x).__name__, x.shape, x.dtype)
@@ -233,6 +233,15 @@ def raw(x: Any) -> Any:
     while type(x) is Traced:
         x = x.value
     return x
+
+
+def plain(x: Any) -> Any:
+    """``x`` with plain arrays for the traced ones, also in tuples, lists and dicts."""
+    if type(x) is Traced:
+        return raw(x)
+    if type(x) in (tuple, list):
+        return type(x)(plain(part) for part in x)
+    return {k: plain(v) for k, v in x.items()} if type(x) is dict else x
 
 
 register_traced(Traced)

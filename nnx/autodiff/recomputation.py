@@ -7,7 +7,6 @@ from functools import wraps
 from types import CellType, FunctionType
 from typing import Any
 
-from nnx.autodiff.aliasing import link
 from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.bind import bind
 from nnx.autodiff.boundary import unwritable
@@ -15,6 +14,7 @@ from nnx.autodiff.families import Rule
 from nnx.autodiff.recording import check_function
 from nnx.autodiff.transforms import jvp, vjp
 from nnx.autodiff.tree import flatten
+from nnx.autodiff.views import link
 from nnx.errors import DerivativeError
 
 

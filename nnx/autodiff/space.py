@@ -12,10 +12,10 @@ from functools import cache, update_wrapper, wraps
 from types import ModuleType
 from typing import Any
 
-from nnx.autodiff import aliasing, numpy_api
-from nnx.autodiff.array import Traced, is_traced, raw
+from nnx.autodiff import aliasing, numpy_api, views
+from nnx.autodiff.array import Traced, is_traced, plain
 from nnx.autodiff.bind import bind
-from nnx.autodiff.raw import Namespace, has_array, raw_namespace
+from nnx.autodiff.raw import Namespace, raw_namespace
 from nnx.autodiff.rules import distances, elementwise, fourier, linalg, saturation, special
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
 from nnx.autodiff.rules.compositions import VIEWING
@@ -73,7 +73,10 @@ class DifferentiableNamespace(Namespace):
 
 
 #: Functions beyond the standard that rules use: with a rule of their own, and without a gradient.
-_BOUND = ("converted", "from_parts", "kinked", "laid_out", "put", "restored", "scatter", "scatter_add")
+_BOUND = (
+    "add_at", "converted", "from_parts", "item", "kinked", "laid_out", "put", "restored", "scatter",
+    "scatter_add",
+)  # fmt: skip
 _CONSTANT = ("device_of", "element_count", "last_written", "positions", "shares_memory")
 
 
@@ -86,7 +89,7 @@ def space_over(adapter: Adapter) -> Any:
         setattr(space, name, bind(RULES[name], getattr(base, name), space))
     for name in _CONSTANT:
         setattr(space, name, getattr(base, name))
-    space.to_device = aliasing.viewing(bind(RULES["to_device"], base.to_device, space))
+    space.to_device = views.viewing(bind(RULES["to_device"], base.to_device, space), "to_device")
     space.special = SpecialFunctions(
         lambda name: _differentiable("special." + name, getattr(base.special, name), space)
     )
@@ -101,8 +104,8 @@ def space_over(adapter: Adapter) -> Any:
     space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
     space.broadcast_copy = lambda x, shape: space.broadcast_to(x, shape)
-    space.hand_out = aliasing.hand_out
-    space.assign = lambda x, key, value: aliasing.assign(x, _plain(key), value)
+    space.hand_out = views.hand_out
+    space.assign = aliasing.assign
     space.update = aliasing.update
     for short, name in _OPERATORS.items():
         setattr(space, "op_" + short, bind(RULES[name], getattr(operator, short), space))
@@ -111,7 +114,8 @@ def space_over(adapter: Adapter) -> Any:
     for short, function in _QUESTIONS.items():
         setattr(space, "op_" + short, _question(function, space))
     space.op_invert = constant(operator.invert, space)
-    space.getitem = _getitem(bind(RULES["getitem"], operator.getitem, space))
+    space.choose = bind(RULES["getitem"], operator.getitem, space)
+    space.getitem = views.reading(space.choose)
     numpy_api.attach(space)
     return space
 
@@ -128,7 +132,7 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
             return distances.remembering(name, bound)
         if name in ("pow", "square"):
             return distances.powers(bound, 2 if name == "square" else None)
-        return aliasing.viewing(bound, read_only=name == "broadcast_to") if name in VIEWS else bound
+        return views.viewing(bound, name) if name in VIEWS else bound
     if name in CREATION:
         return _creating(name, function, space)
     if name in CONSTANTS:
@@ -150,8 +154,7 @@ def constant(function: Callable[..., Any], space: Any = None) -> Callable[..., A
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        plain = [_plain(a) for a in args]
-        answer = function(*plain, **{k: _plain(v) for k, v in kwargs.items()} if kwargs else {})
+        answer = function(*map(plain, args), **plain(kwargs))
         return space.constant(answer) if space is not None and any(map(_holds_trace, args)) else answer
 
     return call
@@ -163,9 +166,7 @@ def _question(function: Callable[..., Any], space: Any) -> Callable[..., Any]:
         return constant(function)
 
     def call(a: Any, b: Any) -> Any:
-        answer = function(
-            raw(a) if type(a) is Traced else _plain(a), raw(b) if type(b) is Traced else _plain(b)
-        )
+        answer = function(plain(a), plain(b))
         return Traced(answer, CONSTANT, None, space) if hasattr(answer, "dtype") else answer
 
     return call
@@ -178,15 +179,9 @@ def _creating(name: str, function: Callable[..., Any], space: Any) -> Callable[.
     def call(*args: Any, **kwargs: Any) -> Any:
         if name in REFUSED and any(map(is_traced, (*args, *kwargs.values()))):
             raise _refusal(name)
-        return lifted(function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()}), space)
+        return lifted(function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()}), space)
 
     return call
-
-
-def _plain(x: Any) -> Any:
-    if type(x) is Traced:
-        return raw(x)
-    return type(x)(_plain(part) for part in x) if type(x) in (tuple, list) else x
 
 
 def refused(name: str, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
@@ -197,7 +192,7 @@ def refused(name: str, function: Callable[..., Any], space: Any) -> Callable[...
         given = (*args, *kwargs.values())
         if any(map(is_traced, given)):
             raise _refusal(name)
-        answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+        answer = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
         return lifted(answer, space) if any(_holds_trace(a) for a in given) else answer
 
     return call
@@ -236,10 +231,10 @@ def _composed(name: str, function: Any, space: Any) -> Callable[..., Any]:
         if function is None or any(map(takes, given)):
             return composition(space, *args, **kwargs)
         if creates or any(map(_holds_trace, given)):
-            answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+            answer = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
             new = lifted(answer, space)
             if args and type(answer) is type(args[0]) and space.shares_memory(answer, args[0]):
-                aliasing.hand_out(new)  # xp.asarray(plain): the caller's array is never written to
+                views.hand_out(new)  # xp.asarray(plain): the caller's array is never written to
             return new
         return function(*args, **kwargs)
 
@@ -253,14 +248,3 @@ def _holds_trace(x: Any) -> bool:
 
 def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arrays, axis=0: function(arrays, axis=axis)
-
-
-def _getitem(differentiable: Callable[..., Any]) -> Callable[..., Any]:
-    def getitem(x: Any, key: Any) -> Any:
-        key = _plain(key)
-        y = differentiable(x, key)
-        if not has_array(key) and type(y) is Traced:
-            aliasing.link(y, x, lambda root: differentiable(root, key))
-        return y
-
-    return getitem

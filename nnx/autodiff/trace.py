@@ -23,7 +23,7 @@ _orders = count(0, -1)
 class Node:
     """One recorded operation: its parents, and the pullback from a cotangent of its result to theirs."""
 
-    __slots__ = ("fills", "nested", "order", "parents", "place", "pull", "space")
+    __slots__ = ("nested", "order", "parents", "passes", "place", "pull", "space")
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Node:
         pull: Any,
         space: Any,
         nested: bool,
-        fills: bool = False,
+        passes: Any = None,
         place: Any = None,
     ) -> None:
         self.order = next(_orders)  #: the newer, the smaller: as a heap gives them
@@ -39,7 +39,7 @@ class Node:
         self.pull = pull
         self.space = space
         self.nested = nested  #: whether an outer transform traces the values that ``pull`` keeps
-        self.fills = fills  #: whether ``pull`` can compute into its parents' places
+        self.passes = passes  #: how cotangents go on that are computed into arrays that are there: see sums
         self.place = place  #: of a leaf: the array that its cotangent may be computed into
 
 
@@ -65,7 +65,7 @@ class Tape:
 
         Its cotangent may be computed right into the array ``place``, where a rule can do that.
         """
-        return Traced(value, self, Node((), None, space, False, False, place), space)
+        return Traced(value, self, Node((), None, space, False, None, place), space)
 
     def record(
         self,
@@ -84,7 +84,7 @@ class Tape:
         if rule.keeps and self.locked is not None and len(values) > len(argnums):
             self._lock(argnums, values, space.adapter)
         pull = rule.pull(argnums, answer, values, kwargs)
-        return Traced(answer, self, Node(marks, pull, space, nested, rule.fills), space)
+        return Traced(answer, self, Node(marks, pull, space, nested, rule.passes), space)
 
     def _lock(self, argnums: Sequence[int], values: Any, adapter: Any) -> None:
         for i, x in enumerate(values):
@@ -205,8 +205,8 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
 
     Nodes are taken newest first, each once, after everything that uses its result. Cotangents may be
     shared between nodes, so they are added, never written to; only a sum that was made here is added to in
-    place. What a node keeps for its pullback is free as soon as it has been taken, unless the caller holds
-    on to it.
+    place (:mod:`nnx.autodiff.sums`). What a node keeps for its pullback is free as soon as it has been taken,
+    unless the caller holds on to it.
     """
     pending: dict[int, Any] = {}
     heap: list[tuple[int, Node]] = []
@@ -234,9 +234,7 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
         arrivals = ()
         nested = node.nested or type(g) is Traced or (type(g) is Parts and g.traced)
         xp = node.space if nested else node.space.base
-        parents = node.parents
-        if node.fills:
-            places = [None if p.order in pending else p.place for p in parents]
-            arrivals = zip(parents, node.pull(xp, g, places), strict=True)
+        if node.passes is None:
+            arrivals = zip(node.parents, node.pull(xp, g), strict=True)
         else:
-            arrivals = zip(parents, node.pull(xp, g), strict=True)
+            arrivals = node.passes(node, xp, g, pending, sums)

@@ -83,6 +83,13 @@ class CupyAdapter(Adapter):
                 cupy.add.at(total, index, part)
         return out
 
+    adds_at_places = True
+
+    def add_at(self, x: Array, key: Any, values: Array) -> Array | None:
+        with x.device:
+            cupy.add.at(x, key, values)
+        return x
+
     def cholesky(self, a: Array) -> Array | None:
         from cupyx import errstate
 

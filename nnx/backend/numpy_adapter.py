@@ -160,6 +160,14 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         np.add.at(out, places, values.reshape(-1))
         return out.reshape(n, *values.shape[1:])
 
+    adds_at_places = True
+
+    def add_at(self, x: Array, key: Any, values: Array) -> Array | None:
+        if 8 * values.size > x.size:
+            return None  # NumPy adds at several axes slowly
+        np.add.at(x, key, values)
+        return x
+
     def solve_positive(self, a: Array, b: Array) -> Array | None:
         posv = _posv(a.dtype.char) if a.shape[0] >= _WORTH_IMPORTING_SCIPY else None
         if posv is None:

@@ -197,6 +197,16 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         flat = xp.reshape(values, (values.shape[0], math.prod(values.shape[1:])))
         return xp.reshape(hot @ flat, (n, *values.shape[1:]))
 
+    #: Whether ``add_at`` can add to an array that is there.
+    adds_at_places = False
+
+    def add_at(self, x: Array, key: Any, values: Array) -> Array | None:
+        """``x`` with ``values`` added in place at the index ``key`` of arrays, where repeated places add up.
+
+        None where the library has nothing quicker than ``scatter_add`` and a sum.
+        """
+        return None
+
     def cholesky(self, a: Array) -> Array | None:
         """The lower triangular L with a = L·Lᵀ; None where ``a`` is not numerically positive definite.
 

@@ -18,6 +18,8 @@ INTERNAL = {
     "scatter",
     "scatter_add",
     "put",
+    "add_at",
+    "item",
     "converted",
     "to_device",
     "from_parts",

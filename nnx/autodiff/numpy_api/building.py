@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.numpy_api.shapes import ordered, shape_of
 from nnx.autodiff.numpy_api.table import (
     array,
@@ -15,7 +16,6 @@ from nnx.autodiff.numpy_api.table import (
     dtype_of,
     first_array,
     operands,
-    plain,
     stands_for,
 )
 

@@ -7,9 +7,10 @@ import math
 from functools import cache
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.bind import bind
 from nnx.autodiff.families import is_complex
-from nnx.autodiff.numpy_api.table import array, cast, operands, plain, stands_for
+from nnx.autodiff.numpy_api.table import array, cast, operands, stands_for
 from nnx.autodiff.rules.special import CBRT
 
 _LN2 = math.log(2.0)

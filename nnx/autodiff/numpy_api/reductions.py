@@ -7,6 +7,7 @@ import math
 import operator
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.families import is_complex, normal_axes
 from nnx.autodiff.numpy_api.shapes import at_least_1d
 from nnx.autodiff.numpy_api.table import (
@@ -14,7 +15,6 @@ from nnx.autodiff.numpy_api.table import (
     array,
     axis_of,
     cast,
-    plain,
     refuse,
     several,
     stands_for,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nnx.autodiff.array import Traced
+from nnx.autodiff.array import Traced, plain
 from nnx.autodiff.families import along
 from nnx.autodiff.numpy_api.names import CONSTANTS
 from nnx.autodiff.numpy_api.table import (
@@ -15,7 +15,6 @@ from nnx.autodiff.numpy_api.table import (
     axes_of,
     axis_of,
     cast,
-    plain,
     refuse,
     refuse_out,
     shown,

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from nnx.autodiff.families import Bilinear, Linear, Reduction, is_complex, unbroadcast
+from nnx.autodiff.families import Bilinear, Reduction, is_complex, unbroadcast
 from nnx.autodiff.pullbacks import Fused, FusedSeveral, with_zeros
 from nnx.autodiff.rules.cofactors import cofactors
 from nnx.autodiff.rules.distances import direction, ratio
 from nnx.autodiff.rules.factorizations import FACTORIZATIONS
+from nnx.autodiff.rules.manipulation import Choosing
 
 INFINITY = float("inf")
 
@@ -61,12 +62,19 @@ def _inv(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
 
 def _pinv(xp: Any, g: Any, needs: Any, y: Any, x: Any, rtol: Any = None) -> tuple[Any]:
     """Golub and Pereyra's formula (1973), transposed: −YᵀȲYᵀ + conj((I − XY)·Ȳᵀ·YYᴴ + YᴴY·Ȳᵀ·(I − YX))."""
-    t, yt, gt = xp.matrix_transpose, xp.matrix_transpose(y), xp.matrix_transpose(g)
+    gt = xp.matrix_transpose(g)
     conj = xp.conj if is_complex(xp, x) else lambda z: z
-    yh = conj(yt)
-    rows, columns = xp.matmul(gt, xp.matmul(y, yh)), xp.matmul(xp.matmul(yh, y), gt)
-    free = rows - xp.matmul(x, xp.matmul(y, rows)) + columns - xp.matmul(xp.matmul(columns, y), x)
-    return (conj(free) - t(xp.matmul(xp.matmul(y, gt), y)),)
+    yh = conj(xp.matrix_transpose(y))
+    rows, columns = _product(xp, gt, y, yh), _product(xp, yh, y, gt)
+    free = rows - _product(xp, x, y, rows) + columns - _product(xp, columns, y, x)
+    return (conj(free) - xp.matrix_transpose(_product(xp, y, gt, y)),)
+
+
+def _product(xp: Any, a: Any, b: Any, c: Any) -> Any:
+    """A·B·C of p×q, q×p and p×q matrices by way of the smaller square."""
+    if a.shape[-2] >= a.shape[-1]:
+        return xp.matmul(a, xp.matmul(b, c))
+    return xp.matmul(xp.matmul(a, b), c)
 
 
 # -- determinants ------------------------------------------------------------------------------------------
@@ -147,6 +155,17 @@ def _onto_diagonal(xp: Any, g: Any, shape: tuple[int, ...], offset: int = 0) -> 
     return xp.where(on, xp.expand_dims(g, axis=-1 if offset >= 0 else -2), 0.0)
 
 
+def _diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
+    return xp.linalg.diagonal(x, offset=offset)
+
+
+def _diagonal_key(xp: Any, g: Any, shape: tuple[int, ...], offset: int = 0) -> Any:
+    if not xp.adapter.adds_at_places:
+        return None
+    along = xp.positions(g.shape[-1:], g)
+    return (..., along + max(-offset, 0), along + max(offset, 0))
+
+
 def _trace(xp: Any, x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
     diagonal = xp.linalg.diagonal(x, offset=offset)
     return xp.sum(diagonal if dtype is None else xp.astype(diagonal, dtype), axis=-1)
@@ -190,7 +209,9 @@ LINALG = (
     Fused("linalg.det", _det),
     FusedSeveral("linalg.slogdet", _slogdet, result=lambda parts: SlogdetResult(*parts)),
     Reduction("linalg.vector_norm", _vector_norm),
-    Linear("linalg.diagonal", lambda xp, x, **kw: xp.linalg.diagonal(x, **kw), _onto_diagonal),
+    Choosing(
+        "linalg.diagonal", lambda xp, x, **kw: xp.linalg.diagonal(x, **kw), _onto_diagonal, _diagonal_key
+    ),
     Bilinear(
         "linalg.cross",
         _cross,
