@@ -9,11 +9,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import cache, update_wrapper, wraps
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from nnx.autodiff import aliasing, numpy_api
 from nnx.autodiff.array import Traced, is_traced, raw
+from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.bind import bind
 from nnx.autodiff.raw import Namespace, has_array, raw_namespace
 from nnx.autodiff.rules import elementwise, fourier, linalg, special
@@ -40,14 +41,22 @@ COMPOSITIONS = (
     | special.COMPOSITIONS
 )  # fmt: skip
 
-_OPERATORS = {
+OPERATORS = {
     "neg": "negative", "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
     "pow": "pow", "mod": "remainder", "matmul": "matmul",
 }  # fmt: skip
-_CONSTANT_OPERATORS = {
-    name.rstrip("_"): getattr(operator, name)
-    for name in "eq ne lt le gt ge floordiv and_ or_ xor lshift rshift invert".split()
-}
+CONSTANT_OPERATORS = {
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater",
+    "ge": "greater_equal", "floordiv": "floor_divide", "and": "bitwise_and", "or": "bitwise_or",
+    "xor": "bitwise_xor", "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
+    "invert": "bitwise_invert",
+}  # fmt: skip
+#: Python's own operators, by those names; a library may have its own.
+_PYTHONS = SimpleNamespace(
+    getitem=operator.getitem,
+    **{name: getattr(operator, name) for name in OPERATORS},
+    **{name: getattr(operator, name + "_" * (name in ("and", "or"))) for name in CONSTANT_OPERATORS},
+)
 
 
 def space_of(x: Any) -> Any:
@@ -99,17 +108,20 @@ def space_over(adapter: Adapter) -> Any:
     space.hand_out = aliasing.hand_out
     space.assign = lambda x, key, value: aliasing.assign(x, _plain(key), value)
     space.update = aliasing.update
-    for short, name in _OPERATORS.items():
-        setattr(space, "op_" + short, bind(RULES[name], getattr(operator, short), space))
-    for short, function in _CONSTANT_OPERATORS.items():
-        setattr(space, "op_" + short, constant(function))
-    space.getitem = _getitem(bind(RULES["getitem"], operator.getitem, space))
+    operators = adapter.operator or _PYTHONS
+    for short, name in OPERATORS.items():
+        setattr(space, "op_" + short, bind(RULES[name], getattr(operators, short), space))
+    for short in CONSTANT_OPERATORS:
+        setattr(space, "op_" + short, constant(getattr(operators, short)))
+    space.getitem = _getitem(bind(RULES["getitem"], operators.getitem, space))
     numpy_api.attach(space)
     return space
 
 
 def _differentiable(name: str, function: Any, space: Any) -> Any:
     """What the differentiable namespace has for ``name``; of an extension as "linalg.solve"."""
+    if name not in RULES and space.adapter.below is None and callable(function):
+        function = _or_batched(name, function)
     if name in COMPOSITIONS:
         return _composed(name, function, space)
     if function is None:
@@ -126,6 +138,21 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
     if not callable(function) or isinstance(function, type):
         return function
     return refused(name, function, space)
+
+
+def _or_batched(name: str, function: Any) -> Any:
+    """A library's ``function``, which gives batched arrays to that of the same name over the library."""
+    if isinstance(function, type | ModuleType):
+        return function
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for a in args:
+            if type(a) is Batched:
+                return a.adapter.named(name)(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
 
 
 def constant(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,11 @@ _SCALARS = (bool, int, float, complex)
 _REAL = ("bool", "integral", "real floating")
 #: Array types with a namespace of their own that takes precedence (autodiff's traced array).
 _TRACED: set[type] = set()
+#: Array types that carry an adapter of their own (autodiff's batched array).
+_CARRIERS: set[type] = set()
+
+
+_CARRIED = Adapter(None)  # stands for "look at the array"
 
 
 def register_traced(cls: type) -> None:
@@ -33,6 +38,15 @@ def register_traced(cls: type) -> None:
     _TRACED.add(cls)
 
 
+def register_carrier(cls: type) -> None:
+    """Registers arrays that carry their adapter as ``x.adapter``, which lies over that of a library.
+
+    Returns nothing. Among the library's own arrays their adapter is the one of all; ``adapter.below`` is the
+    library's.
+    """
+    _CARRIERS.add(cls)
+
+
 def _library_of(cls: type) -> str | None:
     names = (base.__module__.split(".")[0] for base in cls.__mro__)
     return next((name for name in names if name in LIBRARIES), None)
@@ -42,6 +56,8 @@ def _library_of(cls: type) -> str | None:
 def _adapter_of_type(cls: type) -> Adapter | None:
     if cls in _SCALARS or cls is type(None):
         return None
+    if cls in _CARRIERS:
+        return _CARRIED
     if (library := _library_of(cls)) is not None:
         return adapter(library)
     raise DtypeError(
@@ -65,10 +81,20 @@ def adapter_of(*arrays: Any) -> Adapter:
         while type(x) in _TRACED:
             x = x.value
         one = _adapter_of_type(type(x))  # type: ignore[arg-type]  # a class is hashable; mypy forgets it for Any
+        if one is _CARRIED:
+            one = x.adapter
         if one is not None and found is not None and one is not found:
-            raise DtypeError(f"Arrays of two libraries were mixed: {found.name} and {one.name}.")
-        found = found or one
+            one = _over(found, one)
+        found = one or found
     return found or get_backend().adapter
+
+
+def _over(one: Adapter, other: Adapter) -> Adapter:
+    """The one of two adapters that lies over the other; an error if neither does."""
+    for upper, lower in ((one, other), (other, one)):
+        if upper.below is lower:
+            return upper
+    raise DtypeError(f"Arrays of two libraries were mixed: {one.name} and {other.name}.")
 
 
 def namespace(*arrays: Any) -> Any:
