@@ -12,6 +12,7 @@ from nnx.autodiff.batching.adapter import batched_over
 from nnx.autodiff.batching.array import Batch, Batched
 from nnx.autodiff.batching.calls import settled, stacked, warn
 from nnx.autodiff.boundary import settled as settled_leaf
+from nnx.autodiff.levels import running
 from nnx.autodiff.recording import check_function
 from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import lifted
@@ -79,6 +80,7 @@ def mapped(who: str, f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0)
             leaf if axis is None else lifted(Batched(_first(leaf, axis), batch, adapter), adapter.space)
             for (_, leaf), axis in zip(leaves, axes, strict=True)
         ]
+        running.append(adapter)
         try:
             a, k = build(given)
             outs, build_out = flatten(f(*a, **k))
@@ -86,9 +88,11 @@ def mapped(who: str, f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0)
         except Exception:
             if not batch.asked:
                 raise
-            found, build_out = _one_by_one(who, f, leaves, axes, build, batch, adapter)
         finally:
             batch.open = False
+            running.pop()
+        if batch.asked:
+            found, build_out = _one_by_one(who, f, leaves, axes, build, batch, adapter)
         result = build_out([y for y, _ in found])
         places = _axes_like(result, out_axes, f"nnx.{who}: out_axes")
         inputs = [leaf for _, leaf in leaves if hasattr(leaf, "dtype")]

@@ -16,6 +16,7 @@ from nnx.autodiff import aliasing, numpy_api
 from nnx.autodiff.array import Traced, is_traced, raw
 from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.bind import bind
+from nnx.autodiff.levels import current, running
 from nnx.autodiff.raw import Namespace, has_array, raw_namespace
 from nnx.autodiff.rules import elementwise, fourier, linalg, special
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
@@ -68,7 +69,8 @@ def space_of(x: Any) -> Any:
     >>> xp.sin(np.asarray([0.0]))
     array([0.])
     """
-    return x.space if type(x) is Traced else space_over(adapter_of(x))
+    space = x.space if type(x) is Traced else space_over(adapter_of(x))
+    return current(space) if running else space
 
 
 class DifferentiableNamespace(Namespace):
@@ -229,7 +231,7 @@ def _composed(name: str, function: Any, space: Any) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         given = (*args, *kwargs.values())
         if function is None or any(map(takes, given)):
-            return composition(space, *args, **kwargs)
+            return composition(current(space) if running else space, *args, **kwargs)
         if creates or any(map(_holds_trace, given)):
             answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
             new = lifted(answer, space)

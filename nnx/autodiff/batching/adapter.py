@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -11,7 +11,7 @@ from nnx.autodiff.array import Traced
 from nnx.autodiff.batching import indexing, matrices  # noqa: F401 (they add their rules)
 from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.batching.calls import Call, by_rule, found, innermost, looped, settled
-from nnx.autodiff.batching.rules import BATCHING, entrywise
+from nnx.autodiff.batching.rules import BATCHING, entrywise, samples_ndim
 from nnx.autodiff.batching.whole import whole
 from nnx.autodiff.numpy_api.names import CONSTANTS, ESCAPES, METHODS, UFUNCS
 from nnx.autodiff.numpy_api.protocol import name_of
@@ -73,7 +73,7 @@ class BatchedAdapter(Adapter):
         value = found(self.below.xp, name)
         if not callable(value) or isinstance(value, type) or name in _OF_THE_LIBRARY:
             return value
-        return by_rule(name, lambda call, *a, **k: looped(call, value, a, k), self)
+        return self._looped(name, value)
 
     def composed(self, name: str) -> Callable[..., Any]:
         """The composition of this name; its arguments become constants, for it looks into traced arrays."""
@@ -159,6 +159,8 @@ class BatchedAdapter(Adapter):
         """NumPy's method ``name`` of a batched array."""
         if name in ESCAPES and self.space.speaks_numpy:
             return lambda *args, **kwargs: x.asks(f"x.{name}()")
+        if METHODS.get(name) in CONSTANTS:
+            return partial(self._constant, METHODS[name], lambda v, *a, **k: getattr(v, name)(*a, **k), x)
         if name in _METHODS or name in METHODS:
             return getattr(lifted(x, self.space), name)
         raise AttributeError(f"Arrays that are mapped over have no attribute {name!r}.")
@@ -179,23 +181,34 @@ class BatchedAdapter(Adapter):
         if name not in CONSTANTS and ufunc not in FOREIGN and hasattr(self.space.special, name):
             return self.space.numpy_ufunc(ufunc, method, inputs, kwargs)
         if getattr(ufunc, "signature", None) is None and ufunc.nout == 1:
-            return by_rule(name, _of(ufunc), self, ufunc)(*inputs, **kwargs)
-        return by_rule(name, lambda call, *a, **k: looped(call, ufunc, a, k), self, ufunc)(*inputs, **kwargs)
+            return by_rule(name, _of(FOREIGN.get(ufunc, ufunc)), self, ufunc)(*inputs, **kwargs)
+        return self._looped(name, ufunc)(*inputs, **kwargs)
 
     def numpy_function(self, func: Any, args: Any, kwargs: Any) -> Any:
         """A function of NumPy's of batched arrays."""
         name = name_of(func)
         if name in ("shape", "ndim", "size"):
             return getattr(args[0], name)
+        if name in CONSTANTS or name in _ENTRYWISE:
+            return self._constant(name, func, *args, **kwargs)
+        if name in BATCHING and name not in FUNCTIONS and name not in CONSTANTS:
+            return self.named(name)(*args, **kwargs)
+        if name in FUNCTIONS:
+            return self.space.numpy_function(func, args, kwargs)
+        return self._looped(f"np.{name}", func)(*args, **kwargs)
+
+    def _constant(self, name: str, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """NumPy's function ``func``, whose result carries no gradient."""
         if name in _ENTRYWISE:
             return by_rule(name, _of(func), self, func)(*args, **kwargs)
-        if name in CONSTANTS and CONSTANTS[name] in BATCHING:
-            if name in _AXIS_SECOND and len(args) > 1:
-                args, kwargs = (args[0], *args[2:]), {"axis": args[1], **kwargs}
-            return self.named(CONSTANTS[name])(*args, **kwargs)
-        if name in FUNCTIONS and name not in CONSTANTS:
-            return self.space.numpy_function(func, args, kwargs)
-        return by_rule(f"np.{name}", lambda call, *a, **k: looped(call, func, a, k), self, func)(*args, **kwargs)
+        if CONSTANTS[name] not in BATCHING:
+            return self._looped(f"np.{name}", func)(*args, **kwargs)
+        if name in _AXIS_SECOND and len(args) > 1:
+            args, kwargs = (args[0], *args[2:]), {"axis": args[1], **kwargs}
+        return self.named(CONSTANTS[name])(*args, **kwargs)
+
+    def _looped(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        return by_rule(name, lambda call, *a, **k: looped(call, function, a, k), self, function)
 
 
 #: NumPy's functions that work entry by entry on plain arrays, with options that the standard's lack.
@@ -203,7 +216,8 @@ _ENTRYWISE = frozenset("round around fix isclose isneginf isposinf isreal iscomp
 _AXIS_SECOND = frozenset("all any argmax argmin argsort count_nonzero".split())
 _METHODS = frozenset("reshape ravel flatten transpose astype copy conj conjugate real imag".split())
 #: Functions that rules use beyond the standard.
-_OWN = ("put", "scatter", "scatter_add", "last_written", "positions", "converted", "from_parts", "to_device")
+_OWN = ("put", "scatter", "scatter_add", "last_written", "positions", "converted", "from_parts",
+        "to_device", "laid_out")  # fmt: skip
 _OF_THE_LIBRARY = frozenset(
     "zeros ones empty full arange eye linspace isdtype finfo iinfo broadcast_shapes "
     "__array_namespace_info__ fft.fftfreq fft.rfftfreq".split()
@@ -227,8 +241,11 @@ def _of(function: Any) -> Any:
     """The rule of a function that works entry by entry on whatever is below."""
 
     def rule(call: Call, *args: Any, **kwargs: Any) -> Any:
-        ndim = max(getattr(a, "ndim", 0) for a in args)
-        return call.wrap(function(*[call.spread(a, ndim) for a in args], **kwargs))
+        ndim = samples_ndim(args)
+        values = [call.spread(a, ndim) for a in args]
+        if function in FOREIGN.values():  # the user's own: it broadcasts traced arrays only
+            values = list(call.xp(*values).broadcast_arrays(*values))
+        return call.wrap(function(*values, **kwargs))
 
     return rule
 

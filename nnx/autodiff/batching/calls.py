@@ -125,6 +125,10 @@ def innermost(values: Iterable[Any]) -> tuple[Batch | None, Traced | None]:
     return top, traced
 
 
+#: Functions whose results depend on shapes and indices alone: nothing is to be traced.
+_OF_SHAPES = ("positions", "last_written")
+
+
 def by_rule(name: str, rule: Rule, adapter: Any, plain: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """The function ``name`` of batched arrays: ``rule(call, *args, **kwargs)``.
 
@@ -136,7 +140,7 @@ def by_rule(name: str, rule: Rule, adapter: Any, plain: Callable[..., Any] | Non
         if kwargs:
             kwargs = {k: settled(v) for k, v in kwargs.items()}
         top, traced = innermost((*args, *kwargs.values()) if kwargs else args)
-        if traced is not None and (top is None or traced.tracer.level > top.level):
+        if traced is not None and name not in _OF_SHAPES and (top is None or traced.tracer.level > top.level):
             return found(traced.space if top is None else adapter.space, name)(*args, **kwargs)
         if top is None:
             return (found(adapter.below.xp, name) if plain is None else plain)(*args, **kwargs)

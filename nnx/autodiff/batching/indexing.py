@@ -43,8 +43,17 @@ def _take(call: Call, x: Array, indices: Array, /, *, axis: Any = None) -> Any:
     return call.wrap(call.xp(x.value).take(x.value, indices, axis=place + 1))
 
 
+@batching("laid_out")
+def _laid_out(call: Call, x: Array, like: Array) -> Any:
+    return x  # the layout of batched arrays is nobody's
+
+
 @batching("put")
 def _put(call: Call, x: Array, value: Any, *, key: Any) -> Any:
+    if call.mapped(key) and "bool" in str(key.dtype) and not getattr(value, "ndim", 0):
+        space = call.adapter.space
+        mask = space.reshape(key, (*key.shape, *(1,) * (x.ndim - key.ndim)))
+        return space.astype(space.where(mask, value, x), x.dtype, copy=False)
     whole, ndim = call.full(x), getattr(value, "ndim", 0)
     if _simple(call, key):
         key = (slice(None), *_parts(key))
