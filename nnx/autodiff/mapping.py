@@ -66,9 +66,11 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     return mapped("vmap", f, in_axes, out_axes)
 
 
-def mapped(who: str, f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
-    """What :func:`vmap` returns; errors and warnings name the public function ``who``."""
-    warned: set[str] = set()
+def mapped(
+    who: str, f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, quiet: bool = False
+) -> Callable[..., Any]:
+    """What :func:`vmap` returns; errors and warnings (unless ``quiet``) name the public function ``who``."""
+    warned: set[str] | None = None if quiet else set()
 
     @wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -28,7 +28,7 @@ class Batch:
         self.who = who  #: the transform's name, for warnings
         self.open = True
         self.asked = ""  #: what asked for plain numbers
-        self.warned = set() if warned is None else warned
+        self.warned = warned  #: the functions that a warning named; None for no warnings
 
 
 class Batched(Operators):

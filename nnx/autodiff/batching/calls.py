@@ -188,7 +188,7 @@ def stacked(outs: list[Any], adapter: Any, who: str) -> tuple[list[Any], Callabl
 
 def warn(trace: Batch, name: str, why: str) -> None:
     """Says once for each mapped function that ``name`` is called sample by sample."""
-    if name in trace.warned:
+    if trace.warned is None or name in trace.warned:
         return
     trace.warned.add(name)
     warnings.warn(
