@@ -98,9 +98,9 @@ def mapped(
         result = build_out([y for y, _ in found])
         places = _axes_like(result, out_axes, f"nnx.{who}: out_axes")
         inputs = [leaf for _, leaf in leaves if hasattr(leaf, "dtype")]
-        return build_out([
-            _placed(who, y, own, place, n, inputs) for (y, own), place in zip(found, places, strict=True)
-        ])
+        return build_out(
+            [_placed(who, y, own, place, n, inputs) for (y, own), place in zip(found, places, strict=True)]
+        )
 
     return call
 
@@ -113,7 +113,9 @@ def _arguments(who: str, args: Any, kwargs: Any, in_axes: Any) -> tuple[Any, lis
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     if not (in_axes is None or isinstance(in_axes, tuple) or _is_axis(in_axes)):
-        raise ShapeError(f"nnx.{who}: in_axes is an int, None or a tuple of one entry for each argument, got {in_axes!r}.")
+        raise ShapeError(
+            f"nnx.{who}: in_axes is an int, None or a tuple of one entry for each argument, got {in_axes!r}."
+        )
     if isinstance(in_axes, tuple) and len(in_axes) != len(args):
         raise ShapeError(
             f"nnx.{who}: in_axes has {len(in_axes)} entries, but the function was given {len(args)} arguments by "
@@ -159,8 +161,14 @@ def _axes_like(tree: Any, axes: Any, what: str) -> list[Any]:
     if given is None:
         raise ShapeError(f"{what}: an axis is an int or None, got {axes!r}.")
     if parts is None or parts.keys() != given.keys():
-        shown = "an array" if parts is None else f"{type(tree).__name__} of {', '.join(map(repr, parts)) or 'nothing'}"
-        raise ShapeError(f"{what} has a {type(axes).__name__} of {', '.join(map(repr, given)) or 'nothing'} for {shown}.")
+        shown = (
+            "an array"
+            if parts is None
+            else f"{type(tree).__name__} of {', '.join(map(repr, parts)) or 'nothing'}"
+        )
+        raise ShapeError(
+            f"{what} has a {type(axes).__name__} of {', '.join(map(repr, given)) or 'nothing'} for {shown}."
+        )
     return [axis for key, part in parts.items() for axis in _axes_like(part, given[key], what)]
 
 
@@ -215,7 +223,9 @@ def _one_by_one(
     """The results of ``f`` called for each sample."""
     name = getattr(f, "__name__", "the function")
     warn(batch, name, f"cannot run on all samples at once: {batch.asked}")
-    fronts = [leaf if axis is None else _first(leaf, axis) for (_, leaf), axis in zip(leaves, axes, strict=True)]
+    fronts = [
+        leaf if axis is None else _first(leaf, axis) for (_, leaf), axis in zip(leaves, axes, strict=True)
+    ]
     outs = []
     for i in range(batch.n):
         a, k = build([x if axis is None else x[i, ...] for x, axis in zip(fronts, axes, strict=True)])
@@ -228,7 +238,9 @@ def _placed(who: str, y: Any, own: bool, place: Any, n: int, inputs: list[Any]) 
     """A result with its samples along the axis ``place``: an array that the caller owns."""
     if not hasattr(y, "dtype"):
         if not isinstance(y, int | float | complex):
-            raise DerivativeError(f"nnx.{who} needs a function that returns arrays or numbers, got {type(y).__name__}.")
+            raise DerivativeError(
+                f"nnx.{who} needs a function that returns arrays or numbers, got {type(y).__name__}."
+            )
         y = get_backend().asarray(y)
     if place is None:
         if own:
@@ -238,7 +250,9 @@ def _placed(who: str, y: Any, own: bool, place: Any, n: int, inputs: list[Any]) 
         return y
     ndim = y.ndim + (not own)
     if not -ndim <= place < ndim:
-        raise AxisError(f"nnx.{who}: out_axes={place} for a result that gets {ndim} dimension{'s' * (ndim != 1)}.")
+        raise AxisError(
+            f"nnx.{who}: out_axes={place} for a result that gets {ndim} dimension{'s' * (ndim != 1)}."
+        )
     place %= ndim
     space = space_of(y)
     xp = space if type(y) is Traced else space.base

@@ -234,10 +234,12 @@ def _blocks(
         columns = _by_units(who, of_unit, _basis(who, y), _entries(y) + sum(map(_entries, xs)))
         shape = tuple(shape_of(y))
         blocks.append(
-            build_in([
-                space_of(c).reshape(c, (*shape, *c.shape[1:])) if math.prod(shape) else _empty(x, shape)
-                for c, x in zip(columns or xs, xs, strict=True)
-            ])
+            build_in(
+                [
+                    space_of(c).reshape(c, (*shape, *c.shape[1:])) if math.prod(shape) else _empty(x, shape)
+                    for c, x in zip(columns or xs, xs, strict=True)
+                ]
+            )
         )
     return build_out(blocks)
 

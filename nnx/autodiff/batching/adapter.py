@@ -212,7 +212,9 @@ class BatchedAdapter(Adapter):
 
 
 #: NumPy's functions that work entry by entry on plain arrays, with options that the standard's lack.
-_ENTRYWISE = frozenset("round around fix isclose isneginf isposinf isreal iscomplex digitize nan_to_num".split())
+_ENTRYWISE = frozenset(
+    "round around fix isclose isneginf isposinf isreal iscomplex digitize nan_to_num".split()
+)
 _AXIS_SECOND = frozenset("all any argmax argmin argsort count_nonzero".split())
 _METHODS = frozenset("reshape ravel flatten transpose astype copy conj conjugate real imag".split())
 #: Functions that rules use beyond the standard.
@@ -254,4 +256,3 @@ def _of(function: Any) -> Any:
 def batched_over(below: Adapter) -> BatchedAdapter:
     """The adapter of batched arrays over a library's, made once."""
     return BatchedAdapter(below)
-

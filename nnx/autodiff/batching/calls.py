@@ -129,7 +129,9 @@ def innermost(values: Iterable[Any]) -> tuple[Batch | None, Traced | None]:
 _OF_SHAPES = ("positions", "last_written")
 
 
-def by_rule(name: str, rule: Rule, adapter: Any, plain: Callable[..., Any] | None = None) -> Callable[..., Any]:
+def by_rule(
+    name: str, rule: Rule, adapter: Any, plain: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
     """The function ``name`` of batched arrays: ``rule(call, *args, **kwargs)``.
 
     Without a batched argument it is ``plain``, most often the library's own function.
@@ -205,4 +207,3 @@ def _outside() -> int:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "nnx":
         frame, level = frame.f_back, level + 1
     return level
-

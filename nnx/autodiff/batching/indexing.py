@@ -61,11 +61,17 @@ def _put(call: Call, x: Array, value: Any, *, key: Any) -> Any:
         given = _without_extra(call, value, goes)
         return call.wrap(call.xp(whole, given).put(whole, call.spread(given, goes), key=key))
     where = _places(call, key, x.shape, True, x.device)
-    values = call.adapter.space.broadcast_to(_without_extra(call, value, len(where.shape)), where.shape) if ndim else value
+    values = (
+        call.adapter.space.broadcast_to(_without_extra(call, value, len(where.shape)), where.shape)
+        if ndim
+        else value
+    )
     xp = call.xp(whole, where.index, call.under(values))
     given = xp.reshape(call.full(values), (-1,)) if ndim else call.under(values)
     if not ndim and call.mapped(value):
-        given = xp.reshape(xp.broadcast_to(call.spread(value, len(where.shape)), (call.n, *where.shape)), (-1,))
+        given = xp.reshape(
+            xp.broadcast_to(call.spread(value, len(where.shape)), (call.n, *where.shape)), (-1,)
+        )
     flat = xp.put(xp.reshape(whole, (-1,)), given, key=xp.reshape(where.index, (-1,)))
     return call.wrap(xp.reshape(flat, whole.shape))
 
@@ -191,7 +197,9 @@ def _places(call: Call, key: Any, shape: Any, batched: bool, device: Any) -> _Pl
         if place >= 0:
             own = place if place < place_of_arrays else place + len(spread)
             line = base.arange(index.start, index.stop, index.step, device=device) * stride
-            total = total + base.reshape(line, tuple(len(index) if i == own else 1 for i in range(len(whole))))
+            total = total + base.reshape(
+                line, tuple(len(index) if i == own else 1 for i in range(len(whole)))
+            )
         else:
             after = len(whole) - place_of_arrays - len(spread)
             total = total + _placed(call, index, after) * stride

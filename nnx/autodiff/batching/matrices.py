@@ -111,7 +111,9 @@ def _solve(call: Call, a: Array, b: Array, /) -> Any:
     right = _matrix(call, b, 1) if vector else b
     ndim = max(a.ndim, right.ndim)
     left, right = call.spread(_full(call, a), ndim), call.spread(_full(call, right), ndim)
-    stack = tuple(max(n, m) if 0 not in (n, m) else 0 for n, m in zip(left.shape[:-2], right.shape[:-2], strict=True))
+    stack = tuple(
+        max(n, m) if 0 not in (n, m) else 0 for n, m in zip(left.shape[:-2], right.shape[:-2], strict=True)
+    )
     y = xp.linalg.solve(
         xp.broadcast_to(left, (*stack, *left.shape[-2:])), xp.broadcast_to(right, (*stack, *right.shape[-2:]))
     )

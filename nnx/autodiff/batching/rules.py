@@ -88,12 +88,16 @@ def shifted(axis: Any, ndim: int) -> Any:
     return axis % ndim + 1 if ndim else axis
 
 
-@batching("sum", "mean", "max", "min", "prod", "var", "std", "all", "any", "count_nonzero", "linalg.vector_norm")
+@batching(
+    "sum", "mean", "max", "min", "prod", "var", "std", "all", "any", "count_nonzero", "linalg.vector_norm"
+)
 def _reduction(call: Call, x: Array, /, *, axis: Any = None, **options: Any) -> Any:
     axes = tuple(a + 1 for a in normal_axes(axis, x.ndim))
     if not axes:  # over nothing: each entry is its own
         axes, value = (1,), call.xp(x.value).expand_dims(x.value, axis=1)
-        return call.wrap(call.inner(value, axis=axes[0], **{k: v for k, v in options.items() if k != "keepdims"}))
+        return call.wrap(
+            call.inner(value, axis=axes[0], **{k: v for k, v in options.items() if k != "keepdims"})
+        )
     return call.wrap(call.inner(x.value, axis=axes if len(axes) > 1 else axes[0], **options))
 
 
@@ -265,7 +269,9 @@ def _listed(arrays: Any) -> Any:
 def _same_for_all(name: str) -> None:
     def like(call: Call, x: Array, /, *, dtype: Any = None, device: Any = None) -> Any:
         create = getattr(call.adapter.below.xp, name.removesuffix("_like"))
-        return create(x.shape, dtype=x.dtype if dtype is None else dtype, device=x.device if device is None else device)
+        return create(
+            x.shape, dtype=x.dtype if dtype is None else dtype, device=x.device if device is None else device
+        )
 
     batching(name)(like)
 

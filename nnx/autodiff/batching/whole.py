@@ -103,5 +103,3 @@ class _OfSamples(Rule):
         args = call.wrap(answer), _put_on(call, values, self.flags), kwargs
         found = self.rule.push(self.adapter.space, argnums, given, *args)
         return _samples(call, [settled(t) for t in found] if self.several else settled(found))
-
-
