@@ -13,7 +13,8 @@ from nnx.autodiff.trace import CONSTANT, Parts, lifted
 from nnx.errors import DerivativeError
 
 _FIRST = (0,)
-_SCALARS = (float, complex, int)
+#: What needs a second look where a function of plain arrays gives it.
+_UNUSUAL = frozenset((float, complex, int, Traced))
 
 
 def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
@@ -24,7 +25,8 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
     several = rule.several
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        trace, mixed, deeper, batched = None, False, False, False
+        trace: Any = None
+        mixed, deeper, batched = False, False, False
         argnums: Sequence[int]
         if len(args) == 1 and type(x := args[0]) is Traced:  # as in the loop, for the commonest case
             if x.link is not None:
@@ -66,10 +68,11 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
         else:
             answer = function(*values, **kwargs)
         # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
-        if type(answer) in _SCALARS:
-            answer = own.base.asarray(answer)
-        elif type(answer) is Traced and not deeper:
-            raise uses_its_closure(rule.name)
+        if type(answer) in _UNUSUAL:
+            if type(answer) is not Traced:
+                answer = own.base.asarray(answer)
+            elif not deeper:
+                raise uses_its_closure(rule.name)
         if several:
             return _results(rule, trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper))
         return trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper)

@@ -6,8 +6,8 @@ from typing import Any
 #: An inner transform has a higher level than those around it.
 levels = count()
 
-#: The adapters of batched arrays of the maps that run, the innermost last. While one does, its namespace serves
-#: all arrays of its library, for any of them may meet a batched one.
+#: The adapters of batched arrays of the maps that run, the innermost last. While one does, its namespace
+#: serves all arrays of its library, for any of them may meet a batched one.
 running: list[Any] = []
 
 

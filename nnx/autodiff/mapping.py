@@ -31,8 +31,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     ``f`` is written for one sample. It is called once, with arrays that have the shape of one sample and hold
     all n; what it computes is computed for all of them by the library's own functions, without a loop.
 
-    - ``in_axes``: the axis of each argument that counts the samples; negative ones count from the end. None: all
-      samples share the argument. One axis for all arguments, or a tuple with an entry for each; an entry may
+    - ``in_axes``: the axis of each argument that counts the samples; negative ones count from the end. None:
+      all samples share the argument. One axis for all arguments, or a tuple with an entry for each; an entry may
       be a container like its argument, with an axis (or None) for each part. Arguments passed by name are
       mapped over axis 0.
     - ``out_axes``: where the samples are in the results, in the same form. A result that does not depend on a
@@ -46,8 +46,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     :class:`nnx.errors.LoopWarning` names it once. A draw that depends on no mapped argument is made once, for
     all samples: pass the numbers as an argument.
 
-    Raises :class:`nnx.errors.ShapeError` where the axes have different lengths, ``in_axes`` or ``out_axes`` do
-    not fit the arguments or results, or results of different samples differ in their shapes,
+    Raises :class:`nnx.errors.ShapeError` where the axes have different lengths, ``in_axes`` or ``out_axes``
+    do not fit the arguments or results, or results of different samples differ in their shapes,
     :class:`nnx.errors.AxisError` for an axis that an array does not have, and
     :class:`nnx.errors.DerivativeError` where nothing is mapped over.
 
@@ -109,7 +109,7 @@ def mapped(
 
 
 def _arguments(who: str, args: Any, kwargs: Any, in_axes: Any) -> tuple[Any, list[Any], Any]:
-    """The leaves with their names, their axes (None: shared), and what builds ``(args, kwargs)`` of leaves."""
+    """The leaves with their names, their axes (None: shared), and what builds ``(args, kwargs)``."""
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     if not (in_axes is None or isinstance(in_axes, tuple) or _is_axis(in_axes)):
@@ -118,8 +118,8 @@ def _arguments(who: str, args: Any, kwargs: Any, in_axes: Any) -> tuple[Any, lis
         )
     if isinstance(in_axes, tuple) and len(in_axes) != len(args):
         raise ShapeError(
-            f"nnx.{who}: in_axes has {len(in_axes)} entries, but the function was given {len(args)} arguments by "
-            "position (those given by name are mapped over axis 0)."
+            f"nnx.{who}: in_axes has {len(in_axes)} entries, but the function was given {len(args)} arguments "
+            "by position (those given by name are mapped over axis 0)."
         )
     axes = _axes_like(tuple(args), in_axes, f"nnx.{who}: in_axes") + [0] * len(flatten(kwargs)[0])
     leaves, build = flatten((tuple(args), kwargs))
@@ -154,7 +154,7 @@ def _names(tree: Any, name: str) -> Iterator[str]:
 
 
 def _axes_like(tree: Any, axes: Any, what: str) -> list[Any]:
-    """One axis (or None) for each leaf of ``tree``: an axis in the place of a container is that of all its parts."""
+    """One axis (or None) for each leaf of ``tree``; one in the place of a container is that of its parts."""
     if axes is None or _is_axis(axes):
         return [axes] * len(flatten(tree)[0])
     parts, given = _parts(tree), _parts(axes)
@@ -181,8 +181,8 @@ def _samples(who: str, leaves: Any, axes: Any) -> int:
         shape = getattr(leaf, "shape", None)
         if shape is None or not hasattr(leaf, "dtype"):
             raise ShapeError(
-                f"nnx.{who}: {name} is a {type(leaf).__name__}, which has no axis {axis} to map over: give it None in "
-                "in_axes, for all samples share it."
+                f"nnx.{who}: {name} is a {type(leaf).__name__}, which has no axis {axis} to map over: give it "
+                "None in in_axes, for all samples share it."
             )
         if not -len(shape) <= axis < len(shape):
             raise AxisError(f"nnx.{who}: {name} has shape {tuple(shape)}, and no axis {axis} to map over.")
@@ -245,7 +245,8 @@ def _placed(who: str, y: Any, own: bool, place: Any, n: int, inputs: list[Any]) 
     if place is None:
         if own:
             raise ShapeError(
-                f"nnx.{who}: out_axes is None for a result that differs from sample to sample; give it an axis."
+                f"nnx.{who}: out_axes is None for a result that differs from sample to sample; give it "
+                "an axis."
             )
         return y
     ndim = y.ndim + (not own)

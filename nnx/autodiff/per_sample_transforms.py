@@ -25,7 +25,7 @@ def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable
     ``data`` are arrays of n samples along their first axis, ``w`` is an array; both may be nested containers
     of them, and the result has the structure of ``w``. Either
 
-    - ``f(w, *sample)`` is the loss of one sample, a number: this is ``vmap(grad(f))``, see :func:`nnx.vmap`; or
+    - ``f(w, *sample)`` is the loss of one sample, a number: this is ``vmap(grad(f))`` (:func:`nnx.vmap`); or
     - with ``stacked=True``, ``f(w, *data)`` gives the n losses of all samples at once, as code for a batch
       does: ``x @ w``, means over other axes than the first. One pass forward and one back give all n
       gradients, hundreds of times faster for small networks: ``G[i] = ∂f(w, *data)[i] / ∂w``.

@@ -46,7 +46,7 @@ def like_a_loop(f, *args, in_axes=None):
 
 
 def samples(case, backend=None):
-    """N arrays for each of the case's inputs: its own numbers in other orders, or close to them for matrices."""
+    """N arrays for each of the case's inputs: its own numbers in other orders, or (matrices) close to them."""
     random = np.random.default_rng(0)
     out = []
     for a in case.arrays():
@@ -157,6 +157,7 @@ def test_a_result_never_aliases_an_argument():
     np.testing.assert_array_equal(own, X)
 
 
+# ruff: noqa: E501 (a table reads best with a row in a line)
 WRONG = {
     "lengths": (lambda: nnx.vmap(lambda a, b: a)(X, W), ShapeError, r"differ in length: 4 .argument 0 of shape .4, 3., axis 0.*3 .argument 1"),
     "a number": (lambda: nnx.vmap(lambda a, b: a)(X, 2.0), ShapeError, "argument 1 is a float.*None"),

@@ -16,12 +16,18 @@ X = RANDOM.uniform(0.2, 1.5, size=(4, 3))
 Y = RANDOM.uniform(0.2, 1.5, size=(4, 3))
 M = RANDOM.normal(size=(4, 3, 3)) + 3.0 * np.eye(3)
 
+NAMES = """
+    sin cos tan exp log sqrt tanh arctan floor sign square abs sum mean max min prod var std argmax argsort sort
+    cumsum cumprod diff flip
+"""
+
+
+def called(name):
+    return lambda xp, x: getattr(xp, name)(x)
+
+
 ONE = {  # of one vector
-    **{
-        name: (lambda name: lambda xp, x: getattr(xp, name)(x))(name)
-        for name in "sin cos tan exp log sqrt tanh arctan floor sign square abs sum mean max min prod var std "
-        "argmax argsort sort cumsum cumprod diff flip".split()
-    },
+    **{name: called(name) for name in NAMES.split()},
     "norm": lambda xp, x: xp.linalg.norm(x),
     "logsumexp": lambda xp, x: xp.log(xp.sum(xp.exp(x))),
     "softmax": lambda xp, x: xp.exp(x) / xp.sum(xp.exp(x)),

@@ -53,7 +53,7 @@ class BatchedAdapter(Adapter):
         operators |= {short: self.named(name) for short, name in CONSTANT_OPERATORS.items()}
         self.operator = SimpleNamespace(**operators, getitem=self.named("getitem"))
         #: functions by name, with those that rules use beyond the standard
-        self.own = {name: self.named(name) for name in _OWN}
+        self.own: dict[str, Any] = {name: self.named(name) for name in _OWN}
 
     @property
     def space(self) -> Any:
@@ -176,7 +176,7 @@ class BatchedAdapter(Adapter):
     def numpy_ufunc(self, ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
         """A ufunc of batched arrays."""
         name = name_of(ufunc)
-        if method != "__call__" or name in UFUNCS or name in FUNCTIONS and name not in CONSTANTS:
+        if method != "__call__" or name in UFUNCS or (name in FUNCTIONS and name not in CONSTANTS):
             return self.space.numpy_ufunc(ufunc, method, inputs, kwargs)
         if name not in CONSTANTS and ufunc not in FOREIGN and hasattr(self.space.special, name):
             return self.space.numpy_ufunc(ufunc, method, inputs, kwargs)

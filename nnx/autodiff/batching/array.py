@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from nnx.autodiff.explain import calling
-from nnx.autodiff.operators import Operators
 from nnx.autodiff.levels import levels
+from nnx.autodiff.operators import Operators
 from nnx.backend import register_carrier
 from nnx.errors import DerivativeError
 
@@ -34,8 +34,8 @@ class Batch:
 class Batched(Operators):
     """n arrays as one, with the shape and the data type of one of them.
 
-    ``value`` holds all of them along its first axis. It may be any array that nnx computes with: a plain one, a
-    traced one of an outer derivative, a batched one of an outer map. For transforms inside the map a batched
+    ``value`` holds all of them along its first axis. It may be any array that nnx computes with: a plain
+    one, a traced one of an outer derivative, a batched one of an outer map. For transforms inside the map a batched
     array is a plain array of a library of its own, that of ``adapter``.
     """
 
@@ -113,7 +113,7 @@ class Batched(Operators):
         return self.space.getitem(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Writes into the samples themselves: those who get a batched array own it, as they do a plain one."""
+        """Writes into the samples themselves: who gets a batched array owns it, as one does a plain one."""
         self.adapter.assign(self, key, value)
 
     # -- what has one answer for each sample -------------------------------------------------------------

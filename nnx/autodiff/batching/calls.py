@@ -137,8 +137,8 @@ def by_rule(
     Without a batched argument it is ``plain``, most often the library's own function.
     """
 
-    def function(*args: Any, **kwargs: Any) -> Any:
-        args = tuple([settled(a) for a in args])
+    def function(*given: Any, **kwargs: Any) -> Any:
+        args = tuple([settled(a) for a in given])
         if kwargs:
             kwargs = {k: settled(v) for k, v in kwargs.items()}
         top, traced = innermost((*args, *kwargs.values()) if kwargs else args)

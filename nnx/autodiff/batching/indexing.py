@@ -8,6 +8,7 @@ from sample to sample, it becomes the places of the entries in the flat array of
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from nnx.autodiff.batching.array import Batched
@@ -146,8 +147,7 @@ def _simple(call: Call, key: Any) -> bool:
     if not call.adapter.below.mixes_indices:
         return False
     first = advanced.index(True)
-    together = advanced[first:]
-    return not any(after and not before for before, after in zip(together, together[1:], strict=False))
+    return not any(after and not before for before, after in pairwise(advanced[first:]))
 
 
 class _Places(NamedTuple):

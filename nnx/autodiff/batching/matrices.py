@@ -21,9 +21,8 @@ def _matmul(call: Call, a: Any, b: Any, /) -> Any:
         raise ShapeError("matmul (@) needs arrays of at least one dimension; multiply by numbers with *.")
     one, other = call.mapped(a), call.mapped(b)
     xp = call.xp(call.under(a), call.under(b))
-    if one and not other and (a.ndim == 1 or b.ndim <= 2):
-        if b.ndim == 1 or a.ndim > 1 or b.ndim == 2:
-            return call.wrap(a.value @ b)
+    if one and not other and b.ndim <= 2:
+        return call.wrap(a.value @ b)
     if other and not one and b.ndim == 1 and a.ndim <= 2:  # A·bᵢ are the rows of B·Aᵀ
         return call.wrap(b.value @ (a if a.ndim == 1 else xp.matrix_transpose(a)))
     if a.ndim == b.ndim == 1:

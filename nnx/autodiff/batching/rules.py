@@ -47,7 +47,7 @@ def samples_ndim(args: Any) -> int:
 # -- entry by entry --------------------------------------------------------------------------------------
 
 #: Python's operators take numbers on either side, which not every library's functions do.
-_OPERATORS = {
+_OPERATORS: dict[str, Callable[..., Any]] = {
     "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv,
     "pow": operator.pow, "remainder": operator.mod, "floor_divide": operator.floordiv,
     "negative": operator.neg, "equal": operator.eq, "not_equal": operator.ne, "less": operator.lt,

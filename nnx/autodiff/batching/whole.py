@@ -1,4 +1,4 @@
-"""A function with a derivative of its own, called on batched arrays as a whole: the derivative stays its own."""
+"""A function with a derivative of its own, called on batched arrays as a whole: the derivative stays."""
 
 from __future__ import annotations
 
