@@ -19,6 +19,7 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests", "lint"]
 
+PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))  # its classifiers
 # One test process for each core does better than many threads in each.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 NO_WINDOW = {"MPLBACKEND": "Agg"}
@@ -31,6 +32,13 @@ ARRAY_API_TESTS_TAG = "2026.02.26"
 def tests(session: nox.Session) -> None:
     """The whole suite on every backend that needs no GPU, and the tests of what builds the site."""
     session.install("-e", ".[docs,test]")
+    _pytest(session, "--numprocesses=auto", "--maxprocesses=4")
+
+
+@nox.session(python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """The same suite on each of these Pythons that is installed, with the newest libraries that it takes."""
+    session.install("--upgrade", "--upgrade-strategy=eager", "-e", ".[test]")
     _pytest(session, "--numprocesses=auto", "--maxprocesses=4")
 
 
@@ -62,6 +70,17 @@ def gpu(session: nox.Session) -> None:
     """What only a GPU can tell, in one report and eight minutes. Needs an NVIDIA GPU."""
     _install_with_cupy(session)
     session.run("python", "benchmarks/gpu", *session.posargs)
+
+
+@nox.session
+def kernels(session: nox.Session) -> None:
+    """The kernels for CuPy, compiled by CUDA's compiler and computed on the host. Needs no GPU."""
+    cuda = ("cupy-cuda13x>=14", "nvidia-cuda-nvrtc==13.*", "nvidia-cuda-runtime==13.*")
+    tools = ("array-api-strict>=2.3", "hypothesis>=6.100", "pytest>=8.2", "scipy>=1.14")
+    session.install("-e", ".", *cuda, *tools)
+    script = ("benchmarks/gpu", "--backend=numpy", "--only=kernels", "--report=out/kernels.md")
+    session.run("python", *script, *session.posargs)
+    _pytest(session, "tests/backend/test_cupy_kernels.py", "tests/benchmarks/test_gpu_kernels.py")
 
 
 @nox.session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import NoneType
 from typing import Any
 
 from nnx.activations.base import FAR, ones_where, registry
@@ -53,6 +54,14 @@ def _relu_slope(
     return d
 
 
+def _rises(negative_slope: Any = 0.0, max_value: Any = None, threshold: Any = 0.0) -> bool:
+    """Whether y lies on the same side of each kink as x: for numbers, where no piece falls or jumps down."""
+    if not all(isinstance(v, (int, float, NoneType)) for v in (negative_slope, max_value, threshold)):
+        return False
+    bounded = negative_slope > 0.0 and max_value is not None and max_value <= threshold
+    return bool(negative_slope >= 0.0 and threshold >= 0.0 and not bounded)
+
+
 @registry.register(
     class_name="ReLU",
     checks={"negative_slope": _NUMBER, "max_value": _MAX_VALUE, "threshold": _NUMBER},
@@ -64,7 +73,7 @@ def _relu_slope(
     kinks=(0.0,),
     use="The first choice for hidden layers: cheap, and it does not saturate to the right.",
 )
-@fused(derivative=_relu_slope)
+@fused(derivative=_relu_slope, of_result=_rises)
 def relu(
     x: Array, *, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Array:
@@ -111,7 +120,7 @@ def _leaky_relu_slope(xp: Any, x: Array, y: Array, negative_slope: float = 0.2) 
     kinks=(0.0,),
     use="As relu, but a neuron cannot die: the slope to the left is not 0.",
 )
-@fused(derivative=_leaky_relu_slope)
+@fused(derivative=_leaky_relu_slope, of_result=_rises)
 def leaky_relu(x: Array, *, negative_slope: float = 0.2) -> Array:
     """``x`` where it is positive, else negative_slope·x. The derivative at 0 is ``negative_slope``.
 
@@ -139,7 +148,7 @@ def leaky_relu(x: Array, *, negative_slope: float = 0.2) -> Array:
     kinks=(0.0, 6.0),
     use="Networks for arithmetic with few bits, such as MobileNet.",
 )
-@fused(derivative=lambda xp, x, y: ones_where(xp, x, (x > 0.0) & (x < 6.0)))
+@fused(derivative=lambda xp, x, y: ones_where(xp, x, (x > 0.0) & (x < 6.0)), of_result=True)
 def relu6(x: Array) -> Array:
     """``x`` cut off at 0 and 6. The derivative at the kinks 0 and 6 is 0.
 

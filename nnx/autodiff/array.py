@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
-from nnx.autodiff.explain import leaves_the_trace
+from nnx.autodiff.explain import ShownNumber, leaves_the_trace
 from nnx.autodiff.levels import current, running
 from nnx.autodiff.operators import Operators
 from nnx.backend import register_traced
@@ -19,7 +19,7 @@ class Traced(Operators):
     namespace through ``x.__array_namespace__()``. ``mark`` belongs to the tracer: a node of the tape
     in reverse mode, a tangent in forward mode. ``value`` may be traced itself, by an outer transform.
     Writing into a traced array replaces these three; ``link`` knows the arrays that share its memory
-    (:mod:`nnx.autodiff.aliasing`).
+    (:mod:`nnx.autodiff.aliasing`). Some have a ``distance`` (:mod:`nnx.autodiff.rules.distances`).
 
     >>> def shape_and_slope(x):
     ...     print(type(x).__name__, x.shape, x.dtype)
@@ -29,7 +29,7 @@ class Traced(Operators):
     array([2., 4.])
     """
 
-    __slots__ = ("link", "mark", "space", "tracer", "value")
+    __slots__ = ("distance", "link", "mark", "space", "tracer", "value")
 
     def __init__(self, value: Any, trace: Any, mark: Any, space: Any) -> None:
         self.value = value
@@ -37,10 +37,22 @@ class Traced(Operators):
         self.mark = mark
         self.space = space
         self.link: Any = None
+        self.distance: Any
 
     def snapshot(self) -> Traced:
         """A copy of the handle: it keeps the present content when this array is written into."""
         return Traced(self.value, self.tracer, self.mark, self.space)
+
+    def as_constant(self, what: str, shared: bool = False) -> Any:
+        """The plain array below, if this one depends on nothing; else an error that calls the use ``what``.
+
+        ``shared`` says that whoever gets it may keep it as an alias.
+        """
+        if is_traced(self):
+            raise leaves_the_trace(what, self.tracer.level)
+        if shared:
+            self.space.hand_out(self)
+        return self.value
 
     # -- attributes -------------------------------------------------------------------------------
 
@@ -132,7 +144,9 @@ class Traced(Operators):
         return round(float(raw(self)), digits)  # a constant, as xp.round(x) is
 
     def __format__(self, spec: str) -> str:
-        return format(raw(self), spec) if spec else str(self)
+        if not is_traced(self):
+            return format(raw(self), spec)
+        return ShownNumber(format(raw(self), spec)) if spec else str(self)
 
     def __copy__(self) -> Any:
         return self.space.asarray(self, copy=True)
@@ -143,26 +157,29 @@ class Traced(Operators):
     # -- what would silently cut the gradient -----------------------------------------------------
 
     def __float__(self) -> float:
-        return float(_constant(self, "float(x)"))
+        return float(self.as_constant("float(x)"))
 
     def __int__(self) -> int:
-        return int(_constant(self, "int(x)"))
+        return int(self.as_constant("int(x)"))
+
+    def __trunc__(self) -> int:
+        return int(self.as_constant("math.trunc(x)"))
 
     def __index__(self) -> int:
-        return operator.index(_constant(self, "using x as an index"))
+        return operator.index(self.as_constant("using x as an index"))
 
     def __complex__(self) -> complex:
-        return complex(_constant(self, "complex(x)"))
+        return complex(self.as_constant("complex(x)"))
 
     def __bool__(self) -> bool:
-        return bool(_constant(self, "bool(x), `if x`"))
+        return bool(self.as_constant("bool(x), `if x`"))
 
     def __reduce__(self) -> Any:
-        return _constant(self, "pickle").__reduce__()
+        return self.as_constant("pickle").__reduce__()
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         what = "np.asarray(x), np.array([x]), plain.dot(x), or a call that nnx cannot intercept"
-        x = _constant(self, what, shared=not copy)
+        x = self.as_constant(what, shared=not copy)
         return x.__array__(dtype) if copy is None else x.__array__(dtype, copy=copy)
 
     def __dlpack__(
@@ -170,7 +187,7 @@ class Traced(Operators):
     ) -> Any:
         options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
         given = {name: option for name, option in options.items() if option is not None}
-        x = _constant(self, "from_dlpack(x) of another library", shared=not copy)
+        x = self.as_constant("from_dlpack(x) of another library", shared=not copy)
         return x.__dlpack__(**given)
 
     def __dlpack_device__(self) -> Any:
@@ -199,18 +216,6 @@ def _settable(name: str) -> None:
 
 for _name in ("real", "imag", "flat"):
     _settable(_name)
-
-
-def _constant(x: Traced, what: str, shared: bool = False) -> Any:
-    """The plain array below an array that depends on nothing; an error for any other.
-
-    ``shared`` says that whoever gets it may keep it as an alias of ``x``.
-    """
-    if not is_traced(x):
-        if shared:
-            x.space.hand_out(x)
-        return x.value
-    raise leaves_the_trace(what)
 
 
 def is_traced(x: Any) -> bool:

@@ -13,8 +13,7 @@ from nnx.autodiff.trace import CONSTANT, Parts, lifted
 from nnx.errors import DerivativeError
 
 _FIRST = (0,)
-#: What needs a second look where a function of plain arrays gives it.
-_UNUSUAL = frozenset((float, complex, int, Traced))
+_SCALARS = (float, complex, int)
 
 
 def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
@@ -26,7 +25,7 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
 
     def call(*args: Any, **kwargs: Any) -> Any:
         trace: Any = None
-        mixed, deeper, batched = False, False, False
+        constant, mixed, deeper, batched = None, False, False, False
         argnums: Sequence[int]
         if len(args) == 1 and type(x := args[0]) is Traced:  # as in the loop, for the commonest case
             if x.link is not None:
@@ -42,9 +41,14 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
                 if kind is Traced:
                     if a.link is not None:
                         a.link.refresh(a)
-                    if a.tracer is not trace:
+                    if (tracer := a.tracer) is not trace:
+                        if tracer is CONSTANT:  # a plain array, unless all of them are constants
+                            constant = a
+                            values.append(a.value)
+                            batched = batched or type(a.value) is Batched
+                            continue
                         mixed = mixed or trace is not None
-                        trace, own = a.tracer, space or a.space
+                        trace, own = tracer, space or a.space
                     argnums.append(i)
                     marks.append(a.mark)
                     a = a.value
@@ -53,11 +57,13 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
                 if kind is Batched:
                     batched = True
                 values.append(a)
-            if trace is None and not batched:
-                return function(*args, **kwargs)
             if batched and (top := _innermost(values)).trace.level > _level(args):
                 return _above(top, rule, function, args, kwargs)
-            if mixed:
+            if trace is None:
+                if constant is None:
+                    return function(*args, **kwargs)
+                trace, own = CONSTANT, space or constant.space
+            elif mixed:
                 trace, own, argnums, marks, values, deeper = _highest(args, space)
         if deeper:
             answer = call(*values, **kwargs)
@@ -67,10 +73,9 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
             answer, own = top.adapter.bound(rule, function)(*values, **kwargs), top.space
         else:
             answer = function(*values, **kwargs)
-        # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
-        if type(answer) in _UNUSUAL:
-            if type(answer) is not Traced:
-                answer = own.base.asarray(answer)
+        if (kind := type(answer)) not in own.kinds:
+            if kind is not Traced:
+                answer = _own_kind(rule.name, answer, own)
             elif not deeper:
                 raise uses_its_closure(rule.name)
         if several:
@@ -103,6 +108,16 @@ def _space(answer: Any) -> Any:
     """The namespace of an answer that is traced itself, or of the first of several."""
     first = answer[0] if type(answer) is tuple and answer else answer
     return first.space if type(first) is Traced or type(first) is Batched else None
+
+
+def _own_kind(name: str, answer: Any, space: Any) -> Any:
+    """The ``answer`` of the function ``name`` as an array of the space's library; an error for a subclass."""
+    # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
+    if type(answer) in _SCALARS:
+        return space.base.asarray(answer)
+    if problem := space.adapter.own_kind(answer):
+        raise DerivativeError(f"{name} of an array that is being differentiated met {problem}.")
+    return answer
 
 
 def uses_its_closure(name: str) -> DerivativeError:

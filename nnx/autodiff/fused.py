@@ -47,8 +47,13 @@ class FusedFunction:
 class _ElementwiseWithOptions(Elementwise):
     """Elementwise in the first argument; options reach the derivative ``d(xp, x, y, **options)``."""
 
+    def __init__(self, name: str, d: Callable[..., Any], of_result: Callable[..., bool]) -> None:
+        super().__init__(name, d)
+        self.reads_y = of_result
+
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Any:
-        x, d = values[0], self.d
+        # with y in the place of x nothing holds x any longer
+        x, d = answer if self.reads_y(**kwargs) else values[0], self.d
         return lambda xp, g: (g * d(xp, x, answer, **kwargs),)
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
@@ -58,20 +63,26 @@ class _ElementwiseWithOptions(Elementwise):
 def fused(
     *,
     derivative: Callable[..., Any] | None = None,
+    of_result: bool | Callable[..., bool] = False,
     reverse: Callable[..., Any] | None = None,
     forward: Callable[..., Any] | None = None,
     fills: bool = False,
+    reads: bool | tuple[int, ...] = True,
     several: bool = False,
     samples: Any = None,
 ) -> Callable[[Callable[..., Any]], FusedFunction]:
     """Decorator that gives a function of arrays a hand-written derivative.
 
     ``derivative(xp, x, y, **options)`` is dy/dx of an elementwise function ``y = f(x, **options)``; it serves
-    forward and reverse mode. ``reverse(xp, g, needs, y, *args, **options)`` returns one cotangent per
-    argument of any function (None where ``needs[i]`` is false); forward mode is its transpose, or for speed
+    forward and reverse mode. With ``of_result`` (or where ``of_result(**options)`` is true) it is the same
+    with y in the place of x, as for max(x, 0): then x is not kept for the way back.
+    ``reverse(xp, g, needs, y, *args, **options)`` returns one cotangent per argument of any function (None
+    where ``needs[i]`` is false); forward mode is its transpose, or for speed
     ``forward(xp, tangents, y, *args, **options)`` (None where an argument has no tangent). Write them in
     ``xp`` and operators only, then derivatives of any order follow. With ``fills``, ``needs[i]`` may be an
-    array instead of True: the place that ``xp.matmul_into`` may compute into.
+    array instead of True: the place that ``xp.matmul_into`` may compute into. ``reads=False`` says that
+    ``reverse`` does not read y, and of several results a tuple of numbers which of them it reads: the others
+    come as None, and their memory is free where nobody else reads them.
 
     ``samples`` is for Jacobians whose rows are samples. True: row i of the result depends on row i of each
     argument alone, where these have more than one axis, and ``axis=`` (-1 unless the function says otherwise)
@@ -114,12 +125,15 @@ def fused(
         name = function.__name__
         if several:
             rule: Any = FusedSeveral(name, reverse, forward, fills)  # type: ignore[arg-type]
+            rule.reads = reads
             return FusedFunction(_with_tuple(function), rule)
         if reverse is not None:
             rule = Fused(name, reverse, forward, fills)
+            rule.reads = reads
             rule.samples = dict(function.__kwdefaults__ or {}) if samples is True else samples
             return FusedFunction(function, rule)
-        return FusedFunction(function, _ElementwiseWithOptions(name, derivative))  # type: ignore[arg-type]
+        reads_y = of_result if callable(of_result) else lambda **options: bool(of_result)
+        return FusedFunction(function, _ElementwiseWithOptions(name, derivative, reads_y))  # type: ignore[arg-type]
 
     return wrap
 

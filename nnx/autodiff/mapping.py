@@ -32,8 +32,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     all n; what it computes is computed for all of them by the library's own functions, without a loop.
 
     - ``in_axes``: the axis of each argument that counts the samples; negative ones count from the end. None:
-      all samples share the argument. One axis for all arguments, or a tuple with an entry for each; an entry may
-      be a container like its argument, with an axis (or None) for each part. Arguments passed by name are
+      all samples share the argument. One axis for all arguments, or a tuple with an entry for each; an entry
+      may be a container like its argument, with an axis (or None) for each part. Arguments passed by name are
       mapped over axis 0.
     - ``out_axes``: where the samples are in the results, in the same form. A result that does not depend on a
       mapped argument is repeated; with None it is returned as it is.
@@ -118,8 +118,8 @@ def _arguments(who: str, args: Any, kwargs: Any, in_axes: Any) -> tuple[Any, lis
         )
     if isinstance(in_axes, tuple) and len(in_axes) != len(args):
         raise ShapeError(
-            f"nnx.{who}: in_axes has {len(in_axes)} entries, but the function was given {len(args)} arguments "
-            "by position (those given by name are mapped over axis 0)."
+            f"nnx.{who}: in_axes has {len(in_axes)} entries, but the function was given {len(args)} "
+            "arguments by position (those given by name are mapped over axis 0)."
         )
     axes = _axes_like(tuple(args), in_axes, f"nnx.{who}: in_axes") + [0] * len(flatten(kwargs)[0])
     leaves, build = flatten((tuple(args), kwargs))
@@ -181,8 +181,8 @@ def _samples(who: str, leaves: Any, axes: Any) -> int:
         shape = getattr(leaf, "shape", None)
         if shape is None or not hasattr(leaf, "dtype"):
             raise ShapeError(
-                f"nnx.{who}: {name} is a {type(leaf).__name__}, which has no axis {axis} to map over: give it "
-                "None in in_axes, for all samples share it."
+                f"nnx.{who}: {name} is a {type(leaf).__name__}, which has no axis {axis} to map over: give "
+                "it None in in_axes, for all samples share it."
             )
         if not -len(shape) <= axis < len(shape):
             raise AxisError(f"nnx.{who}: {name} has shape {tuple(shape)}, and no axis {axis} to map over.")

@@ -16,6 +16,7 @@ from nnx.autodiff.absorbing import new_dual, new_tape
 from nnx.autodiff.array import Traced
 from nnx.autodiff.boundary import (
     arrived,
+    check_continuous,
     check_scalar,
     floating,
     holds_complex,
@@ -254,9 +255,11 @@ def _by_units(who: str, of_unit: Callable[..., Any], units: Any, size: int) -> l
 
     As many units as the cache has room for are mapped over in one call; few, or of large arrays, one by one.
     """
-    n, at_once = len(units), _CACHED // max(size, 1)
+    if type(units) is list:  # that of a Python number
+        return [space_of(g).expand_dims(g, axis=0) for g in of_unit(units[0])]
+    n, at_once = units.shape[0], _CACHED // max(size, 1)
     if min(n, at_once) < _FEW:
-        rows = [of_unit(units[i]) for i in range(n)]
+        rows = [of_unit(units[i, ...]) for i in range(n)]
         return [space_of(column[0]).stack(list(column)) for column in zip(*rows, strict=True)]
     together = mapped(who, of_unit, quiet=True)
     rows = [together(units[i : i + at_once, ...]) for i in range(0, n, at_once)]
@@ -294,6 +297,7 @@ def _basis(who: str, x: Any) -> Any:
         raise DerivativeError(
             f"{who} needs a function that returns arrays or numbers, got {type(x).__name__}."
         )
+    check_continuous(x, who)
     if holds_complex(x):
         raise DerivativeError(
             f"{who} needs a function that returns real arrays, got complex ones: return their real and "

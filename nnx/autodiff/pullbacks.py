@@ -20,10 +20,12 @@ class Fused(Rule):
     ``forward(xp, tangents, answer, *args, **options)`` with None for what is not differentiated. With
     ``fills``, ``needs[i]`` may also be an array to compute the cotangent into. ``samples`` says how rows go
     through it (:mod:`nnx.autodiff.rowwise`): a function as :func:`nnx.autodiff.fused` takes it, or the
-    defaults of its options where it treats each row alone; None: not row by row.
+    defaults of its options where it treats each row alone; None: not row by row. ``reads`` says which results
+    the pullback reads: the others are None for it, and are freed where nobody else has them.
     """
 
     samples: Any = None
+    reads: bool | tuple[int, ...] = True
 
     def __init__(
         self, name: str, reverse: Callable[..., Sequence[Any]], forward: Any = None, fills: bool = False
@@ -31,7 +33,7 @@ class Fused(Rule):
         self.name, self.reverse, self.forward, self.fills = name, reverse, forward, fills
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
-        reverse = self.reverse
+        reverse, answer = self.reverse, self._kept(answer)
 
         def pull(xp: Any, g: Any, places: Any = None) -> list[Any]:
             needs: list[Any] = [False] * len(values)
@@ -42,6 +44,9 @@ class Fused(Rule):
             return [cotangents[i] for i in argnums]
 
         return pull
+
+    def _kept(self, answer: Any) -> Any:
+        return answer if self.reads else None
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
         if self.forward is not None:
@@ -80,6 +85,12 @@ class FusedSeveral(Fused):
         self._check_closure(answer, values)
         pull, n = super().pull(argnums, answer, values, kwargs), len(answer)
         return lambda xp, parts, places=None: pull(xp, [parts.gs.get(k) for k in range(n)], places)
+
+    def _kept(self, answer: Any) -> Any:
+        reads = self.reads
+        if isinstance(reads, tuple):
+            return tuple(y if k in reads else None for k, y in enumerate(answer))
+        return answer
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
         if self.forward is not None:

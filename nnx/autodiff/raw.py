@@ -50,7 +50,7 @@ class RawNamespace(Namespace):
         self.special = SpecialFunctions(adapter.special)
         self.device_of, self.element_count = device_of, math.prod
         self.shares_memory, self.laid_out = adapter.shares_memory, adapter.laid_out
-        self.broadcast_copy = adapter.broadcast_copy
+        self.broadcast_copy, self.restored = adapter.broadcast_copy, adapter.restored
         for name, function in adapter.own.items():
             setattr(self, name, function)
 
@@ -94,6 +94,10 @@ class RawNamespace(Namespace):
         turns = self.positions(places.shape, raw(g))
         last = self.put(self.positions(g.shape, raw(g)), turns, key=key)
         return self.astype(last[key] == turns, g.dtype)
+
+    def kinked(self, x: Any, *, at: Any) -> Any:
+        """``x``; the differentiable function says that its derivative is NaN where ``at`` holds."""
+        return x
 
     def converted(self, x: Any, dtype: Any) -> Any:
         """``x`` in another data type."""

@@ -65,13 +65,13 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         bound = bind(_Recomputed(flat), flat, None)
         outs = bound(*arrays)
         _look_into(outs, arrays, bound)
-        return rebuilt[0]([raw(y) if _is_constant(y) else y for y in outs])
+        return rebuilt[0]([y.space.constant(raw(y)) if _is_constant(y) else y for y in outs])
 
     return call
 
 
 def _is_constant(y: Any) -> bool:
-    """Whether a result can carry no gradient: truth values and integers are plain arrays, as everywhere."""
+    """Whether a result can carry no gradient: truth values and integers are constants, as everywhere."""
     return type(y) is Traced and y.space.base.isdtype(y.dtype, ("bool", "integral"))
 
 

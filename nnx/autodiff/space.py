@@ -18,7 +18,7 @@ from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.bind import bind
 from nnx.autodiff.levels import current, running
 from nnx.autodiff.raw import Namespace, has_array, raw_namespace
-from nnx.autodiff.rules import elementwise, fourier, linalg, special
+from nnx.autodiff.rules import distances, elementwise, fourier, linalg, saturation, special
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
 from nnx.autodiff.rules.compositions import VIEWING
 from nnx.autodiff.rules.constants import CONSTANTS, CREATION, INSPECTION, REFUSED
@@ -26,7 +26,7 @@ from nnx.autodiff.rules.elementwise import ELEMENTWISE
 from nnx.autodiff.rules.manipulation import MANIPULATION, VIEWS
 from nnx.autodiff.rules.products import PRODUCTS
 from nnx.autodiff.rules.reductions import REDUCTIONS
-from nnx.autodiff.trace import lifted
+from nnx.autodiff.trace import CONSTANT, lifted
 from nnx.backend import Adapter, SpecialFunctions, adapter_of
 from nnx.errors import DerivativeError
 
@@ -34,7 +34,7 @@ RULES = {
     rule.name: rule
     for rule in (
         *ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *MANIPULATION, *linalg.LINALG, *fourier.FOURIER,
-        *special.SPECIAL,
+        *special.SPECIAL, distances.KINKED, saturation.RESTORED,
     )
 }  # fmt: skip
 COMPOSITIONS = (
@@ -84,7 +84,7 @@ class DifferentiableNamespace(Namespace):
 
 
 #: Functions beyond the standard that rules use: with a rule of their own, and without a gradient.
-_BOUND = ("converted", "from_parts", "laid_out", "put", "scatter", "scatter_add")
+_BOUND = ("converted", "from_parts", "kinked", "laid_out", "put", "restored", "scatter", "scatter_add")
 _CONSTANT = ("device_of", "element_count", "last_written", "positions", "shares_memory")
 
 
@@ -104,6 +104,11 @@ def space_over(adapter: Adapter) -> Any:
     # The standard passes the arrays of concat and stack as a list, a rule sees them one by one.
     for name in ("concat", "stack"):
         setattr(space, "joined_" + name, bind(RULES[name], _one_by_one(getattr(base, name)), space))
+    # So code that asks for one common namespace finds it in ``x`` and ``x > 0``; but not every library takes
+    # such a constant for an index of its own arrays: there ``x > 0`` is a plain array.
+    space.constant = (lambda y: lifted(y, space)) if adapter.takes_index_by_protocol else (lambda y: y)
+    space.differentiated = frozenset((*RULES, *COMPOSITIONS))
+    space.kinds = adapter.kinds
     space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
     space.broadcast_copy = lambda x, shape: space.broadcast_to(x, shape)
@@ -113,8 +118,12 @@ def space_over(adapter: Adapter) -> Any:
     operators = adapter.operator or _PYTHONS
     for short, name in OPERATORS.items():
         setattr(space, "op_" + short, bind(RULES[name], getattr(operators, short), space))
+    space.op_pow = distances.powers(space.op_pow)
+    space.restored = saturation.where_needed(space.restored, adapter)
     for short in CONSTANT_OPERATORS:
-        setattr(space, "op_" + short, constant(getattr(operators, short)))
+        if short != "invert":
+            setattr(space, "op_" + short, _question(getattr(operators, short), space))
+    space.op_invert = constant(operators.invert, space)
     space.getitem = _getitem(bind(RULES["getitem"], operators.getitem, space))
     numpy_api.attach(space)
     return space
@@ -130,10 +139,16 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
         raise AttributeError(f"The array API of {space.adapter.name} has no {name!r}.")
     if name in RULES:
         bound = bind(RULES[name], function, space)
+        if name in distances.MEASURES:
+            return distances.remembering(name, bound)
+        if name in ("pow", "square"):
+            return distances.powers(bound, 2 if name == "square" else None)
         return aliasing.viewing(bound, read_only=name == "broadcast_to") if name in VIEWS else bound
     if name in CREATION:
         return _creating(name, function, space)
-    if name in CONSTANTS or name in INSPECTION:
+    if name in CONSTANTS:
+        return constant(function, space)
+    if name in INSPECTION:
         return constant(function)
     if isinstance(function, ModuleType):
         return _Extension(name, function, space)
@@ -157,13 +172,31 @@ def _or_batched(name: str, function: Any) -> Any:
     return call
 
 
-def constant(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose result carries no gradient: computed on plain arrays, gives plain arrays."""
+def constant(function: Callable[..., Any], space: Any = None) -> Callable[..., Any]:
+    """A function whose result carries no gradient: computed on plain arrays.
+
+    Given the ``space``, the result for traced arrays is a constant of it (``space.constant``).
+    """
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         plain = [_plain(a) for a in args]
-        return function(*plain, **{k: _plain(v) for k, v in kwargs.items()} if kwargs else {})
+        answer = function(*plain, **{k: _plain(v) for k, v in kwargs.items()} if kwargs else {})
+        return space.constant(answer) if space is not None and any(map(_holds_trace, args)) else answer
+
+    return call
+
+
+def _question(function: Callable[..., Any], space: Any) -> Callable[..., Any]:
+    """:func:`constant` for an operator, of which a program has many: quicker."""
+    if not space.adapter.takes_index_by_protocol:
+        return constant(function)
+
+    def call(a: Any, b: Any) -> Any:
+        answer = function(
+            raw(a) if type(a) is Traced else _plain(a), raw(b) if type(b) is Traced else _plain(b)
+        )
+        return Traced(answer, CONSTANT, None, space) if hasattr(answer, "dtype") else answer
 
     return call
 

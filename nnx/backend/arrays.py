@@ -10,7 +10,7 @@ import numpy as np
 
 from nnx.backend.reference import Adapter
 from nnx.backend.selection import LIBRARIES, adapter, get_backend
-from nnx.errors import DerivativeError, DtypeError, ShapeError
+from nnx.errors import DtypeError, ShapeError
 
 Array = Any
 
@@ -225,17 +225,15 @@ def need_real(x: Array, what: str) -> None:
 def to_numpy(x: Any) -> Any:
     """``x`` as a NumPy array, whatever its library and device (waits for the device).
 
-    Raises :class:`nnx.errors.DerivativeError` inside a derivative: the gradient would be lost.
+    Raises :class:`nnx.errors.DerivativeError` for an array that is being differentiated: the gradient would
+    be lost.
     Its shape and data type are kept; lists and numbers become arrays as well.
 
     >>> nnx.to_numpy(nnx.asarray([1.0, 2.0], dtype="float64"))
     array([1., 2.])
     """
     if type(x) in _TRACED:
-        raise DerivativeError(
-            "to_numpy(x) of an array that is being differentiated: its value would leave the trace, and its "
-            "derivative would be lost. Read it outside, or use nnx.stop_gradient(x) for a constant."
-        )
+        return to_numpy(x.as_constant("to_numpy(x)"))
     if type(x) in _SCALARS or isinstance(x, list | tuple):
         return np.asarray(x)
     return adapter_of(x).to_numpy(x)

@@ -48,6 +48,8 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
     fills_buffers = False
     #: True where an index may hold arrays beside slices, which the standard does not have.
     mixes_indices = True
+    #: True where an index may be any object that has ``__array__``, a traced array among them.
+    takes_index_by_protocol = False
     #: Entries in one block of a computation in blocks, so that temporaries stay in the cache; infinite where
     #: blocks only cost launches.
     cached_entries = math.inf
@@ -71,6 +73,13 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
 
     def need_entries(self, x: Array, what: str) -> None:
         """Raises where entries of ``x``, called ``what``, are missing: masked, sparse, without memory."""
+
+    #: The classes of the library's own arrays and scalars: what is none of them may be a subclass.
+    kinds: frozenset[type] = frozenset()
+
+    def own_kind(self, x: Any) -> str:
+        """Empty if ``x`` computes as the library's own arrays do; else what it is, and what to do instead."""
+        return ""
 
     def sum_is_finite(self, x: Array) -> bool:
         """Whether the sum of ``x`` is finite: then all of ``x`` is. Takes no memory and gives no warning."""
@@ -121,6 +130,27 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         ``shape``: whole numbers ≥ 0.
         """
         return self.xp.broadcast_to(x, shape)
+
+    # -- slopes of functions that saturate ---------------------------------------------------------
+
+    def restored(self, d: Array, x: Array, exact: Callable[..., Array]) -> Array:
+        """``d``, and ``exact(xp, x)`` where d, of x's shape, is small; d may be written into.
+
+        What a difference of rounded numbers near 1 leaves has 12 (in float32: 5) digits down to there.
+        Complex numbers stay as they are.
+        """
+        xp = self.xp
+        if xp.isdtype(d.dtype, "complex floating"):
+            return d
+        return xp.where(d < (1e-3 if d.dtype == xp.float64 else 0.025), exact(xp, x), d)
+
+    def saturates(self, d: Array) -> bool:
+        """Whether :meth:`restored` may have something to do; True where to look would wait for the device."""
+        return True
+
+    def may_saturate(self, y: Array, d: Callable[..., Array]) -> bool:
+        """The same of a slope ``d(xp, y)`` that is smallest at an end of the values y."""
+        return True
 
     # -- what the standard lacks ------------------------------------------------------------------
 

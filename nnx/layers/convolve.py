@@ -67,7 +67,7 @@ def _convolve_samples(
     )
 
 
-@fused(reverse=_convolve_reverse, forward=_convolve_forward, samples=_convolve_samples)
+@fused(reverse=_convolve_reverse, forward=_convolve_forward, samples=_convolve_samples, reads=False)
 def convolve(x: Array, kernel: Array, bias: Array | None, *, windows: Windows) -> Array:
     """The convolution of the images ``x`` by ``kernel``, plus ``bias`` where there is one.
 
@@ -102,7 +102,7 @@ def _input_samples(
     return None, kernel_rows(xp, h, g, windows) if needs[1] else None
 
 
-@fused(reverse=_input_reverse, forward=_input_forward, samples=_input_samples)
+@fused(reverse=_input_reverse, forward=_input_forward, samples=_input_samples, reads=False)
 def convolve_input(g: Array, kernel: Array, *, windows: Windows) -> Array:
     """The transposed convolution of ``g``: the gradient of :func:`convolve` by its input.
 
@@ -130,7 +130,7 @@ def _kernel_forward(xp: Any, tangents: Any, y: Array, x: Array, g: Array, *, win
     return sum(others, start=first)
 
 
-@fused(reverse=_kernel_reverse, forward=_kernel_forward)
+@fused(reverse=_kernel_reverse, forward=_kernel_forward, reads=False)
 def convolve_kernel(x: Array, g: Array, *, windows: Windows) -> Array:
     """The gradient of :func:`convolve` by its kernel.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar
 
@@ -13,24 +13,33 @@ from nnx.backend.windows import Windows
 from nnx.errors import OptionError, ShapeError
 from nnx.layers.base import Layer
 from nnx.layers.convolve import bias_rows, convolve, convolve_input, kernel_rows
+from nnx.layers.fusion import fusion
+from nnx.layers.padding import ZeroPadding
 from nnx.layers.per_sample import Gradients, Pullback
-from nnx.layers.space import each_axis, lengths_of, windows_along
+from nnx.layers.space import Padding, Pairs, each_axis, lengths_of, windows_along
 from nnx.layers.spec import Context
 from nnx.layers.symbols import Shape
 
 
 @cache
 def windows_of(
-    label: str, size: Shape, taps: Shape, strides: Shape, padding: str, dilation: Shape, groups: int = 1
-) -> Windows:
+    label: str,
+    size: Shape,
+    taps: Shape,
+    strides: Shape,
+    padding: str | Pairs,
+    dilation: Shape,
+    groups: int = 1,
+) -> Windows:  # fmt: skip
     """The windows of a kernel of ``taps`` over an image of ``size``; ShapeError where it does not fit in.
 
-    ``padding`` is that of :func:`nnx.layers.space.windows_along`.
+    ``padding`` is that of :func:`nnx.layers.space.windows_along`: one name, or two numbers for each axis.
     """
     before, outputs = [], []
-    for n, k, s, d in zip(size, taps, strides, dilation, strict=True):
+    along: Sequence[Padding] = (padding,) * len(size) if isinstance(padding, str) else padding
+    for n, k, s, d, outside in zip(size, taps, strides, dilation, along, strict=True):
         reach = (k - 1) * d + 1
-        placed = windows_along(n, reach, s, padding)
+        placed = windows_along(n, reach, s, outside)
         if placed is None:
             dilated = f" with dilation_rate={dilation}, which spans {reach}," if d > 1 else ""
             raise ShapeError(
@@ -51,7 +60,7 @@ class Convolving(Layer):
     linear: ClassVar[bool] = True
 
     strides: Shape
-    padding: str
+    padding: str | Pairs
     dilation_rate: Shape
 
     def kernel(self, p: Mapping[str, Any]) -> Any:
@@ -85,6 +94,14 @@ class Convolving(Layer):
             return (convolve_input(delta, kernel, windows=windows),), rows
 
         return y, back
+
+
+@fusion
+def padded_convolution(first: Layer, then: Layer) -> Layer | None:
+    """A convolution of which the zeros of ``first`` are the cells outside; None for any other pair."""
+    if isinstance(first, ZeroPadding) and isinstance(then, Convolving) and then.padding == "valid":
+        return replace(then, padding=first.pairs)
+    return None
 
 
 def rows_of(

@@ -58,7 +58,7 @@ def _affine_samples(xp: Any, g: Any, needs: Any, y: Any, x: Any, kernel: Any, bi
     return None, _products(x, g) if needs[1] else None, _added(g) if needs[2] else None
 
 
-@fused(reverse=_affine_reverse, forward=_affine_forward, fills=True, samples=_affine_samples)
+@fused(reverse=_affine_reverse, forward=_affine_forward, fills=True, samples=_affine_samples, reads=False)
 def affine(x: Any, kernel: Any, bias: Any) -> Any:
     """Z = xΘ + β for a matrix ``x`` of samples; the equations BP2–BP4 of the lectures are its derivative.
 

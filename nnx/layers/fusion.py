@@ -16,7 +16,8 @@ FUSIONS: list[Fusion] = []
 def fusion(function: Fusion) -> Fusion:
     """Decorator: every program made from now on offers the function its pairs of neighbouring parts.
 
-    The part that it returns must equal the two, in value and derivatives.
+    The part that it returns must equal the two, in value and derivatives. Its weights are the second's if it
+    takes the same ones as that, and the first has none; else the first's.
 
     >>> @nnx.layers.fusion
     ... def nothing(part, following):

@@ -43,7 +43,7 @@ def _batch_reverse(
     return by_x, along * inverse, total
 
 
-@fused(reverse=_batch_reverse, several=True)
+@fused(reverse=_batch_reverse, several=True, reads=(1, 2))
 def normalized_columns(x: Array, gamma: Array | None, beta: Array | None, *, epsilon: float) -> Any:
     """``(y, μ, σ²)`` with y = γ·(x − μ)/√(σ² + ε) + β and the mean μ and variance σ² of each column of x.
 
@@ -78,7 +78,7 @@ def _scaled_forward(xp: Any, tangents: Any, y: Any, x: Any, factor: Any, offset:
     return sum(others, start=first)
 
 
-@fused(reverse=_scaled_reverse, forward=_scaled_forward)
+@fused(reverse=_scaled_reverse, forward=_scaled_forward, reads=False)
 def scaled_columns(x: Array, factor: Array, offset: Array) -> Array:
     """x·factor + offset, column by column.
 
@@ -110,7 +110,7 @@ def _rows_reverse(
     return by_x, by_gamma, by_beta
 
 
-@fused(reverse=_rows_reverse, several=True)
+@fused(reverse=_rows_reverse, several=True, reads=(1, 2))
 def normalized_rows(x: Array, gamma: Array | None, beta: Array | None, *, epsilon: float) -> Any:
     """``(y, μ, r)`` with y = γ·(x − μ)·r + β, each row's mean μ, and r = 1/√(σ² + ε) of its variance.
 

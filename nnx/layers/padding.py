@@ -10,12 +10,10 @@ from typing import Any, ClassVar
 from nnx.backend import device_of, namespace
 from nnx.errors import OptionError, ShapeError
 from nnx.layers.base import Layer, registry
-from nnx.layers.space import channels_last, lengths_of
+from nnx.layers.space import Pairs, channels_last, lengths_of
 from nnx.layers.spec import Spec
 from nnx.layers.symbols import Shape
 from nnx.options import option
-
-Pairs = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -78,15 +76,16 @@ class ZeroPadding(Layer):
 
     def spec(self, input_shape: Shape) -> Spec:  # type: ignore[override]
         lengths = lengths_of(self.label, input_shape, self.axes)
-        ends = zip(lengths, self._pairs, strict=True)
+        ends = zip(lengths, self.pairs, strict=True)
         return Spec((*(length + first + last for length, (first, last) in ends), input_shape[-1]))
 
     @property
-    def _pairs(self) -> Pairs:
+    def pairs(self) -> Pairs:
+        """How many zeros there are at both ends of each axis."""
         return (self.padding,) if self.axes == 1 else self.padding
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
-        return zeros_around(x, self._pairs)
+        return zeros_around(x, self.pairs)
 
 
 @dataclass(frozen=True)

@@ -56,13 +56,24 @@ def lengths_of(where: str, input_shape: Shape, axes: int) -> Shape:
     )
 
 
-def windows_along(length: int, reach: int, stride: int, padding: str) -> tuple[int, int] | None:
+#: how many cells outside there are at both ends of each axis
+Pairs = tuple[tuple[int, int], ...]
+#: where windows lie along an axis: a name, or the numbers of cells outside at both ends
+Padding = str | tuple[int, int]
+
+
+def windows_along(length: int, reach: int, stride: int, padding: Padding) -> tuple[int, int] | None:
     """``(before, count)``: how many cells the first window begins outside, and how many windows there are.
 
     ``reach`` is a window's span, ``stride`` its step, both ≥ 1. They lie inside (``padding`` "valid", None
     where not even one does); with "same" there are ⌈length / stride⌉ of them and the cells outside are shared
-    between both ends, an odd one at the end (as in Keras); with "causal" all are in front.
+    between both ends, an odd one at the end (as in Keras); with "causal" all are in front. Two numbers say
+    how many cells outside there are at both ends, among which the windows lie.
     """
+    if not isinstance(padding, str):
+        before, after = padding
+        whole = before + length + after
+        return (before, (whole - reach) // stride + 1) if reach <= whole else None
     if padding == "valid":
         return (0, (length - reach) // stride + 1) if reach <= length else None
     count = -(-length // stride)

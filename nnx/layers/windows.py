@@ -55,7 +55,7 @@ def _linear(transpose: Callable[..., Array]) -> Callable[[Callable[..., Array]],
         def forward(xp: Any, tangents: Any, y: Array, x: Array, *fixed: Array, windows: Windows) -> Array:
             return made(tangents[0], *fixed, windows=windows)
 
-        made = fused(reverse=reverse, forward=forward, samples=True)(function)
+        made = fused(reverse=reverse, forward=forward, samples=True, reads=False)(function)
         return made
 
     return wrap

@@ -104,7 +104,8 @@ def _fused(steps: Sequence[Step], outputs: tuple[int, ...], n: int) -> tuple[lis
             pairs = (fusion(before.part, step.part) for fusion in FUSIONS)
             one = next((part for part in pairs if part is not None), None)
         if one is not None and before is not None:
-            made[-1] = moved._replace(part=one, owner=before.owner, reads=before.reads)
+            second = one.takes and one.takes == step.part.takes and not before.part.takes
+            made[-1] = moved._replace(part=one, owner=(moved if second else before).owner, reads=before.reads)
             where.append(values - 1)
         else:
             made.append(moved)

@@ -17,8 +17,8 @@ Y = RANDOM.uniform(0.2, 1.5, size=(4, 3))
 M = RANDOM.normal(size=(4, 3, 3)) + 3.0 * np.eye(3)
 
 NAMES = """
-    sin cos tan exp log sqrt tanh arctan floor sign square abs sum mean max min prod var std argmax argsort sort
-    cumsum cumprod diff flip
+    sin cos tan exp log sqrt tanh arctan floor sign square abs sum mean max min prod var std argmax argsort
+    sort cumsum cumprod diff flip
 """
 
 

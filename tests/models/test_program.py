@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import nnx
+from nnx import layers
 from nnx.backend import namespace, to_numpy
 from nnx.layers import Activation, Concatenate, Context, Dense, Dropout, Rescaling
 from nnx.layers.dropout import ReluDropout
@@ -237,3 +238,30 @@ def test_errors_say_in_which_layer():
     with pytest.raises(RuntimeError, match="broken") as caught:
         model.predict(X)
     assert "in layer 2 (Broken 'b') of Model" in "".join(caught.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        layers.Conv2D(3, 3, strides=2),
+        layers.DepthwiseConv2D(3),
+        layers.SeparableConv2D(5, 3),
+        layers.Conv2D(4, 3, groups=2, dilation_rate=2, activation="relu"),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_zeros_before_a_convolution_are_its_cells_outside(then):
+    padding = layers.ZeroPadding2D(((1, 2), (0, 1)))
+    model = nnx.Sequential([nnx.Input((9, 7, 4)), padding, then], dtype="float64")
+    x = np.random.default_rng(0).normal(size=(2, 9, 7, 4))
+    y = model.predict(x)
+    kinds = [type(step.part).__name__ for step in model._weights.program.steps]
+    assert "ZeroPadding2D" not in kinds
+    np.testing.assert_allclose(y, model.layers[1](model.layers[0](x)), rtol=1e-13, atol=1e-13)
+    features = nnx.Model(model.inputs, [model.layers[0].output, model.layers[1].output], dtype="float64")
+    np.testing.assert_allclose(features.predict(x)[1], y, rtol=1e-13, atol=1e-13)  # zeros read twice stay
+    same = nnx.Sequential(
+        [nnx.Input((9, 7, 4)), layers.ZeroPadding2D(1), layers.Conv2D(2, 3, padding="same")]
+    )
+    same.predict(x)
+    assert type(same._weights.program.steps[0].part).__name__ == "ZeroPadding2D"

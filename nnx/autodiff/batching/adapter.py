@@ -48,6 +48,7 @@ class BatchedAdapter(Adapter):
     def __init__(self, below: Adapter) -> None:
         self.below: Any = below
         self.name = f"batched_{below.name}"
+        self.kinds = frozenset((Batched, *below.kinds))
         super().__init__(_Names(self))
         operators = {short: self.named(name) for short, name in OPERATORS.items()}
         operators |= {short: self.named(name) for short, name in CONSTANT_OPERATORS.items()}
@@ -90,11 +91,11 @@ class BatchedAdapter(Adapter):
 
     def bound(self, rule: Any, function: Callable[..., Any]) -> Callable[..., Any]:
         """What a call of ``function``, which has the derivative ``rule``, is for batched arrays."""
-        if RULES.get(rule.name) is rule:
-            made = self.own.get(rule.name)
-            if made is None:
-                made = self.own[rule.name] = self.named(rule.name)
-            return made
+        name: str = rule.name
+        if RULES.get(name) is rule:
+            if name not in self.own:
+                self.own[name] = self.named(name)
+            return self.own[name]
         return whole(rule, function, self)
 
     def special(self, name: str) -> Callable[..., Any]:
@@ -121,6 +122,12 @@ class BatchedAdapter(Adapter):
 
     def to_numpy(self, x: Any) -> Any:
         return x.asks("to_numpy(x)") if type(x) is Batched else self.below.to_numpy(x)
+
+    def own_kind(self, x: Any) -> str:
+        return "" if type(x) is Batched else self.below.own_kind(x)
+
+    def restored(self, d: Any, x: Any, exact: Callable[..., Any]) -> Any:
+        return self.own["restored"](d, x, exact)
 
     def shares_memory(self, y: Any, x: Any) -> bool:
         if type(y) is not type(x):
@@ -219,7 +226,7 @@ _AXIS_SECOND = frozenset("all any argmax argmin argsort count_nonzero".split())
 _METHODS = frozenset("reshape ravel flatten transpose astype copy conj conjugate real imag".split())
 #: Functions that rules use beyond the standard.
 _OWN = ("put", "scatter", "scatter_add", "last_written", "positions", "converted", "from_parts",
-        "to_device", "laid_out")  # fmt: skip
+        "to_device", "kinked", "restored", "laid_out")  # fmt: skip
 _OF_THE_LIBRARY = frozenset(
     "zeros ones empty full arange eye linspace isdtype finfo iinfo broadcast_shapes "
     "__array_namespace_info__ fft.fftfreq fft.rfftfreq".split()
@@ -230,7 +237,7 @@ def _plain(name: str, adapter: Any) -> Callable[..., Any] | None:
     """The function for arguments that are not batched, where the library has none by that name."""
     base = space_over(adapter.below).base
     if name in _OWN:
-        return getattr(base, name)  # type: ignore[no-any-return]
+        return getattr(base, name)
     if name == "getitem":
         return lambda x, key: x[key]
     if name in ("joined_concat", "joined_stack"):

@@ -35,8 +35,8 @@ class Batched(Operators):
     """n arrays as one, with the shape and the data type of one of them.
 
     ``value`` holds all of them along its first axis. It may be any array that nnx computes with: a plain
-    one, a traced one of an outer derivative, a batched one of an outer map. For transforms inside the map a batched
-    array is a plain array of a library of its own, that of ``adapter``.
+    one, a traced one of an outer derivative, a batched one of an outer map. For transforms inside the map a
+    batched array is a plain array of a library of its own, that of ``adapter``.
     """
 
     __slots__ = ("adapter", "trace", "value")
@@ -120,7 +120,7 @@ class Batched(Operators):
 
     def asks(self, what: str) -> NoReturn:
         """Notes who asked for plain numbers, and raises the error."""
-        here = calling()
+        here = calling()[0]
         self.trace.asked = f"`{here}` asks for plain numbers ({what})" if here else f"{what}"
         raise NeedsNumbers(
             f"{self.trace.asked} of an array that nnx.{self.trace.who} maps over: they differ from sample to "

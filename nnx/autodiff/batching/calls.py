@@ -173,8 +173,8 @@ def stacked(outs: list[Any], adapter: Any, who: str) -> tuple[list[Any], Callabl
     """Each array of the results stacked along a new first axis, and what puts them into their container."""
     flat = [flatten(out) for out in outs]
     columns = []
-    for column in zip(*(leaves for leaves, _ in flat), strict=True):
-        column = [settled(x) for x in column]
+    for results in zip(*(leaves for leaves, _ in flat), strict=True):
+        column = [settled(x) for x in results]
         xp = namespace_below(column, adapter)
         base = space_over(adapter.below).base
         arrays = [x if hasattr(x, "dtype") else base.asarray(x) for x in column]

@@ -61,7 +61,7 @@ _ENTRYWISE = """
     abs acos acosh asin asinh atan atan2 atanh ceil conj copysign cos cosh exp expm1 floor hypot imag isfinite
     isinf isnan log log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor maximum minimum
     nextafter positive real reciprocal round sign signbit sin sinh sqrt square tan tanh trunc where clip
-    astype converted from_parts to_device special.gammasgn special.round
+    astype converted from_parts to_device special.gammasgn special.round kinked restored
 """
 
 

@@ -22,7 +22,7 @@ UFUNCS = {
 #: are the standard's names, for libraries without NumPy's protocols.
 CONSTANTS = {
     "around": "round", "rint": "round", "invert": "bitwise_invert", "left_shift": "bitwise_left_shift",
-    "right_shift": "bitwise_right_shift",
+    "right_shift": "bitwise_right_shift", "fix": "trunc",
 } | {
     name: name
     for name in """
@@ -30,13 +30,16 @@ CONSTANTS = {
     trunc floor_divide logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor
     bitwise_count gcd lcm spacing
     all any argmax argmin argsort argpartition argwhere array_equal array_equiv allclose isclose
-    array2string array_repr array_str can_cast common_type count_nonzero digitize einsum_path fix
+    array2string array_repr array_str can_cast common_type count_nonzero digitize einsum_path
     flatnonzero iscomplex iscomplexobj isin isneginf isposinf isreal isrealobj lexsort
     may_share_memory min_scalar_type nanargmax nanargmin ndim nonzero result_type round
     searchsorted shape shares_memory size tril_indices_from triu_indices_from diag_indices_from
     linalg.matrix_rank ravel_multi_index unravel_index format_float_positional typename
     """.split()
 }  # fmt: skip
+
+#: Names that NumPy will remove → today's. The old one would warn its caller, which is nnx, not the program.
+DEPRECATED = {"fix": "trunc"}
 
 _SETS = "it chooses by value which entries it gives and in which order, so the gradient would silently be cut"
 _FILES = "it writes plain numbers into a file, where the gradient ends"

@@ -10,7 +10,7 @@ from typing import Any
 
 from nnx.autodiff.array import Traced, is_traced
 from nnx.autodiff.numpy_api import methods, ufuncs
-from nnx.autodiff.numpy_api.names import CONSTANTS, REFUSED, UFUNCS
+from nnx.autodiff.numpy_api.names import CONSTANTS, DEPRECATED, REFUSED, UFUNCS
 from nnx.autodiff.numpy_api.table import (
     FOREIGN,
     FUNCTIONS,
@@ -107,6 +107,8 @@ _UFUNC_MODULES = ("numpy", "scipy.special", "scipy.special._ufuncs")
 def constant(space: Any, name: str, func: Any) -> Callable[..., Any]:
     """NumPy's own function on plain arrays; the standard's where the library lacks NumPy's."""
     if space.speaks_numpy or name in _OF_SHAPES:
+        if name in DEPRECATED:
+            func = getattr(sys.modules["numpy"], DEPRECATED[name])
         return lambda *args, **kwargs: func(*plain(args), **plain(kwargs))
     target = getattr(space, CONSTANTS[name], None)
     if target is None:
