@@ -53,7 +53,7 @@ def slow(session: nox.Session) -> None:
 def parity(session: nox.Session) -> None:
     """The comparisons with JAX, which is too large for `tests`."""
     session.install("-e", ".[test]", "jax>=0.8")
-    files = ("test_complex", "test_linalg", "test_special")
+    files = ("test_complex", "test_linalg", "test_special", "test_vmap_jax")
     paths = [*(f"tests/autodiff/{name}.py" for name in files), "tests/programs"]
     _pytest(session, "--numprocesses=auto", "--maxprocesses=4", "-k", "jax", *paths)
 

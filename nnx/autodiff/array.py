@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nnx.autodiff.explain import ShownNumber, leaves_the_trace
+from nnx.autodiff.levels import current, running
 from nnx.autodiff.operators import Operators
 from nnx.backend import register_traced
 
@@ -103,7 +104,7 @@ class Traced(Operators):
                 f"The namespace of these arrays follows the array API standard of "
                 f"{self.space.__array_api_version__} (and the versions before); asked for {api_version!r}."
             )
-        return self.space
+        return current(self.space) if running else self.space
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Traced:
         """A copy on another device, through which derivatives go on."""
@@ -198,7 +199,7 @@ class Traced(Operators):
         return self.space.numpy_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return self.space.numpy_function(func, args, kwargs)
+        return (current(self.space) if running else self.space).numpy_function(func, args, kwargs)
 
 
 def _settable(name: str) -> None:

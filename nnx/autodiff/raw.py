@@ -51,6 +51,8 @@ class RawNamespace(Namespace):
         self.device_of, self.element_count = device_of, math.prod
         self.shares_memory, self.laid_out = adapter.shares_memory, adapter.laid_out
         self.broadcast_copy, self.restored = adapter.broadcast_copy, adapter.restored
+        for name, function in adapter.own.items():
+            setattr(self, name, function)
 
     def positions(self, shape: tuple[int, ...], like: Any) -> Any:
         """Each entry's own position, 0 … n−1, in an array of that shape."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import cache, update_wrapper, wraps
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from nnx.autodiff import aliasing, numpy_api, views
 from nnx.autodiff.array import Traced, is_traced, plain
+from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.bind import bind
+from nnx.autodiff.levels import current, running
 from nnx.autodiff.raw import Namespace, raw_namespace
 from nnx.autodiff.rules import distances, elementwise, fourier, linalg, saturation, special
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
@@ -40,14 +42,22 @@ COMPOSITIONS = (
     | special.COMPOSITIONS
 )  # fmt: skip
 
-_OPERATORS = {
+OPERATORS = {
     "neg": "negative", "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
     "pow": "pow", "mod": "remainder", "matmul": "matmul",
 }  # fmt: skip
-_QUESTIONS = {
-    name.rstrip("_"): getattr(operator, name)
-    for name in "eq ne lt le gt ge floordiv and_ or_ xor lshift rshift".split()
-}
+CONSTANT_OPERATORS = {
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater",
+    "ge": "greater_equal", "floordiv": "floor_divide", "and": "bitwise_and", "or": "bitwise_or",
+    "xor": "bitwise_xor", "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
+    "invert": "bitwise_invert",
+}  # fmt: skip
+#: Python's own operators, by those names; a library may have its own.
+_PYTHONS = SimpleNamespace(
+    getitem=operator.getitem,
+    **{name: getattr(operator, name) for name in OPERATORS},
+    **{name: getattr(operator, name + "_" * (name in ("and", "or"))) for name in CONSTANT_OPERATORS},
+)
 
 
 def space_of(x: Any) -> Any:
@@ -59,7 +69,8 @@ def space_of(x: Any) -> Any:
     >>> xp.sin(np.asarray([0.0]))
     array([0.])
     """
-    return x.space if type(x) is Traced else space_over(adapter_of(x))
+    space = x.space if type(x) is Traced else space_over(adapter_of(x))
+    return current(space) if running else space
 
 
 class DifferentiableNamespace(Namespace):
@@ -107,14 +118,16 @@ def space_over(adapter: Adapter) -> Any:
     space.hand_out = views.hand_out
     space.assign = aliasing.assign
     space.update = aliasing.update
-    for short, name in _OPERATORS.items():
-        setattr(space, "op_" + short, bind(RULES[name], getattr(operator, short), space))
+    operators = adapter.operator or _PYTHONS
+    for short, name in OPERATORS.items():
+        setattr(space, "op_" + short, bind(RULES[name], getattr(operators, short), space))
     space.op_pow = distances.powers(space.op_pow)
     space.restored = saturation.where_needed(space.restored, adapter)
-    for short, function in _QUESTIONS.items():
-        setattr(space, "op_" + short, _question(function, space))
-    space.op_invert = constant(operator.invert, space)
-    space.choose = bind(RULES["getitem"], operator.getitem, space)
+    for short in CONSTANT_OPERATORS:
+        if short != "invert":
+            setattr(space, "op_" + short, _question(getattr(operators, short), space))
+    space.op_invert = constant(operators.invert, space)
+    space.choose = bind(RULES["getitem"], operators.getitem, space)
     space.getitem = views.reading(space.choose)
     numpy_api.attach(space)
     return space
@@ -122,6 +135,8 @@ def space_over(adapter: Adapter) -> Any:
 
 def _differentiable(name: str, function: Any, space: Any) -> Any:
     """What the differentiable namespace has for ``name``; of an extension as "linalg.solve"."""
+    if name not in RULES and space.adapter.below is None and callable(function):
+        function = _or_batched(name, function)
     if name in COMPOSITIONS:
         return _composed(name, function, space)
     if function is None:
@@ -144,6 +159,21 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
     if not callable(function) or isinstance(function, type):
         return function
     return refused(name, function, space)
+
+
+def _or_batched(name: str, function: Any) -> Any:
+    """A library's ``function``, which gives batched arrays to that of the same name over the library."""
+    if isinstance(function, type | ModuleType):
+        return function
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for a in args:
+            if type(a) is Batched:
+                return a.adapter.named(name)(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
 
 
 def constant(function: Callable[..., Any], space: Any = None) -> Callable[..., Any]:
@@ -229,7 +259,7 @@ def _composed(name: str, function: Any, space: Any) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         given = (*args, *kwargs.values())
         if function is None or any(map(takes, given)):
-            return composition(space, *args, **kwargs)
+            return composition(current(space) if running else space, *args, **kwargs)
         if creates or any(map(_holds_trace, given)):
             answer = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
             new = lifted(answer, space)

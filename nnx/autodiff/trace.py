@@ -14,9 +14,10 @@ from itertools import count
 from typing import Any
 
 from nnx.autodiff.array import Traced
+from nnx.autodiff.batching.array import Batched
+from nnx.autodiff.levels import levels
 from nnx.errors import DerivativeError
 
-_levels = count()
 _orders = count(0, -1)
 
 
@@ -49,7 +50,7 @@ class Tape:
     __slots__ = ("level", "locked", "open")
 
     def __init__(self, locks: bool = False) -> None:
-        self.level = next(_levels)
+        self.level = next(levels)
         self.open = True
         #: What unlocks the constants that the pullbacks keep: until then nobody may write into them. None if
         #: they are not locked.
@@ -110,7 +111,7 @@ class Dual:
     __slots__ = ("level", "open")
 
     def __init__(self) -> None:
-        self.level = next(_levels)
+        self.level = next(levels)
         self.open = True
 
     def close(self) -> None:
@@ -199,6 +200,11 @@ class Parts:
         """Whether one of them is itself being differentiated."""
         return any(type(g) is Traced for g in self.gs.values())
 
+    @property
+    def batched(self) -> Batched | None:
+        """One of them that is mapped over, if there is one."""
+        return next((g for g in self.gs.values() if type(g) is Batched), None)
+
 
 def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[Any]:
     """The cotangents of ``leaves`` that the seeds (node, cotangent) bring about; None where none does.
@@ -217,7 +223,7 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
             order = node.order
             if order in pending:
                 total = pending[order]
-                if order in sums and type(g) is not Traced and type(total) is not Traced:
+                if order in sums and type(g) is not Traced and type(total) is type(g):
                     total += g
                 else:
                     total = total + g
@@ -232,8 +238,14 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
         order, node = heappop(heap)
         g = pending.pop(order)
         arrivals = ()
-        nested = node.nested or type(g) is Traced or (type(g) is Parts and g.traced)
-        xp = node.space if nested else node.space.base
+        kind = type(g)
+        nested = node.nested or kind is Traced or (kind is Parts and g.traced)
+        space = node.space
+        if kind is Batched:  # a pullback that is mapped over
+            space = g.space
+        elif kind is Parts and (part := g.batched) is not None:
+            space = part.space
+        xp = space if nested else space.base
         if node.passes is None:
             arrivals = zip(node.parents, node.pull(xp, g), strict=True)
         else:

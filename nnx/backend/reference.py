@@ -7,8 +7,9 @@ works as written here. ``tests/backend/test_adapters.py`` checks that the two ag
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,18 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
     """
 
     name = "reference"
+    #: The adapter that this one lies over, and whose arrays may be mixed with its own.
+    below: Adapter | None = None
+    #: Python's operators for its arrays, by name, where Python itself does not find them.
+    operator: Any = None
+    #: Functions beyond the standard that derivative rules use, where those written in the standard do not do.
+    own: Mapping[str, Any] = MappingProxyType({})
     #: True where reading a value on the host (``float(x)``) does not wait for another device.
     reads_are_free = False
     #: True where :meth:`take_rows` and :meth:`matmul_into` write into ``out``.
     fills_buffers = False
+    #: True where an index may hold arrays beside slices, which the standard does not have.
+    mixes_indices = True
     #: True where an index may be any object that has ``__array__``, a traced array among them.
     takes_index_by_protocol = False
     #: Entries in one block of a computation in blocks, so that temporaries stay in the cache; infinite where
