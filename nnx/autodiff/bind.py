@@ -67,7 +67,7 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
                 trace, own, argnums, marks, values, deeper = _highest(args, space)
         if deeper:
             answer = call(*values, **kwargs)
-            own = _space(answer) or own
+            own = answer.space if type(answer) is Traced else _space(answer) or own
         elif batched:
             top = _innermost(values)
             answer, own = top.adapter.bound(rule, function)(*values, **kwargs), top.space
