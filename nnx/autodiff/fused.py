@@ -98,7 +98,7 @@ def fused(
     through what the pullback reads from ``y``, and are wrong without them.
 
     Raises ``TypeError`` for neither or both of ``derivative`` and ``reverse``, for ``derivative`` with
-    ``several``, and where a function with ``several`` does not return a tuple.
+    ``several`` or ``reads``, for ``reverse`` with ``of_result``, and where a function with ``several`` does not return a tuple.
 
     >>> @nnx.autodiff.fused(derivative=lambda xp, x, y: 3.0 * x * x)
     ... def cube(x):
@@ -118,6 +118,12 @@ def fused(
     """
     if (derivative is None) == (reverse is None):
         raise TypeError("fused needs either derivative= (elementwise) or reverse= (any function).")
+    if of_result and derivative is None:
+        raise TypeError(
+            "fused: of_result= is for derivative=; what reverse= reads of its results, reads= says."
+        )
+    if reads is not True and reverse is None:
+        raise TypeError("fused: reads= is for reverse=; an elementwise derivative takes of_result=.")
     if derivative is not None and several:
         raise TypeError("fused: an elementwise function has one result; several=True needs reverse=.")
 

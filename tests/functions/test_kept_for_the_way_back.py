@@ -33,6 +33,18 @@ def test_slopes_of_relu_are_those_of_its_pieces(options):
     np.testing.assert_array_equal(found[apart], wanted[apart])
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"reverse": lambda xp, g, needs, y, x: (g,), "of_result": True},
+        {"derivative": lambda xp, x, y: x, "reads": False},
+    ],
+)
+def test_what_belongs_to_the_other_kind_of_derivative_is_refused(options):
+    with pytest.raises(TypeError, match="fused: (of_result|reads)= is for"):
+        nnx.autodiff.fused(**options)
+
+
 @pytest.mark.parametrize("function", [relu, relu6, leaky_relu, exponential, softplus, log_sigmoid])
 def test_the_input_is_not_kept(function):
     kept = []
