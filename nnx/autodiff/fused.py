@@ -98,7 +98,8 @@ def fused(
     through what the pullback reads from ``y``, and are wrong without them.
 
     Raises ``TypeError`` for neither or both of ``derivative`` and ``reverse``, for ``derivative`` with
-    ``several`` or ``reads``, for ``reverse`` with ``of_result``, and where a function with ``several`` does not return a tuple.
+    ``several`` or ``reads``, for ``reverse`` with ``of_result``, and where a function with ``several``
+    does not return a tuple.
 
     >>> @nnx.autodiff.fused(derivative=lambda xp, x, y: 3.0 * x * x)
     ... def cube(x):

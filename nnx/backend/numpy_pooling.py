@@ -1,8 +1,8 @@
 """Pooling on NumPy: blocks of images that stay in the cache, spread over the cores; or compiled loops.
 
-Without Numba windows are folded axis by axis, as in :mod:`nnx.backend.pooling`, but into arrays that are there:
-a running maximum or sum over the cells of the window, and no copies of the input with cells outside. The way
-back from a maximum looks at the cells of the whole window one after the other.
+Without Numba windows are folded axis by axis, as in :mod:`nnx.backend.pooling`, but into arrays that are
+there: a running maximum or sum over the cells of the window, and no copies of the input with cells outside.
+The way back from a maximum looks at the cells of the whole window one after the other.
 """
 
 from __future__ import annotations

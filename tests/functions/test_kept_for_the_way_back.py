@@ -41,7 +41,7 @@ def test_slopes_of_relu_are_those_of_its_pieces(options):
     ],
 )
 def test_what_belongs_to_the_other_kind_of_derivative_is_refused(options):
-    with pytest.raises(TypeError, match="fused: (of_result|reads)= is for"):
+    with pytest.raises(TypeError, match=r"fused: (of_result|reads)= is for"):
         nnx.autodiff.fused(**options)
 
 
