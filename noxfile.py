@@ -53,7 +53,7 @@ def slow(session: nox.Session) -> None:
 def parity(session: nox.Session) -> None:
     """The comparisons with JAX, which is too large for `tests`."""
     session.install("-e", ".[test]", "jax>=0.8")
-    files = ("test_complex", "test_linalg", "test_special")
+    files = ("test_complex", "test_linalg", "test_special", "test_vmap_jax")
     paths = [*(f"tests/autodiff/{name}.py" for name in files), "tests/programs"]
     _pytest(session, "--numprocesses=auto", "--maxprocesses=4", "-k", "jax", *paths)
 
@@ -70,6 +70,17 @@ def gpu(session: nox.Session) -> None:
     """What only a GPU can tell, in one report and eight minutes. Needs an NVIDIA GPU."""
     _install_with_cupy(session)
     session.run("python", "benchmarks/gpu", *session.posargs)
+
+
+@nox.session
+def kernels(session: nox.Session) -> None:
+    """The kernels for CuPy, compiled by CUDA's compiler and computed on the host. Needs no GPU."""
+    cuda = ("cupy-cuda13x>=14", "nvidia-cuda-nvrtc==13.*", "nvidia-cuda-runtime==13.*")
+    tools = ("array-api-strict>=2.3", "hypothesis>=6.100", "pytest>=8.2", "scipy>=1.14")
+    session.install("-e", ".", *cuda, *tools)
+    script = ("benchmarks/gpu", "--backend=numpy", "--only=kernels", "--report=out/kernels.md")
+    session.run("python", *script, *session.posargs)
+    _pytest(session, "tests/backend/test_cupy_kernels.py", "tests/benchmarks/test_gpu_kernels.py")
 
 
 @nox.session

@@ -39,6 +39,7 @@ from nnx.autodiff import (
     stop_gradient,
     value_and_grad,
     vjp,
+    vmap,
 )
 from nnx.backend import (
     asarray,
@@ -104,6 +105,7 @@ __all__ = [
     "utils",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 
 

@@ -63,6 +63,10 @@ class NotBuilt(NnxError, RuntimeError):
     """A model was used before its input shape was known, or before ``compile``."""
 
 
+class LoopWarning(UserWarning):
+    """``vmap`` calls a function sample by sample, for which it has no rule: the result is right, but slow."""
+
+
 class NonFiniteError(NnxError, ArithmeticError):
     """A cost became NaN or infinite during training."""
 

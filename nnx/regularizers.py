@@ -127,7 +127,7 @@ def orthogonal_regularizer(w: Array, *, factor: float = 0.01, mode: str = "rows"
     m = rows.shape[0]
     rows = rows / xp.sqrt(xp.maximum(xp.sum(rows * rows, axis=1, keepdims=True), 1e-12))
     others = 1.0 - xp.eye(m, dtype=w.dtype, device=device_of(w))
-    return (factor / max(m * (m - 1), 1)) * xp.sum(xp.abs((rows @ xp.matrix_transpose(rows)) * others))
+    return (factor / max(m * (m - 1), 1)) * _sum_of_absolutes((rows @ xp.matrix_transpose(rows)) * others)
 
 
 get = registry.get

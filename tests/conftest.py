@@ -7,6 +7,8 @@ array_api_strict:device1   the standard and nothing else, on a device that refus
                            no boolean indexing, no data-dependent shapes, and a tripwire on
                            ``float()``, ``bool()``, ``int()`` of an array (each waits for a GPU)
 torch                      PyTorch on the CPU, where it is installed
+cupy_double                what nnx asks of CuPy, on a double of it (tests/cupy_double); for tests/backend
+                           without being asked for
 cupy                       CuPy; only when asked for (``--backend cupy``), for it needs a GPU
 =========================  ===========================================================================
 
@@ -20,6 +22,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import cupy_double
 import hypothesis
 import pytest
 import readonly
@@ -28,6 +31,8 @@ import tripwire
 from nnx.backend import Backend, make_backend
 
 MATRIX = ("numpy", "numpy_readonly", "array_api_strict:device1", "torch")
+#: What the tests in tests/backend run on as well.
+OF_THE_BACKEND = ("cupy_double",)
 
 # The same examples on every machine; the time limit of an example says nothing on a busy one.
 hypothesis.settings.register_profile("nnx", derandomize=True, deadline=None)
@@ -38,7 +43,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         named = os.environ.get("NNX_TEST_BACKEND", "").split(",")
         wanted = metafunc.config.getoption("--backend") or [name for name in named if name]
-        metafunc.parametrize("backend", wanted or MATRIX, indirect=True)
+        close = ".backend." in f"{metafunc.module.__name__}."
+        entries = wanted or (*MATRIX, *(OF_THE_BACKEND if close else ()))
+        metafunc.parametrize("backend", entries, indirect=True)
 
 
 @pytest.fixture
@@ -48,6 +55,8 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     with ExitStack() as stack:
         if library == "numpy_readonly":
             yield stack.enter_context(readonly.read_only_numpy())
+        elif library == "cupy_double":
+            yield stack.enter_context(cupy_double.in_cupys_place())
         else:
             if library == "torch":
                 pytest.importorskip("torch")

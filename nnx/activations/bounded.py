@@ -6,6 +6,7 @@ from typing import Any
 
 from nnx.activations.base import FAR, ones_where, registry
 from nnx.autodiff import fused
+from nnx.autodiff.rules.saturation import logistic_slope, sech_squared
 from nnx.backend import namespace
 
 Array = Any
@@ -19,7 +20,7 @@ Array = Any
     slopes=(0.0, 0.0),
     use="The probability of one of two classes; gates of recurrent cells.",
 )
-@fused(derivative=lambda xp, x, y: y * (1.0 - y))
+@fused(derivative=lambda xp, x, y: xp.restored(y * (1.0 - y), x, logistic_slope))
 def sigmoid(x: Array) -> Array:
     """1/(1 + e⁻ˣ), the logistic function: a probability, in (0, 1).
 
@@ -45,7 +46,7 @@ def sigmoid(x: Array) -> Array:
     slopes=(0.0, 0.0),
     use="Hidden layers of small networks: as the sigmoid, but centred at 0.",
 )
-@fused(derivative=lambda xp, x, y: 1.0 - y * y)
+@fused(derivative=lambda xp, x, y: xp.restored(1.0 - y * y, x, sech_squared))
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent, in (−1, 1).
 

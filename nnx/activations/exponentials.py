@@ -6,6 +6,7 @@ from typing import Any
 
 from nnx.activations.base import NOT_NEGATIVE, POSITIVE, registry
 from nnx.autodiff import fused
+from nnx.autodiff.rules.saturation import exponential_left
 from nnx.backend import namespace
 
 Array = Any
@@ -80,8 +81,10 @@ def log_sigmoid(x: Array) -> Array:
 
 
 def _elu_slope(xp: Any, x: Array, y: Array, alpha: float = 1.0) -> Array:
-    d = xp.minimum(y, 0.0) + alpha
-    return d if alpha == 1.0 else d + (1.0 - alpha) * xp.astype(x > 0.0, x.dtype)
+    if type(alpha) is float and alpha == 1.0:
+        return xp.restored(xp.minimum(y, 0.0) + 1.0, x, exponential_left)
+    left = xp.astype(x <= 0.0, x.dtype) * alpha
+    return left * exponential_left(xp, x) + xp.astype(x > 0.0, x.dtype)
 
 
 @registry.register(
@@ -112,9 +115,14 @@ def elu(x: Array, *, alpha: float = 1.0) -> Array:
     return xp.maximum(x, 0.0) + alpha * xp.expm1(xp.minimum(x, 0.0))
 
 
+def _selu_exponential(xp: Any, x: Array) -> Array:
+    return (_SELU_SCALE * _SELU_ALPHA) * exponential_left(xp, x)
+
+
 def _selu_slope(xp: Any, x: Array, y: Array) -> Array:
     left = _SELU_SCALE * _SELU_ALPHA
-    return xp.minimum(y, 0.0) + left + (_SELU_SCALE - left) * xp.astype(x > 0.0, x.dtype)
+    d = xp.restored(xp.minimum(y, 0.0) + left, x, _selu_exponential)
+    return d + (_SELU_SCALE - left) * xp.astype(x > 0.0, x.dtype)
 
 
 @registry.register(
@@ -143,6 +151,12 @@ def selu(x: Array) -> Array:
     return _SELU_SCALE * xp.maximum(x, 0.0) + left
 
 
+def _celu_slope(xp: Any, x: Array, y: Array, alpha: float = 1.0) -> Array:
+    if type(alpha) is float and alpha == 1.0:
+        return xp.restored(xp.minimum(y, 0.0) + 1.0, x, exponential_left)
+    return exponential_left(xp, x * (1.0 / alpha))
+
+
 @registry.register(
     class_name="CELU",
     checks={"alpha": POSITIVE},
@@ -154,7 +168,7 @@ def selu(x: Array) -> Array:
     kinks=(0.0,),
     use="An elu whose derivative is continuous for every α.",
 )
-@fused(derivative=lambda xp, x, y, alpha=1.0: xp.minimum(y, 0.0) * (1.0 / alpha) + 1.0)
+@fused(derivative=_celu_slope)
 def celu(x: Array, *, alpha: float = 1.0) -> Array:
     """``x`` where it is positive, else α(e^(x/α) − 1). Raises :class:`nnx.errors.OptionError` for α ≤ 0.
 

@@ -6,6 +6,7 @@ from nnx.autodiff.check import check_derivatives
 from nnx.autodiff.custom import custom_derivative, register_ufunc
 from nnx.autodiff.fused import FusedFunction, fused
 from nnx.autodiff.implicit import implicit
+from nnx.autodiff.mapping import vmap
 from nnx.autodiff.per_sample_transforms import per_sample_grad, per_sample_jacobian
 from nnx.autodiff.recomputation import checkpoint
 from nnx.autodiff.space import space_of
@@ -42,5 +43,6 @@ __all__ = [
     "stop_gradient",
     "value_and_grad",
     "vjp",
+    "vmap",
     "zeros_absorb",
 ]

@@ -1,113 +1,101 @@
-"""Writing into traced arrays, and arrays that share memory.
+"""Writing into traced arrays, and into arrays that share memory.
 
 An assignment ``x[key] = v`` replaces the content of the handle ``x`` by that of a new array, computed by the
 rule ``put``; what was computed from ``x`` before keeps the old content. If ``x`` is a view, as NumPy's basic
-indexing gives it, its base must change too, and all other views of that base:
+indexing gives it, its base must change too, and all other views of that base (:mod:`nnx.autodiff.views`): a
+write into a view is one into its root, at an index of the root where the view is a selection of it; else the
+transpose of the view moves the new entries there.
 
-- the base of all, the root, counts the writes into it (:class:`Root`);
-- a view knows its root and the function that makes it from the root (:class:`View`). Before it is read it
-  compares the counts, and is made again from the root if they differ;
-- a write into a view moves the new entries into the root by the transpose of the view.
+The array that ``put`` has made belongs to its handle alone until something but an index reads it: until then
+the next assignment writes into it, so that n of them do not copy the array n times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
-from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.array import Traced, plain, raw
 from nnx.autodiff.families import is_complex
+from nnx.autodiff.raw import has_array
+from nnx.autodiff.selections import Selection
 from nnx.autodiff.trace import CONSTANT, Tape, backward, lifted
+from nnx.autodiff.views import Reshaped, Root, View, become, below, root_of
 from nnx.errors import DerivativeError
-
-
-class Root:
-    """The link of an array that has views."""
-
-    __slots__ = ("handed_out", "version")
-
-    def __init__(self) -> None:
-        self.version = 0
-        self.handed_out = False  #: whether a plain array, which writes do not reach, shares the memory
-
-    def refresh(self, x: Traced) -> None:
-        """Nothing: a root is always up to date."""
-
-
-class View:
-    """The link of a view: ``make(root)`` is its content."""
-
-    __slots__ = ("make", "read_only", "root", "version")
-
-    def __init__(self, root: Traced, make: Callable[[Any], Any], read_only: bool) -> None:
-        self.root, self.make, self.version, self.read_only = root, make, root.link.version, read_only
-
-    def refresh(self, x: Traced) -> None:
-        """Brings ``x`` up to date if its root was written to."""
-        if self.version != self.root.link.version:
-            self.version = self.root.link.version
-            _become(x, self.make(self.root))
-
-
-def viewing(function: Callable[..., Any], read_only: bool = False) -> Callable[..., Any]:
-    """``function`` whose result is a view of its first argument wherever the library's own is."""
-
-    @wraps(function)
-    def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
-        y = function(x, *args, **kwargs)
-        if type(y) is Traced and type(x) is Traced and y is not x:
-            link(y, x, lambda root: function(root, *args, **kwargs), read_only)
-        return y
-
-    return call
-
-
-def link(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = False) -> None:
-    """Notes that ``y``, which is ``make(x)``, is a view of ``x`` if their memory says so."""
-    if x.space.shares_memory(raw(y), raw(x)):
-        follow(y, x, make, read_only)
-
-
-def follow(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = False) -> None:
-    """Notes that ``y``, which is ``make(x)``, is a view of ``x``: a write into either shows in both.
-
-    With ``read_only``, as where one entry of x occurs several times in y, writing into y is an error.
-    """
-    root, whole = x, make
-    if type(x.link) is View:
-        root, first = x.link.root, x.link.make
-        whole = lambda r: make(first(r))  # noqa: E731
-        read_only = read_only or x.link.read_only
-    elif x.link is None:
-        x.link = Root()
-    y.link = View(root, whole, read_only)
-
-
-def hand_out(x: Traced) -> None:
-    """Notes that a plain array shares the memory of ``x``: from here on writing into ``x`` is an error."""
-    root = x.link.root if type(x.link) is View else x
-    if root.link is None:
-        root.link = Root()
-    root.link.handed_out = True
 
 
 def assign(x: Traced, key: Any, value: Any) -> None:
     """``x[key] = value``."""
-    space = x.space
+    space, key = x.space, plain(key)
     _writable(x, "x[key] = value")
     if type(value) in (list, tuple):
         value = space.asarray(list(value), device=x.device)
     if is_complex(space.base, value) and not is_complex(space.base, x):
         raise TypeError(f"x[key] = value: complex numbers do not fit into an array of {x.dtype}.")
+    _check(x)
+    root, place = root_of(x), _in_root(x, key)
+    if place is not None and place.shape is None and _is_there(value, root, place.key):
+        return
     _floating(x, value)
-    _replace(x, space.put(x, value, key=key))
+    if place is None:
+        _replace(x, space.put(x, value, key=key))
+    else:
+        _put(root, place, value)
+
+
+class _Place(NamedTuple):
+    """Where to write: at ``key`` of the root, in the form that ``shape`` gives it (None: its own)."""
+
+    key: Any
+    shape: tuple[int, ...] | None
+
+
+def _in_root(x: Traced, key: Any) -> _Place | None:
+    """Where ``x[key]`` is in the root of ``x``; None where an index cannot say it."""
+    steps = x.link.steps if type(x.link) is View else ()
+    shape = steps[0].shape if steps and type(steps[0]) is Reshaped else None
+    steps = steps[1:] if shape is not None else steps
+    if not steps:
+        return _Place(key, shape)
+    if len(steps) == 1 and type(steps[0]) is Selection and not has_array(key):
+        try:
+            found = steps[0].chosen(key)
+        except (IndexError, TypeError):
+            return None  # the library's own message is the better one
+        return _Place(found.key, shape) if found.in_order else None
+    return None
+
+
+def _is_there(value: Any, root: Traced, place: Any) -> bool:
+    """Whether ``value`` is the view ``root[place]``: ``x[i] += v`` assigns to x[i] what it is already."""
+    if type(value) is not Traced or type(value.link) is not View or value.link.root is not root:
+        return False
+    try:
+        return not has_array(place) and value.link.steps == (Selection.whole(root.shape).chosen(place),)
+    except (IndexError, TypeError):
+        return False
+
+
+def _put(root: Traced, place: _Place, value: Any) -> None:
+    if root.link is None:
+        root.link = Root()
+    space, own, x = root.space, root.link.owned, root
+    if place.shape is not None:
+        x = space.reshape(root.snapshot(), place.shape)
+        own = own and space.shares_memory(below(x), below(root))
+    new = space.put(x, value, key=place.key, own=own)
+    if place.shape is not None:
+        new = space.laid_out(space.reshape(new, root.shape), below(root))
+    become(root, new)
+    root.link.version += 1
+    root.link.owned = True
 
 
 def update(x: Traced, new: Any) -> Any:
     """``x += other`` for ``new = x + other``: x with new content; ``new`` itself where x is a scalar."""
     if not _is_writable(x):
         return new  # NumPy's scalars are immutable: += binds the name to a new one
+    _check(x)
     if tuple(new.shape) != tuple(x.shape):
         raise ValueError(f"An array of shape {x.shape} cannot take in a result of shape {new.shape}.")
     _floating(x, new)
@@ -121,28 +109,38 @@ def update(x: Traced, new: Any) -> Any:
     return x
 
 
-def _replace(x: Traced, new: Traced) -> None:
-    root = x.link.root if type(x.link) is View else x
+def _check(x: Traced) -> None:
+    root = root_of(x)
     if root.link is not None and root.link.handed_out:
         raise DerivativeError(
             "A write into an array that shares its memory with a plain one (np.asarray(x), from_dlpack(x), "
             "xp.asarray(plain)): the plain array would keep the old entries. "
             "Make a copy: np.array(x), xp.asarray(plain, copy=True)."
         )
-    # The layout in memory stays: it decides what is a view of the array and what a copy.
-    laid_out = x.space.laid_out
-    if type(x.link) is View:
-        if x.link.read_only:
-            raise ValueError(
-                "assignment destination is read-only: one entry is in several places, as in the results of "
-                "broadcast_to and sliding_window_view. Write into their argument, or into a copy."
-            )
-        _become(root, laid_out(_moved_into(root, x.link.make, new), raw(root)))
-        root.link.version += 1  # x, too, is made again from its root when it is next read
+    if type(x.link) is View and x.link.read_only:
+        raise ValueError(
+            "assignment destination is read-only: one entry is in several places, as in the results of "
+            "broadcast_to and sliding_window_view. Write into their argument, or into a copy."
+        )
+
+
+def _replace(x: Traced, new: Traced) -> None:
+    """Makes ``new`` all of the content of ``x``, and of what its root holds there."""
+    root, steps = root_of(x), x.link.steps if type(x.link) is View else ()
+    shape = steps[0].shape if steps and type(steps[0]) is Reshaped else None
+    last = steps if shape is None else steps[1:]
+    if len(last) == 1 and type(last[0]) is Selection:
+        _put(root, _Place(last[0].key, shape), last[0].restored(x.space, new))
         return
-    if x.link is not None:
-        x.link.version += 1
-    _become(x, laid_out(new, raw(x)))
+    if last:
+        new = _moved_into(root, x.link.content, new)
+    elif shape is not None:
+        new = x.space.reshape(new, root.shape)
+    # The layout in memory stays: it decides what is a view of the array and what a copy.
+    become(root, x.space.laid_out(new, below(root)))
+    if root.link is not None:
+        root.link.version += 1
+        root.link.owned = False
 
 
 def _moved_into(root: Traced, make: Callable[[Any], Any], new: Traced) -> Any:
@@ -162,13 +160,6 @@ def _moved_into(root: Traced, make: Callable[[Any], Any], new: Traced) -> Any:
     )
 
 
-def _become(x: Traced, new: Any) -> None:
-    if type(new) is not Traced:
-        x.value, x.tracer, x.mark = new, CONSTANT, None
-    else:
-        x.value, x.tracer, x.mark = new.value, new.tracer, new.mark
-
-
 def _same_kind(base: Any, given: Any, own: Any) -> bool:
     kinds = ("bool", "integral", "real floating", "complex floating")
     return next(i for i, k in enumerate(kinds) if base.isdtype(given, k)) <= next(
@@ -177,15 +168,17 @@ def _same_kind(base: Any, given: Any, own: Any) -> bool:
 
 
 def _is_writable(x: Traced) -> bool:
-    return hasattr(raw(x), "__setitem__")
+    return hasattr(below(x), "__setitem__")
 
 
 def _writable(x: Traced, what: str) -> None:
     if not _is_writable(x):
-        raise TypeError(f"{what}: {type(raw(x)).__name__} does not support item assignment.")
+        raise TypeError(f"{what}: {type(below(x)).__name__} does not support item assignment.")
 
 
 def _floating(x: Traced, value: Any) -> None:
+    if type(value) is Traced and value.link is not None:
+        value.link.refresh(value)  # it may be the root of x itself, or be made again from it
     base = x.space.base
     if (
         type(value) is Traced

@@ -6,7 +6,8 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
-from nnx.autodiff.explain import leaves_the_trace
+from nnx.autodiff.explain import ShownNumber, leaves_the_trace
+from nnx.autodiff.levels import current, running
 from nnx.autodiff.operators import Operators
 from nnx.backend import register_traced
 
@@ -18,7 +19,7 @@ class Traced(Operators):
     namespace through ``x.__array_namespace__()``. ``mark`` belongs to the tracer: a node of the tape
     in reverse mode, a tangent in forward mode. ``value`` may be traced itself, by an outer transform.
     Writing into a traced array replaces these three; ``link`` knows the arrays that share its memory
-    (:mod:`nnx.autodiff.aliasing`).
+    (:mod:`nnx.autodiff.views`). Some have a ``distance`` (:mod:`nnx.autodiff.rules.distances`).
 
     >>> def shape_and_slope(x):
     ...     print(type(x).__name__, x.shape, x.dtype)
@@ -28,7 +29,7 @@ class Traced(Operators):
     array([2., 4.])
     """
 
-    __slots__ = ("link", "mark", "space", "tracer", "value")
+    __slots__ = ("distance", "link", "mark", "space", "tracer", "value")
 
     def __init__(self, value: Any, trace: Any, mark: Any, space: Any) -> None:
         self.value = value
@@ -36,10 +37,22 @@ class Traced(Operators):
         self.mark = mark
         self.space = space
         self.link: Any = None
+        self.distance: Any
 
     def snapshot(self) -> Traced:
         """A copy of the handle: it keeps the present content when this array is written into."""
         return Traced(self.value, self.tracer, self.mark, self.space)
+
+    def as_constant(self, what: str, shared: bool = False) -> Any:
+        """The plain array below, if this one depends on nothing; else an error that calls the use ``what``.
+
+        ``shared`` says that whoever gets it may keep it as an alias.
+        """
+        if is_traced(self):
+            raise leaves_the_trace(what, self.tracer.level)
+        if shared:
+            self.space.hand_out(self)
+        return self.value
 
     # -- attributes -------------------------------------------------------------------------------
 
@@ -91,7 +104,7 @@ class Traced(Operators):
                 f"The namespace of these arrays follows the array API standard of "
                 f"{self.space.__array_api_version__} (and the versions before); asked for {api_version!r}."
             )
-        return self.space
+        return current(self.space) if running else self.space
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Traced:
         """A copy on another device, through which derivatives go on."""
@@ -131,7 +144,9 @@ class Traced(Operators):
         return round(float(raw(self)), digits)  # a constant, as xp.round(x) is
 
     def __format__(self, spec: str) -> str:
-        return format(raw(self), spec) if spec else str(self)
+        if not is_traced(self):
+            return format(raw(self), spec)
+        return ShownNumber(format(raw(self), spec)) if spec else str(self)
 
     def __copy__(self) -> Any:
         return self.space.asarray(self, copy=True)
@@ -142,26 +157,29 @@ class Traced(Operators):
     # -- what would silently cut the gradient -----------------------------------------------------
 
     def __float__(self) -> float:
-        return float(_constant(self, "float(x)"))
+        return float(self.as_constant("float(x)"))
 
     def __int__(self) -> int:
-        return int(_constant(self, "int(x)"))
+        return int(self.as_constant("int(x)"))
+
+    def __trunc__(self) -> int:
+        return int(self.as_constant("math.trunc(x)"))
 
     def __index__(self) -> int:
-        return operator.index(_constant(self, "using x as an index"))
+        return operator.index(self.as_constant("using x as an index"))
 
     def __complex__(self) -> complex:
-        return complex(_constant(self, "complex(x)"))
+        return complex(self.as_constant("complex(x)"))
 
     def __bool__(self) -> bool:
-        return bool(_constant(self, "bool(x), `if x`"))
+        return bool(self.as_constant("bool(x), `if x`"))
 
     def __reduce__(self) -> Any:
-        return _constant(self, "pickle").__reduce__()
+        return self.as_constant("pickle").__reduce__()
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         what = "np.asarray(x), np.array([x]), plain.dot(x), or a call that nnx cannot intercept"
-        x = _constant(self, what, shared=not copy)
+        x = self.as_constant(what, shared=not copy)
         return x.__array__(dtype) if copy is None else x.__array__(dtype, copy=copy)
 
     def __dlpack__(
@@ -169,7 +187,7 @@ class Traced(Operators):
     ) -> Any:
         options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
         given = {name: option for name, option in options.items() if option is not None}
-        x = _constant(self, "from_dlpack(x) of another library", shared=not copy)
+        x = self.as_constant("from_dlpack(x) of another library", shared=not copy)
         return x.__dlpack__(**given)
 
     def __dlpack_device__(self) -> Any:
@@ -181,7 +199,7 @@ class Traced(Operators):
         return self.space.numpy_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return self.space.numpy_function(func, args, kwargs)
+        return (current(self.space) if running else self.space).numpy_function(func, args, kwargs)
 
 
 def _settable(name: str) -> None:
@@ -200,18 +218,6 @@ for _name in ("real", "imag", "flat"):
     _settable(_name)
 
 
-def _constant(x: Traced, what: str, shared: bool = False) -> Any:
-    """The plain array below an array that depends on nothing; an error for any other.
-
-    ``shared`` says that whoever gets it may keep it as an alias of ``x``.
-    """
-    if not is_traced(x):
-        if shared:
-            x.space.hand_out(x)
-        return x.value
-    raise leaves_the_trace(what)
-
-
 def is_traced(x: Any) -> bool:
     """Whether a gradient may flow through ``x``, an array or nested tuples and lists of arrays."""
     if type(x) is Traced:
@@ -228,6 +234,15 @@ def raw(x: Any) -> Any:
     while type(x) is Traced:
         x = x.value
     return x
+
+
+def plain(x: Any) -> Any:
+    """``x`` with plain arrays for the traced ones, also in tuples, lists and dicts."""
+    if type(x) is Traced:
+        return raw(x)
+    if type(x) in (tuple, list):
+        return type(x)(plain(part) for part in x)
+    return {k: plain(v) for k, v in x.items()} if type(x) is dict else x
 
 
 register_traced(Traced)

@@ -7,8 +7,9 @@ from functools import cache, update_wrapper
 from typing import Any
 
 from nnx.autodiff.array import Traced
+from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.families import Rule
-from nnx.autodiff.trace import CONSTANT, Parts
+from nnx.autodiff.trace import CONSTANT, Parts, lifted
 from nnx.errors import DerivativeError
 
 _FIRST = (0,)
@@ -23,43 +24,100 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
     several = rule.several
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        trace, mixed, deeper = None, False, False
+        trace: Any = None
+        constant, mixed, deeper, batched = None, False, False, False
         argnums: Sequence[int]
         if len(args) == 1 and type(x := args[0]) is Traced:  # as in the loop, for the commonest case
             if x.link is not None:
                 x.link.refresh(x)
             trace, own, value = x.tracer, space or x.space, x.value
             argnums, marks, values = _FIRST, [x.mark], [value]
-            deeper = type(value) is Traced
+            kind = type(value)
+            deeper, batched = kind is Traced, kind is Batched
         else:
             argnums, marks, values = [], [], []
             for i, a in enumerate(args):
-                if type(a) is Traced:
+                kind = type(a)
+                if kind is Traced:
                     if a.link is not None:
                         a.link.refresh(a)
-                    if a.tracer is not trace:
+                    if (tracer := a.tracer) is not trace:
+                        if tracer is CONSTANT:  # a plain array, unless all of them are constants
+                            constant = a
+                            values.append(a.value)
+                            batched = batched or type(a.value) is Batched
+                            continue
                         mixed = mixed or trace is not None
-                        trace, own = a.tracer, space or a.space
+                        trace, own = tracer, space or a.space
                     argnums.append(i)
                     marks.append(a.mark)
                     a = a.value
-                    deeper = deeper or type(a) is Traced
+                    kind = type(a)
+                    deeper = deeper or kind is Traced
+                if kind is Batched:
+                    batched = True
                 values.append(a)
+            if batched and (top := _innermost(values)).trace.level > _level(args):
+                return _above(top, rule, function, args, kwargs)
             if trace is None:
-                return function(*args, **kwargs)
-            if mixed:
+                if constant is None:
+                    return function(*args, **kwargs)
+                trace, own = CONSTANT, space or constant.space
+            elif mixed:
                 trace, own, argnums, marks, values, deeper = _highest(args, space)
-        answer = call(*values, **kwargs) if deeper else function(*values, **kwargs)
-        # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
-        if type(answer) in _SCALARS:
-            answer = own.base.asarray(answer)
-        elif type(answer) is Traced and not deeper:
-            raise uses_its_closure(rule.name)
+        if deeper:
+            answer = call(*values, **kwargs)
+            own = answer.space if type(answer) is Traced else _space(answer) or own
+        elif batched:
+            top = _innermost(values)
+            answer, own = top.adapter.bound(rule, function)(*values, **kwargs), top.space
+        else:
+            answer = function(*values, **kwargs)
+        if (kind := type(answer)) not in own.kinds:
+            if kind is not Traced:
+                answer = _own_kind(rule.name, answer, own)
+            elif not deeper:
+                raise uses_its_closure(rule.name)
         if several:
             return _results(rule, trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper))
         return trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper)
 
     return update_wrapper(call, function)
+
+
+def _innermost(values: Sequence[Any]) -> Batched:
+    """The batched array of the innermost map."""
+    return max((v for v in values if type(v) is Batched), key=lambda v: v.trace.level)
+
+
+def _level(args: Sequence[Any]) -> int:
+    """The highest level of the transforms that trace the arguments; below all where none does."""
+    return max((a.tracer.level for a in args if type(a) is Traced), default=-1)
+
+
+def _above(top: Batched, rule: Any, function: Any, args: Sequence[Any], kwargs: Any) -> Any:
+    """The answer where a map lies inside of all transforms that trace the arguments, which go on below it.
+
+    With arrays of the differentiable namespace among them it is one again, which can be written into.
+    """
+    answer = top.adapter.bound(rule, function)(*args, **kwargs)
+    return lifted(answer, top.space) if any(type(a) is Traced for a in args) else answer
+
+
+def _space(answer: Any) -> Any:
+    """The namespace of an answer that is traced itself, or of the first of several."""
+    first = answer[0] if type(answer) is tuple and answer else answer
+    return first.space if type(first) is Traced or type(first) is Batched else None
+
+
+def _own_kind(name: str, answer: Any, space: Any) -> Any:
+    """The ``answer`` of the function ``name`` as an array of the space's library; an error for a subclass."""
+    # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
+    if type(answer) in _SCALARS:
+        return space.base.asarray(answer)
+    if problem := space.adapter.own_kind(answer):
+        raise DerivativeError(f"{name} of an array that is being differentiated met {problem}.")
+    return answer
 
 
 def uses_its_closure(name: str) -> DerivativeError:

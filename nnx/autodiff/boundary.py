@@ -8,18 +8,24 @@ from functools import cache
 from typing import Any
 
 from nnx.autodiff.array import Traced, raw
-from nnx.autodiff.explain import annotate
+from nnx.autodiff.explain import annotate, behind
 from nnx.autodiff.families import is_complex
 from nnx.autodiff.space import space_of
 from nnx.autodiff.trace import CONSTANT, release
 from nnx.autodiff.tree import flatten
 from nnx.backend import adapter_of, get_backend
-from nnx.errors import DerivativeError
+from nnx.errors import DerivativeError, DtypeError
 
 
 @cache
 def _is_real(base: Any, dtype: Any) -> bool:
-    return base.isdtype(dtype, "real floating")
+    try:
+        return base.isdtype(dtype, "real floating")
+    except TypeError:  # NumPy's fields, objects, texts, dates
+        raise DerivativeError(
+            f"A derivative is with respect to real floating-point numbers, got {dtype!r}: take a field, "
+            "x['name'], or convert with x.astype(float)."
+        ) from None
 
 
 def floating(x: Any, who: str) -> Any:
@@ -31,7 +37,7 @@ def floating(x: Any, who: str) -> Any:
     x = settled(x)
     if type(x) is Traced:
         x = x.snapshot()
-    base = space_of(x).base
+    base = _own_kind(x, who)
     if _is_real(base, x.dtype):
         return base.adapter.copied_if_small(x)  # a pullback may need it: the caller may change his own
     if holds_complex(x):
@@ -45,6 +51,22 @@ def floating(x: Any, who: str) -> Any:
         "integers is not defined. Convert with xp.astype(x, xp.float64), or do not differentiate this "
         "argument: choose the others by argnums, or by a function of them, lambda x: f(x, n)."
     )
+
+
+def _own_kind(x: Any, who: str) -> Any:
+    """The namespace for rules on ``x``; an error, in the name of ``who``, if it is of a subclass."""
+    space = space_of(x)
+    if type(x) not in space.kinds and type(x) is not Traced and (problem := space.adapter.own_kind(x)):
+        raise DerivativeError(f"{who} was given {problem}.")
+    return space.base
+
+
+def _problem(x: Any) -> str:
+    """What is wrong with ``x`` if it is an array of a subclass; else empty."""
+    try:
+        return "" if type(x) is Traced else adapter_of(x).own_kind(x)
+    except DtypeError:  # no array
+        return ""
 
 
 def settled(x: Any) -> Any:
@@ -63,7 +85,9 @@ def like(g: Any, x: Any) -> Any:
             f"The cotangent (vjp) or tangent (jvp) of a real array of {x.dtype} is complex: its imaginary "
             "part would be lost. Give real numbers, xp.real(g)."
         )
-    if not hasattr(g, "dtype"):
+    if hasattr(g, "dtype"):
+        _own_kind(g, "A transform, as a cotangent or tangent,")
+    else:
         space = space_of(x)
         device = None if space.adapter.reads_are_free else space.device_of(x)  # on the host there is one
         g = space.adapter.asarray(g, dtype=x.dtype, device=device)
@@ -95,10 +119,11 @@ def traced_call(
         for leaf in flatten(out)[0]:
             settled(leaf)  # a view whose root was written to is made again, while that can be recorded
         return out
-    except (TypeError, ValueError) as error:
-        annotate(error, Traced)
-        if isinstance(error.__cause__, DerivativeError):  # NumPy covers it: `plain[0] = traced`
-            raise error.__cause__ from error
+    except Exception as error:
+        if isinstance(error, TypeError | ValueError):
+            annotate(error, Traced, _problem)
+        if refusal := behind(error, trace.level):
+            raise refusal from error
         raise
     finally:
         try:
@@ -140,6 +165,7 @@ def check_scalar(value: Any, who: str) -> None:
     """Raises an error, in the name of the transform ``who``, if ``value`` is not one real number."""
     if isinstance(value, float):  # as NumPy's float64 is
         return
+    check_continuous(value, who)
     if getattr(value, "shape", ()) != () or not (hasattr(value, "dtype") or isinstance(value, float | int)):
         raise DerivativeError(
             f"{who} needs a function that returns one number, got {_describe(value)}. Sum or average it "
@@ -149,6 +175,19 @@ def check_scalar(value: Any, who: str) -> None:
         raise DerivativeError(
             f"{who} needs a function that returns a real number, got a complex one. Return xp.real(z), "
             "xp.imag(z) or xp.abs(z), or differentiate real and imaginary part on their own."
+        )
+
+
+def check_continuous(value: Any, who: str) -> None:
+    """Raises an error, in the name of ``who``, if ``value`` is a truth value or an integer (or array)."""
+    if isinstance(value, int) or (
+        hasattr(value, "dtype") and space_of(value).base.isdtype(value.dtype, ("bool", "integral"))
+    ):
+        kind = value.dtype if hasattr(value, "dtype") else type(value).__name__
+        raise DerivativeError(
+            f"{who} needs a function that returns real numbers, got {kind}: truth values and integers (of a "
+            "comparison, np.allclose, argmax, round, ...) change in jumps, so there is no derivative. Return "
+            "what they are computed from, or a float (0.0) if a constant is meant."
         )
 
 

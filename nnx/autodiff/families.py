@@ -96,8 +96,8 @@ class Rule:
 
     name: str
 
-    #: Whether the pullback takes a third argument: arrays (or None) to compute cotangents into.
-    fills = False
+    #: How cotangents go on that the pullback computes into arrays given to it: see :mod:`nnx.autodiff.sums`.
+    passes: Any = None
     #: Whether the pullback needs arguments that are not differentiated: until then they are locked.
     keeps = True
     #: Whether the function gives several arrays; ``result`` then makes its answer of them.

@@ -16,6 +16,7 @@ from nnx.autodiff.absorbing import new_dual, new_tape
 from nnx.autodiff.array import Traced
 from nnx.autodiff.boundary import (
     arrived,
+    check_continuous,
     check_scalar,
     floating,
     holds_complex,
@@ -26,6 +27,7 @@ from nnx.autodiff.boundary import (
     zeros,
 )
 from nnx.autodiff.families import cast, shape_of
+from nnx.autodiff.mapping import mapped
 from nnx.autodiff.recording import Recorded, check_function, pullback_of, record, rowwise
 from nnx.autodiff.rowwise import Mixed, RowTape, RowwiseJacobian
 from nnx.autodiff.space import space_of
@@ -226,11 +228,51 @@ def _blocks(
     """The derivatives of each of ``outs`` by each of ``xs``; ``row`` gives those of one unit array."""
     blocks = []
     for k, y in enumerate(outs):
-        units = _basis(who, y)
-        rows = [row(build_out([e if i == k else zeros(o) for i, o in enumerate(outs)])) for e in units]
-        columns = zip(*rows, strict=True) if rows else ((),) * len(xs)
-        blocks.append(build_in([_assemble(c, y, x) for c, x in zip(columns, xs, strict=True)]))
+
+        def of_unit(e: Any, k: int = k) -> tuple[Any, ...]:
+            return tuple(row(build_out([settled(e) if i == k else zeros(o) for i, o in enumerate(outs)])))
+
+        columns = _by_units(who, of_unit, _basis(who, y), _entries(y) + sum(map(_entries, xs)))
+        shape = tuple(shape_of(y))
+        blocks.append(
+            build_in(
+                [
+                    space_of(c).reshape(c, (*shape, *c.shape[1:])) if math.prod(shape) else _empty(x, shape)
+                    for c, x in zip(columns or xs, xs, strict=True)
+                ]
+            )
+        )
     return build_out(blocks)
+
+
+#: From so many unit arrays on they are taken together, if each call has no more entries than that: a call of
+#: many costs two to four times the Python of a call of one, and stays in the cache.
+_FEW, _CACHED = 6, 1 << 18
+
+
+def _by_units(who: str, of_unit: Callable[..., Any], units: Any, size: int) -> list[Any]:
+    """For each variable the derivatives along all units, along a first axis; none without units.
+
+    As many units as the cache has room for are mapped over in one call; few, or of large arrays, one by one.
+    """
+    if type(units) is list:  # that of a Python number
+        return [space_of(g).expand_dims(g, axis=0) for g in of_unit(units[0])]
+    n, at_once = units.shape[0], _CACHED // max(size, 1)
+    if min(n, at_once) < _FEW:
+        rows = [of_unit(units[i, ...]) for i in range(n)]
+        return [space_of(column[0]).stack(list(column)) for column in zip(*rows, strict=True)]
+    together = mapped(who, of_unit, quiet=True)
+    rows = [together(units[i : i + at_once, ...]) for i in range(0, n, at_once)]
+    return [
+        column[0] if len(rows) == 1 else space_of(column[0]).concat(list(column))
+        for column in zip(*rows, strict=True)
+    ]
+
+
+def _empty(x: Any, shape: tuple[int, ...]) -> Any:
+    """The derivatives by ``x`` of an array without entries."""
+    base = space_of(x).base
+    return base.zeros((*shape, *x.shape), dtype=x.dtype, device=base.device_of(x))
 
 
 def _entries(x: Any) -> int:
@@ -249,12 +291,13 @@ def _cut(rows: RowwiseJacobian, recorded: Recorded) -> Any:
     return recorded.build_out(blocks)
 
 
-def _basis(who: str, x: Any) -> list[Any]:
-    """The unit arrays of x's shape, one for each entry."""
+def _basis(who: str, x: Any) -> Any:
+    """The unit arrays of x's shape, one for each entry, along a first axis."""
     if not hasattr(x, "dtype") and not isinstance(x, int | float | complex):
         raise DerivativeError(
             f"{who} needs a function that returns arrays or numbers, got {type(x).__name__}."
         )
+    check_continuous(x, who)
     if holds_complex(x):
         raise DerivativeError(
             f"{who} needs a function that returns real arrays, got complex ones: return their real and "
@@ -265,14 +308,4 @@ def _basis(who: str, x: Any) -> list[Any]:
     base = space_of(x).base
     n = base.element_count(x.shape)
     eye = base.eye(n, dtype=x.dtype, device=base.device_of(x))
-    return [base.reshape(eye[i, :], x.shape) for i in range(n)]
-
-
-def _assemble(parts: Sequence[Any], y: Any, x: Any) -> Any:
-    """The parts, one for each entry of ``y``, as one array of shape ``y.shape + part.shape``."""
-    if not parts:  # y has no entries
-        return space_of(y).base.zeros(
-            tuple(y.shape) + tuple(x.shape), dtype=x.dtype, device=space_of(x).device_of(x)
-        )
-    xp = next((p.space for p in parts if type(p) is Traced), space_of(parts[0]).base)
-    return xp.reshape(xp.stack(list(parts)), tuple(shape_of(y)) + tuple(parts[0].shape))
+    return base.reshape(eye, (n, *x.shape))

@@ -77,7 +77,7 @@ class Operators:
     def __rmatmul__(self, other: Any) -> Any:
         return self.space.op_matmul(_operand(other, self), self)
 
-    # -- comparisons and bits are constants: plain arrays ------------------------------------------
+    # -- comparisons and bits are constants ---------------------------------------------------------
 
     def __eq__(self, other: object) -> Any:
         return self.space.op_eq(self, other)
@@ -120,7 +120,7 @@ for _name in ("add", "sub", "mul", "truediv", "pow", "mod", "floordiv", "matmul"
 
 
 def _bitwise(name: str) -> None:
-    """Gives traced arrays the operator ``name`` of integers and booleans, whose result is a plain array."""
+    """Gives traced arrays the operator ``name`` of integers and booleans, whose result is a constant."""
     operation = f"op_{name}"
 
     def forward(self: Operators, other: Any) -> Any:

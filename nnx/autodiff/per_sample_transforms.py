@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnx.autodiff.boundary import holds_complex
+from nnx.autodiff.mapping import mapped
 from nnx.autodiff.modes import gradient_of, jacobian_of
 from nnx.autodiff.recording import record, rowwise
 from nnx.autodiff.rowwise import Mixed, RowTape
@@ -24,7 +25,7 @@ def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable
     ``data`` are arrays of n samples along their first axis, ``w`` is an array; both may be nested containers
     of them, and the result has the structure of ``w``. Either
 
-    - ``f(w, *sample)`` is the loss of one sample, a number: it is differentiated n times; or
+    - ``f(w, *sample)`` is the loss of one sample, a number: this is ``vmap(grad(f))`` (:func:`nnx.vmap`); or
     - with ``stacked=True``, ``f(w, *data)`` gives the n losses of all samples at once, as code for a batch
       does: ``x @ w``, means over other axes than the first. One pass forward and one back give all n
       gradients, hundreds of times faster for small networks: ``G[i] = ∂f(w, *data)[i] / ∂w``.
@@ -47,8 +48,7 @@ def per_sample_grad(f: Callable[..., Any], *, stacked: bool = False) -> Callable
     computations", arXiv:1510.01799 (2015).
     """
     if not truth("per_sample_grad", "stacked", stacked):
-        one = gradient_of("per_sample_grad", f)
-        return lambda w, *data: _one_by_one("per_sample_grad", one, w, data)
+        return _one_by_one("per_sample_grad", gradient_of("per_sample_grad", f))
 
     def gradients(w: Any, *data: Any) -> Any:
         return _at_once("per_sample_grad", f, w, data, 1)
@@ -61,7 +61,7 @@ def per_sample_jacobian(f: Callable[..., Any], *, stacked: bool = False) -> Call
 
         J[i, k] = ∂fₖ(w, data[i]) / ∂w
 
-    ``f(w, *sample)`` gives the m outputs of one sample, and is differentiated n times. With ``stacked=True``
+    ``f(w, *sample)`` gives the m outputs of one sample: this is ``vmap(jacobian(f))``. With ``stacked=True``
     ``f(w, *data)`` gives all outputs, (n, m), as in :func:`per_sample_grad`: one pass forward and m passes
     back are made. ``w`` may be a nested container; the result has its structure.
 
@@ -77,8 +77,7 @@ def per_sample_jacobian(f: Callable[..., Any], *, stacked: bool = False) -> Call
     IEEE Transactions on Neural Networks 5 (1994) 989–993.
     """
     if not truth("per_sample_jacobian", "stacked", stacked):
-        one = jacobian_of("per_sample_jacobian", f)
-        return lambda w, *data: _one_by_one("per_sample_jacobian", one, w, data)
+        return _one_by_one("per_sample_jacobian", jacobian_of("per_sample_jacobian", f))
 
     def jacobians(w: Any, *data: Any) -> Any:
         return _at_once("per_sample_jacobian", f, w, data, 2)
@@ -112,16 +111,14 @@ def _at_once(who: str, f: Callable[..., Any], w: Any, data: Any, ndim: int) -> A
     return recorded.build(found)[0]
 
 
-def _one_by_one(who: str, derivative: Callable[..., Any], w: Any, data: Any) -> Any:
-    leaves, build = flatten(data)
-    n = _count(who, data)
-    return _stacked([derivative(w, *build([x[i, ...] for x in leaves])) for i in range(n)], 0)
+def _one_by_one(who: str, derivative: Callable[..., Any]) -> Callable[..., Any]:
+    """The derivative of one sample, mapped over the data."""
 
+    def of_samples(w: Any, *data: Any) -> Any:
+        _count(who, data)
+        return mapped(who, derivative, (None, *(0,) * len(data)))(w, *data)
 
-def _stacked(trees: list[Any], axis: int) -> Any:
-    columns = zip(*(flatten(tree)[0] for tree in trees), strict=True)
-    build = flatten(trees[0])[1]
-    return build([space_of(column[0]).stack(list(column), axis=axis) for column in columns])
+    return of_samples
 
 
 def _count(who: str, data: Any) -> int:

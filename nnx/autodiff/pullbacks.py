@@ -8,6 +8,7 @@ from typing import Any
 from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.bind import uses_its_closure
 from nnx.autodiff.families import Pull, Rule, broadcast_like
+from nnx.autodiff.sums import into_places
 from nnx.autodiff.trace import Parts, Tape, backward
 
 
@@ -30,7 +31,8 @@ class Fused(Rule):
     def __init__(
         self, name: str, reverse: Callable[..., Sequence[Any]], forward: Any = None, fills: bool = False
     ) -> None:
-        self.name, self.reverse, self.forward, self.fills = name, reverse, forward, fills
+        self.name, self.reverse, self.forward = name, reverse, forward
+        self.passes = into_places if fills else None
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         reverse, answer = self.reverse, self._kept(answer)

@@ -50,7 +50,9 @@ class RawNamespace(Namespace):
         self.special = SpecialFunctions(adapter.special)
         self.device_of, self.element_count = device_of, math.prod
         self.shares_memory, self.laid_out = adapter.shares_memory, adapter.laid_out
-        self.broadcast_copy = adapter.broadcast_copy
+        self.broadcast_copy, self.restored = adapter.broadcast_copy, adapter.restored
+        for name, function in adapter.own.items():
+            setattr(self, name, function)
 
     def positions(self, shape: tuple[int, ...], like: Any) -> Any:
         """Each entry's own position, 0 … n−1, in an array of that shape."""
@@ -66,19 +68,36 @@ class RawNamespace(Namespace):
             where = self.reshape(self.positions(shape, g)[key], (-1,))
             return self.reshape(self.scatter_add(self.reshape(g, (-1,)), where, math.prod(shape)), shape)
         out = self.zeros(shape, dtype=g.dtype, device=device_of(g))
-        if type(key) is tuple and None in key:  # the standard has no new axes in an assignment
-            key = tuple(part for part in key if part is not None)
-            g = self.reshape(g, out[key].shape)
+        key, g = _without_new_axes(out, key, g, self)
         out[key] = g
         return out
+
+    def add_at(self, total: Any, g: Any, *, key: Any, own: bool) -> Any:
+        """``total`` with ``g`` added at ``key``, where positions repeat each time; in place if ``own``."""
+        array = has_array(key)
+        if total.dtype != g.dtype or (array and not own):
+            return total + self.scatter(g, key, total.shape)
+        if array:
+            done = self.adapter.add_at(total, key, g)
+            return total + self.scatter(g, key, total.shape) if done is None else done
+        if not own or not total.shape:  # NumPy's sums of no axes are scalars, which cannot be written into
+            total = self.asarray(total, copy=True)
+        key, g = _without_new_axes(total, key, g, self)
+        total[key] += g
+        return total
+
+    def item(self, x: Any, key: Any) -> Any:
+        """``x[key]`` in memory of its own."""
+        y = x[key]
+        return self.asarray(y, copy=True) if self.shares_memory(y, x) else y
 
     def matmul_into(self, a: Any, b: Any, place: Any) -> Any:
         """The product a @ b, computed into the array ``place`` if it is one and the library can."""
         return a @ b if place is True else self.adapter.matmul_into(a, b, place)
 
-    def put(self, x: Any, value: Any, *, key: Any) -> Any:
-        """A copy of x in which ``x[key]`` is ``value``."""
-        out = self.asarray(x, copy=True)
+    def put(self, x: Any, value: Any, *, key: Any, own: bool = False) -> Any:
+        """A copy of x in which ``x[key]`` is ``value``; x itself if that is our ``own``."""
+        out = x if own and x.shape else self.asarray(x, copy=True)
         if hasattr(value, "dtype") and value.dtype != out.dtype:
             value = self.astype(value, out.dtype)
         out[key] = value
@@ -92,6 +111,10 @@ class RawNamespace(Namespace):
         turns = self.positions(places.shape, raw(g))
         last = self.put(self.positions(g.shape, raw(g)), turns, key=key)
         return self.astype(last[key] == turns, g.dtype)
+
+    def kinked(self, x: Any, *, at: Any) -> Any:
+        """``x``; the differentiable function says that its derivative is NaN where ``at`` holds."""
+        return x
 
     def converted(self, x: Any, dtype: Any) -> Any:
         """``x`` in another data type."""
@@ -112,6 +135,14 @@ class RawNamespace(Namespace):
 def raw_namespace(adapter: Adapter) -> Any:
     """The library's namespace for derivative rules, made once."""
     return RawNamespace(adapter)
+
+
+def _without_new_axes(x: Any, key: Any, g: Any, xp: Any) -> tuple[Any, Any]:
+    """``key`` and ``g`` for an assignment to ``x[key]``, for which the standard knows no new axes."""
+    if type(key) is tuple and None in key:
+        key = tuple(part for part in key if part is not None)
+        g = xp.reshape(g, x[key].shape)
+    return key, g
 
 
 _BASIC = frozenset({int, slice, type(...), type(None)})

@@ -7,7 +7,6 @@ from functools import wraps
 from types import CellType, FunctionType
 from typing import Any
 
-from nnx.autodiff.aliasing import link
 from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.bind import bind
 from nnx.autodiff.boundary import unwritable
@@ -15,6 +14,7 @@ from nnx.autodiff.families import Rule
 from nnx.autodiff.recording import check_function
 from nnx.autodiff.transforms import jvp, vjp
 from nnx.autodiff.tree import flatten
+from nnx.autodiff.views import link
 from nnx.errors import DerivativeError
 
 
@@ -65,13 +65,13 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         bound = bind(_Recomputed(flat), flat, None)
         outs = bound(*arrays)
         _look_into(outs, arrays, bound)
-        return rebuilt[0]([raw(y) if _is_constant(y) else y for y in outs])
+        return rebuilt[0]([y.space.constant(raw(y)) if _is_constant(y) else y for y in outs])
 
     return call
 
 
 def _is_constant(y: Any) -> bool:
-    """Whether a result can carry no gradient: truth values and integers are plain arrays, as everywhere."""
+    """Whether a result can carry no gradient: truth values and integers are constants, as everywhere."""
     return type(y) is Traced and y.space.base.isdtype(y.dtype, ("bool", "integral"))
 
 

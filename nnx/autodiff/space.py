@@ -9,14 +9,16 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import cache, update_wrapper, wraps
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from nnx.autodiff import aliasing, numpy_api
-from nnx.autodiff.array import Traced, is_traced, raw
+from nnx.autodiff import aliasing, numpy_api, views
+from nnx.autodiff.array import Traced, is_traced, plain
+from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.bind import bind
-from nnx.autodiff.raw import Namespace, has_array, raw_namespace
-from nnx.autodiff.rules import elementwise, fourier, linalg, special
+from nnx.autodiff.levels import current, running
+from nnx.autodiff.raw import Namespace, raw_namespace
+from nnx.autodiff.rules import distances, elementwise, fourier, linalg, saturation, special
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
 from nnx.autodiff.rules.compositions import VIEWING
 from nnx.autodiff.rules.constants import CONSTANTS, CREATION, INSPECTION, REFUSED
@@ -24,7 +26,7 @@ from nnx.autodiff.rules.elementwise import ELEMENTWISE
 from nnx.autodiff.rules.manipulation import MANIPULATION, VIEWS
 from nnx.autodiff.rules.products import PRODUCTS
 from nnx.autodiff.rules.reductions import REDUCTIONS
-from nnx.autodiff.trace import lifted
+from nnx.autodiff.trace import CONSTANT, lifted
 from nnx.backend import Adapter, SpecialFunctions, adapter_of
 from nnx.errors import DerivativeError
 
@@ -32,7 +34,7 @@ RULES = {
     rule.name: rule
     for rule in (
         *ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *MANIPULATION, *linalg.LINALG, *fourier.FOURIER,
-        *special.SPECIAL,
+        *special.SPECIAL, distances.KINKED, saturation.RESTORED,
     )
 }  # fmt: skip
 COMPOSITIONS = (
@@ -40,14 +42,22 @@ COMPOSITIONS = (
     | special.COMPOSITIONS
 )  # fmt: skip
 
-_OPERATORS = {
+OPERATORS = {
     "neg": "negative", "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
     "pow": "pow", "mod": "remainder", "matmul": "matmul",
 }  # fmt: skip
-_CONSTANT_OPERATORS = {
-    name.rstrip("_"): getattr(operator, name)
-    for name in "eq ne lt le gt ge floordiv and_ or_ xor lshift rshift invert".split()
-}
+CONSTANT_OPERATORS = {
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater",
+    "ge": "greater_equal", "floordiv": "floor_divide", "and": "bitwise_and", "or": "bitwise_or",
+    "xor": "bitwise_xor", "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
+    "invert": "bitwise_invert",
+}  # fmt: skip
+#: Python's own operators, by those names; a library may have its own.
+_PYTHONS = SimpleNamespace(
+    getitem=operator.getitem,
+    **{name: getattr(operator, name) for name in OPERATORS},
+    **{name: getattr(operator, name + "_" * (name in ("and", "or"))) for name in CONSTANT_OPERATORS},
+)
 
 
 def space_of(x: Any) -> Any:
@@ -59,7 +69,8 @@ def space_of(x: Any) -> Any:
     >>> xp.sin(np.asarray([0.0]))
     array([0.])
     """
-    return x.space if type(x) is Traced else space_over(adapter_of(x))
+    space = x.space if type(x) is Traced else space_over(adapter_of(x))
+    return current(space) if running else space
 
 
 class DifferentiableNamespace(Namespace):
@@ -73,7 +84,10 @@ class DifferentiableNamespace(Namespace):
 
 
 #: Functions beyond the standard that rules use: with a rule of their own, and without a gradient.
-_BOUND = ("converted", "from_parts", "laid_out", "put", "scatter", "scatter_add")
+_BOUND = (
+    "add_at", "converted", "from_parts", "item", "kinked", "laid_out", "put", "restored", "scatter",
+    "scatter_add",
+)  # fmt: skip
 _CONSTANT = ("device_of", "element_count", "last_written", "positions", "shares_memory")
 
 
@@ -86,40 +100,59 @@ def space_over(adapter: Adapter) -> Any:
         setattr(space, name, bind(RULES[name], getattr(base, name), space))
     for name in _CONSTANT:
         setattr(space, name, getattr(base, name))
-    space.to_device = aliasing.viewing(bind(RULES["to_device"], base.to_device, space))
+    space.to_device = views.viewing(bind(RULES["to_device"], base.to_device, space), "to_device")
     space.special = SpecialFunctions(
         lambda name: _differentiable("special." + name, getattr(base.special, name), space)
     )
     # The standard passes the arrays of concat and stack as a list, a rule sees them one by one.
     for name in ("concat", "stack"):
         setattr(space, "joined_" + name, bind(RULES[name], _one_by_one(getattr(base, name)), space))
+    # So code that asks for one common namespace finds it in ``x`` and ``x > 0``; but not every library takes
+    # such a constant for an index of its own arrays: there ``x > 0`` is a plain array.
+    space.constant = (lambda y: lifted(y, space)) if adapter.takes_index_by_protocol else (lambda y: y)
+    space.differentiated = frozenset((*RULES, *COMPOSITIONS))
+    space.kinds = adapter.kinds
     space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
     space.broadcast_copy = lambda x, shape: space.broadcast_to(x, shape)
-    space.hand_out = aliasing.hand_out
-    space.assign = lambda x, key, value: aliasing.assign(x, _plain(key), value)
+    space.hand_out = views.hand_out
+    space.assign = aliasing.assign
     space.update = aliasing.update
-    for short, name in _OPERATORS.items():
-        setattr(space, "op_" + short, bind(RULES[name], getattr(operator, short), space))
-    for short, function in _CONSTANT_OPERATORS.items():
-        setattr(space, "op_" + short, constant(function))
-    space.getitem = _getitem(bind(RULES["getitem"], operator.getitem, space))
+    operators = adapter.operator or _PYTHONS
+    for short, name in OPERATORS.items():
+        setattr(space, "op_" + short, bind(RULES[name], getattr(operators, short), space))
+    space.op_pow = distances.powers(space.op_pow)
+    space.restored = saturation.where_needed(space.restored, adapter)
+    for short in CONSTANT_OPERATORS:
+        if short != "invert":
+            setattr(space, "op_" + short, _question(getattr(operators, short), space))
+    space.op_invert = constant(operators.invert, space)
+    space.choose = bind(RULES["getitem"], operators.getitem, space)
+    space.getitem = views.reading(space.choose)
     numpy_api.attach(space)
     return space
 
 
 def _differentiable(name: str, function: Any, space: Any) -> Any:
     """What the differentiable namespace has for ``name``; of an extension as "linalg.solve"."""
+    if name not in RULES and space.adapter.below is None and callable(function):
+        function = _or_batched(name, function)
     if name in COMPOSITIONS:
         return _composed(name, function, space)
     if function is None:
         raise AttributeError(f"The array API of {space.adapter.name} has no {name!r}.")
     if name in RULES:
         bound = bind(RULES[name], function, space)
-        return aliasing.viewing(bound, read_only=name == "broadcast_to") if name in VIEWS else bound
+        if name in distances.MEASURES:
+            return distances.remembering(name, bound)
+        if name in ("pow", "square"):
+            return distances.powers(bound, 2 if name == "square" else None)
+        return views.viewing(bound, name) if name in VIEWS else bound
     if name in CREATION:
         return _creating(name, function, space)
-    if name in CONSTANTS or name in INSPECTION:
+    if name in CONSTANTS:
+        return constant(function, space)
+    if name in INSPECTION:
         return constant(function)
     if isinstance(function, ModuleType):
         return _Extension(name, function, space)
@@ -128,13 +161,43 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
     return refused(name, function, space)
 
 
-def constant(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose result carries no gradient: computed on plain arrays, gives plain arrays."""
+def _or_batched(name: str, function: Any) -> Any:
+    """A library's ``function``, which gives batched arrays to that of the same name over the library."""
+    if isinstance(function, type | ModuleType):
+        return function
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        plain = [_plain(a) for a in args]
-        return function(*plain, **{k: _plain(v) for k, v in kwargs.items()} if kwargs else {})
+        for a in args:
+            if type(a) is Batched:
+                return a.adapter.named(name)(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def constant(function: Callable[..., Any], space: Any = None) -> Callable[..., Any]:
+    """A function whose result carries no gradient: computed on plain arrays.
+
+    Given the ``space``, the result for traced arrays is a constant of it (``space.constant``).
+    """
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        answer = function(*map(plain, args), **plain(kwargs))
+        return space.constant(answer) if space is not None and any(map(_holds_trace, args)) else answer
+
+    return call
+
+
+def _question(function: Callable[..., Any], space: Any) -> Callable[..., Any]:
+    """:func:`constant` for an operator, of which a program has many: quicker."""
+    if not space.adapter.takes_index_by_protocol:
+        return constant(function)
+
+    def call(a: Any, b: Any) -> Any:
+        answer = function(plain(a), plain(b))
+        return Traced(answer, CONSTANT, None, space) if hasattr(answer, "dtype") else answer
 
     return call
 
@@ -146,15 +209,9 @@ def _creating(name: str, function: Callable[..., Any], space: Any) -> Callable[.
     def call(*args: Any, **kwargs: Any) -> Any:
         if name in REFUSED and any(map(is_traced, (*args, *kwargs.values()))):
             raise _refusal(name)
-        return lifted(function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()}), space)
+        return lifted(function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()}), space)
 
     return call
-
-
-def _plain(x: Any) -> Any:
-    if type(x) is Traced:
-        return raw(x)
-    return type(x)(_plain(part) for part in x) if type(x) in (tuple, list) else x
 
 
 def refused(name: str, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
@@ -165,7 +222,7 @@ def refused(name: str, function: Callable[..., Any], space: Any) -> Callable[...
         given = (*args, *kwargs.values())
         if any(map(is_traced, given)):
             raise _refusal(name)
-        answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+        answer = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
         return lifted(answer, space) if any(_holds_trace(a) for a in given) else answer
 
     return call
@@ -202,12 +259,12 @@ def _composed(name: str, function: Any, space: Any) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         given = (*args, *kwargs.values())
         if function is None or any(map(takes, given)):
-            return composition(space, *args, **kwargs)
+            return composition(current(space) if running else space, *args, **kwargs)
         if creates or any(map(_holds_trace, given)):
-            answer = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+            answer = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
             new = lifted(answer, space)
             if args and type(answer) is type(args[0]) and space.shares_memory(answer, args[0]):
-                aliasing.hand_out(new)  # xp.asarray(plain): the caller's array is never written to
+                views.hand_out(new)  # xp.asarray(plain): the caller's array is never written to
             return new
         return function(*args, **kwargs)
 
@@ -221,14 +278,3 @@ def _holds_trace(x: Any) -> bool:
 
 def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arrays, axis=0: function(arrays, axis=axis)
-
-
-def _getitem(differentiable: Callable[..., Any]) -> Callable[..., Any]:
-    def getitem(x: Any, key: Any) -> Any:
-        key = _plain(key)
-        y = differentiable(x, key)
-        if not has_array(key) and type(y) is Traced:
-            aliasing.link(y, x, lambda root: differentiable(root, key))
-        return y
-
-    return getitem

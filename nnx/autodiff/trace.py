@@ -14,16 +14,17 @@ from itertools import count
 from typing import Any
 
 from nnx.autodiff.array import Traced
+from nnx.autodiff.batching.array import Batched
+from nnx.autodiff.levels import levels
 from nnx.errors import DerivativeError
 
-_levels = count()
 _orders = count(0, -1)
 
 
 class Node:
     """One recorded operation: its parents, and the pullback from a cotangent of its result to theirs."""
 
-    __slots__ = ("fills", "nested", "order", "parents", "place", "pull", "space")
+    __slots__ = ("nested", "order", "parents", "passes", "place", "pull", "space")
 
     def __init__(
         self,
@@ -31,7 +32,7 @@ class Node:
         pull: Any,
         space: Any,
         nested: bool,
-        fills: bool = False,
+        passes: Any = None,
         place: Any = None,
     ) -> None:
         self.order = next(_orders)  #: the newer, the smaller: as a heap gives them
@@ -39,7 +40,7 @@ class Node:
         self.pull = pull
         self.space = space
         self.nested = nested  #: whether an outer transform traces the values that ``pull`` keeps
-        self.fills = fills  #: whether ``pull`` can compute into its parents' places
+        self.passes = passes  #: how cotangents go on that are computed into arrays that are there: see sums
         self.place = place  #: of a leaf: the array that its cotangent may be computed into
 
 
@@ -49,7 +50,7 @@ class Tape:
     __slots__ = ("level", "locked", "open")
 
     def __init__(self, locks: bool = False) -> None:
-        self.level = next(_levels)
+        self.level = next(levels)
         self.open = True
         #: What unlocks the constants that the pullbacks keep: until then nobody may write into them. None if
         #: they are not locked.
@@ -65,7 +66,7 @@ class Tape:
 
         Its cotangent may be computed right into the array ``place``, where a rule can do that.
         """
-        return Traced(value, self, Node((), None, space, False, False, place), space)
+        return Traced(value, self, Node((), None, space, False, None, place), space)
 
     def record(
         self,
@@ -84,7 +85,7 @@ class Tape:
         if rule.keeps and self.locked is not None and len(values) > len(argnums):
             self._lock(argnums, values, space.adapter)
         pull = rule.pull(argnums, answer, values, kwargs)
-        return Traced(answer, self, Node(marks, pull, space, nested, rule.fills), space)
+        return Traced(answer, self, Node(marks, pull, space, nested, rule.passes), space)
 
     def _lock(self, argnums: Sequence[int], values: Any, adapter: Any) -> None:
         for i, x in enumerate(values):
@@ -110,7 +111,7 @@ class Dual:
     __slots__ = ("level", "open")
 
     def __init__(self) -> None:
-        self.level = next(_levels)
+        self.level = next(levels)
         self.open = True
 
     def close(self) -> None:
@@ -199,14 +200,19 @@ class Parts:
         """Whether one of them is itself being differentiated."""
         return any(type(g) is Traced for g in self.gs.values())
 
+    @property
+    def batched(self) -> Batched | None:
+        """One of them that is mapped over, if there is one."""
+        return next((g for g in self.gs.values() if type(g) is Batched), None)
+
 
 def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[Any]:
     """The cotangents of ``leaves`` that the seeds (node, cotangent) bring about; None where none does.
 
     Nodes are taken newest first, each once, after everything that uses its result. Cotangents may be
     shared between nodes, so they are added, never written to; only a sum that was made here is added to in
-    place. What a node keeps for its pullback is free as soon as it has been taken, unless the caller holds
-    on to it.
+    place (:mod:`nnx.autodiff.sums`). What a node keeps for its pullback is free as soon as it has been taken,
+    unless the caller holds on to it.
     """
     pending: dict[int, Any] = {}
     heap: list[tuple[int, Node]] = []
@@ -217,7 +223,7 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
             order = node.order
             if order in pending:
                 total = pending[order]
-                if order in sums and type(g) is not Traced and type(total) is not Traced:
+                if order in sums and type(g) is not Traced and type(total) is type(g):
                     total += g
                 else:
                     total = total + g
@@ -232,11 +238,15 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
         order, node = heappop(heap)
         g = pending.pop(order)
         arrivals = ()
-        nested = node.nested or type(g) is Traced or (type(g) is Parts and g.traced)
-        xp = node.space if nested else node.space.base
-        parents = node.parents
-        if node.fills:
-            places = [None if p.order in pending else p.place for p in parents]
-            arrivals = zip(parents, node.pull(xp, g, places), strict=True)
+        kind = type(g)
+        nested = node.nested or kind is Traced or (kind is Parts and g.traced)
+        space = node.space
+        if kind is Batched:  # a pullback that is mapped over
+            space = g.space
+        elif kind is Parts and (part := g.batched) is not None:
+            space = part.space
+        xp = space if nested else space.base
+        if node.passes is None:
+            arrivals = zip(node.parents, node.pull(xp, g), strict=True)
         else:
-            arrivals = zip(parents, node.pull(xp, g), strict=True)
+            arrivals = node.passes(node, xp, g, pending, sums)

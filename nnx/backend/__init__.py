@@ -7,6 +7,7 @@ from nnx.backend.arrays import (
     given,
     namespace,
     need_real,
+    register_carrier,
     register_traced,
     to_numpy,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "namespace",
     "need_real",
     "next_seed",
+    "register_carrier",
     "register_traced",
     "set_backend",
     "set_seed",

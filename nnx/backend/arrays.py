@@ -10,7 +10,7 @@ import numpy as np
 
 from nnx.backend.reference import Adapter
 from nnx.backend.selection import LIBRARIES, adapter, get_backend
-from nnx.errors import DerivativeError, DtypeError, ShapeError
+from nnx.errors import DtypeError, ShapeError
 
 Array = Any
 
@@ -18,19 +18,35 @@ _SCALARS = (bool, int, float, complex)
 _REAL = ("bool", "integral", "real floating")
 #: Array types with a namespace of their own that takes precedence (autodiff's traced array).
 _TRACED: set[type] = set()
+#: Array types that carry an adapter of their own (autodiff's batched array).
+_CARRIERS: set[type] = set()
+
+
+_CARRIED = Adapter(None)  # stands for "look at the array"
 
 
 def register_traced(cls: type) -> None:
-    """Registers arrays that carry their namespace as ``x.space``: it takes precedence over raw arrays'.
+    """Registers arrays whose own namespace takes precedence over raw arrays'; ``x.space`` is one, too.
 
     >>> class Marked:
     ...     def __init__(self, value, space):
     ...         self.value, self.space = value, space
+    ...     def __array_namespace__(self):
+    ...         return self.space
     >>> nnx.backend.register_traced(Marked)
     >>> nnx.backend.namespace(Marked(np.ones(2), "a namespace"))
     'a namespace'
     """
     _TRACED.add(cls)
+
+
+def register_carrier(cls: type) -> None:
+    """Registers arrays that carry their adapter as ``x.adapter``, which lies over that of a library.
+
+    Returns nothing. Among the library's own arrays their adapter is the one of all; ``adapter.below`` is the
+    library's.
+    """
+    _CARRIERS.add(cls)
 
 
 def _library_of(cls: type) -> str | None:
@@ -42,6 +58,8 @@ def _library_of(cls: type) -> str | None:
 def _adapter_of_type(cls: type) -> Adapter | None:
     if cls in _SCALARS or cls is type(None):
         return None
+    if cls in _CARRIERS:
+        return _CARRIED
     if (library := _library_of(cls)) is not None:
         return adapter(library)
     raise DtypeError(
@@ -65,10 +83,20 @@ def adapter_of(*arrays: Any) -> Adapter:
         while type(x) in _TRACED:
             x = x.value
         one = _adapter_of_type(type(x))  # type: ignore[arg-type]  # a class is hashable; mypy forgets it for Any
+        if one is _CARRIED:
+            one = x.adapter
         if one is not None and found is not None and one is not found:
-            raise DtypeError(f"Arrays of two libraries were mixed: {found.name} and {one.name}.")
-        found = found or one
+            one = _over(found, one)
+        found = one or found
     return found or get_backend().adapter
+
+
+def _over(one: Adapter, other: Adapter) -> Adapter:
+    """The one of two adapters that lies over the other; an error if neither does."""
+    for upper, lower in ((one, other), (other, one)):
+        if upper.below is lower:
+            return upper
+    raise DtypeError(f"Arrays of two libraries were mixed: {one.name} and {other.name}.")
 
 
 def namespace(*arrays: Any) -> Any:
@@ -84,7 +112,7 @@ def namespace(*arrays: Any) -> Any:
     """
     for x in arrays:
         if type(x) in _TRACED:
-            return x.space
+            return x.__array_namespace__()
     return adapter_of(*arrays).xp
 
 
@@ -197,17 +225,15 @@ def need_real(x: Array, what: str) -> None:
 def to_numpy(x: Any) -> Any:
     """``x`` as a NumPy array, whatever its library and device (waits for the device).
 
-    Raises :class:`nnx.errors.DerivativeError` inside a derivative: the gradient would be lost.
+    Raises :class:`nnx.errors.DerivativeError` for an array that is being differentiated: the gradient would
+    be lost.
     Its shape and data type are kept; lists and numbers become arrays as well.
 
     >>> nnx.to_numpy(nnx.asarray([1.0, 2.0], dtype="float64"))
     array([1., 2.])
     """
     if type(x) in _TRACED:
-        raise DerivativeError(
-            "to_numpy(x) of an array that is being differentiated: its value would leave the trace, and its "
-            "derivative would be lost. Read it outside, or use nnx.stop_gradient(x) for a constant."
-        )
+        return to_numpy(x.as_constant("to_numpy(x)"))
     if type(x) in _SCALARS or isinstance(x, list | tuple):
         return np.asarray(x)
     return adapter_of(x).to_numpy(x)

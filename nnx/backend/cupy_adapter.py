@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import array_api_compat.cupy as xp
 import cupy
 import numpy as np
 
-from nnx.backend import philox
+from nnx.backend import cupy_kernels, philox
+from nnx.backend.cupy_namespace import namespace
 from nnx.backend.reference import Adapter, Array
 from nnx.errors import IncompleteLibraries, NoUsableDevice, OptionError
 
@@ -25,14 +26,19 @@ class CupyAdapter(Adapter):
         self._fused: dict[Any, Callable[..., Any]] = {}
 
     def device(self, spec: Any) -> Any:
-        if isinstance(spec, cupy.cuda.Device):
-            return spec
-        if not isinstance(spec, int | None):
-            raise OptionError(f"A CuPy device is a number (0, 1, ...), got {spec!r}.")
-        count = cupy.cuda.runtime.getDeviceCount()
-        if not 0 <= (spec or 0) < count:
-            raise NoUsableDevice(f"GPU {spec} was asked for, but CuPy sees {count} (numbered from 0).")
-        return cupy.cuda.Device(spec or 0)
+        if not isinstance(spec, int | cupy.cuda.Device | None):
+            raise OptionError(f"A CuPy device is a number (0, 1, ...) or a cupy.cuda.Device, got {spec!r}.")
+        current, count = cupy.cuda.Device(), cupy.cuda.runtime.getDeviceCount()
+        number = current.id if spec is None else int(getattr(spec, "id", spec))
+        if not 0 <= number < count:
+            raise NoUsableDevice(f"GPU {number} was asked for, but CuPy sees {count} (numbered from 0).")
+        if number != current.id:
+            raise NoUsableDevice(
+                f"GPU {number} was asked for, but CuPy computes on its current device {current.id}, wherever "
+                f"arrays lie. Call cupy.cuda.Device({number}).use() first, or start Python with "
+                f"CUDA_VISIBLE_DEVICES={number} in the environment and use device 0."
+            )
+        return current
 
     def asarray(self, x: Any, dtype: Any = None, device: Any = None) -> Array:
         with cupy.cuda.Device(device):  # None is the current one
@@ -63,31 +69,45 @@ class CupyAdapter(Adapter):
     def special(self, name: str) -> Callable[..., Array]:
         import cupyx.scipy.special as native
 
+        if name == "zeta":
+            return lambda x, q=1.0: native.zeta(x, q)  # CuPy's has no default
         return getattr(native, name, None) or super().special(name)
 
     def scatter_add(self, n: int, index: Array, values: Array) -> Array:
         with values.device:
             out = cupy.zeros((n, *values.shape[1:]), dtype=values.dtype)
-            cupy.add.at(out, index, values)
+            pairs = [(out, values)]
+            if out.dtype.kind == "c":  # the GPU adds real numbers in one go; the parts are views
+                pairs = [(out.real, values.real), (out.imag, values.imag)]
+            for total, part in pairs:
+                cupy.add.at(total, index, part)
         return out
+
+    adds_at_places = True
+
+    def add_at(self, x: Array, key: Any, values: Array) -> Array | None:
+        with x.device:
+            cupy.add.at(x, key, values)
+        return x
 
     def cholesky(self, a: Array) -> Array | None:
         from cupyx import errstate
 
         try:
-            with a.device, errstate(linalg="raise"):  # else a failed factorization goes unnoticed
+            # without errstate a failed factorization goes unnoticed: its result is finite and wrong
+            with a.device, _complete_libraries(), errstate(linalg="raise"):
                 factor = cupy.linalg.cholesky(a)
         except np.linalg.LinAlgError:
             return None
         return factor if self._finite(factor) else None
 
     def solve_positive(self, a: Array, b: Array) -> Array | None:
-        from cupyx.scipy.linalg import solve_triangular
-
         factor = self.cholesky(a)
         if factor is None:
             return None
-        with a.device:
+        with a.device, _complete_libraries():
+            from cupyx.scipy.linalg import solve_triangular
+
             half = solve_triangular(factor, b, lower=True)
             x = solve_triangular(factor, half, lower=True, trans=1)
         return x if self._finite(x) else None
@@ -132,37 +152,20 @@ def _address(stream: philox.Stream) -> tuple[np.uint64, ...]:
     return tuple(np.uint64(part % 2**64) for part in (stream.seed, stream.purpose, stream.index, stream.step))
 
 
-# NumPy steps the counter before it draws, so block b of a stream has the low counter word b + 1.
-_PHILOX = """
-__device__ unsigned long long philox_word(unsigned long long k0, unsigned long long k1,
-        unsigned long long index, unsigned long long step, unsigned long long word) {
-    unsigned long long c0 = word / 4 + 1, c1 = index, c2 = step, c3 = 0;
-    for (int round = 0; round < 10; ++round) {
-        unsigned long long lo0 = 0xD2E7470EE14C6C93ULL * c0, hi0 = __umul64hi(0xD2E7470EE14C6C93ULL, c0);
-        unsigned long long lo1 = 0xCA5A826395121157ULL * c2, hi1 = __umul64hi(0xCA5A826395121157ULL, c2);
-        c0 = hi1 ^ c1 ^ k0;  c1 = lo1;  c2 = hi0 ^ c3 ^ k1;  c3 = lo0;
-        k0 += 0x9E3779B97F4A7C15ULL;  k1 += 0xBB67AE8584CAA73BULL;
-    }
-    unsigned long long part = word % 4;
-    return part == 0 ? c0 : part == 1 ? c1 : part == 2 ? c2 : c3;
-}
-"""
-_KEY = "uint64 seed, uint64 purpose, uint64 index, uint64 step"
-_philox_uniform = cupy.ElementwiseKernel(
-    _KEY,
-    "T out",
-    "out = (T)(philox_word(seed, purpose, index, step, i) >> 11) * 1.1102230246251565e-16",
-    "nnx_philox_uniform",
-    preamble=_PHILOX,
-)
-_philox_keep = cupy.ElementwiseKernel(
-    _KEY + ", int64 threshold, float64 scale",
-    "T out",
-    """unsigned long long word = philox_word(seed, purpose, index, step, i / 4);
-    out = (long long)((word >> (16 * (i % 4))) & 0xFFFF) >= threshold ? (T)scale : (T)0""",
-    "nnx_philox_keep",
-    preamble=_PHILOX,
-)
+_philox_uniform = cupy.ElementwiseKernel(**cupy_kernels.UNIFORM._asdict())
+_philox_keep = cupy.ElementwiseKernel(**cupy_kernels.KEEP._asdict())
+
+
+@contextmanager
+def _complete_libraries(errors: tuple[type[Exception], ...] = (ImportError, OSError)) -> Iterator[None]:
+    """CuPy loads each CUDA library when it is first used: ``errors`` say that one is missing or broken."""
+    try:
+        yield
+    except errors as error:
+        raise IncompleteLibraries(
+            f"CuPy {cupy.__version__} sees a GPU, but a CUDA library is missing or broken: {error}. "
+            "Install them next to CuPy: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])."
+        ) from error
 
 
 def load() -> Adapter:
@@ -174,11 +177,6 @@ def load() -> Adapter:
             f"CuPy {cupy.__version__} is installed, but it found no GPU that it can use: {error}. "
             "Use backend='numpy' here, or check the NVIDIA driver with `nvidia-smi`."
         ) from error
-    try:
+    with _complete_libraries((ImportError, OSError, RuntimeError, cupy.cuda.compiler.CompileException)):
         cupy.asnumpy(cupy.ones((2, 2)) @ cupy.ones((2, 2)) + 1.0)
-    except (ImportError, RuntimeError, OSError, cupy.cuda.compiler.CompileException) as error:
-        raise IncompleteLibraries(
-            f"CuPy {cupy.__version__} sees a GPU, but a CUDA library is missing or broken: {error}. "
-            "Install them next to CuPy: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])."
-        ) from error
-    return CupyAdapter(xp)
+    return CupyAdapter(namespace)

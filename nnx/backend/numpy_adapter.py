@@ -31,6 +31,8 @@ _WORTH_IMPORTING_SCIPY = 128
 
 #: Bytes up to which a copy costs no more than recording an operation on a tape.
 _SMALL = 1 << 14
+#: where ``restored`` begins
+_FEW_DIGITS = {np.dtype(np.float64): 1e-3, np.dtype(np.float32): 0.025, np.dtype(np.float16): 0.1}
 
 
 class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
@@ -39,6 +41,7 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
     name = "numpy"
     reads_are_free = True
     fills_buffers = True
+    takes_index_by_protocol = True
     cached_entries = 1 << 17
 
     def device(self, spec: Any) -> Any:
@@ -58,6 +61,20 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
                 f"{what} has masked entries, and nnx has no masks. Fill them, for example by .filled(0), or "
                 "leave out their samples."
             )
+
+    kinds = frozenset({np.ndarray, np.float64, np.float32, np.complex128, np.complex64, np.bool_, np.int64})
+
+    def own_kind(self, x: Any) -> str:
+        kind = type(x)
+        if not issubclass(kind, np.ndarray) or kind in (np.ndarray, np.memmap, np.recarray):
+            return ""
+        if issubclass(kind, np.ma.MaskedArray):
+            return (
+                "a masked array (np.ma), and nnx has no masks: leave the masked entries out (x.compressed(), "
+                "or index with ~x.mask), or fill them (x.filled(0.0)) and give them the weight 0"
+            )
+        name = "np.matrix" if issubclass(kind, np.matrix) else f"{kind.__module__}.{kind.__qualname__}"
+        return f"a {name}, a subclass of np.ndarray with operations of its own: take np.asarray(x)"
 
     def held(self) -> AbstractContextManager[Any]:
         return TEAM.held()
@@ -114,6 +131,23 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         top = np.maximum.reduce(x, axis=None)  # NaN where an entry is; faster than the choice
         return d if top == top else super().unless_nan(x, d)
 
+    def restored(self, d: Array, x: Array, exact: Callable[..., Array]) -> Array:
+        least = _FEW_DIGITS.get(d.dtype)
+        if least is None or not d.size or d.item(d.argmin()) >= least:  # argmin: of a NaN, if there is one
+            return d
+        if not d.ndim:
+            return exact(self.xp, x) if d < least else d
+        small = d < least
+        d[small] = exact(self.xp, x[small])
+        return d
+
+    def saturates(self, d: Array) -> bool:
+        least = _FEW_DIGITS.get(d.dtype)
+        return least is not None and d.size > 0 and not d.item(d.argmin()) >= least
+
+    def may_saturate(self, y: Array, d: Callable[..., Array]) -> bool:
+        return self.saturates(d(np, y.flat[[y.argmin(), y.argmax()]]))
+
     def special(self, name: str) -> Callable[..., Array]:
         return special.of_scipy(name)
 
@@ -125,6 +159,14 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
             places = (places[:, None] * width + np.arange(width)).reshape(-1)
         np.add.at(out, places, values.reshape(-1))
         return out.reshape(n, *values.shape[1:])
+
+    adds_at_places = True
+
+    def add_at(self, x: Array, key: Any, values: Array) -> Array | None:
+        if 8 * values.size > x.size:
+            return None  # NumPy adds at several axes slowly
+        np.add.at(x, key, values)
+        return x
 
     def solve_positive(self, a: Array, b: Array) -> Array | None:
         posv = _posv(a.dtype.char) if a.shape[0] >= _WORTH_IMPORTING_SCIPY else None

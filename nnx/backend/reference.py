@@ -7,8 +7,9 @@ works as written here. ``tests/backend/test_adapters.py`` checks that the two ag
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,20 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
     """
 
     name = "reference"
+    #: The adapter that this one lies over, and whose arrays may be mixed with its own.
+    below: Adapter | None = None
+    #: Python's operators for its arrays, by name, where Python itself does not find them.
+    operator: Any = None
+    #: Functions beyond the standard that derivative rules use, where those written in the standard do not do.
+    own: Mapping[str, Any] = MappingProxyType({})
     #: True where reading a value on the host (``float(x)``) does not wait for another device.
     reads_are_free = False
     #: True where :meth:`take_rows` and :meth:`matmul_into` write into ``out``.
     fills_buffers = False
+    #: True where an index may hold arrays beside slices, which the standard does not have.
+    mixes_indices = True
+    #: True where an index may be any object that has ``__array__``, a traced array among them.
+    takes_index_by_protocol = False
     #: Entries in one block of a computation in blocks, so that temporaries stay in the cache; infinite where
     #: blocks only cost launches.
     cached_entries = math.inf
@@ -62,6 +73,13 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
 
     def need_entries(self, x: Array, what: str) -> None:
         """Raises where entries of ``x``, called ``what``, are missing: masked, sparse, without memory."""
+
+    #: The classes of the library's own arrays and scalars: what is none of them may be a subclass.
+    kinds: frozenset[type] = frozenset()
+
+    def own_kind(self, x: Any) -> str:
+        """Empty if ``x`` computes as the library's own arrays do; else what it is, and what to do instead."""
+        return ""
 
     def sum_is_finite(self, x: Array) -> bool:
         """Whether the sum of ``x`` is finite: then all of ``x`` is. Takes no memory and gives no warning."""
@@ -112,6 +130,27 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         ``shape``: whole numbers ≥ 0.
         """
         return self.xp.broadcast_to(x, shape)
+
+    # -- slopes of functions that saturate ---------------------------------------------------------
+
+    def restored(self, d: Array, x: Array, exact: Callable[..., Array]) -> Array:
+        """``d``, and ``exact(xp, x)`` where d, of x's shape, is small; d may be written into.
+
+        What a difference of rounded numbers near 1 leaves has 12 (in float32: 5) digits down to there.
+        Complex numbers stay as they are.
+        """
+        xp = self.xp
+        if xp.isdtype(d.dtype, "complex floating"):
+            return d
+        return xp.where(d < (1e-3 if d.dtype == xp.float64 else 0.025), exact(xp, x), d)
+
+    def saturates(self, d: Array) -> bool:
+        """Whether :meth:`restored` may have something to do; True where to look would wait for the device."""
+        return True
+
+    def may_saturate(self, y: Array, d: Callable[..., Array]) -> bool:
+        """The same of a slope ``d(xp, y)`` that is smallest at an end of the values y."""
+        return True
 
     # -- what the standard lacks ------------------------------------------------------------------
 
@@ -166,6 +205,16 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         hot = xp.astype(rows[:, None] == index[None, :], values.dtype, copy=False)
         flat = xp.reshape(values, (values.shape[0], math.prod(values.shape[1:])))
         return xp.reshape(hot @ flat, (n, *values.shape[1:]))
+
+    #: Whether ``add_at`` can add to an array that is there.
+    adds_at_places = False
+
+    def add_at(self, x: Array, key: Any, values: Array) -> Array | None:
+        """``x`` with ``values`` added in place at the index ``key`` of arrays, where repeated places add up.
+
+        None where the library has nothing quicker than ``scatter_add`` and a sum.
+        """
+        return None
 
     def cholesky(self, a: Array) -> Array | None:
         """The lower triangular L with a = L·Lᵀ; None where ``a`` is not numerically positive definite.

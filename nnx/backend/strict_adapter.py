@@ -16,6 +16,7 @@ class StrictAdapter(Adapter):
     """array-api-strict arrays; device names are ``"CPU_DEVICE"``, ``"device1"``, ``"device2"``."""
 
     name = "array_api_strict"
+    mixes_indices = False
 
     def device(self, spec: Any) -> Any:
         if isinstance(spec, xp.Device):

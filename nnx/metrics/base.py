@@ -116,7 +116,7 @@ class Metric(Options):
         do not fit.
         """
         given = as_arrays(y_true, y_pred, sample_weight, floating=not self.traits.class_numbers)
-        self._add(self.statistics(*given))
+        self._add(self.statistics(*map(wide, given)))
 
     def result(self) -> Any:
         """The value over all batches since the start, or the last ``reset_state``; 0.0 before the first."""
@@ -134,6 +134,15 @@ class Metric(Options):
     def _add(self, statistics: Array) -> None:
         sums = vars(self).get("_sums")
         object.__setattr__(self, "_sums", statistics if sums is None else sums + statistics)
+
+
+def wide(x: Any) -> Any:
+    """The array ``x``, of float16 and bfloat16 as float32: their sums overflow at 65504, or stop at 256."""
+    if x is None:
+        return None
+    xp = namespace(x)
+    narrow = xp.isdtype(x.dtype, "real floating") and xp.finfo(x.dtype).bits < 32
+    return xp.astype(x, xp.float32) if narrow else x
 
 
 def ratio(part: Any, whole: Any) -> Any:

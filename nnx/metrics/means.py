@@ -11,7 +11,7 @@ from nnx.backend import adapter_of, asarray, device_of, namespace
 from nnx.errors import DtypeError, OptionError
 from nnx.losses.reduction import weights_like
 from nnx.losses.shapes import array_like
-from nnx.metrics.base import Metric, MetricTraits, ratio, registry
+from nnx.metrics.base import Metric, MetricTraits, ratio, registry, wide
 from nnx.options import option, text
 from nnx.registry import Choice, Entry
 from nnx.registry.classes import function_class
@@ -100,7 +100,8 @@ def _as_values(name: str | None, values: Any, y_pred: Array) -> Array:
 
 
 def sums(xp: Any, values: Array, sample_weight: Array | None, samples: int) -> Array:
-    """[Σ w·value, Σ w], an array of two numbers."""
+    """[Σ w·value, Σ w], an array of two numbers, float32 at least."""
+    values = wide(values)
     if values.ndim == 0:  # one number for the batch
         values = xp.broadcast_to(values, (samples,))
     if sample_weight is None:

@@ -99,7 +99,8 @@ class R2Score(Metric):
         high = _first_bits(y)
         low, large, rough = y - high, w * high, xp.astype(w != xp.floor(w), xp.float64)
         terms = (w, large, w * low, large * high, large * low, w * low * low, rough, w * (y - p) ** 2)
-        return xp.sum(xp.stack(terms), axis=1)
+        # along the last axis NumPy adds pairwise, along others one by one
+        return xp.sum(xp.stack([xp.matrix_transpose(t) for t in terms]), axis=-1)
 
     def value(self, sums: Array) -> Any:
         xp = namespace(sums)

@@ -56,6 +56,15 @@ TAUGHT = {
     "plain.dot": (grads(lambda x: X.dot(x)), DerivativeError, r"`X\.dot\(x\)` .*plain @ x"),
     "math.sin": (grads(lambda x: math.sin(x[0])), DerivativeError, r"math\.sin\(x\[0\]\).*float"),
     "pickle": (grads(lambda x: pickle.dumps(x)), DerivativeError, r"pickle\.dumps\(x\).*stop_gradient"),
+    "a number as text": (grads(lambda x: float(f"{x[0]:.3f}")), DerivativeError, "formatted as text"),
+    "an integer of a text": (grads(lambda x: int(f"{x[0]:.0f}")), DerivativeError, "formatted as text"),
+    "a truth value": (grads(lambda x: np.allclose(x, 1.0)), DerivativeError, "^grad .*got bool.*jumps"),
+    "one comparison": (grads(lambda x: x[0] > 1.0), DerivativeError, "^grad .*got bool.*jumps"),
+    "an integer": (grads(lambda x: np.argmax(x)), DerivativeError, "^grad .*got int64.*jumps"),
+    "a count": (grads(lambda x: np.sum(x > 1.0)), DerivativeError, "^grad .*got int64.*jumps"),
+    "a rounded number": (grads(lambda x: round(x[0])), DerivativeError, "^grad .*got int: .*jumps"),
+    "jacobian of an index": (lambda: nnx.jacobian(np.argsort)(X), DerivativeError, "^jacobian .*int64"),
+    "hessian of a truth value": (lambda: nnx.hessian(np.any)(X), DerivativeError, "^hessian .*bool"),
     "round of an array": (grads(lambda x: round(x)), TypeError, r"round.*\(3,\).*xp\.round"),
     "x.imag = of real numbers": (grads(lambda x: setattr(x, "imag", x)), TypeError, "imag.*complex"),
     # axes
@@ -162,6 +171,26 @@ def test_the_error_teaches(case):
     call, error, words = TAUGHT[case]
     with pytest.raises(error, match=f"(?s){words}"):
         call()
+
+
+@pytest.mark.parametrize("name", "sum mean exp reshape clone view detach softmax item foo".split())
+def test_methods_of_a_tensor_are_explained(name):
+    torch = pytest.importorskip("torch")
+    words = {
+        "sum": r"xp\.sum\(x\) or np\.sum\(x\)", "exp": r"xp\.exp\(x\) or np\.exp\(x\)", "clone": "copy=True",
+        "view": r"xp\.reshape", "detach": "stop_gradient", "softmax": "activations", "item": "standard",
+    }  # fmt: skip
+    with pytest.raises(AttributeError, match=f"{name!r}.*{words.get(name, '')}"):
+        nnx.grad(lambda x: getattr(x, name)())(torch.ones(3, dtype=torch.float64))
+
+
+def test_formatting_shows_numbers():
+    def shown(x):
+        assert f"loss {x:6.2f}" == "loss   1.50"
+        assert f"{x > 1.0}" == "True"
+        return x
+
+    nnx.grad(shown)(1.5)
 
 
 def written(write, x, y=None):

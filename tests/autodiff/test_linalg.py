@@ -7,6 +7,7 @@ import pytest
 from autodiff.derivative_cases import CASES
 
 import nnx
+from nnx.autodiff.array import is_traced
 from nnx.backend import namespace, to_numpy
 from nnx.errors import DerivativeError
 
@@ -83,12 +84,12 @@ DEGENERATE = {
     "cubes of eigenvalues of the identity": (_sum_of_cubes, np.eye(3), 1),
     "projection": (_projection, _rotated(1, 1, 4), 1),
     "polar factor": (_polar, ROTATION, 1),
-    "nuclear norm": (lambda x: namespace(x).linalg.matrix_norm(x, ord="nuc"), 2.0 * ROTATION, 2),
+    "nuclear norm": (lambda x: namespace(x).linalg.matrix_norm(x, ord="nuc"), 2.0 * ROTATION, 1),
     "det of the identity": (lambda x: namespace(x).linalg.det(x), np.eye(3), 3),
     "det of equal singular values": (lambda x: namespace(x).linalg.det(x), _rotated(2, 2, -2), 3),
-    "det of integers": (lambda x: namespace(x).linalg.det(x), np.arange(1.0, 10.0).reshape(3, 3), 3),
-    "det, rank 2": (lambda x: namespace(x).linalg.det(x), _rotated(3, 2, 0), 3),
-    "det, rank 1": (lambda x: namespace(x).linalg.det(x), _rotated(3, 0, 0), 1),
+    "det of integers": (lambda x: namespace(x).linalg.det(x), np.arange(1.0, 10.0).reshape(3, 3), 2),
+    "det, rank 2": (lambda x: namespace(x).linalg.det(x), _rotated(3, 2, 0), 2),
+    "det, rank 1": (lambda x: namespace(x).linalg.det(x), _rotated(3, 0, 0), 2),
     "det, rank 0": (lambda x: namespace(x).linalg.det(x), np.zeros((3, 3)), 2),
     "det, one singular of a stack": (
         lambda x: namespace(x).linalg.det(x), np.stack([_rotated(3, 2, 0), _rotated(1, 2, 3)]), 2,
@@ -140,7 +141,8 @@ def test_norm_of_a_zero_vector_has_gradient_zero(order, backend):
 
     x = backend.asarray([0.0, 0.0], dtype="float64")
     np.testing.assert_array_equal(to_numpy(nnx.grad(norm)(x)), [0.0, 0.0])
-    assert np.all(np.isfinite(to_numpy(nnx.hessian(norm)(x))))
+    second = to_numpy(nnx.hessian(norm)(x))
+    assert np.all(second == 0.0) if order == 0 else np.all(np.isnan(second[[0, 1], [0, 1]]))  # a kink
 
 
 def test_norm_shares_the_gradient_between_equal_elements():
@@ -175,21 +177,12 @@ def test_rank_and_zeroth_power_are_constants(backend):
     def f(x):
         xp = namespace(x)
         rank = xp.linalg.matrix_rank(x)
-        assert not isinstance(rank, nnx.autodiff.Traced)
+        assert not is_traced(rank)
         np.testing.assert_array_equal(to_numpy(rank), 2)
         return xp.sum(x * xp.linalg.matrix_power(x, 0))
 
     x = backend.asarray([[1.0, 2.0], [3.0, 4.0]], dtype="float64")
     np.testing.assert_array_equal(to_numpy(nnx.grad(f)(x)), np.eye(2))
-
-
-@pytest.mark.parametrize("name", ["cholesky", "eigh", "eigvalsh", "qr", "svd", "svdvals"])
-def test_complex_factorizations_are_refused_by_name(name):
-    f = lambda x: getattr(namespace(x).linalg, name)(x + 0j)  # noqa: E731
-    with pytest.raises(DerivativeError, match=f"linalg.{name} of a complex matrix"):
-        nnx.vjp(f, np.eye(2))
-    with pytest.raises(DerivativeError, match=f"linalg.{name} of a complex matrix"):
-        nnx.jvp(f, (np.eye(2),), (np.eye(2),))
 
 
 def test_what_is_not_determined_is_refused():

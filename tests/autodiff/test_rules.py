@@ -11,7 +11,19 @@ from nnx.autodiff.space import COMPOSITIONS, RULES
 from nnx.backend import namespace, to_numpy
 
 # Reached only through the transposes of other rules (getitem), or through a method.
-INTERNAL = {"laid_out", "scatter", "scatter_add", "put", "converted", "to_device", "from_parts"}
+INTERNAL = {
+    "kinked",
+    "restored",
+    "laid_out",
+    "scatter",
+    "scatter_add",
+    "put",
+    "add_at",
+    "item",
+    "converted",
+    "to_device",
+    "from_parts",
+}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

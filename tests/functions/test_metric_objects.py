@@ -298,3 +298,15 @@ def test_one_that_overrides_the_wrong_methods_is_told_which_to_write():
 
     with pytest.raises(NotImplementedError, match=r"must define statistics.*update_state stays as it is"):
         Kerass().statistics(np.zeros(2), np.zeros(2))
+
+
+@pytest.mark.parametrize("name", ["MeanSquaredError", "RootMeanSquaredError", "MeanAbsoluteError", "R2Score"])
+def test_sums_of_half_precision_do_not_overflow(name):
+    n = 70_000  # more than float16 can count
+    y = np.tile(np.asarray([0.0, 4.0], dtype=np.float16), n // 2)
+    p = y + np.float16(0.5)
+    found = getattr(nnx.metrics, name)()(y, p)
+    expected = {"MeanSquaredError": 0.25, "R2Score": 1.0 - 0.25 / 4.0}.get(name, 0.5)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)  # added up in float32
+    assert nnx.metrics.Sum()(y) == 2.0 * n
+    assert nnx.metrics.Mean()(y) == 2.0

@@ -44,6 +44,22 @@ class TestClipping:
         for g in (np.zeros(8), G / 1000.0):
             np.testing.assert_array_equal(one_step(SGD(1.0, **{name: 1.0}), g), -g)
 
+    @pytest.mark.parametrize("name", ["clipnorm", "global_clipnorm"])
+    def test_a_gradient_whose_square_overflows_is_clipped_to_the_norm(self, name):
+        large = np.float32(2.0**70) * G.astype(np.float32)  # squares up to 6e43 · float32 ends at 3e38
+        top = np.where(np.arange(8) < 4, 3.4e38, 0.0).astype(np.float32)  # no float32 holds even its norm
+        for g in (large, top):
+            exact = g.astype(np.float64)
+            pieces = [slice(0, 4), slice(4, 6), slice(6, 8)] if name == "clipnorm" else [slice(0, 8)]
+            for part in pieces:
+                exact[part] *= 2.0 / max(np.sqrt(exact[part] @ exact[part]), 2.0)
+            for library in (np, pytest.importorskip("torch")):
+                point = SimpleNamespace(value=0.0, gradient=library.asarray(g))
+                problem = SimpleNamespace(layout=LAYOUT, at=lambda w, point=point: point)
+                w, sgd = library.zeros(8, dtype=library.float32), SGD(1.0, **{name: 2.0})
+                w = sgd.step(problem, w, sgd.init(problem, w))[0]
+                np.testing.assert_allclose(to_numpy(w), -exact, rtol=1e-6)  # float32 rounds to 6e-8
+
     @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
     def test_a_gradient_that_is_not_finite_is_not_hidden(self, bad):
         g = G.copy()

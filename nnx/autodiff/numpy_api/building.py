@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.numpy_api.shapes import ordered, shape_of
 from nnx.autodiff.numpy_api.table import (
     array,
@@ -13,8 +14,8 @@ from nnx.autodiff.numpy_api.table import (
     cast,
     double,
     dtype_of,
+    first_array,
     operands,
-    plain,
     stands_for,
 )
 
@@ -46,6 +47,53 @@ def full_like(
         return ordered(xp, xp.full(size, fill_value, dtype=dtype, device=xp.device_of(a)), order, a)
     filled = xp.asarray(xp.broadcast_to(cast(xp, fill_value, dtype), tuple(size)), copy=True)
     return ordered(xp, filled, order, a)
+
+
+# What follows takes no array of its own: NumPy hands it over for ``like=x`` only.
+
+
+@stands_for("array")
+def array_(
+    xp: Any, object: Any, dtype: Any = None, *, copy: bool | None = True, order: str = "K",
+    subok: bool = False, ndmin: int = 0,
+) -> Any:  # fmt: skip
+    y = asarray(xp, object, dtype, order)
+    if y is object and copy:
+        y = xp.asarray(y, copy=True)
+    return xp.reshape(y, (1,) * (ndmin - y.ndim) + y.shape) if y.ndim < ndmin else y
+
+
+@stands_for("asarray", "asanyarray")
+def asarray(xp: Any, a: Any, dtype: Any = None, order: str = "K", *, copy: bool | None = None) -> Any:
+    if not hasattr(a, "shape"):
+        if copy is False:
+            raise ValueError("np.asarray of a list makes an array of its own: copy=False is not possible.")
+        if first_array((a,)) is None:  # numbers alone
+            return xp.asarray(a, dtype=None if dtype is None else dtype_of(xp, dtype))
+        y = cast(xp, array(xp, a), dtype)
+    else:
+        y = cast(xp, a, dtype)
+        y = xp.asarray(y, copy=True) if copy and y is a else y
+    return y if order == "K" else ordered(xp, y, order, y)
+
+
+@stands_for("ascontiguousarray")
+def ascontiguousarray(xp: Any, a: Any, dtype: Any = None) -> Any:
+    y = asarray(xp, a, dtype, "C")
+    return y if y.ndim else xp.reshape(y, (1,))
+
+
+@stands_for("asfortranarray")
+def asfortranarray(xp: Any, a: Any, dtype: Any = None) -> Any:
+    return asarray(xp, a, dtype, "F")
+
+
+@stands_for("full")
+def full(
+    xp: Any, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None
+) -> Any:
+    value = asarray(xp, fill_value, dtype)
+    return ordered(xp, xp.asarray(xp.broadcast_to(value, shape_of(shape)), copy=True), order, value)
 
 
 @stands_for("copy")

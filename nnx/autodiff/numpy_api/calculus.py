@@ -6,8 +6,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.families import along
-from nnx.autodiff.numpy_api.table import array, arrays, axes_of, axis_of, cast, flat, plain, stands_for
+from nnx.autodiff.numpy_api.table import array, arrays, axes_of, axis_of, cast, flat, stands_for
 
 
 @stands_for("diff")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.autodiff.array import is_traced
+from nnx.autodiff.array import is_traced, plain
 from nnx.autodiff.numpy_api.shapes import at_least_1d
 from nnx.autodiff.numpy_api.table import (
     along_axis,
@@ -15,7 +15,6 @@ from nnx.autodiff.numpy_api.table import (
     dtype_of,
     first_array,
     flat,
-    plain,
     refuse,
     stands_for,
 )

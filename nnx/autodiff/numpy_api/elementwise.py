@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
+from nnx.autodiff.array import plain
+from nnx.autodiff.bind import bind
 from nnx.autodiff.families import is_complex
-from nnx.autodiff.numpy_api.table import array, cast, operands, plain, stands_for
+from nnx.autodiff.numpy_api.table import array, cast, operands, stands_for
+from nnx.autodiff.rules.special import CBRT
 
 _LN2 = math.log(2.0)
 
@@ -27,9 +31,14 @@ def exp2(xp: Any, x: Any) -> Any:
     return 2.0**x
 
 
+@cache
+def _cbrt(xp: Any) -> Any:
+    return bind(CBRT, xp.adapter.xp.cbrt, xp)  # the library's own: SciPy's may differ in the last bit
+
+
 @stands_for("cbrt")
 def cbrt(xp: Any, x: Any) -> Any:
-    return xp.copysign(xp.abs(x) ** (1.0 / 3.0), x)
+    return _cbrt(xp)(x)
 
 
 @stands_for("logaddexp2")
@@ -52,8 +61,9 @@ def fmin(xp: Any, x1: Any, x2: Any) -> Any:
 @stands_for("fmod")
 def fmod(xp: Any, x1: Any, x2: Any) -> Any:
     x1, x2 = operands(xp, x1, x2)
-    rest = xp.remainder(xp.abs(x1), xp.abs(x2))
-    return xp.where(xp.signbit(x1), -rest, rest)
+    # The signs are constants: abs would have slope 0 at 0.
+    sign, other = (xp.where(xp.signbit(x), -1.0, xp.base.ones_like(plain(x))) for x in (x1, x2))
+    return xp.remainder(x1 * sign, x2 * other) * sign
 
 
 @stands_for("divmod")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.families import along
 from nnx.autodiff.numpy_api.shapes import at_least_1d, at_least_2d, at_least_3d, moveaxis, shape_of
 from nnx.autodiff.numpy_api.table import (
@@ -17,7 +18,6 @@ from nnx.autodiff.numpy_api.table import (
     first_array,
     flat,
     pick,
-    plain,
     stands_for,
 )
 

@@ -7,8 +7,9 @@ import math
 from functools import reduce
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.numpy_api.shapes import moveaxis
-from nnx.autodiff.numpy_api.table import array, arrays, axes_of, flat, plain, refuse, stands_for
+from nnx.autodiff.numpy_api.table import array, arrays, axes_of, flat, refuse, stands_for
 
 
 def _same(*names: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnx.autodiff.array import is_traced, raw
 from nnx.autodiff.families import is_complex
-from nnx.autodiff.numpy_api.names import ESCAPES, METHODS
+from nnx.autodiff.numpy_api.names import ESCAPES, METHODS, UFUNCS
 from nnx.autodiff.numpy_api.shapes import ordered
 from nnx.autodiff.numpy_api.table import FUNCTIONS, array, flat, refuse
 from nnx.autodiff.numpy_api.writing import repeated
@@ -27,7 +27,44 @@ def method(space: Any, x: Any, name: str) -> Any:
             return _ATTRIBUTES[name](space, x)
         if name in ESCAPES:
             return partial(_escape, space, x, name)
-    raise AttributeError(f"Arrays that are being differentiated have no attribute {name!r}.")
+    if name.startswith("__"):
+        raise AttributeError(name)
+    if not is_traced(x) and hasattr(raw(x), name):  # of a constant the library's own: (x > 0).flags
+        own = getattr(raw(x), name)
+        return partial(_escape, space, x, name) if callable(own) else own
+    raise AttributeError(_missing(space, x, name))
+
+
+def _missing(space: Any, x: Any, name: str) -> str:
+    """The message for a method or attribute that traced arrays lack, though the library's own may have it."""
+    says = f"Arrays that are being differentiated have no attribute {name!r}"
+    if name in _INSTEAD:
+        return f"{says}: write {_INSTEAD[name]}, with xp = x.__array_namespace__()."
+    if name in space.differentiated:
+        numpy = f" or np.{name}(x)" if name in FUNCTIONS or name in UFUNCS else ""
+        return (
+            f"{says}: they have the methods of the array API standard, which has functions instead. Write "
+            f"xp.{name}(x){numpy}, with xp = x.__array_namespace__()."
+        )
+    if not space.speaks_numpy and hasattr(raw(x), name):
+        return (
+            f"{says}: they have the methods of the array API standard, not the library's own. Write a "
+            "function of the standard, as xp.sum(x) with xp = x.__array_namespace__(), or of NumPy, as "
+            "np.sum(x)."
+        )
+    return f"{says}."
+
+
+#: What to write for other libraries' methods that are no function of the standard by their name.
+_INSTEAD = {
+    "clone": "xp.asarray(x, copy=True)", "detach": "nnx.stop_gradient(x)", "dim": "x.ndim", "numel": "x.size",
+    "norm": "xp.linalg.vector_norm(x)", "softmax": "nnx.activations.softmax(x)",
+    "relu": "nnx.activations.relu(x)", "sigmoid": "nnx.activations.sigmoid(x)",
+    "transpose": "xp.permute_dims(x, axes)", "permute": "xp.permute_dims(x, axes)", "t": "x.T",
+    "unsqueeze": "xp.expand_dims(x, axis=i)", "view": "xp.reshape(x, shape)",
+    "to": "xp.astype(x, dtype) or x.to_device(device)", "double": "xp.astype(x, xp.float64)",
+    "float": "xp.astype(x, xp.float32)",
+}  # fmt: skip
 
 
 def set_attribute(space: Any, x: Any, name: str, value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.numpy_api.reductions import (
     count,
     is_everywhere,
@@ -18,7 +19,7 @@ from nnx.autodiff.numpy_api.reductions import (
     tupled,
     var,
 )
-from nnx.autodiff.numpy_api.table import array, plain, stands_for
+from nnx.autodiff.numpy_api.table import array, stands_for
 
 
 def _valid(xp: Any, a: Any, where: Any = True) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.autodiff.array import is_traced
+from nnx.autodiff.array import is_traced, plain
 from nnx.autodiff.families import along
 from nnx.autodiff.numpy_api.statistics import median
-from nnx.autodiff.numpy_api.table import array, axis_of, pick, plain, refuse, stands_for
+from nnx.autodiff.numpy_api.table import array, axis_of, pick, refuse, stands_for
 
 _STATISTICS = {
     "maximum": lambda xp, x, axis: xp.max(x, axis=axis, keepdims=True),

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.numpy_api.choosing import diag
 from nnx.autodiff.numpy_api.linalg import lstsq
 from nnx.autodiff.numpy_api.shapes import trim_zeros
 from nnx.autodiff.numpy_api.signals import convolve
-from nnx.autodiff.numpy_api.table import array, arrays, double, flat, plain, refuse, stands_for
+from nnx.autodiff.numpy_api.table import array, arrays, double, flat, refuse, stands_for
 
 
 @stands_for("polyval")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-from nnx.autodiff.array import Traced, is_traced
+from nnx.autodiff.array import Traced, is_traced, plain
 from nnx.autodiff.numpy_api import methods, ufuncs
 from nnx.autodiff.numpy_api.names import CONSTANTS, DEPRECATED, REFUSED, UFUNCS
 from nnx.autodiff.numpy_api.table import (
@@ -17,7 +17,6 @@ from nnx.autodiff.numpy_api.table import (
     array,
     axes_of,
     first_array,
-    plain,
     refuse,
     refuse_out,
 )

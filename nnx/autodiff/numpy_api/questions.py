@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.autodiff.numpy_api.table import arrays, plain, stands_for
+from nnx.autodiff.array import plain
+from nnx.autodiff.numpy_api.table import arrays, stands_for
 
 
 @stands_for("isclose")

@@ -7,6 +7,7 @@ import math
 import operator
 from typing import Any
 
+from nnx.autodiff.array import plain
 from nnx.autodiff.families import is_complex, normal_axes
 from nnx.autodiff.numpy_api.shapes import at_least_1d
 from nnx.autodiff.numpy_api.table import (
@@ -14,7 +15,6 @@ from nnx.autodiff.numpy_api.table import (
     array,
     axis_of,
     cast,
-    plain,
     refuse,
     several,
     stands_for,
@@ -163,7 +163,9 @@ def logsumexp(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> A
     """The logarithm of Σ exp x: what ``np.logaddexp.reduce`` computes."""
     top = xp.base.max(plain(x), axis=axis, keepdims=True)
     top = xp.base.where(xp.base.isfinite(top), top, xp.base.zeros_like(top))
-    y = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
+    y = xp.sum(xp.exp(x - top), axis=axis, keepdims=True)
+    none = plain(y) == 0.0  # all are −∞
+    y = xp.log(xp.where(none, 1.0, y)) + xp.base.where(none, -math.inf, top)
     return y if keepdims else xp.squeeze(y, axis=normal_axes(axis, x.ndim))
 
 

@@ -7,7 +7,7 @@ import math
 import operator
 from typing import Any
 
-from nnx.autodiff.aliasing import follow
+from nnx.autodiff.array import plain
 from nnx.autodiff.numpy_api.table import (
     along_axis,
     array,
@@ -17,11 +17,11 @@ from nnx.autodiff.numpy_api.table import (
     double,
     flat,
     pick,
-    plain,
     refuse,
     several,
     stands_for,
 )
+from nnx.autodiff.views import follow
 from nnx.errors import ShapeError
 
 

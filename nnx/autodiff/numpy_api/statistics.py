@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnx.autodiff.array import is_traced
+from nnx.autodiff.array import is_traced, plain
 from nnx.autodiff.families import is_complex
 from nnx.autodiff.numpy_api.building import linspace
 from nnx.autodiff.numpy_api.choosing import diagonal
@@ -17,7 +17,6 @@ from nnx.autodiff.numpy_api.table import (
     cast,
     double,
     first_array,
-    plain,
     refuse,
     stands_for,
 )

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
-from nnx.autodiff.array import Traced, raw
+from nnx.autodiff.array import raw
 from nnx.autodiff.families import is_complex
 from nnx.errors import AxisError, DerivativeError
 
@@ -45,15 +45,6 @@ def refuse_out(name: str) -> NoReturn:
         "array a and a traced b). A traced value cannot be stored there: assign the result to a name, as in "
         "a = a + b, or make the array of the traced one (np.zeros_like(x)) and write a[...] = b."
     )
-
-
-def plain(x: Any) -> Any:
-    """``x`` with plain arrays for the traced ones, also in tuples, lists and dicts."""
-    if type(x) is Traced:
-        return raw(x)
-    if type(x) is dict:
-        return {k: plain(v) for k, v in x.items()}
-    return type(x)(plain(part) for part in x) if type(x) in (tuple, list) else x
 
 
 def first_array(xs: Iterable[Any]) -> Any:

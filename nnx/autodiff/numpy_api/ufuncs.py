@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nnx.autodiff.array import Traced
+from nnx.autodiff.array import Traced, plain
+from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.families import along
 from nnx.autodiff.numpy_api.names import CONSTANTS
 from nnx.autodiff.numpy_api.table import (
@@ -15,7 +16,6 @@ from nnx.autodiff.numpy_api.table import (
     axes_of,
     axis_of,
     cast,
-    plain,
     refuse,
     refuse_out,
     shown,
@@ -29,6 +29,9 @@ _WITHOUT_EFFECT = frozenset(("order", "subok", "casting"))
 def with_options(space: Any, func: Any, name: str, call: Any, method: str, inputs: Any, kwargs: Any) -> Any:
     """A method of the ufunc ``func``, or its call with options; ``call`` is the ufunc without options."""
     if any(target is not None for target in kwargs.get("out") or ()):
+        for x in map(plain, inputs):
+            if type(x) is Batched:
+                x.asks("out=, or `a += x` with a plain array a")
         refuse_out(name)
     if name in CONSTANTS and space.speaks_numpy:
         return getattr(func, method)(*plain(inputs), **plain(kwargs))

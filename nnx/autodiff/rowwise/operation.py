@@ -15,7 +15,7 @@ from nnx.autodiff.space import RULES
 Array = Any
 
 #: Names of rules that work entry by entry: of one array, and of several that are broadcast.
-ENTRYWISE = ("negative", "positive", "real", "imag", "conj", "converted", "laid_out", "to_device")
+ENTRYWISE = ("negative", "positive", "real", "imag", "conj", "converted", "laid_out", "to_device", "restored")
 BROADCASTING = ("multiply", "divide", "add", "subtract", "where", "from_parts", "broadcast_to")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx.autodiff.rules.distances import direction
 from nnx.autodiff.rules.partials import ORDER, Partials, one, several
 from nnx.errors import DerivativeError
 
@@ -36,7 +37,7 @@ def _minus_sign(xp: Any, x: Any) -> Any:
         raise DerivativeError(
             "xp.special.ive has no complex derivative: it is scaled by exp(-|Re z|). Use xp.special.iv."
         )
-    return -xp.sign(x)
+    return -direction(xp, x)
 
 
 def _struve(name: str) -> Partials:
@@ -54,10 +55,10 @@ BESSEL = (
     Partials("y1", x=lambda xp, y, x: xp.special.y0(x) - y / x),
     one("i0", lambda xp, x: xp.special.i1(x)),
     one("i1", lambda xp, x: 0.5 * (xp.special.i0(x) + xp.special.iv(2, x))),
-    Partials("i0e", x=lambda xp, y, x: xp.special.i1e(x) - xp.sign(x) * y),
+    Partials("i0e", x=lambda xp, y, x: xp.special.i1e(x) - direction(xp, x) * y),
     Partials(
         "i1e",
-        x=lambda xp, y, x: 0.5 * (xp.special.i0e(x) + xp.special.ive(2, x)) - xp.sign(x) * y,
+        x=lambda xp, y, x: 0.5 * (xp.special.i0e(x) + xp.special.ive(2, x)) - direction(xp, x) * y,
     ),
     one("k0", lambda xp, x: -xp.special.k1(x)),
     Partials("k1", x=lambda xp, y, x: -xp.special.k0(x) - y / x),

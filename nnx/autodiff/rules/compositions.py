@@ -68,7 +68,8 @@ def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = N
 @composition
 def broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Any, ...]:
     shape = xp.base.broadcast_arrays(*[raw(a) for a in arrays])[0].shape
-    return tuple(a if a.shape == shape else xp.broadcast_to(a, shape) for a in arrays)
+    # of a scalar, too, for NumPy then gives an array
+    return tuple(a if a.shape == shape and shape else xp.broadcast_to(a, shape) for a in arrays)
 
 
 @composition
@@ -166,7 +167,10 @@ def stack(xp: Any, arrays: Any, /, *, axis: int = 0) -> Any:
 
 @composition
 def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any:
-    where = xp.base.take_along_axis(xp.positions(x.shape, raw(x)), raw(indices), axis=axis)
+    indices = raw(indices)
+    if indices.dtype != xp.int64:  # of which alone PyTorch takes indices
+        indices = xp.base.astype(indices, xp.int64)
+    where = xp.base.take_along_axis(xp.positions(x.shape, raw(x)), indices, axis=axis)
     flat = xp.reshape(x, (math.prod(x.shape),))
     return xp.reshape(xp.take(flat, xp.base.reshape(where, (-1,))), where.shape)
 

@@ -1,7 +1,7 @@
 """Functions without a gradient: constants, creation, inspection, and what is refused.
 
 A constant's derivative is zero wherever it exists (floor, sign, comparisons) or does not exist at all
-(argmax, integers): the result is a plain array, on which Python's control flow works.
+(argmax, integers): the result depends on nothing, and Python's control flow works on it.
 """
 
 CONSTANTS = frozenset(

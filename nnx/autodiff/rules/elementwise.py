@@ -15,7 +15,7 @@ import math
 import operator
 from typing import Any
 
-from nnx.autodiff.array import raw
+from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.families import (
     Bilinear,
     Elementwise,
@@ -29,27 +29,19 @@ from nnx.autodiff.families import (
     is_complex,
     unbroadcast,
 )
+from nnx.autodiff.rules.distances import direction, ratio
+from nnx.autodiff.rules.saturation import Saturating, exponential_left, sech_squared
 from nnx.errors import DerivativeError
-
-
-def _ratio(xp: Any, part: Any, whole: Any) -> Any:
-    """``part / whole``, and 0 with derivative 0 where ``whole``, a distance, is 0."""
-    zero = whole == 0
-    return xp.where(zero, 0.0, part / xp.where(zero, 1.0, whole))
 
 
 class _Abs(Elementwise):
     """|x| is real: of a complex tangent only the part along x counts."""
 
     def __init__(self) -> None:
-        super().__init__("abs", _sign_of)
+        super().__init__("abs", direction)
 
     def push(self, xp: Any, argnums: Any, tangents: Any, answer: Any, values: Any, kwargs: Any) -> Any:
         return cast(xp, super().push(xp, argnums, tangents, answer, values, kwargs), answer.dtype)
-
-
-def _sign_of(xp: Any, x: Any) -> Any:
-    return _ratio(xp, xp.conj(x), xp.abs(x)) if is_complex(xp, x) else xp.sign(x)
 
 
 def _sign(xp: Any, x: Any, /) -> Any:
@@ -84,22 +76,35 @@ def _winner(beats: Any) -> Any:
     return lambda xp, y, x1, x2: _share(xp, y, beats(x1, x2), x1 == x2)
 
 
-def _pow_base(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
+def pow_base(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
+    """The derivative of x1^x2 by x1."""
     if not hasattr(x2, "shape"):
         return xp.zeros_like(x1) if x2 == 0 else x2 * x1 if x2 == 2 else x2 * x1 ** (x2 - 1)
-    zero = x2 == 0
-    return xp.where(zero, 0.0, x2 * x1 ** xp.where(zero, 1.0, x2 - 1.0))
+    # 0·∞ at x⁰: the cut reaches no further, for by x2 the slope 0·x⁻¹ changes by 1/x.
+    cut = (x2 == 0) & (xp.abs(raw(x1)) < float(xp.finfo(x1.dtype).smallest_normal))
+    slope = x2 * x1 ** xp.where(cut, 1.0, x2 - 1.0)
+    if type(x2) is not Traced:
+        return slope
+    return xp.kinked(
+        slope, at=cut | (x1 == 0) & (_order(xp, x2) <= 1.0)
+    )  # the change by x2, x1^(x2−1)·(1 + x2·log x1)
 
 
-def _pow_exponent(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
-    # y·log(x1), which is 0 at x1 = 0 (for a positive exponent).
+def pow_exponent(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
+    """That by x2, y·log(x1), which is 0 at x1 = 0 (for a positive exponent)."""
     turns = is_complex(xp, y)
     if not hasattr(x1, "shape"):
         if x1 == 0:
             return xp.zeros_like(y)
         return y * (cmath.log(x1) if turns else math.log(x1) if x1 > 0 else math.nan)
-    x1 = xp.where(x1 == 0, 1.0, x1)
-    return y * xp.log(xp.astype(x1, y.dtype) if turns and not is_complex(xp, x1) else x1)
+    zero = x1 == 0
+    base = xp.where(zero, 1.0, x1)
+    slope = y * xp.log(xp.astype(base, y.dtype) if turns and not is_complex(xp, base) else base)
+    return xp.kinked(slope, at=zero & (_order(xp, x2) <= 1.0)) if type(x1) is Traced else slope
+
+
+def _order(xp: Any, x: Any) -> Any:
+    return xp.real(x) if is_complex(xp, x) else x
 
 
 def _asinh(xp: Any, x: Any) -> Any:
@@ -161,16 +166,16 @@ class _Quotient(Rule):
 
 ELEMENTWISE = (
     _Abs(),
-    Elementwise("acos", lambda xp, x: -xp.sqrt(1.0 - x * x), divides=True),
+    Elementwise("acos", lambda xp, x: -xp.sqrt((1.0 - x) * (1.0 + x)), divides=True),
     Elementwise("acosh", lambda xp, x: xp.sqrt(x - 1.0) * xp.sqrt(x + 1.0), divides=True),
-    Elementwise("asin", lambda xp, x: xp.sqrt(1.0 - x * x), divides=True),
+    Elementwise("asin", lambda xp, x: xp.sqrt((1.0 - x) * (1.0 + x)), divides=True),
     Elementwise("asinh", _asinh, divides=True),
     Elementwise("atan", lambda xp, x: 1.0 + x * x, divides=True),
     Elementwise("atanh", lambda xp, x: (1.0 - x) * (1.0 + x), divides=True),
     Elementwise("cos", lambda xp, x: -xp.sin(x)),
     Elementwise("cosh", lambda xp, x: xp.sinh(x)),
     Elementwise("exp", lambda xp, y: y, of_result=True),
-    Elementwise("expm1", lambda xp, y: y + 1.0, of_result=True),
+    Saturating("expm1", lambda xp, y: y + 1.0, exponential_left),
     Elementwise("log", lambda xp, x: x, divides=True),
     Elementwise("log1p", lambda xp, x: 1.0 + x, divides=True),
     Elementwise("log2", lambda xp, x: _LN2 * x, divides=True),
@@ -181,7 +186,7 @@ ELEMENTWISE = (
     Elementwise("sqrt", lambda xp, y: 2.0 * y, of_result=True, divides=True),
     Elementwise("square", lambda xp, x: 2.0 * x),
     Elementwise("tan", lambda xp, y: 1.0 + y * y, of_result=True),
-    Elementwise("tanh", lambda xp, y: 1.0 - y * y, of_result=True),
+    Saturating("tanh", lambda xp, y: 1.0 - y * y, sech_squared),
     Linear("negative", lambda xp, x: -x, lambda xp, g, shape: -g),
     Linear("positive", lambda xp, x: x, lambda xp, g, shape: g),
     Linear("real", lambda xp, x: xp.real(x), lambda xp, g, shape: g),
@@ -191,14 +196,14 @@ ELEMENTWISE = (
     JointlyLinear("subtract", lambda xp, a, b: a - b, _minus_back),
     Bilinear("multiply", lambda xp, a, b: a * b, _times, _times, entrywise=True),
     _Quotient("divide"),
-    ElementwisePair("pow", _pow_base, _pow_exponent),
+    ElementwisePair("pow", pow_base, pow_exponent),
     ElementwisePair(
         "atan2",
         lambda xp, y, a, b: b / (a * a + b * b) + xp.zeros_like(y),
         lambda xp, y, a, b: -a / (a * a + b * b) + xp.zeros_like(y),
     ),
     ElementwisePair(
-        "hypot", lambda xp, y, a, b: _ratio(xp, a, y), lambda xp, y, a, b: _ratio(xp, b, y)
+        "hypot", lambda xp, y, a, b: ratio(xp, a, y), lambda xp, y, a, b: ratio(xp, b, y)
     ),
     ElementwisePair("logaddexp", _logaddexp(0), _logaddexp(1)),
     ElementwisePair("maximum", _winner(operator.gt), _winner(operator.lt)),

@@ -2,9 +2,7 @@
 
 All take stacks of matrices (..., m, n), complex ones too unless stated otherwise.
 
-- ``det`` of a (nearly) singular matrix: a cofactor is the product of all singular values but one. First
-  derivatives are right for every matrix; higher ones for every regular matrix, and for a singular one of
-  rank n − 1 whose singular values differ.
+- ``det`` of a real matrix: first and second derivatives are right for every matrix (:mod:`.cofactors`).
 - ``slogdet``, ``inv`` and ``solve`` have no derivative at a singular matrix: there the library's ``inv`` and
   ``solve`` decide (NumPy raises ``LinAlgError``, CuPy gives inf or nan).
 - ``pinv`` is differentiated at constant rank: singular values below the cut count as zero and stay there.
@@ -17,10 +15,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from nnx.autodiff.array import raw
-from nnx.autodiff.families import Bilinear, Linear, Reduction, is_complex, unbroadcast
+from nnx.autodiff.families import Bilinear, Reduction, is_complex, unbroadcast
 from nnx.autodiff.pullbacks import Fused, FusedSeveral, with_zeros
-from nnx.autodiff.rules.factorizations import FACTORIZATIONS, reciprocal
+from nnx.autodiff.rules.cofactors import cofactors
+from nnx.autodiff.rules.distances import direction, ratio
+from nnx.autodiff.rules.factorizations import FACTORIZATIONS
+from nnx.autodiff.rules.manipulation import Choosing
 
 INFINITY = float("inf")
 
@@ -62,38 +62,29 @@ def _inv(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
 
 def _pinv(xp: Any, g: Any, needs: Any, y: Any, x: Any, rtol: Any = None) -> tuple[Any]:
     """Golub and Pereyra's formula (1973), transposed: −YᵀȲYᵀ + conj((I − XY)·Ȳᵀ·YYᴴ + YᴴY·Ȳᵀ·(I − YX))."""
-    t, yt, gt = xp.matrix_transpose, xp.matrix_transpose(y), xp.matrix_transpose(g)
+    gt = xp.matrix_transpose(g)
     conj = xp.conj if is_complex(xp, x) else lambda z: z
-    yh = conj(yt)
-    rows, columns = xp.matmul(gt, xp.matmul(y, yh)), xp.matmul(xp.matmul(yh, y), gt)
-    free = rows - xp.matmul(x, xp.matmul(y, rows)) + columns - xp.matmul(xp.matmul(columns, y), x)
-    return (conj(free) - t(xp.matmul(xp.matmul(y, gt), y)),)
+    yh = conj(xp.matrix_transpose(y))
+    rows, columns = _product(xp, gt, y, yh), _product(xp, yh, y, gt)
+    free = rows - _product(xp, x, y, rows) + columns - _product(xp, columns, y, x)
+    return (conj(free) - xp.matrix_transpose(_product(xp, y, gt, y)),)
+
+
+def _product(xp: Any, a: Any, b: Any, c: Any) -> Any:
+    """A·B·C of p×q, q×p and p×q matrices by way of the smaller square."""
+    if a.shape[-2] >= a.shape[-1]:
+        return xp.matmul(a, xp.matmul(b, c))
+    return xp.matmul(xp.matmul(a, b), c)
 
 
 # -- determinants ------------------------------------------------------------------------------------------
 
 
 def _det(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
-    """The matrix of cofactors: det X · X⁻ᵀ, and by the singular values where X is almost singular."""
+    """The matrix of cofactors, for complex matrices as det X · X⁻ᵀ."""
     if is_complex(xp, x):
         return (_as_matrices(xp, g * y) * xp.matrix_transpose(xp.linalg.inv(x)),)
-    u, s, vh = xp.linalg.svd(x, full_matrices=False)
-    regular = xp.all(s > float(xp.finfo(x.dtype).eps) ** 0.5 * s[..., : min(1, s.shape[-1])], axis=-1)
-    eye = xp.eye(x.shape[-1], dtype=x.dtype, device=xp.device_of(x))
-    inverse = xp.linalg.inv(xp.where(_as_matrices(xp, regular), x, eye))
-    # The determinants of U and Vh are ±1, constants.
-    sign = xp.linalg.det(raw(u)) * xp.linalg.det(raw(vh))
-    others = _excluding(xp, s) * xp.expand_dims(sign, axis=-1)
-    cofactors = xp.matmul(u * xp.expand_dims(others, axis=-2), vh)
-    regular_cofactors = _as_matrices(xp, y) * xp.matrix_transpose(inverse)
-    return (_as_matrices(xp, g) * xp.where(_as_matrices(xp, regular), regular_cofactors, cofactors),)
-
-
-def _excluding(xp: Any, x: Any) -> Any:
-    """For each entry of the last axis the product of the others."""
-    before = xp.cumulative_prod(x, axis=-1, include_initial=True)[..., :-1]
-    after = xp.cumulative_prod(xp.flip(x, axis=-1), axis=-1, include_initial=True)[..., :-1]
-    return before * xp.flip(after, axis=-1)
+    return (_as_matrices(xp, g) * cofactors(x),)
 
 
 @with_zeros
@@ -113,21 +104,23 @@ def _vector_norm(xp: Any, x: Any, y: Any, axis: Any, ord: Any = 2) -> Any:
     """∂y/∂x = unit(x)·(|x|/y)^(p−1); y has its axes kept."""
     if ord == 0:
         return xp.zeros_like(x)
+    straight = xp.conj(x) if is_complex(xp, x) else x
     if ord == 2:
-        return (xp.conj(x) if is_complex(xp, x) else x) * reciprocal(xp, y)
-    unit = xp.conj(x) * reciprocal(xp, xp.abs(x)) if is_complex(xp, x) else xp.sign(x)
+        return ratio(xp, straight, y)
+    if 2 < ord < INFINITY:
+        share = ratio(xp, straight, y)
+        if ord % 2 == 0 and not is_complex(xp, x):
+            return share ** (int(ord) - 1)
+        return share * xp.abs(share) ** (ord - 2.0)
+    unit = direction(xp, x)
     if ord == 1:
         return unit
     size = xp.abs(x)
     if ord in (INFINITY, -INFINITY):
         hits = xp.astype(size == y, size.dtype)
         return unit * (hits / xp.sum(hits, axis=axis, keepdims=True))
-    r = reciprocal(xp, y)
-    if ord > 2 and ord % 2 == 0 and not is_complex(xp, x):
-        return (x * r) ** (int(ord) - 1)
-    share = size * r
-    zero = share == 0
-    return unit * xp.where(zero, 0.0, xp.where(zero, 1.0, share) ** (ord - 1.0))
+    zero = size == 0  # an entry or all of them: the unit, 0 there, has the kink
+    return unit * (xp.where(zero, 1.0, size) / xp.where(y == 0, 1.0, y)) ** (ord - 1.0)
 
 
 def _matrix_norm(xp: Any, x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
@@ -160,6 +153,17 @@ def _onto_diagonal(xp: Any, g: Any, shape: tuple[int, ...], offset: int = 0) -> 
     if missing:
         g = xp.concat([g, xp.zeros((*g.shape[:-1], missing), dtype=g.dtype, device=xp.device_of(g))], axis=-1)
     return xp.where(on, xp.expand_dims(g, axis=-1 if offset >= 0 else -2), 0.0)
+
+
+def _diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
+    return xp.linalg.diagonal(x, offset=offset)
+
+
+def _diagonal_key(xp: Any, g: Any, shape: tuple[int, ...], offset: int = 0) -> Any:
+    if not xp.adapter.adds_at_places:
+        return None
+    along = xp.positions(g.shape[-1:], g)
+    return (..., along + max(-offset, 0), along + max(offset, 0))
 
 
 def _trace(xp: Any, x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
@@ -205,7 +209,9 @@ LINALG = (
     Fused("linalg.det", _det),
     FusedSeveral("linalg.slogdet", _slogdet, result=lambda parts: SlogdetResult(*parts)),
     Reduction("linalg.vector_norm", _vector_norm),
-    Linear("linalg.diagonal", lambda xp, x, **kw: xp.linalg.diagonal(x, **kw), _onto_diagonal),
+    Choosing(
+        "linalg.diagonal", lambda xp, x, **kw: xp.linalg.diagonal(x, **kw), _onto_diagonal, _diagonal_key
+    ),
     Bilinear(
         "linalg.cross",
         _cross,

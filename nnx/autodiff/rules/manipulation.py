@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import Any
 
-from nnx.autodiff.families import JointlyLinear, Linear, Pull, along, shape_of, unbroadcast
+from nnx.autodiff.families import JointlyLinear, Linear, Pull, along, cast, shape_of, unbroadcast
+from nnx.autodiff.raw import has_array
+from nnx.autodiff.sums import into_sum, onward, through
 from nnx.backend import device_of
 
 
@@ -53,12 +56,29 @@ def _concat(xp: Any, *arrays: Any, axis: Any = 0) -> Any:
 
 
 def _concat_back(xp: Any, g: Any, i: int, shapes: Any, fixed: Any, axis: Any = 0) -> Any:
+    return _part(xp, g, sum(_sizes(shapes[:i], axis)), shapes[i], axis)
+
+
+def _sizes(shapes: Any, axis: Any) -> list[int]:
+    return [math.prod(s) if axis is None else s[axis] for s in shapes]
+
+
+def _part(xp: Any, g: Any, start: int, shape: Any, axis: Any) -> Any:
     if axis is None:
-        start = sum(math.prod(s) for s in shapes[:i])
-        return xp.reshape(g[start : start + math.prod(shapes[i])], shapes[i])
-    axis %= len(shapes[i])
-    start = sum(s[axis] for s in shapes[:i])
-    return g[along(axis, slice(start, start + shapes[i][axis]))]
+        return xp.reshape(g[start : start + math.prod(shape)], shape)
+    return g[along(axis % len(shape), slice(start, start + shape[axis]))]
+
+
+class _Concat(JointlyLinear):
+    """Joined along an axis, or along all as flat arrays: each argument gets its part of the cotangent."""
+
+    def __init__(self) -> None:
+        super().__init__("concat", _concat, _concat_back)
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        shapes, dtypes, axis = [shape_of(v) for v in values], [v.dtype for v in values], kwargs.get("axis", 0)
+        starts = list(accumulate(_sizes(shapes, axis), initial=0))  # once: one sum for each takes n² steps
+        return lambda xp, g: [cast(xp, _part(xp, g, starts[i], shapes[i], axis), dtypes[i]) for i in argnums]
 
 
 def _stack(xp: Any, *arrays: Any, axis: int = 0) -> Any:
@@ -92,16 +112,24 @@ def _reshape_back(xp: Any, g: Any, old: Any, /, *_: Any, **__: Any) -> Any:
     return xp.reshape(g, old)
 
 
-def _getitem(xp: Any, x: Any, key: Any) -> Any:
-    return x[key]
-
-
 def _take_back(xp: Any, g: Any, shape: Any, indices: Any, axis: Any = None) -> Any:
     axis = 0 if axis is None else axis % len(shape)
     n, indices = shape[axis], xp.astype(indices, xp.int64, copy=False)  # small integers cannot hold n
     rows = xp.moveaxis(g, axis, 0) if axis else g
     out = xp.scatter_add(rows, xp.where(indices < 0, indices + n, indices), n)
     return xp.moveaxis(out, 0, axis) if axis else out
+
+
+def _scattered(xp: Any, g: Any, shape: Any, key: Any) -> Any:
+    return xp.scatter(g, key, shape)
+
+
+def _given(xp: Any, g: Any, shape: Any, key: Any) -> Any:
+    return key
+
+
+def _taken(xp: Any, g: Any, shape: Any, indices: Any, axis: Any = None) -> Any:
+    return along(0 if axis is None else axis % len(shape), indices) if xp.adapter.adds_at_places else None
 
 
 #: Functions whose result may share memory with their argument, as the library's own result does.
@@ -113,26 +141,84 @@ VIEWS = frozenset(
 )
 
 
-class _Put(JointlyLinear):
-    """``x`` with ``x[key]`` replaced by ``value``: the result of an assignment."""
+class Choosing(Linear):
+    """Entries of x by index: the cotangent is added to the sum for x at ``key(xp, g, shape, *rest)``.
+
+    ``key`` gives None where the library cannot add there without making a whole array first.
+    """
+
+    passes = staticmethod(into_sum)
+
+    def __init__(
+        self, name: str, apply: Any, transpose: Any, key: Any = lambda xp, g, shape, key: key
+    ) -> None:
+        super().__init__(name, apply, transpose)
+        self.key = key
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        shape, dtype, rest = values[0].shape, values[0].dtype, values[1:]
+
+        def pull(xp: Any, g: Any, total: Any = None, own: bool = False) -> tuple[Any]:
+            if g.dtype != dtype:
+                g = cast(xp, g, dtype)
+            key = None if total is None else self.key(xp, g, shape, *rest, **kwargs)
+            if key is not None:
+                return (xp.add_at(total, g, key=key, own=own),)
+            c = self.transpose(xp, g, shape, *rest, **kwargs)
+            return (c if total is None else total + c,)
+
+        return pull
+
+
+class _AddAt(JointlyLinear):
+    """``total`` with ``g`` added at ``key``, as where cotangents are summed up."""
 
     def __init__(self) -> None:
-        super().__init__("put", lambda xp, x, value, key: xp.put(x, value, key=key), lambda *_: None)
+        super().__init__(
+            "add_at",
+            lambda xp, total, g, *, key, own: xp.add_at(total, g, key=key, own=own),
+            lambda xp, g, i, shapes, fixed, *, key, own: g[key] if i else g,
+        )
+
+
+class _Put(JointlyLinear):
+    """``x`` with ``x[key]`` replaced by ``value``, as an assignment does: in place where x is our ``own``."""
+
+    passes = staticmethod(through)
+
+    def __init__(self) -> None:
+        super().__init__("put", lambda xp, x, value, **at: xp.put(x, value, **at), lambda *_: None)
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         shape, dtype, key = shape_of(values[1]), getattr(values[1], "dtype", None), kwargs["key"]
 
-        def pull(xp: Any, g: Any) -> list[Any]:
-            def arrives(i: int) -> Any:
-                if i == 0:
-                    return xp.put(g, 0.0, key=key)
-                c = g[key] * xp.last_written(g, key)
-                extra = max(len(shape) - len(c.shape), 0)  # axes of length 1 that an assignment drops
-                return xp.reshape(unbroadcast(xp, c, shape[extra:], dtype), shape)
+        def of_value(xp: Any, g: Any) -> Any:
+            c = xp.item(g, key)
+            if has_array(key):
+                c = c * xp.last_written(g, key)
+            extra = max(len(shape) - len(c.shape), 0)  # axes of length 1 that an assignment drops
+            c = unbroadcast(xp, c, shape[extra:], dtype)
+            return c if c.shape == shape else xp.reshape(c, shape)
 
-            return [arrives(i) for i in argnums]
+        def pull(xp: Any, g: Any, own: bool = False) -> list[Any]:
+            found = [of_value(xp, g) if i else None for i in argnums]  # before its place in g is set to 0
+            return [c if i else xp.put(g, 0.0, key=key, own=own) for i, c in zip(argnums, found, strict=True)]
 
         return pull
+
+
+class _LaidOut(Linear):
+    """The same entries with another array's layout in memory; of that array nothing is kept."""
+
+    def __init__(self) -> None:
+        super().__init__("laid_out", lambda xp, x, like: x, lambda xp, g, shape, like: g)
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        return lambda xp, g: (g,)
+
+
+class _Reshape(Linear):
+    passes = staticmethod(onward)
 
 
 class _ToDevice(Linear):
@@ -147,7 +233,7 @@ class _ToDevice(Linear):
 
 
 MANIPULATION = (
-    Linear("reshape", _reshape, _reshape_back),
+    _Reshape("reshape", _reshape, _reshape_back),
     Linear("expand_dims", _same("expand_dims"), _reshape_back),
     Linear("squeeze", _same("squeeze"), _reshape_back),
     Linear("permute_dims", _same("permute_dims"), _permute),
@@ -162,11 +248,13 @@ MANIPULATION = (
     Linear("converted", _same("converted"), lambda xp, g, shape, dtype: g),
     _ToDevice(),
     # Choosing by index, and its transpose: putting into zeros, where repeated positions add up.
-    Linear("getitem", _getitem, lambda xp, g, shape, key: xp.scatter(g, key, shape)),
+    Choosing("getitem", lambda xp, x, key: x[key], _scattered, _given),
+    Choosing("item", lambda xp, x, key: xp.item(x, key), _scattered, _given),
+    _AddAt(),
     Linear(
         "scatter", lambda xp, g, key, shape: xp.scatter(g, key, shape), lambda xp, t, _, key, shape: t[key]
     ),
-    Linear("take", _same("take"), _take_back),
+    Choosing("take", _same("take"), _take_back, _taken),
     Linear(
         "scatter_add",
         lambda xp, v, index, n: xp.scatter_add(v, index, n),
@@ -178,10 +266,9 @@ MANIPULATION = (
         lambda xp, x, y: xp.from_parts(x, y),
         lambda xp, g, i, shapes, fixed: 1j * g if i else g,
     ),
-    # The same entries with another array's layout in memory, which an assignment does not change.
-    Linear("laid_out", lambda xp, x, like: x, lambda xp, g, shape, like: g),
+    _LaidOut(),
     _Put(),
-    JointlyLinear("concat", _concat, _concat_back),
+    _Concat(),
     JointlyLinear("stack", _stack, _stack_back),
     JointlyLinear("where", lambda xp, c, a, b: xp.where(c, a, b), _where_back, constants=1),
 )

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from nnx.autodiff.families import Linear, Reduction, Rule, along, cast, keep_dims, normal_axes
+from nnx.autodiff.rules.distances import ratio
 from nnx.errors import ShapeError
 
 
@@ -48,9 +49,7 @@ def _var(xp: Any, x: Any, y: Any, axis: Any, correction: float = 0.0) -> Any:
 
 
 def _std(xp: Any, x: Any, y: Any, axis: Any, correction: float = 0.0) -> Any:
-    flat = y == 0  # a kink as that of abs: derivative 0
-    slope = _centred(xp, x, axis) / (xp.where(flat, 1.0, y) * _degrees(x.shape, axis, correction))
-    return xp.where(flat, 0.0, slope)
+    return ratio(xp, _centred(xp, x, axis), y) / _degrees(x.shape, axis, correction)  # a kink as that of abs
 
 
 def _prod(xp: Any, x: Any, y: Any, axis: Any, dtype: Any = None) -> Any:

@@ -14,17 +14,20 @@ from typing import Any
 
 from nnx.autodiff.rules.bessel import BESSEL
 from nnx.autodiff.rules.distributions import DISTRIBUTIONS, hazard
+from nnx.autodiff.rules.elementwise import pow_base, pow_exponent
 from nnx.autodiff.rules.hypergeometric import HYPERGEOMETRIC, POLYNOMIALS
 from nnx.autodiff.rules.partials import ORDER, Partials, one, several
 
 _LN2, _LN10, _DEGREE = math.log(2.0), math.log(10.0), math.pi / 180.0
 _ERF = 2.0 / math.sqrt(math.pi)  # the derivative of erf at 0
 
+CBRT = one("cbrt", lambda xp, y: 1.0 / (3.0 * y * y), of_result=True)
+
 ELEMENTARY = (
-    one("cbrt", lambda xp, y: 1.0 / (3.0 * y * y), of_result=True),
+    CBRT,
     one("exp2", lambda xp, y: _LN2 * y, of_result=True),
     one("exp10", lambda xp, y: _LN10 * y, of_result=True),
-    one("expm1", lambda xp, y: y + 1.0, of_result=True),
+    one("expm1", lambda xp, x: xp.exp(x)),
     one("log1p", lambda xp, x: 1.0 / (1.0 + x)),
     one("cosm1", lambda xp, x: -xp.sin(x)),
     one("sindg", lambda xp, x: _DEGREE * xp.special.cosdg(x)),
@@ -39,8 +42,8 @@ ELEMENTARY = (
     ),
     Partials(
         "powm1",
-        x=lambda xp, r, x, y: y * x ** (y - 1.0),
-        y=lambda xp, r, x, y: (r + 1.0) * xp.log(x),
+        x=pow_base,
+        y=lambda xp, r, x, y: pow_exponent(xp, x**y, x, y),
     ),
     one("exprel", lambda xp, x: 0.5 * xp.special.hyp1f1(2.0, 3.0, x)),
     # Not y·(1 − y), which is 0 from x = 37 on.
@@ -128,8 +131,9 @@ GAMMA = (
 
 
 def _ratio(xp: Any, x: Any, y: Any) -> Any:
-    """The quotient x / y, and 0 where both are 0."""
-    return x / xp.where((x == 0) & (y == 0), 1.0, y)
+    """The quotient x / y, and 0 where both are 0, without derivatives."""
+    both = (x == 0) & (y == 0)
+    return xp.kinked(x / xp.where(both, 1.0, y), at=both)
 
 
 def _boxcox_slope(xp: Any, x: Any, lmbda: Any) -> Any:

@@ -1,0 +1,210 @@
+"""Arrays that share memory: which arrays are views of which, and how a view is made again.
+
+- The base of all, the root, counts the writes into it (:class:`Root`);
+- a view knows its root and the steps that make it from the root (:class:`View`). Before it is read it
+  compares the counts, and is made again from the root if they differ.
+
+What writes do is in :mod:`nnx.autodiff.aliasing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple
+
+from nnx.autodiff.array import Traced, plain, raw
+from nnx.autodiff.raw import has_array
+from nnx.autodiff.selections import SELECTING, Selection
+from nnx.autodiff.trace import CONSTANT
+
+
+class Root:
+    """The link of an array that has views or was written into."""
+
+    __slots__ = ("handed_out", "owned", "version")
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.handed_out = False  #: whether a plain array, which writes do not reach, shares the memory
+        self.owned = False  #: whether the array below, at every level, belongs to the handle alone
+
+    def refresh(self, x: Traced) -> None:
+        """Notes that an operation reads ``x``, and may keep its content. A root is always up to date."""
+        self.owned = False
+
+
+class View:
+    """The link of a view: what ``steps`` make of the root is its content.
+
+    ``call`` is the function with its name and arguments that made it of ``before``, a root or another view.
+    """
+
+    __slots__ = ("_steps", "before", "call", "read_only", "root", "shapes", "version")
+
+    def __init__(
+        self, y: Traced, x: Traced, function: Any, name: str, args: Any, options: Any, read_only: bool
+    ) -> None:
+        self.root: Traced = x
+        self.read_only: bool = read_only
+        if x.link is None:
+            x.link = Root()
+        elif type(x.link) is View:
+            self.root, self.read_only = x.link.root, read_only or x.link.read_only
+        self.before, self.call, self.shapes = x.link, (function, name, args, options), (x.shape, y.shape)
+        self.version = self.root.link.version
+        self._steps: tuple[Any, ...] | None = None
+
+    def refresh(self, x: Traced) -> None:
+        """Brings ``x`` up to date if its root was written to."""
+        if self.version != self.root.link.version:
+            self.version = self.root.link.version
+            become(x, self.content(self.root))
+
+    @property
+    def steps(self) -> tuple[Any, ...]:
+        """Selections and functions that make the view from its root, as few as there can be.
+
+        Found when they are first asked for: most views are never written to.
+        """
+        chain: list[View] = []
+        view: Any = self
+        while type(view) is View and view._steps is None:
+            chain.append(view)
+            view = view.before
+        steps: tuple[Any, ...] = (view._steps or ()) if type(view) is View else ()
+        for view in reversed(chain):
+            steps = view._steps = view._after(steps)
+            view.before = None  # so that long chains do not stay alive
+        return steps
+
+    def _after(self, steps: tuple[Any, ...]) -> tuple[Any, ...]:
+        function, name, args, options = self.call
+        if name == "reshape":
+            steps = steps[:-1] if steps and type(steps[-1]) is Reshaped else steps
+            back = not steps and self.shapes[1] == self.root.shape
+            return steps if back else (*steps, Reshaped(function, self.shapes[1]))
+        last = steps[-1] if steps and type(steps[-1]) is Selection else None
+        try:
+            new = SELECTING[name](last or Selection.whole(self.shapes[0]), *args, **options)
+        except (KeyError, IndexError, TypeError):  # none: the library's own function answers
+            return (*steps, lambda x: function(x, *args, **options))
+        steps = steps[:-1] if last else steps
+        return steps if not steps and new.is_whole(self.root.shape) else (*steps, new)
+
+    def content(self, root: Traced) -> Any:
+        """The view of ``root``, which need not be its own."""
+        x = root
+        for step in self.steps:
+            x = step.arranged(x.space, _at(x, step.key)) if type(step) is Selection else step(x)
+        if x is root and root.link is not None:
+            root.link.refresh(root)
+        return x
+
+
+class Reshaped(NamedTuple):
+    """The step from an array to one of another shape."""
+
+    function: Callable[..., Any]
+    shape: tuple[int, ...]
+
+    def __call__(self, x: Any) -> Any:
+        return self.function(x, self.shape)
+
+
+def viewing(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """``function``, called ``name``, whose result is a view of its argument wherever the library's is."""
+    read_only = name == "broadcast_to"
+
+    @wraps(function)
+    def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
+        y = _unread(x, function(below(x), *args, **kwargs)) if type(x) is Traced and _owns(x) else None
+        if y is not None:
+            y.link = View(y, x, function, name, args, kwargs, read_only)
+            y.link.version = -1
+            return y
+        y = function(x, *args, **kwargs)
+        if type(y) is Traced and type(x) is Traced and y is not x and x.space.shares_memory(raw(y), raw(x)):
+            y.link = View(y, x, function, name, args, kwargs, read_only)
+        return y
+
+    return call
+
+
+def reading(choose: Callable[..., Any]) -> Callable[..., Any]:
+    """``x[key]`` by ``choose``, which records it: a view where the library's own is."""
+    view = viewing(choose, "getitem")
+
+    def getitem(x: Any, key: Any) -> Any:
+        key = plain(key)
+        if not has_array(key):
+            return view(x, key)
+        return choose(x.snapshot() if _owns(x) else x, key)  # a copy: it leaves x to its handle
+
+    return getitem
+
+
+def _unread(x: Traced, part: Any) -> Traced | None:
+    """A view of ``x`` that shows the plain ``part`` of it, and is made as any other when it is read first.
+
+    So views through which is only written leave the array to its handle. None where ``part`` is no view.
+    """
+    return Traced(part, CONSTANT, None, x.space) if x.space.shares_memory(part, below(x)) else None
+
+
+def _owns(x: Traced) -> bool:
+    return type(x.link) is Root and x.link.owned
+
+
+def _at(x: Traced, key: Any) -> Any:
+    """``x[key]`` of basic indices.
+
+    Of an array that belongs to its handle a small part is copied, so that it remains so.
+    """
+    if _owns(x):
+        n, whole = x.space.element_count, below(x)
+        if 4 * n(whole[key].shape) < n(whole.shape):
+            return x.space.item(x.snapshot(), key)
+    return x.space.choose(x, key)
+
+
+def below(x: Any) -> Any:
+    """The plain array below ``x``, which nobody is going to keep; of a view that may be an older one."""
+    while type(x) is Traced:
+        x = x.value
+    return x
+
+
+def link(y: Traced, x: Traced, make: Callable[[Any], Any]) -> None:
+    """Notes that ``y``, which is ``make(x)``, is a view of ``x`` if their memory says so."""
+    if x.space.shares_memory(raw(y), raw(x)):
+        follow(y, x, make)
+
+
+def follow(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = False) -> None:
+    """Notes that ``y``, which is ``make(x)``, is a view of ``x``: a write into either shows in both.
+
+    With ``read_only``, as where one entry of x occurs several times in y, writing into y is an error.
+    """
+    y.link = View(y, x, make, "", (), {}, read_only)
+
+
+def hand_out(x: Traced) -> None:
+    """Notes that a plain array shares the memory of ``x``: from here on writing into ``x`` is an error."""
+    root = root_of(x)
+    if root.link is None:
+        root.link = Root()
+    root.link.handed_out = True
+
+
+def root_of(x: Traced) -> Traced:
+    """The base of all that share memory with ``x``."""
+    return x.link.root if type(x.link) is View else x
+
+
+def become(x: Traced, new: Any) -> None:
+    """Gives ``x`` the content of ``new``."""
+    if type(new) is not Traced:
+        x.value, x.tracer, x.mark = new, CONSTANT, None
+    else:
+        x.value, x.tracer, x.mark = new.value, new.tracer, new.mark
