@@ -83,8 +83,12 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
 
     def sum_is_finite(self, x: Array) -> bool:
         """Whether the sum of ``x`` is finite: then all of ``x`` is. Takes no memory and gives no warning."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with self.without_warnings():
             return math.isfinite(self.to_numpy(self.xp.sum(x)))
+
+    def without_warnings(self) -> AbstractContextManager[Any]:
+        """A time in which results beyond the largest number are infinite and nothing is said of it."""
+        return np.errstate(over="ignore", invalid="ignore")
 
     def held(self) -> AbstractContextManager[Any]:
         """A time in which kernels share their work among the cores themselves, and BLAS leaves it to them."""

@@ -197,7 +197,8 @@ class Point:
                 self._problem.counts["value"] += 1
         else:
             r, d = self.residual, self.ridge
-            value = 0.5 * namespace(r).vecdot(r, r)
+            with adapter_of(r).without_warnings():  # of a step that goes too far the cost is infinite
+                value = 0.5 * namespace(r).vecdot(r, r)
             if d is not None:
                 value = value + 0.5 * namespace(r).vecdot(d * self.w, self.w)
         self._known["value"] = value

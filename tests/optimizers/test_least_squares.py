@@ -332,6 +332,15 @@ def test_variables_in_units_that_make_squares_no_numbers_are_told_of(method, uni
     assert re.search(f"derivatives of the residuals.*{words}", result.message), result.message
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("method", ["lm", "dogleg"])
+def test_of_a_step_whose_squares_overflow_nothing_is_said(method):
+    """The residuals are finite there, about 1e296: what warns of their squares would be nnx itself."""
+    bounds = [(0.0, 29.0)]
+    result = nnx.least_squares(lambda w: w**201 - 1.0, [0.3], bounds=bounds, method=method)
+    assert math.isfinite(result.cost)
+
+
 @each_solver
 @pytest.mark.parametrize("scale", [1e-150, 1e150])
 def test_where_only_products_of_gradients_would_be_no_numbers_the_minimum_is_found(solver, scale):

@@ -122,11 +122,26 @@ class Plan:
             g = xp.where(self.moves, g, 0.0)
         pieces = [g[part] for part in self.pieces]
         norms = xp.sqrt(xp.stack([piece @ piece for piece in pieces]))
-        scales = self.norm / xp.maximum(norms, self.norm)
-        # A gradient that is not finite stays visible: without this, infinity would be clipped to zero.
-        scales = xp.where(norms < math.inf, scales, math.nan)
+        fits = norms < math.inf
+        scales = xp.where(fits, self.norm / xp.maximum(norms, self.norm), math.nan)
         scaled = [scales[i] * piece for i, piece in enumerate(pieces)]
+        if not adapter_of(g).reads_are_free or not bool(xp.all(fits)):
+            scaled = [
+                xp.where(fits[i], s, _of_norm(xp, piece, self.norm))
+                for i, (s, piece) in enumerate(zip(scaled, pieces, strict=True))
+            ]
         return scaled[0] if len(scaled) == 1 else xp.concat(scaled)
+
+
+def _of_norm(xp: Any, g: Array, norm: float) -> Array:
+    """``g`` scaled to this norm, though the square of its own may overflow; nan if an entry is not finite.
+
+    So a gradient that is not finite stays visible: infinity would be clipped to zero.
+    """
+    top = xp.max(xp.abs(g))
+    finite = top < math.inf
+    unit = g / xp.where(finite, xp.maximum(top, float(xp.finfo(g.dtype).smallest_normal)), 1.0)
+    return unit * xp.where(finite, norm / xp.sqrt(unit @ unit), math.nan)
 
 
 def make_plan(optimizer: Any, problem: Any, w: Array) -> Plan:

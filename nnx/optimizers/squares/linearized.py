@@ -6,7 +6,7 @@ import math
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from nnx.backend import namespace
+from nnx.backend import adapter_of, namespace
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.descent.evaluation import Iterate, max_norm
 from nnx.optimizers.problem import Problem, read
@@ -163,7 +163,8 @@ class Unpenalized(Linearized):
     def fall_to(self, there: Any) -> Array:
         r, s = self.point.residual, there.point.residual
         xp = namespace(r)
-        fall = 0.5 * xp.vecdot(r - s, r + s)
+        with adapter_of(r).without_warnings():  # to a point whose cost is infinite the fall is −inf
+            fall = 0.5 * xp.vecdot(r - s, r + s)
         ridge = self.point.ridge
         if ridge is not None:
             fall = fall + 0.5 * xp.vecdot(ridge * (self.w - there.w), self.w + there.w)
