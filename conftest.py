@@ -19,7 +19,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 collect_ignore = [
     f"nnx/backend/{module}.py"
     for library, module in {
-        "cupy": "cupy_adapter", "cupyx": "cupy_namespace", "torch": "torch_adapter", "numba": "compiled_masks",
+        "cupy": "cupy_adapter", "cupyx": "cupy_namespace", "torch": "torch_adapter",
+        "numba": "compiled_masks",
     }.items()
     if importlib.util.find_spec(library) is None
 ]  # fmt: skip

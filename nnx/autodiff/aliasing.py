@@ -1,13 +1,13 @@
 """Writing into traced arrays, and into arrays that share memory.
 
 An assignment ``x[key] = v`` replaces the content of the handle ``x`` by that of a new array, computed by the
-rule ``put``; what was computed from ``x`` before keeps the old content. If ``x`` is a view, as NumPy's basic
-indexing gives it, its base must change too, and all other views of that base (:mod:`nnx.autodiff.views`): a
-write into a view is one into its root, at an index of the root where the view is a selection of it; else the
-transpose of the view moves the new entries there.
+rule ``set_at``; what was computed from ``x`` before keeps the old content. If ``x`` is a view, as NumPy's
+basic indexing gives it, its base must change too, and all other views of that base
+(:mod:`nnx.autodiff.views`): a write into a view is one into its root, at an index of the root where the view
+is a selection of it; else the transpose of the view moves the new entries there.
 
-The array that ``put`` has made belongs to its handle alone until something but an index reads it: until then
-the next assignment writes into it, so that n of them do not copy the array n times.
+The array that ``set_at`` has made belongs to its handle alone until something but an index reads it: until
+then the next assignment writes into it, so that n of them do not copy the array n times.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def assign(x: Traced, key: Any, value: Any) -> None:
         return
     _floating(x, value)
     if place is None:
-        _replace(x, space.put(x, value, key=key))
+        _replace(x, space.set_at(x, value, key=key))
     else:
         _put(root, place, value)
 
@@ -83,7 +83,7 @@ def _put(root: Traced, place: _Place, value: Any) -> None:
     if place.shape is not None:
         x = space.reshape(root.snapshot(), place.shape)
         own = own and space.shares_memory(below(x), below(root))
-    new = space.put(x, value, key=place.key, own=own)
+    new = space.set_at(x, value, key=place.key, own=own)
     if place.shape is not None:
         new = space.laid_out(space.reshape(new, root.shape), below(root))
     become(root, new)

@@ -15,7 +15,8 @@ from nnx.autodiff.space import space_of
 class FusedFunction:
     """A function of arrays together with its derivative; made by :func:`fused`.
 
-    ``plain`` is the body without the derivative, for the test that both agree to second order.
+    ``plain`` is the body without the derivative, for the test that both agree to second order. A call raises
+    :class:`nnx.errors.DerivativeError` for a traced array whose transform has returned.
 
     >>> softplus = nnx.activations.softplus
     >>> type(softplus).__name__

@@ -95,7 +95,7 @@ class RawNamespace(Namespace):
         """The product a @ b, computed into the array ``place`` if it is one and the library can."""
         return a @ b if place is True else self.adapter.matmul_into(a, b, place)
 
-    def put(self, x: Any, value: Any, *, key: Any, own: bool = False) -> Any:
+    def set_at(self, x: Any, value: Any, *, key: Any, own: bool = False) -> Any:
         """A copy of x in which ``x[key]`` is ``value``; x itself if that is our ``own``."""
         out = x if own and x.shape else self.asarray(x, copy=True)
         if hasattr(value, "dtype") and value.dtype != out.dtype:
@@ -109,7 +109,7 @@ class RawNamespace(Namespace):
             return 1.0
         places = self.positions(g.shape, raw(g))[key]
         turns = self.positions(places.shape, raw(g))
-        last = self.put(self.positions(g.shape, raw(g)), turns, key=key)
+        last = self.set_at(self.positions(g.shape, raw(g)), turns, key=key)
         return self.astype(last[key] == turns, g.dtype)
 
     def kinked(self, x: Any, *, at: Any) -> Any:

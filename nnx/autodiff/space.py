@@ -85,8 +85,8 @@ class DifferentiableNamespace(Namespace):
 
 #: Functions beyond the standard that rules use: with a rule of their own, and without a gradient.
 _BOUND = (
-    "add_at", "converted", "from_parts", "item", "kinked", "laid_out", "put", "restored", "scatter",
-    "scatter_add",
+    "add_at", "converted", "from_parts", "item", "kinked", "laid_out", "restored", "scatter",
+    "scatter_add", "set_at",
 )  # fmt: skip
 _CONSTANT = ("device_of", "element_count", "last_written", "positions", "shares_memory")
 
@@ -127,8 +127,8 @@ def space_over(adapter: Adapter) -> Any:
         if short != "invert":
             setattr(space, "op_" + short, _question(getattr(operators, short), space))
     space.op_invert = constant(operators.invert, space)
-    space.choose = bind(RULES["getitem"], operators.getitem, space)
-    space.getitem = views.reading(space.choose)
+    space.chosen = bind(RULES["getitem"], operators.getitem, space)
+    space.getitem = views.reading(space.chosen)
     numpy_api.attach(space)
     return space
 

@@ -33,8 +33,10 @@ def into_sum(node: Any, xp: Any, g: Any, pending: dict[int, Any], sums: set[int]
     parent = node.parents[0]
     order = parent.order
     if order not in pending:
-        sums.add(order)
-        return ((parent, node.pull(xp, g)[0]),)
+        found = node.pull(xp, g)[0]
+        if type(found) is Traced or xp.adapter.may_write(found):
+            sums.add(order)
+        return ((parent, found),)
     total = pending[order]
     space = node.space if type(total) is Traced else xp
     pending[order] = node.pull(space, g, total, order in sums)[0]
@@ -44,9 +46,11 @@ def into_sum(node: Any, xp: Any, g: Any, pending: dict[int, Any], sums: set[int]
 
 def onward(node: Any, xp: Any, g: Any, pending: dict[int, Any], sums: set[int]) -> Arrivals:
     """``pull(xp, g)`` of one argument, whose cotangent is ``g`` in another form, and our own if ``g`` is."""
-    if node.order in sums and node.parents[0].order not in pending:
-        sums.add(node.parents[0].order)
-    return zip(node.parents, node.pull(xp, g), strict=True)
+    order = node.parents[0].order
+    found = node.pull(xp, g)
+    if node.order in sums and order not in pending and (type(g) is Traced or xp.adapter.may_write(found[0])):
+        sums.add(order)
+    return zip(node.parents, found, strict=True)
 
 
 def through(node: Any, xp: Any, g: Any, pending: dict[int, Any], sums: set[int]) -> Arrivals:

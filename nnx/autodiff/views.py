@@ -165,7 +165,7 @@ def _at(x: Traced, key: Any) -> Any:
         n, whole = x.space.element_count, below(x)
         if 4 * n(whole[key].shape) < n(whole.shape):
             return x.space.item(x.snapshot(), key)
-    return x.space.choose(x, key)
+    return x.space.chosen(x, key)
 
 
 def below(x: Any) -> Any:

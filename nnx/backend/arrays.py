@@ -45,6 +45,13 @@ def register_carrier(cls: type) -> None:
 
     Returns nothing. Among the library's own arrays their adapter is the one of all; ``adapter.below`` is the
     library's.
+
+    >>> class Wrapped:
+    ...     def __init__(self, value):
+    ...         self.value, self.adapter = value, nnx.backend.adapter_of(value)
+    >>> nnx.backend.register_carrier(Wrapped)
+    >>> nnx.backend.adapter_of(Wrapped(np.ones(2))).name
+    'numpy'
     """
     _CARRIERS.add(cls)
 

@@ -160,6 +160,9 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         np.add.at(out, places, values.reshape(-1))
         return out.reshape(n, *values.shape[1:])
 
+    def may_write(self, x: Array) -> bool:
+        return x.flags.writeable
+
     adds_at_places = True
 
     def add_at(self, x: Array, key: Any, values: Array) -> Array | None:

@@ -17,7 +17,7 @@ INTERNAL = {
     "laid_out",
     "scatter",
     "scatter_add",
-    "put",
+    "set_at",
     "add_at",
     "item",
     "converted",

@@ -226,6 +226,12 @@ class TestTraced:
             def __init__(self, value):
                 self.value = value
 
+            def __array_namespace__(self):
+                return self.space
+
+            def as_constant(self, what):
+                raise DerivativeError(f"{what}: take nnx.stop_gradient(x).")
+
         register_traced(Traced)
         return Traced
 

@@ -177,7 +177,7 @@ class BatchedAdapter(Adapter):
         top, _ = innermost((settled(value), settled(key)))
         if top is not None and top.level > x.trace.level:
             x.asks("x[key] = v with v of an inner map")
-        new = self.own["put"](x, settled(value), key=settled(key))
+        new = self.own["set_at"](x, settled(value), key=settled(key))
         x.value[...] = new.value
 
     def numpy_ufunc(self, ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
@@ -225,7 +225,7 @@ _ENTRYWISE = frozenset(
 _AXIS_SECOND = frozenset("all any argmax argmin argsort count_nonzero".split())
 _METHODS = frozenset("reshape ravel flatten transpose astype copy conj conjugate real imag".split())
 #: Functions that rules use beyond the standard.
-_OWN = ("put", "scatter", "scatter_add", "last_written", "positions", "converted", "from_parts",
+_OWN = ("set_at", "scatter", "scatter_add", "last_written", "positions", "converted", "from_parts",
         "to_device", "kinked", "restored", "laid_out")  # fmt: skip
 _OF_THE_LIBRARY = frozenset(
     "zeros ones empty full arange eye linspace isdtype finfo iinfo broadcast_shapes "

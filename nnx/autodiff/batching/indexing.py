@@ -2,7 +2,7 @@
 
 An index of slices and of arrays that all samples share gets a full slice in front. Where the index differs
 from sample to sample, it becomes the places of the entries in the flat array of all samples: then ``take``,
-``put`` and ``scatter_add`` of one vector do the work in every library, and their derivatives are known.
+``set_at`` and ``scatter_add`` of one vector do the work in every library, and their derivatives are known.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _laid_out(call: Call, x: Array, like: Array) -> Any:
     return x  # the layout of batched arrays is nobody's
 
 
-@batching("put")
+@batching("set_at")
 def _put(call: Call, x: Array, value: Any, *, key: Any, own: bool = False) -> Any:
     if call.mapped(key) and "bool" in str(key.dtype) and not getattr(value, "ndim", 0):
         space = call.adapter.space
@@ -60,7 +60,7 @@ def _put(call: Call, x: Array, value: Any, *, key: Any, own: bool = False) -> An
         key = (slice(None), *_parts(key))
         goes = whole[key].ndim - 1 if ndim else 0
         given = _without_extra(call, value, goes)
-        return call.wrap(call.xp(whole, given).put(whole, call.spread(given, goes), key=key))
+        return call.wrap(call.xp(whole, given).set_at(whole, call.spread(given, goes), key=key))
     where = _places(call, key, x.shape, True, x.device)
     values = (
         call.adapter.space.broadcast_to(_without_extra(call, value, len(where.shape)), where.shape)
@@ -73,7 +73,7 @@ def _put(call: Call, x: Array, value: Any, *, key: Any, own: bool = False) -> An
         given = xp.reshape(
             xp.broadcast_to(call.spread(value, len(where.shape)), (call.n, *where.shape)), (-1,)
         )
-    flat = xp.put(xp.reshape(whole, (-1,)), given, key=xp.reshape(where.index, (-1,)))
+    flat = xp.set_at(xp.reshape(whole, (-1,)), given, key=xp.reshape(where.index, (-1,)))
     return call.wrap(xp.reshape(flat, whole.shape))
 
 

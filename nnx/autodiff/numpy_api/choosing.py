@@ -148,7 +148,7 @@ def diag(xp: Any, v: Any, k: int = 0) -> Any:
         raise ShapeError(f"np.diag needs an array of one or two dimensions, got {v.ndim}.")
     n = v.shape[0] + abs(k)
     lines = xp.base.zeros((n * n,), dtype=v.dtype, device=xp.device_of(v))
-    return xp.reshape(xp.put(lines, v, key=_diagonal(n, n, k)), (n, n))
+    return xp.reshape(xp.set_at(lines, v, key=_diagonal(n, n, k)), (n, n))
 
 
 @stands_for("diagflat")

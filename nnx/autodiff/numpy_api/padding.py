@@ -61,7 +61,7 @@ def _framed(xp: Any, x: Any, widths: Any, value: Any) -> Any:
     shape = tuple(a + n + b for n, (a, b) in zip(x.shape, widths, strict=True))
     frame = xp.base.full(shape, value, dtype=x.dtype, device=xp.device_of(x))
     inside = tuple(slice(a, a + n) for n, (a, _) in zip(x.shape, widths, strict=True))
-    return xp.put(frame, x, key=inside)
+    return xp.set_at(frame, x, key=inside)
 
 
 def _along_axis(xp: Any, x: Any, axis: int, width: Any, mode: str, ends: Any, lengths: Any) -> Any:

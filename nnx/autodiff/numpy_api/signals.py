@@ -34,7 +34,7 @@ def _full(xp: Any, a: Any, v: Any) -> Any:
     """The full convolution: the shorter sequence's entries times the longer one, shifted."""
     n, m = a.shape[0], v.shape[0]
     frame = xp.base.zeros((n + 2 * (m - 1),), dtype=a.dtype, device=xp.device_of(a))
-    wide = xp.put(frame, a, key=slice(m - 1, m - 1 + n)) if m > 1 else a
+    wide = xp.set_at(frame, a, key=slice(m - 1, m - 1 + n)) if m > 1 else a
     total = None
     for j in range(m):
         start = m - 1 - j

@@ -264,7 +264,7 @@ def _placed(op: Operation, i: int, rows: Rows, g: Array, start: int, n: int) -> 
     return [(some, op.pull(i, g))] if some.lo < some.hi else []
 
 
-@entry("put")
+@entry("set_at")
 def _put(op: Operation, i: int, rows: Rows, g: Array) -> Arrivals:
     if i == 0:
         return _same(op, i, rows, g)

@@ -187,7 +187,7 @@ class _Put(JointlyLinear):
     passes = staticmethod(through)
 
     def __init__(self) -> None:
-        super().__init__("put", lambda xp, x, value, **at: xp.put(x, value, **at), lambda *_: None)
+        super().__init__("set_at", lambda xp, x, value, **at: xp.set_at(x, value, **at), lambda *_: None)
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         shape, dtype, key = shape_of(values[1]), getattr(values[1], "dtype", None), kwargs["key"]
@@ -202,7 +202,9 @@ class _Put(JointlyLinear):
 
         def pull(xp: Any, g: Any, own: bool = False) -> list[Any]:
             found = [of_value(xp, g) if i else None for i in argnums]  # before its place in g is set to 0
-            return [c if i else xp.put(g, 0.0, key=key, own=own) for i, c in zip(argnums, found, strict=True)]
+            return [
+                c if i else xp.set_at(g, 0.0, key=key, own=own) for i, c in zip(argnums, found, strict=True)
+            ]
 
         return pull
 
