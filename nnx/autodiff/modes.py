@@ -262,7 +262,7 @@ def _by_units(who: str, of_unit: Callable[..., Any], units: Any, size: int) -> l
         rows = [of_unit(units[i, ...]) for i in range(n)]
         return [space_of(column[0]).stack(list(column)) for column in zip(*rows, strict=True)]
     together = mapped(who, of_unit, quiet=True)
-    rows = [together(units[i : i + at_once, ...]) for i in range(0, n, at_once)]
+    rows = [together(units[i : min(i + at_once, n), ...]) for i in range(0, n, at_once)]
     return [
         column[0] if len(rows) == 1 else space_of(column[0]).concat(list(column))
         for column in zip(*rows, strict=True)

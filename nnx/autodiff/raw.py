@@ -148,6 +148,11 @@ def _without_new_axes(x: Any, key: Any, g: Any, xp: Any) -> tuple[Any, Any]:
 _BASIC = frozenset({int, slice, type(...), type(None)})
 
 
+def is_mask(key: Any) -> bool:
+    """Whether a part of an index is an array of truth values."""
+    return "bool" in str(getattr(key, "dtype", ""))
+
+
 def has_array(key: Any) -> bool:
     """Whether an array, a list or the like is in an index: then the result is a copy."""
     for part in key if type(key) is tuple else (key,):

@@ -12,6 +12,8 @@ from autodiff.derivative_cases import CASES
 
 import nnx
 from nnx.autodiff import flatten
+from nnx.autodiff.batching.rules import BATCHING
+from nnx.autodiff.space import RULES
 from nnx.backend import namespace, to_numpy
 from nnx.errors import AxisError, DerivativeError, LoopWarning, ShapeError
 
@@ -344,6 +346,32 @@ def test_per_sample_grad_is_a_map_without_a_loop():
         warnings.simplefilter("error")
         found = nnx.per_sample_grad(lambda w, x: np.sin(w @ x))(W, X)
     np.testing.assert_allclose(found, np.cos(X @ W)[:, None] * X, **CLOSE)
+
+
+def test_every_rule_knows_batched_arrays():
+    assert set(RULES) <= set(BATCHING)
+
+
+def _chosen_and_written(x):
+    """Reads of parts of x, and writes by an index, a slice, an array and a mask."""
+    r = np.zeros_like(x)
+    r[0], r[1:3], r[[3, 4]] = x[2] ** 3, x[:2] * x[1:3], np.sin(x[[0, 3]]) * x[4]
+    r[r > 2.0] = x[0] ** 2 * x[1]
+    return np.sum(r[::2] * r[::-2]) + np.sum(x[[1, 1, 2]] ** 3) + np.sum(np.where(x > 0.8, x, 0.0) ** 4)
+
+
+@pytest.mark.parametrize("axis", [0, None])
+def test_second_derivatives_of_what_is_chosen_and_written(axis):
+    xs = np.linspace(0.3, 1.9, 10).reshape(2, 5)
+    one_by_one = [nnx.hessian(_chosen_and_written)(x) for x in xs]
+    for x, h in zip(xs, one_by_one, strict=True):
+        columns = [nnx.hvp(_chosen_and_written, x, e) for e in np.eye(5)]
+        np.testing.assert_allclose(h, columns, **CLOSE)
+    if axis is None:
+        found = nnx.vmap(lambda e: nnx.hvp(_chosen_and_written, xs[0], e))(np.eye(5))
+        np.testing.assert_allclose(found, one_by_one[0], **CLOSE)
+    else:
+        np.testing.assert_allclose(nnx.vmap(nnx.hessian(_chosen_and_written))(xs), one_by_one, **CLOSE)
 
 
 # -- many unit arrays at once ----------------------------------------------------------------------------

@@ -225,8 +225,8 @@ _ENTRYWISE = frozenset(
 _AXIS_SECOND = frozenset("all any argmax argmin argsort count_nonzero".split())
 _METHODS = frozenset("reshape ravel flatten transpose astype copy conj conjugate real imag".split())
 #: Functions that rules use beyond the standard.
-_OWN = ("set_at", "scatter", "scatter_add", "last_written", "positions", "converted", "from_parts",
-        "to_device", "kinked", "restored", "laid_out")  # fmt: skip
+_OWN = ("set_at", "add_at", "item", "scatter", "scatter_add", "last_written", "positions", "converted",
+        "from_parts", "to_device", "kinked", "restored", "laid_out")  # fmt: skip
 _OF_THE_LIBRARY = frozenset(
     "zeros ones empty full arange eye linspace isdtype finfo iinfo broadcast_shapes "
     "__array_namespace_info__ fft.fftfreq fft.rfftfreq".split()

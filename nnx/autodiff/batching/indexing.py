@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.batching.calls import Call, leaves_of
 from nnx.autodiff.batching.rules import batching, common_shape
-from nnx.autodiff.raw import has_array
+from nnx.autodiff.raw import has_array, is_mask
 
 Array = Any
 
@@ -28,6 +28,13 @@ def _getitem(call: Call, x: Array, key: Any) -> Any:
     xp = call.xp(value, where.index)
     found = xp.take(xp.reshape(value, (-1,)), xp.reshape(where.index, (-1,)), axis=0)
     return call.wrap(xp.reshape(found, (call.n, *where.shape)))
+
+
+@batching("item")
+def _item(call: Call, x: Array, key: Any) -> Any:
+    if not _simple(call, key):
+        return _getitem(call, x, key)  # by ``take``, which makes an array of its own
+    return call.wrap(call.xp(x.value).item(x.value, (slice(None), *_parts(key))))
 
 
 def _chosen(call: Call, value: Array, key: Any) -> Any:
@@ -51,14 +58,14 @@ def _laid_out(call: Call, x: Array, like: Array) -> Any:
 
 @batching("set_at")
 def _put(call: Call, x: Array, value: Any, *, key: Any, own: bool = False) -> Any:
-    if call.mapped(key) and "bool" in str(key.dtype) and not getattr(value, "ndim", 0):
+    if call.mapped(key) and is_mask(key) and not getattr(value, "ndim", 0):
         space = call.adapter.space
         mask = space.reshape(key, (*key.shape, *(1,) * (x.ndim - key.ndim)))
         return space.astype(space.where(mask, value, x), x.dtype, copy=False)
     whole, ndim = call.full(x), getattr(value, "ndim", 0)
     if _simple(call, key):
         key = (slice(None), *_parts(key))
-        goes = whole[key].ndim - 1 if ndim else 0
+        goes = whole[key].ndim - 1 if ndim or call.mapped(value) else 0
         given = _without_extra(call, value, goes)
         return call.wrap(call.xp(whole, given).set_at(whole, call.spread(given, goes), key=key))
     where = _places(call, key, x.shape, True, x.device)
@@ -75,6 +82,15 @@ def _put(call: Call, x: Array, value: Any, *, key: Any, own: bool = False) -> An
         )
     flat = xp.set_at(xp.reshape(whole, (-1,)), given, key=xp.reshape(where.index, (-1,)))
     return call.wrap(xp.reshape(flat, whole.shape))
+
+
+@batching("add_at")
+def _add_at(call: Call, total: Array, g: Any, *, key: Any, own: bool) -> Any:
+    if not _simple(call, key):
+        return total + call.adapter.own["scatter"](g, key, total.shape)
+    whole, added = call.full(total), call.full(g)
+    own = own and call.mapped(total)
+    return call.wrap(call.xp(whole, added).add_at(whole, added, key=(slice(None), *_parts(key)), own=own))
 
 
 def _without_extra(call: Call, value: Any, ndim: int) -> Any:
@@ -163,8 +179,8 @@ def _places(call: Call, key: Any, shape: Any, batched: bool, device: Any) -> _Pl
     at = next((i for i, part in enumerate(parts) if part is ...), len(parts))
     parts[at : at + 1] = rest
     arrays = [part if hasattr(part, "dtype") else None for part in parts]
-    if any(a is not None and "bool" in str(a.dtype) for a in arrays):
-        mask = next(a for a in arrays if a is not None and "bool" in str(a.dtype))
+    if any(map(is_mask, arrays)):
+        mask = next(filter(is_mask, arrays))
         if call.mapped(mask):
             mask.asks("x[mask], whose result is as long as the mask says")
         parts = _with_integers(call, parts)
@@ -214,7 +230,7 @@ def _places(call: Call, key: Any, shape: Any, batched: bool, device: Any) -> _Pl
 def _axes_of(part: Any) -> int:
     if part is None or part is ...:
         return 0
-    return part.ndim if hasattr(part, "dtype") and "bool" in str(part.dtype) else 1
+    return part.ndim if is_mask(part) else 1
 
 
 def _layout(parts: list[Any]) -> tuple[bool, list[str]]:
@@ -254,6 +270,5 @@ def _with_integers(call: Call, parts: list[Any]) -> list[Any]:
     """The parts of an index with the places of its true entries for each mask."""
     out: list[Any] = []
     for part in parts:
-        is_mask = hasattr(part, "dtype") and "bool" in str(part.dtype)
-        out += list(call.adapter.below.xp.nonzero(part)) if is_mask else [part]
+        out += list(call.adapter.below.xp.nonzero(part)) if is_mask(part) else [part]
     return out

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from nnx.autodiff.families import JointlyLinear, Linear, Pull, along, cast, shape_of, unbroadcast
-from nnx.autodiff.raw import has_array
+from nnx.autodiff.raw import has_array, is_mask
 from nnx.autodiff.sums import into_sum, onward, through
 from nnx.backend import device_of
 
@@ -191,8 +191,13 @@ class _Put(JointlyLinear):
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         shape, dtype, key = shape_of(values[1]), getattr(values[1], "dtype", None), kwargs["key"]
+        one = all(n == 1 for n in shape)
 
         def of_value(xp: Any, g: Any) -> Any:
+            if one and is_mask(key):  # without x[mask], whose length depends on the mask
+                mask = xp.reshape(key, (*key.shape, *(1,) * (len(g.shape) - len(key.shape))))
+                c = xp.sum(xp.where(mask, g, xp.zeros_like(g)))
+                return xp.reshape(c if dtype is None else cast(xp, c, dtype), shape)
             c = xp.item(g, key)
             if has_array(key):
                 c = c * xp.last_written(g, key)
