@@ -180,7 +180,7 @@ def _places(call: Call, key: Any, shape: Any, batched: bool, device: Any) -> _Pl
     parts[at : at + 1] = rest
     arrays = [part if hasattr(part, "dtype") else None for part in parts]
     if any(map(is_mask, arrays)):
-        mask = next(filter(is_mask, arrays))
+        mask = next(a for a in arrays if a is not None and is_mask(a))
         if call.mapped(mask):
             mask.asks("x[mask], whose result is as long as the mask says")
         parts = _with_integers(call, parts)
