@@ -41,7 +41,7 @@ def _plain(name: str, args: Sequence[Any], sequences: bool, keep: bool = True) -
     if is_traced(tuple(args)):
         results, past = recurrent.run(namespace(*args[:-1]), name, x, states, weights, mask)
     else:
-        results, past = adapter_of(x).recurrence(name, x, states, weights, mask, sequences, keep, False)
+        results, past = adapter_of(*args).recurrence(name, x, states, weights, mask, sequences, keep, False)
     kept = (past.seen, *past.saved) if keep and past is not None else ()
     return (*results[0 if sequences else 1 :], *kept)
 
@@ -54,7 +54,8 @@ def _fused(name: str, states: int, gates: int) -> Cell:
 
     def reverse(xp: Any, gs: Any, needs: Any, ys: Any, *args: Any, sequences: bool) -> tuple[Any, ...]:
         n = results(sequences)
-        if is_traced((*gs, *args)):
+        # Of cotangents that alone are mapped over the library cannot read what that of the arguments kept.
+        if is_traced((*gs, *args)) or xp.adapter is not adapter_of(*args):
             return traced_reverse(gs[:n], needs, args, sequences)
         _, _, (kernel, recurrent_kernel, _), mask = _split(args)
         past = recurrent.Past(ys[n], tuple(ys[n + 1 :]))
