@@ -25,6 +25,11 @@ STRICT = "array_api_strict:device1"
 SECTIONS = "adapter contract updates trainings speed syncs kernels formulas suite".split()
 #: What finds out nothing here: NumPy waits for no device, and CuPy's wheel need not be installed.
 NOTHING = {("syncs", "numpy"), ("contract", STRICT)}
+LONG = {"speed", "suite", "trainings"}  # those that train and measure
+REHEARSED = [
+    *(pytest.param(s, STRICT, marks=[pytest.mark.slow] * (s in LONG)) for s in SECTIONS),
+    *(pytest.param(s, "numpy", marks=pytest.mark.slow) for s in ("adapter", "syncs")),
+]
 if importlib.util.find_spec("cupy") is None:
     NOTHING.add(("kernels", STRICT))
 
@@ -44,9 +49,7 @@ def environment(**extra: str) -> dict[str, str]:
 class TestRehearsal:
     """Everything but device events and CuPy's own kernels, for real, on small sizes."""
 
-    @pytest.mark.parametrize(
-        ("section", "name"), [*((s, STRICT) for s in SECTIONS), ("adapter", "numpy"), ("syncs", "numpy")]
-    )
+    @pytest.mark.parametrize(("section", "name"), REHEARSED)
     def test_each_section_runs_and_is_reported(self, section, name, tmp_path):
         path = tmp_path / "report.md"
         done = script(f"--backend={name}", f"--only={section}", f"--report={path}", "--minutes=2")

@@ -52,7 +52,14 @@ def run(text: str, backend: str, tmp_path: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("library", ["numpy", "torch", "array_api_strict", "array_api_strict:device1"])
+@pytest.mark.parametrize(
+    "library",
+    [
+        "numpy",
+        "array_api_strict:device1",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("torch", "array_api_strict")),
+    ],
+)
 def test_the_cells_run_on_small_data(library, tmp_path):
     pytest.importorskip(library.split(":")[0])
     pytest.importorskip("sklearn")

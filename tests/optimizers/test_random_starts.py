@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from optimizers.random_starts import SOURCES, drawn, judged
 
-RUNS = 150
 #: those of few variables, so that it takes seconds
-NUMBERS = [n for n in range(10 * len(SOURCES)) if drawn(n)[1].size <= 4][:RUNS]
+NUMBERS = [n for n in range(3 * len(SOURCES)) if drawn(n)[1].size <= 4][:150]
 
 
-@pytest.fixture(scope="module")
-def found():
-    return [judged(n) for n in NUMBERS]
+@pytest.fixture(scope="module", params=[3, pytest.param(1, marks=pytest.mark.slow)], ids=["a third", "all"])
+def found(request):
+    return [judged(n) for n in NUMBERS[:: request.param]]
 
 
 def test_no_run_is_silently_wrong(found):
@@ -22,7 +21,7 @@ def test_no_run_is_silently_wrong(found):
 
 def test_hardly_any_run_fails_at_a_minimum(found):
     minima = [run for run in found if run.verdict is not None and run.verdict.minimum]
-    assert sum(run.false_failure for run in found) <= 0.01 * len(minima)
+    assert sum(run.false_failure for run in found) <= max(1, 0.01 * len(minima))
 
 
 def test_most_runs_end_at_a_minimum(found):

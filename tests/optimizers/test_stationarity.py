@@ -33,10 +33,10 @@ def test_a_minimum_and_a_point_beside_it(p, unit):
     assert beside.gain > 1e-6
 
 
-@UNITS
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
-def test_the_start_of_a_family_is_no_minimum(family, unit):
-    p = family.draw(np.random.default_rng(3), unit, 1.0 / unit)
+@pytest.mark.parametrize("n", range(len(FAMILIES)), ids=lambda n: FAMILIES[n].name)
+def test_the_start_of_a_family_is_no_minimum(n):
+    unit = (1.0, 1e-15, 1e12)[n % 3]
+    p = FAMILIES[n].draw(np.random.default_rng(3), unit, 1.0 / unit)
     assert verdict(p, np.array(p.start)).kind == "no"
 
 
