@@ -149,6 +149,8 @@ def torch_perplexity(seed: int, epochs: int) -> float:
             torch.nn.init.orthogonal_(self.lstm.weight_hh_l0)
             torch.nn.init.zeros_(self.lstm.bias_ih_l0), torch.nn.init.zeros_(self.lstm.bias_hh_l0)
             self.lstm.bias_ih_l0.data[256:512] = 1.0
+            # PyTorch adds two biases; Adam would move their sum twice as fast as one
+            self.lstm.bias_hh_l0.requires_grad_(False)
             torch.nn.init.xavier_uniform_(self.dense.weight), torch.nn.init.zeros_(self.dense.bias)
 
         def forward(self, x: Any) -> Any:
