@@ -94,28 +94,39 @@ class Descent(Deterministic):
         values = state.values
         line = self._line(problem, here, self.direction(here, state), state)
         if values["stalled"]:
-            stop, useless = stalled(here, line.outlook(self._model(line, state)), state)
+            stop, left = stalled(here, line.outlook(self._model(line, state)), state)
             if stop is not None:
                 return Move(None, {}, stop)
-            if useless and not values["fresh"]:
+            if left is not None and left.lower is not None:
+                return self._to_lower(here, left.lower, state)
+            if left is not None and not values["fresh"]:
                 line = self._steepest(problem, here, state)
         found = self._found(line, state)
         if found.trial.point is here:
             seen = line.outlook(self._model(line, state)) if line.leads_down else None
-            success, words = verdict(here, seen, values["largest_cost"])
-            if success:
-                return Move(None, {}, small(words))
+            judged = verdict(here, seen, values["largest_cost"])
+            if judged.success:
+                return Move(None, {}, small(judged.words))
+            if judged.lower is not None:
+                return self._to_lower(here, judged.lower, state)
             if not values["fresh"]:
                 line = self._steepest(problem, here, state)
                 found = self._found(line, state)
-        there = found.trial.point
+        there, alpha = found.trial.point, found.trial.alpha
         if there is here:
-            return Move(None, {}, self._stuck(line, found, state))
-        alpha = found.trial.alpha
-        self.learn(here, there, line.p, alpha, state)
-        values["fresh"], values["last_fall"] = 0.0, here.cost - there.cost
-        values["promised"] = -alpha * line.start.slope
-        length = alpha * read(namespace(line.p).linalg.vector_norm(line.p))[0]
+            return self._stuck(line, found, state)
+        return self._moved(here, there, line.p, alpha, state)
+
+    def _to_lower(self, here: Evaluation, lower: Evaluation, state: State) -> Move:
+        """The move to the point that a last look met."""
+        return self._moved(here, lower, lower.w - here.w, 1.0, state)
+
+    def _moved(self, here: Evaluation, there: Evaluation, p: Array, alpha: float, state: State) -> Move:
+        """The move from here to ``there`` = ``here`` + αp, from which the method learns."""
+        self.learn(here, there, p, alpha, state)
+        state.values["fresh"], state.values["last_fall"] = 0.0, here.cost - there.cost
+        state.values["promised"] = -alpha * here.slope(p)
+        length = alpha * read(namespace(p).linalg.vector_norm(p))[0]
         return Move(there, {"learning_rate": alpha, "step": length})
 
     def _line(self, problem: Problem, here: Evaluation, p: Array, state: State) -> Ray:
@@ -144,18 +155,20 @@ class Descent(Deterministic):
             else self.first_trial(line.here, line.p, line.start.slope, state)
         )
 
-    def _stuck(self, line: Ray, found: Found, state: State) -> Stop:
-        """The stop where not even −g led to a lower cost."""
+    def _stuck(self, line: Ray, found: Found, state: State) -> Move:
+        """The stop where not even −g led to a lower cost, or the move to where a last look did."""
         here = line.here
         if not line.leads_down:
             remedy = "Multiply the cost by about {}, or start elsewhere."
-            return out_of_range("the entries of the gradient", here.norm, here.w, remedy)
+            return Move(None, {}, out_of_range("the entries of the gradient", here.norm, here.w, remedy))
         words = f"No lower cost was found, not even along the negative gradient: {found.message}"
-        success, why = verdict(here, line.outlook(), state.values["largest_cost"])
-        if success:
-            return small(why)
+        judged = verdict(here, line.outlook(), state.values["largest_cost"])
+        if judged.success:
+            return Move(None, {}, small(judged.words))
+        if judged.lower is not None:
+            return self._to_lower(here, judged.lower, state)
         wrong = line.contradiction() if getattr(line.problem, "given_gradient", False) else ""
-        return Stop(5, f"{words} {wrong or f'But {why}.'}", False)
+        return Move(None, {}, Stop(5, f"{words} {wrong or f'But {judged.words}.'}", False))
 
     def _search(self, w: Array) -> Any:
         """The search, with no less tolerance for rounding than the weights' type needs."""

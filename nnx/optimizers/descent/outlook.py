@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from nnx.backend import device_of, namespace
 from nnx.optimizers.descent.evaluation import Evaluation, precision
+from nnx.optimizers.descent.third_look import lower_point
 from nnx.optimizers.problem import read
 
 Array = Any
@@ -39,10 +40,11 @@ class Outlook(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether this is a minimum as far as can be told, and why, in words."""
+    """Whether this is a minimum as far as can be told, why, in words, and a lower point where one was met."""
 
     success: bool
     words: str
+    lower: Evaluation | None = None
 
 
 def verdict(here: Evaluation, outlook: Outlook | None, largest: float) -> Verdict:
@@ -54,7 +56,8 @@ def verdict(here: Evaluation, outlook: Outlook | None, largest: float) -> Verdic
     hold farther out, though the values near by deny it (``largest``, a magnitude that the cost had, says how
     far out).
     Then a second look, one more gradient, in the direction of steepest descent in the variables' own units:
-    the model may know nothing of it, or have learned it elsewhere.
+    the model may know nothing of it, or have learned it elsewhere. Where that agrees, a third one in further
+    directions, by products with the Hessian, where these are exact (third_look.py).
     """
     rounding = lost(here, largest)
     if outlook is None:
@@ -155,6 +158,8 @@ def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, tim
     if fall <= _LOOSE * rounding or step <= eps ** (2.0 / 3.0):
         if unsized and not _unsized_gain_nothing(here, unbent, rounding):
             return Verdict(False, "a variable that hardly bends the cost here may have far to go: scale it")
+        if (lower := lower_point(here, known, longest, _LOOSE * rounding)) is not None:
+            return Verdict(False, f"a step in another direction lowers it to {lower.cost:.6g}", lower)
         return Verdict(True, f"{promise}a second look {fall:.1e}, of {here.cost:.6g}")
     return Verdict(False, f"a second look promises a fall of {fall:.1e} from {here.cost:.6g}")
 

@@ -80,12 +80,14 @@ class ScaledConjugateGradient(Deterministic):
             values["lambda"] = start or -slope / math.sqrt(length2)
         along = Parabola(slope, curvature, length2)
         if values["stalled"]:
-            stop, _ = stalled(here, along.outlook(p), state)
+            stop, left = stalled(here, along.outlook(p), state)
             if stop is not None:
                 return Move(None, {}, stop)
+            if left is not None and left.lower is not None:
+                return self._to_lower(here, left.lower, values)
         there, alpha = self._trials(problem, here, p, along, values)
         if there is None:
-            return Move(None, {"lambda": values["lambda"]}, self._stuck(here, p, along, state))
+            return self._stuck(here, p, along, state)
         self._turn(here, there, p, slope, state)
         values["promised"] = -alpha * slope
         step = alpha * math.sqrt(length2)
@@ -116,13 +118,20 @@ class ScaledConjugateGradient(Deterministic):
                 return there, alpha
         return None, 0.0
 
-    def _stuck(self, here: Evaluation, p: Array, along: Parabola, state: State) -> Stop:
-        """The stop where no λ led to a lower cost."""
-        success, why = verdict(here, along.outlook(p), state.values["largest_cost"])
-        if success:
-            return small(why)
+    def _stuck(self, here: Evaluation, p: Array, along: Parabola, state: State) -> Move:
+        """The stop where no λ led to a lower cost, or the move to a lower point that a last look met."""
+        judged = verdict(here, along.outlook(p), state.values["largest_cost"])
+        if judged.lower is not None:
+            return self._to_lower(here, judged.lower, state.values)
         reason = f"No lower cost was found along the direction in {self.max_trials} trials of growing λ."
-        return Stop(5, f"{reason} {doubt(here) or f'But {why}.'}", False)
+        stop = Stop(5, f"{reason} {doubt(here) or f'But {judged.words}.'}", False)
+        return Move(None, {"lambda": state.values["lambda"]}, small(judged.words) if judged.success else stop)
+
+    @staticmethod
+    def _to_lower(here: Evaluation, lower: Evaluation, values: dict[str, float]) -> Move:
+        """The move to the point that a last look met, after which the directions begin anew."""
+        values["beta"], values["promised"] = 0.0, -here.slope(lower.w - here.w)
+        return Move(lower)
 
     def _turn(self, here: Iterate, there: Iterate, p: Array, slope: float, state: State) -> None:
         """Sets what the next direction is made of."""

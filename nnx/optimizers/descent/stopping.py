@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from nnx.backend import namespace
 from nnx.optimizers.descent.evaluation import Evaluation, Iterate, precision
-from nnx.optimizers.descent.outlook import Outlook, contradiction, lost, stationary, verdict
+from nnx.optimizers.descent.outlook import Outlook, Verdict, contradiction, lost, stationary, verdict
 from nnx.optimizers.problem import Stop, read
 from nnx.optimizers.state import State
 
@@ -56,7 +56,7 @@ class SmallGradient:
             return not_finite(here)
         state.values["largest_cost"] = max(state.values["largest_cost"], abs(here.cost))
         if here.norm == 0.0:
-            success, words = stationary(here, state.step > 0)
+            success, words, _ = stationary(here, state.step > 0)
             return Stop(1, f"{words}." if success else f"{words}. Start elsewhere.", success)
         return _at_most_gtol(method, here)
 
@@ -92,20 +92,22 @@ class SmallGradient:
             values["stalled"] += 1.0
 
 
-def stalled(here: Evaluation, outlook: Outlook | None, state: State) -> tuple[Stop | None, bool]:
+def stalled(here: Evaluation, outlook: Outlook | None, state: State) -> tuple[Stop | None, Verdict | None]:
     """The stop where the last steps brought nothing and the model says that nothing is left to gain.
 
-    And whether they brought nothing, and yet something is left: what the method learned is of no use.
+    And the verdict where they brought nothing, and yet something is left: what the method learned is of no
+    use.
     """
     count = state.values["stalled"]
     if count < _PATIENCE:
-        return None, False
-    success, words = verdict(here, outlook, state.values["largest_cost"])
-    if success:
-        return small(words), False
+        return None, None
+    found = verdict(here, outlook, state.values["largest_cost"])
+    if found.success:
+        return small(found.words), None
     if count < _MOST_STALLED:
-        return None, True
-    return Stop(2, f"The cost no longer falls beyond rounding. {doubt(here) or f'But {words}.'}", False), True
+        return None, found
+    words = doubt(here) or f"But {found.words}."
+    return Stop(2, f"The cost no longer falls beyond rounding. {words}", False), found
 
 
 def doubt(here: Evaluation) -> str:

@@ -100,9 +100,11 @@ class TrustRegion(Deterministic):
             )
             promised = unit * fall
             if not tries and not at_edge and values["stalled"]:
-                stop, _ = stalled(here, Outlook(p, promised), state)
+                stop, left = stalled(here, Outlook(p, promised), state)
                 if stop is not None:
                     return Move(None, {}, stop)
+                if left is not None and left.lower is not None:
+                    return self._to_lower(here, left.lower, state)
             there = self.evaluate(problem, here.w + p)
             gain = _gain(here, there, promised, _ROUNDING * eps * abs(here.cost))
             # a point far up a wall knows nothing of the curvature here
@@ -117,6 +119,8 @@ class TrustRegion(Deterministic):
                 return Move(there, {"radius": values["radius"], "step": length})
             if not at_edge and end.reached(p, promised, there.cost):
                 return Move(None, {}, small(end.words))
+            if end.lower is not None:
+                return self._to_lower(here, end.lower, state)
             end.remember(p, unit * slope, there.cost)
             if not length > eps * size or not promised > eps * abs(here.cost):
                 break
@@ -125,8 +129,16 @@ class TrustRegion(Deterministic):
             return self.move(problem, here, state, again=False)
         if not end.words and end.reached(p, promised, there.cost, surely=True):
             return Move(None, {}, small(end.words))
+        if end.lower is not None:
+            return self._to_lower(here, end.lower, state)
         found = f"No lower cost was found, not even by a step of {length:.1e}."
         return Move(None, {"step": length}, Stop(5, f"{found} {end.why_not(problem)}", False))
+
+    def _to_lower(self, here: Evaluation, lower: Evaluation, state: State) -> Move:
+        """The move to the point that a last look met."""
+        self.learn(here, lower, state)
+        state.values["promised"] = -here.slope(lower.w - here.w)
+        return Move(lower)
 
 
 class End:
@@ -136,6 +148,7 @@ class End:
         self.here, self.largest = here, largest
         self.eps = precision(here.w).eps
         self.words = ""
+        self.lower: Evaluation | None = None
         self._clear: tuple[Array, float] | None = None
 
     def reached(self, p: Array, promised: float, cost: float, surely: bool = False) -> bool:
@@ -145,7 +158,9 @@ class End:
         if self.words or not (surely or hidden or promised <= _ROUNDING * self.eps * abs(self.here.cost)):
             return False
         missed = abs(fell - promised) if math.isfinite(fell) else math.inf
-        success, self.words = verdict(self.here, Outlook(p, promised, missed, fell == 0.0), self.largest)
+        success, self.words, self.lower = verdict(
+            self.here, Outlook(p, promised, missed, fell == 0.0), self.largest
+        )
         return success
 
     def remember(self, p: Array, slope: float, cost: float) -> None:

@@ -154,6 +154,12 @@ class FunctionProblem:
             product = self._slope_along(point, v)
         return as_vector(self.packed.join(product, point.w), point.w, "The Hessian's product with a vector")
 
+    @property
+    def exact_products(self) -> bool:
+        """Whether products with the Hessian are more than differences, as far as is known."""
+        given = self._hvp is not None or self._hessian is not None
+        return given or not (self._differences or isinstance(self._gradient, Differences))
+
     def hessian(self, point: Point) -> Array | None:
         """H, (n, n), where it is given or by differences; None: it is made of products."""
         if self._hessian is None:

@@ -209,14 +209,14 @@ class Run:
         if not there.finite:
             return Stop(-1, f"The cost became {there.cost} or its gradient is not finite.", False)
         if there.norm == 0.0:
-            success, words = stationary(there, True)
+            success, words, _ = stationary(there, True)
             return Stop(1, f"{words}.", success)
         self._largest = max(self._largest, there.norm)
         self._largest_cost = max(self._largest_cost, abs(there.cost))
         if there.norm > min(1e-6 * self._largest, 0.5 * self._looked):
             return None
         self._looked = there.norm
-        success, words = verdict(there, None, self._largest_cost)
+        success, words, _ = verdict(there, None, self._largest_cost)
         return small(words) if success else None
 
     def _most_steps(self, w: Array) -> int:
