@@ -14,6 +14,7 @@ from nnx.optimizers.functions.defaults import that_ask
 from nnx.optimizers.functions.differences import Differences, relative_step, scheme
 from nnx.optimizers.functions.residuals import ResidualProblem
 from nnx.optimizers.functions.run import Run, as_options, chosen, not_a_keyword, start_at
+from nnx.optimizers.functions.second_run import minimum_of_squares
 from nnx.optimizers.problem import read
 from nnx.optimizers.result import OptimizeResult
 from nnx.optimizers.squares.gauss_newton import SumOfSquares
@@ -123,7 +124,7 @@ def least_squares(
         box=box,
     )
     run = Run(problem, optimizer, start, limits, callback)
-    stop = run()
+    stop = minimum_of_squares(run)
     best: Any = run.best
     # The method may have minimised more than the cost (a penalty of its own): these are the cost's.
     jacobian, gradient, xp = best.point.jacobian, best.point.gradient, namespace(best.w)

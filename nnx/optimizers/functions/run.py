@@ -136,6 +136,9 @@ class Run:
         self.best: Iterate | None = None
         self.state: Any = None
         self.steps = 0
+        #: whether a limit of calls or of time ended the run
+        self.spent = False
+        self._began: float | None = None
         self._largest, self._largest_cost, self._looked = 0.0, 0.0, math.inf
         self.tell = teller(callback, self)
 
@@ -144,21 +147,44 @@ class Run:
         try:
             stop = self._iterate()
         except Spent as spent:
-            stop = spent.stop
+            self.spent, stop = True, spent.stop
             self._take_lowest_seen()
         if self.budget is not None:
             self.budget.stop_clock()
         return stop
 
+    def again(self, method: Any, w: Array, first: Stop) -> Stop:
+        """A second run, by ``method`` from ``w``: ``best`` is the better end of both, the stop is that end's.
+
+        Counts, limits and the callback go on. A success is not given up for a lower point that is none.
+        """
+        if self.budget is not None and self.budget.left < 1:
+            return first
+        kept: Any = self.method, self.state, self.best
+        self.method, self.start, self.best = method, self.start._replace(w=w), None
+        second, before = self(), kept[-1]
+        there: Any = self.best
+        lower = there.cost < before.cost if second.success or not first.success else False
+        same = second.success and not first.success and there.cost <= (1.0 + 1e-6) * before.cost
+        if lower or same:
+            words = (
+                f"This is a second run, with cautious first steps; the first one ended at {before.cost:.6g}."
+            )
+            return second._replace(message=f"{second.message} {words}")
+        self.method, self.state, self.best = kept
+        words = f"A second run, with cautious first steps, ended at {there.cost:.6g}."
+        return first._replace(message=f"{first.message} {words}")
+
     def _iterate(self) -> Stop:
-        w, begin = self.start.w, time.perf_counter()
+        w = self.start.w
+        self._began = self._began or time.perf_counter()
         state = self.state = self.method.init(self.problem, w)
         most = self._most_steps(w)
         first_order = isinstance(self.method, FirstOrder)
         self.best = there = self._point(w, state)
         there.compute()  # in the order in which most gradients bring the cost along
         if self.budget is not None:
-            self.budget.start(begin)
+            self.budget.start(self._began)
         while True:
             if (stop := self._limit(most)) is not None:
                 return stop
@@ -196,7 +222,7 @@ class Run:
         best = self.best
         if point is None or best is None or getattr(self.method, "keeps_last", False):
             return
-        if cost < best.cost or not math.isfinite(best.cost):
+        if not best.point.is_evaluated or cost < best.cost or not math.isfinite(best.cost):
             evaluate = self.method.evaluate if isinstance(self.method, Deterministic) else Evaluation
             self.best = evaluate(FirstPointKnown(self.problem, point), point.w)
 
@@ -222,7 +248,8 @@ class Run:
     def _most_steps(self, w: Array) -> int:
         if self.limits.maxiter is not None:
             return self.limits.maxiter
-        return max(1000, 200 * int(w.shape[0])) if isinstance(self.method, Deterministic) else 10_000
+        most = max(1000, 200 * int(w.shape[0])) if isinstance(self.method, Deterministic) else 10_000
+        return self.steps + most
 
     def _limit(self, most: int) -> Stop | None:
         limits, best = self.limits, self.best

@@ -61,6 +61,11 @@ class SumOfSquares(Deterministic):
     solver: str = solver_field("cholesky")
     memory_limit: float = number(2.0**27, above=0.0)
 
+    @property
+    def cautious(self) -> SumOfSquares | None:
+        """The same method with cautious first steps, for a second run; None where there is none."""
+        return None
+
     def may_end(self, here: Any, state: State) -> bool:
         """Whether the run ends where the residuals are orthogonal to the columns of J."""
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
@@ -265,3 +265,10 @@ class LevenbergMarquardt(TrialSteps):
     @property
     def path(self) -> Path:
         return damped_path(self)
+
+    @property
+    def cautious(self) -> LevenbergMarquardt | None:
+        least, regions = 0.1, self.damping in (None, "trust_region")
+        if self.scaling is not None or self.factor <= least or not regions:
+            return None  # the user chose how steps are measured
+        return replace(self, scaling="relative", factor=least)
