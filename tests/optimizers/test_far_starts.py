@@ -176,6 +176,26 @@ def test_a_gaussian_from_far_away_does_not_run_off(method, unit):
     np.testing.assert_allclose(fit.popt / [1.0, unit, unit], [4.643, 5.016, 2.219], rtol=1e-3)
 
 
+def peak(x, a, m, s, c):
+    return a * np.exp(-((x - m) ** 2) / (2.0 * s * s)) + c
+
+
+def bent(x, a, m, s, c):
+    return a / (1.0 + np.exp(-(x - m) / s)) + c
+
+
+@pytest.mark.parametrize("size", [1e-15, 1e-12, 1e-9, 1e-3, 1.0, 1e6, 1e12])
+@pytest.mark.parametrize("model", [peak, bent])
+def test_a_start_in_other_units_than_the_datas_loses_no_variable(model, size):
+    """The first step takes the amplitude from 1 to 1e-15, and with it the influence of centre and width."""
+    x = np.linspace(-5.0, 5.0, 80)
+    y = size * (model(x, 3.0, 1.0, 0.7, 0.5) + 0.02 * np.random.default_rng(0).standard_normal(80))
+    fit = nnx.curve_fit(model, x, y, [1.0, 3.0, 3.0, 1.0])
+    best = nnx.curve_fit(model, x, y, [3.0 * size, 1.0, 0.7, 0.5 * size])
+    assert abs(fit.popt[1] - 1.0) < 0.02 and abs(abs(fit.popt[2]) - 0.7) < 0.05
+    assert fit.result.cost == pytest.approx(best.result.cost, rel=1e-9)
+
+
 @pytest.mark.parametrize("size", [1e-12, 1e-6, 1e-3, 1.0, 1e3, 1e6])
 def test_a_network_learns_targets_of_any_size(size):
     x = np.linspace(-1.0, 1.0, 41)[:, None]

@@ -61,12 +61,12 @@ def verdict(here: Evaluation, outlook: Outlook | None, largest: float) -> Verdic
     """
     rounding = lost(here, largest)
     if outlook is None:
-        return _second_look(here, None, rounding, 0.0)
+        return _second_look(here, None, rounding, 0.0, largest)
     # values that are visibly others say that the model does not know how far to go
     known = outlook.fall > 0.0 and not outlook.missed > _VISIBLE * _eps(here) * largest
     times = math.sqrt(100.0 * rounding / outlook.fall) if known else 0.0
     if outlook.fall <= _ROUNDING * rounding or _share(outlook.step, here.sizes) <= _STILL * _eps(here):
-        return _second_look(here, outlook, rounding, times)
+        return _second_look(here, outlook, rounding, times, largest)
     if math.isnan(outlook.missed):
         fell = here.cost - here.neighbour(here.w + outlook.step).cost
         outlook = outlook._replace(missed=abs(fell - outlook.fall), flat=fell == 0.0)
@@ -74,7 +74,7 @@ def verdict(here: Evaluation, outlook: Outlook | None, largest: float) -> Verdic
     times = _parabola_farther_out(here, outlook, largest) if hidden else 0.0
     if not times:
         return Verdict(False, f"a step promises a fall of {outlook.fall:.1e} from {here.cost:.6g}")
-    return _second_look(here, outlook, outlook.missed, times)
+    return _second_look(here, outlook, outlook.missed, times, largest)
 
 
 def lost(here: Evaluation, largest: float) -> float:
@@ -121,7 +121,9 @@ def _parabola_farther_out(here: Evaluation, outlook: Outlook, largest: float) ->
     return 0.0
 
 
-def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, times: float) -> Verdict:
+def _second_look(
+    here: Evaluation, outlook: Outlook | None, rounding: float, times: float, largest: float
+) -> Verdict:
     """The curvature in the direction −gᵢsᵢ², s the sizes of the variables, and what it leaves to gain.
 
     The point is a few millionths of the sizes away. A variable next to 0, compared with its step in the
@@ -158,7 +160,9 @@ def _second_look(here: Evaluation, outlook: Outlook | None, rounding: float, tim
     if fall <= _LOOSE * rounding or step <= eps ** (2.0 / 3.0):
         if unsized and not _unsized_gain_nothing(here, unbent, rounding):
             return Verdict(False, "a variable that hardly bends the cost here may have far to go: scale it")
-        if (lower := lower_point(here, known, longest, _LOOSE * rounding)) is not None:
+        # residuals that are rounding of what they were are small enough
+        enough = max(_LOOSE * rounding, eps * eps * largest)
+        if (lower := lower_point(here, known, longest, enough)) is not None:
             return Verdict(False, f"a step in another direction lowers it to {lower.cost:.6g}", lower)
         return Verdict(True, f"{promise}a second look {fall:.1e}, of {here.cost:.6g}")
     return Verdict(False, f"a second look promises a fall of {fall:.1e} from {here.cost:.6g}")

@@ -135,7 +135,7 @@ class Run:
             self.problem = Observed(problem, getattr(method, "bounds", None))
         self.best: Iterate | None = None
         self.state: Any = None
-        self.steps = 0
+        self.steps = self._earlier = 0
         #: whether a limit of calls or of time ended the run
         self.spent = False
         self._began: float | None = None
@@ -162,6 +162,7 @@ class Run:
             return first
         kept: Any = self.method, self.state, self.best
         self.method, self.start, self.best = method, self.start._replace(w=w), None
+        self._earlier = self.steps
         second, before = self(), kept[-1]
         there: Any = self.best
         lower = there.cost < before.cost if second.success or not first.success else False
@@ -249,14 +250,15 @@ class Run:
         if self.limits.maxiter is not None:
             return self.limits.maxiter
         most = max(1000, 200 * int(w.shape[0])) if isinstance(self.method, Deterministic) else 10_000
-        return self.steps + most
+        return self._earlier + most
 
     def _limit(self, most: int) -> Stop | None:
         limits, best = self.limits, self.best
         if limits.goal is not None and best is not None and best.cost <= limits.goal:
             return Stop(4, f"The goal is reached: the cost is {best.cost:.6g}.", True)
         if self.steps >= most:
-            return Stop(0, f"The limit of {most} iterations is reached.", False)
+            allowed = most if limits.maxiter is not None else most - self._earlier
+            return Stop(0, f"The limit of {allowed} iterations is reached.", False)
         if self.budget is not None:
             self.budget.allow()
         return None

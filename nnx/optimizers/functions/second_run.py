@@ -12,6 +12,8 @@ Array = Any
 
 #: a variable that has grown by this factor may have run away
 _FAR = 1e3
+#: squares of lengths of columns of J, beside what they were and beside the residuals, that are nothing
+_UNSEEN = 1e-16
 #: ‖J·d‖² of a direction d that is not felt, where it and the columns of J have length 1
 _UNFELT = 1e-12
 
@@ -31,17 +33,25 @@ def minimum_of_squares(run: Run) -> Stop:
         return stop
     if stop.status == 0 and run.limits.maxiter is not None:
         return stop
-    return run.again(method, begin, stop) if not stop.success or ran_away(best, first) else stop
+    return run.again(method, begin, stop) if not stop.success or without_influence(run, first) else stop
 
 
-def ran_away(best: Any, start: Array) -> bool:
-    """Whether a variable is far from its start and part of a direction that the residuals do not feel."""
-    xp = namespace(start)
-    far = (start != 0.0) & (xp.abs(best.w) > _FAR * xp.abs(start))
-    if not best.system.has_matrix or not read(xp.astype(xp.any(far), start.dtype))[0]:
+def without_influence(run: Run, start: Array) -> bool:
+    """Whether a variable has no influence on the residuals at the end, and had some on the way there.
+
+    Either its column of J became negligible, or it is far from its start and part of a direction that is not
+    felt.
+    """
+    best: Any = run.best
+    if not best.system.has_matrix:
         return False
-    diagonal = best.system.diagonal
+    xp, w, diagonal, most = namespace(start), best.w, best.system.diagonal, run.state.memory["most"]
+    lost = (most > 0.0) & (diagonal <= _UNSEEN * most) & (diagonal * w * w <= _UNSEEN * best.total)
+    far = (start != 0.0) & (xp.abs(w) > _FAR * xp.abs(start))
+    some_lost, some_far = read(*(xp.astype(xp.any(which), w.dtype) for which in (lost, far)))
+    if some_lost or not some_far:
+        return bool(some_lost)
     unit = 1.0 / xp.sqrt(xp.where(diagonal > 0.0, diagonal, 1.0))
     values, vectors = xp.linalg.eigh(unit[:, None] * best.system.matrix * unit[None, :])
     unfelt = (values <= _UNFELT * xp.max(values))[None, :] & far[:, None]
-    return bool(read(xp.max(xp.where(unfelt, xp.abs(vectors), 0.0)) - 0.1)[0] > 0.0)
+    return read(xp.max(xp.where(unfelt, xp.abs(vectors), 0.0)))[0] > 0.1

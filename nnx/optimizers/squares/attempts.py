@@ -43,6 +43,11 @@ class Attempt(NamedTuple):
         """The gain ratio ρ, actual fall / predicted fall; NaN where a cost is not finite."""
         return self.fall / self.promised if self.promised > 0.0 else math.nan
 
+    @property
+    def exact(self) -> bool:
+        """Whether the cost fell as the linear model had said: what changed on the way does not matter."""
+        return abs(self.gain - 1.0) <= 1e-6
+
 
 class Path(Protocol):
     """Which steps are tried from a point: a curve of steps with one parameter, which follows the gain ratio.

@@ -102,12 +102,12 @@ class GainRatio:
             if attempt is None or not self._lower(attempt):
                 if first is None and attempt is not None and self._too_short(here, attempt):
                     return None
-            elif patience and scale.plateau(here, attempt.there, state.memory["most"]):
+            else:
+                flat = patience > 0 and scale.plateau(here, attempt.there, state.memory["most"])
+                if not flat or attempt.exact:
+                    return self._accepted(problem, here, attempt, state, measure, flat)
                 patience -= 1
                 attempt = attempt._replace(fall=-math.inf)
-            else:
-                path.accepted(values, attempt)
-                return self._moved(problem, here, attempt, state, measure)
             path.rejected(values, attempt)
         return None
 
@@ -133,6 +133,16 @@ class GainRatio:
         return Attempt(there, here.total, -math.inf, promised, slope, length, scaled, moved, binds)
 
     # -- what becomes of an attempt -------------------------------------------------------------------------
+
+    def _accepted(
+        self, problem: Problem, here: Any, attempt: Attempt, state: State, measure: str | None, flat: bool
+    ) -> Move:
+        """The move of a step that lowers the total; where a column of J became ``flat``, D begins anew."""
+        self.path.accepted(state.values, attempt)
+        if flat:
+            scale.forget(state)
+            self._new_region(state)
+        return self._moved(problem, here, attempt, state, measure)
 
     def _moved(
         self, problem: Problem, here: Any, attempt: Attempt, state: State, measure: str | None
@@ -241,7 +251,8 @@ class TrialSteps(SumOfSquares):
     as well. There an entry of D above 1e8 times the present one of diag(JᵀJ) falls a hundredfold in each
     step, and where a run is stuck or crawls D is made anew: a column that was large once does not hold its
     variable for ever. A step after which a column of J is shorter than 1e-8 of what it was (a plateau, from
-    which nothing leads back) is rejected, at most eight times in an iteration.
+    which nothing leads back) is rejected, at most eight times in an iteration; unless the linear model was
+    right to a millionth, as where the data are in far smaller units than the start: D begins anew then.
 
     ``"relative"`` measures changes relative to the variables: Dᵢ = max(√diag(JᵀJ)·s)²/sᵢ², with s the largest
     |w| so far.
