@@ -31,6 +31,8 @@ def minimum_of_squares(run: Run) -> Stop:
     method, best = getattr(run.method, "cautious", None), run.best
     if method is None or best is None or not run.steps or run.spent or stop.status in (-1, 4, 99):
         return stop
+    if best.cost == 0.0:  # nothing is lower
+        return stop
     if stop.status == 0 and run.limits.maxiter is not None:
         return stop
     return run.again(method, begin, stop) if not stop.success or without_influence(run, first) else stop
