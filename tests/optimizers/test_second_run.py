@@ -77,6 +77,7 @@ def test_the_users_limit_of_evaluations_holds_for_both(most):
     watched = Watched(p)
     result = nnx.least_squares(watched, start, nnx.jacobian(p), max_nfev=most)
     assert watched.calls == result.nfev <= most
+    assert result.status == 0 or most > 200
     assert not result.success or result.cost == pytest.approx(BARD, rel=1e-6)
 
 
@@ -101,7 +102,7 @@ def test_the_callback_ends_both():
         return len(count) == whole.nit - 2
 
     result = nnx.least_squares(p, start, callback=stop_in_the_second)
-    assert not result.success
+    assert result.status == -2
     assert result.nit == whole.nit - 2
     assert result.cost <= 8.72
 

@@ -174,7 +174,9 @@ class Run:
             return second._replace(message=f"{second.message} {words}")
         self.method, self.state, self.best = kept
         words = f"A second run, with cautious first steps, ended at {there.cost:.6g}."
-        return first._replace(message=f"{first.message} {words}")
+        # what the user asked for ended both
+        end = second if (self.spent or second.status == 99) and not first.success else first
+        return end._replace(message=f"{end.message} {words}")
 
     def _iterate(self) -> Stop:
         w = self.start.w

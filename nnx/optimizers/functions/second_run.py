@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from nnx.backend import namespace
@@ -48,7 +49,8 @@ def without_influence(run: Run, start: Array) -> bool:
     if not best.system.has_matrix:
         return False
     xp, w, diagonal, most = namespace(start), best.w, best.system.diagonal, run.state.memory["most"]
-    lost = (most > 0.0) & (diagonal <= _UNSEEN * most) & (diagonal * w * w <= _UNSEEN * best.total)
+    unseen = xp.sqrt(diagonal) * xp.abs(w) <= math.sqrt(_UNSEEN * best.total)
+    lost = (most > 0.0) & (diagonal <= _UNSEEN * most) & unseen
     far = (start != 0.0) & (xp.abs(w) > _FAR * xp.abs(start))
     some_lost, some_far = read(*(xp.astype(xp.any(which), w.dtype) for which in (lost, far)))
     if some_lost or not some_far:

@@ -240,6 +240,9 @@ class LevenbergMarquardt(TrialSteps):
     the valley bends, which is after a step (in a trust region that binds, after ten in a row) that did not
     halve the cost; True and False: always and never.
 
+    :func:`nnx.least_squares` runs it a second time, with ``factor=0.1`` and ``scaling="relative"``, where it
+    failed or a variable lost its influence on the way, unless these options were set (docs/success.md).
+
     ``bounds`` are kept by projection. Further options: :class:`nnx.optimizers.SumOfSquares` (``solver``,
     ``memory_limit``, ...).
 
