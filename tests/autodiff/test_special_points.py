@@ -217,8 +217,24 @@ def test_hessian_of_the_determinant_whatever_the_rank(rank):
     r = np.random.default_rng(rank)
     a = r.normal(size=(4, rank)) @ r.normal(size=(rank, 4))
     np.testing.assert_allclose(nnx.hessian(np.linalg.det)(a), _second_minors(a), atol=1e-12)
-    third = nnx.jacobian(nnx.hessian(np.linalg.det))(a)
-    assert np.isfinite(third).all() if rank == 4 else np.isnan(third).all()
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 4])
+def test_third_and_fourth_derivatives_of_the_determinant(rank):
+    r = np.random.default_rng(rank)
+    a, step = r.normal(size=(4, rank)) @ r.normal(size=(rank, 4)), r.normal(size=(4, 4))
+    f = lambda t: np.linalg.det(a + t * step)  # noqa: E731
+    ts = np.linspace(-1.0, 1.0, 5)
+    fourth, third, *_ = np.polyfit(ts, [f(t) for t in ts], 4)  # exact but for rounding
+    for _ in range(3):
+        f = nnx.grad(f)
+    np.testing.assert_allclose([f(0.0), nnx.grad(f)(0.0)], [6.0 * third, 24.0 * fourth], atol=1e-11)
+
+
+def test_third_derivatives_of_a_large_singular_determinant_are_nan():
+    f = lambda t: np.linalg.det((1.0 + t) * np.diag([*range(9), 0.0]) + t)  # noqa: E731
+    assert np.isfinite(nnx.grad(nnx.grad(f))(0.0))
+    assert np.isnan(nnx.grad(nnx.grad(nnx.grad(f)))(0.0))
 
 
 def test_third_derivatives_of_the_determinant():
