@@ -237,6 +237,14 @@ def shortened(x, n=50):
 
 
 @program(50, (-1, WIDTH))
+def written_by_index(a):
+    r = np.zeros_like(a)
+    for i in range(len(a)):
+        r[[i]] = np.tanh(a[i])
+    return np.sum(r * r)
+
+
+@program(50, (-1, WIDTH))
 def reshaped_and_written(a):
     r = np.zeros_like(a)
     flat = r.reshape(-1)

@@ -19,7 +19,8 @@ class Traced(Operators):
     namespace through ``x.__array_namespace__()``. ``mark`` belongs to the tracer: a node of the tape
     in reverse mode, a tangent in forward mode. ``value`` may be traced itself, by an outer transform.
     Writing into a traced array replaces these three; ``link`` knows the arrays that share its memory
-    (:mod:`nnx.autodiff.views`). Some have a ``distance`` (:mod:`nnx.autodiff.rules.distances`).
+    (:mod:`nnx.autodiff.views`). Some have a ``distance`` (:mod:`nnx.autodiff.rules.distances`) or an
+    ``extreme`` (:mod:`nnx.autodiff.rules.ties`).
 
     >>> def shape_and_slope(x):
     ...     print(type(x).__name__, x.shape, x.dtype)
@@ -29,7 +30,7 @@ class Traced(Operators):
     array([2., 4.])
     """
 
-    __slots__ = ("distance", "link", "mark", "space", "tracer", "value")
+    __slots__ = ("distance", "extreme", "link", "mark", "space", "tracer", "value")
 
     def __init__(self, value: Any, trace: Any, mark: Any, space: Any) -> None:
         self.value = value
@@ -38,6 +39,7 @@ class Traced(Operators):
         self.space = space
         self.link: Any = None
         self.distance: Any
+        self.extreme: Any
 
     def snapshot(self) -> Traced:
         """A copy of the handle: it keeps the present content when this array is written into."""

@@ -105,12 +105,35 @@ class RawNamespace(Namespace):
 
     def last_written(self, g: Any, key: Any) -> Any:
         """1 where an assignment to ``g[key]`` is not overwritten by a later one to the same place, else 0."""
-        if not has_array(key):
+        parts = key if type(key) is tuple else (key,)
+        arrays = [i for i, part in enumerate(parts) if type(part) not in _BASIC or type(part) is int]
+        if not has_array(key) or (len(arrays) == 1 and is_mask(parts[arrays[0]])):
             return 1.0
+        if len(arrays) == 1:
+            return self._last_of_one(g, parts, arrays[0])
         places = self.positions(g.shape, raw(g))[key]
         turns = self.positions(places.shape, raw(g))
         last = self.set_at(self.positions(g.shape, raw(g)), turns, key=key)
         return self.astype(last[key] == turns, g.dtype)
+
+    def _last_of_one(self, g: Any, parts: tuple[Any, ...], place: int) -> Any:
+        """:meth:`last_written` for the array ``parts[place]`` beside slices: by sorting it, as long as it is."""
+        index = self.asarray(parts[place], device=device_of(g))
+        added = sum(part is None for part in parts)
+        skipped = g.ndim - (len(parts) - added - (... in parts)) if ... in parts[:place] else 0
+        axis = sum(type(part) is slice for part in parts[:place]) + skipped
+        flat = self.reshape(index, (-1,))
+        if not flat.shape[0]:
+            return 1.0
+        flat = self.where(flat < 0, flat + g.shape[axis], flat)
+        order = self.argsort(flat, stable=True)
+        ordered = self.take(flat, order)
+        last = self.concat(
+            [ordered[1:] != ordered[:-1], self.ones((1,), dtype=self.bool, device=device_of(g))]
+        )
+        last = self.astype(self.take(last, self.argsort(order)), g.dtype)
+        after = g.ndim - axis - 1 + sum(part is None for part in parts[place:])
+        return self.reshape(last, (*index.shape, *(1,) * after))
 
     def kinked(self, x: Any, *, at: Any) -> Any:
         """``x``; the differentiable function says that its derivative is NaN where ``at`` holds."""

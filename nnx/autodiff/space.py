@@ -18,7 +18,7 @@ from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.bind import bind
 from nnx.autodiff.levels import current, running
 from nnx.autodiff.raw import Namespace, raw_namespace
-from nnx.autodiff.rules import distances, elementwise, fourier, linalg, saturation, special
+from nnx.autodiff.rules import distances, elementwise, fourier, linalg, saturation, special, ties
 from nnx.autodiff.rules.compositions import COMPOSITIONS as MAIN_COMPOSITIONS
 from nnx.autodiff.rules.compositions import VIEWING
 from nnx.autodiff.rules.constants import CONSTANTS, CREATION, INSPECTION, REFUSED
@@ -126,7 +126,9 @@ def space_over(adapter: Adapter) -> Any:
     space.restored = saturation.where_needed(space.restored, adapter)
     for short in CONSTANT_OPERATORS:
         if short != "invert":
-            setattr(space, "op_" + short, _question(getattr(operators, short), space))
+            question = _question(getattr(operators, short), space)
+            asks = CONSTANT_OPERATORS[short] in ties.COMPARISONS
+            setattr(space, "op_" + short, ties.comparing(question) if asks else question)
     space.op_invert = constant(operators.invert, space)
     space.chosen = bind(RULES["getitem"], operators.getitem, space)
     space.getitem = views.reading(space.chosen)
@@ -146,13 +148,16 @@ def _differentiable(name: str, function: Any, space: Any) -> Any:
         bound = bind(RULES[name], function, space)
         if name in distances.MEASURES:
             return distances.remembering(name, bound)
+        if name in ties.EXTREMES:
+            return ties.remembering(bound, lambda rule: bind(rule, function, space))
         if name in ("pow", "square"):
             return distances.powers(bound, 2 if name == "square" else None)
         return views.viewing(bound, name) if name in VIEWS else bound
     if name in CREATION:
         return _creating(name, function, space)
     if name in CONSTANTS:
-        return constant(function, space)
+        question = constant(function, space)
+        return ties.comparing(question) if name in ties.COMPARISONS else question
     if name in INSPECTION:
         return constant(function)
     if isinstance(function, ModuleType):

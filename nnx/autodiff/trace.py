@@ -206,6 +206,18 @@ class Parts:
         return next((g for g in self.gs.values() if type(g) is Batched), None)
 
 
+_UNUSUAL = frozenset((Traced, Batched, Parts))
+
+
+def _namespace_of(node: Node, g: Any) -> Any:
+    """That in which the pullback of ``node`` computes, of a cotangent that is traced, batched, or several."""
+    several = type(g) is Parts
+    part = g.batched if several else g if type(g) is Batched else None  # a pullback that is mapped over
+    space = node.space if part is None else part.space
+    nested = node.nested or type(g) is Traced or (several and g.traced)
+    return space if nested else space.base
+
+
 def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[Any]:
     """The cotangents of ``leaves`` that the seeds (node, cotangent) bring about; None where none does.
 
@@ -238,14 +250,11 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
         order, node = heappop(heap)
         g = pending.pop(order)
         arrivals = ()
-        kind = type(g)
-        nested = node.nested or kind is Traced or (kind is Parts and g.traced)
-        space = node.space
-        if kind is Batched:  # a pullback that is mapped over
-            space = g.space
-        elif kind is Parts and (part := g.batched) is not None:
-            space = part.space
-        xp = space if nested else space.base
+        xp = node.space
+        if type(g) in _UNUSUAL:
+            xp = _namespace_of(node, g)
+        elif not node.nested:
+            xp = xp.base
         if node.passes is None:
             arrivals = zip(node.parents, node.pull(xp, g), strict=True)
         else:

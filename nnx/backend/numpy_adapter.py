@@ -31,8 +31,10 @@ _WORTH_IMPORTING_SCIPY = 128
 
 #: Bytes up to which a copy costs no more than recording an operation on a tape.
 _SMALL = 1 << 14
-#: where ``restored`` begins
-_FEW_DIGITS = {np.dtype(np.float64): 1e-3, np.dtype(np.float32): 0.025, np.dtype(np.float16): 0.1}
+#: where ``restored`` begins, by the bytes of a number
+_FEW_DIGITS = {8: 1e-4, 4: 0.025, 2: 0.1}
+#: what says that there is nothing: complex numbers, no entries, long doubles
+_NOTHING_TO_RESTORE = (TypeError, ValueError, KeyError)
 
 
 class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
@@ -132,9 +134,12 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         return d if top == top else super().unless_nan(x, d)
 
     def restored(self, d: Array, x: Array, exact: Callable[..., Array]) -> Array:
-        least = _FEW_DIGITS.get(d.dtype)
-        if least is None or not d.size or d.item(d.argmin()) >= least:  # argmin: of a NaN, if there is one
+        try:
+            if d.item(d.argmin()) >= _FEW_DIGITS[d.itemsize]:  # as saturates: a call less in every slope
+                return d
+        except _NOTHING_TO_RESTORE:
             return d
+        least = _FEW_DIGITS[d.itemsize]
         if not d.ndim:
             return exact(self.xp, x) if d < least else d
         small = d < least
@@ -142,8 +147,10 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         return d
 
     def saturates(self, d: Array) -> bool:
-        least = _FEW_DIGITS.get(d.dtype)
-        return least is not None and d.size > 0 and not d.item(d.argmin()) >= least
+        try:
+            return not d.item(d.argmin()) >= _FEW_DIGITS[d.itemsize]  # argmin: of a NaN, if there is one
+        except _NOTHING_TO_RESTORE:
+            return False
 
     def may_saturate(self, y: Array, d: Callable[..., Array]) -> bool:
         return self.saturates(d(np, y.flat[[y.argmin(), y.argmax()]]))

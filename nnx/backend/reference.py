@@ -146,7 +146,7 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         xp = self.xp
         if xp.isdtype(d.dtype, "complex floating"):
             return d
-        return xp.where(d < (1e-3 if d.dtype == xp.float64 else 0.025), exact(xp, x), d)
+        return xp.where(d < (1e-4 if d.dtype == xp.float64 else 0.025), exact(xp, x), d)
 
     def saturates(self, d: Array) -> bool:
         """Whether :meth:`restored` may have something to do; True where to look would wait for the device."""

@@ -449,3 +449,37 @@ def test_lists_can_be_assigned():
     # x0² + (x0 x1)² + 4
     expected = [2.0 * 0.3 * (1.0 + 1.2**2), 2.0 * 0.3**2 * -1.2, 0.0]
     np.testing.assert_allclose(nnx.grad(f)(POINT), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        np.array([0, 1, 1, -1, 3]),
+        (slice(None), np.array([[0, -5], [2, 2]])),
+        (slice(1, 3), [0, 0, 1]),
+        (..., np.array([5, -1, 0])),
+        (None, slice(None), np.array([1, 1])),
+        (slice(None), None, np.array([1, -4]), slice(2)),
+        (np.array([2, 2]), ...),
+        (..., np.array([0, 0]), slice(None)),
+        np.array([], dtype=int),
+        np.array([True, False, True, True]),
+        (np.array([0, 0]), np.array([1, 1])),
+        (0, np.array([1, 1])),
+    ],
+    ids=str,
+)
+def test_of_places_that_are_written_to_twice_the_last_value_has_the_gradient(key):
+    x = np.zeros((4, 5, 6))
+    x[key] = np.arange(1.0, x[key].size + 1.0).reshape(
+        x[key].shape
+    )  # NumPy's own writes say which is the last
+    values = np.zeros(x[key].shape)
+
+    def f(v):
+        r = np.zeros_like(x) + 0.0 * np.sum(v)
+        r[key] = v
+        return np.sum(r * (x + 1.0))
+
+    expected = np.where(x[key] == np.arange(1.0, values.size + 1.0).reshape(values.shape), x[key] + 1.0, 0.0)
+    np.testing.assert_array_equal(nnx.grad(f)(values), expected)
