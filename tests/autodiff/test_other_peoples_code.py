@@ -51,8 +51,8 @@ NAN = {"sklearn.StandardScaler"}
 #: much code indexes plain arrays by it. PyTorch would take a constant that has ``__torch_function__``, but it
 #: warns of each index with fewer than 32 entries before it asks: "Using a non-tuple sequence for
 #: multidimensional indexing is deprecated". Code that works today would warn, or fail where warnings are
-#: errors. A constant that is a ``torch.Tensor`` does not help: of any of these SciPy's ``array_namespace`` says
-#: PyTorch's. array-api-strict takes its own arrays as indices and nothing else.
+#: errors. A constant that is a ``torch.Tensor`` does not help: SciPy's ``array_namespace`` says PyTorch's of
+#: any. array-api-strict takes its own arrays as indices and nothing else.
 MIXES = {
     "stats.gstd", "stats.pearsonr", "stats.tmean", "stats.variation", "scipy.derivative",
     "array_api_extra.apply_where", "array_api_extra.isclose",
