@@ -117,7 +117,7 @@ class RawNamespace(Namespace):
         return self.astype(last[key] == turns, g.dtype)
 
     def _last_of_one(self, g: Any, parts: tuple[Any, ...], place: int) -> Any:
-        """:meth:`last_written` for the array ``parts[place]`` beside slices: by sorting it, as long as it is."""
+        """:meth:`last_written` for an array ``parts[place]`` beside slices: found by sorting it alone."""
         index = self.asarray(parts[place], device=device_of(g))
         added = sum(part is None for part in parts)
         skipped = g.ndim - (len(parts) - added - (... in parts)) if ... in parts[:place] else 0
