@@ -338,4 +338,6 @@ def test_solve_broadcasts_stacks_of_matrices(backend):
     found = backend.xp.linalg.solve(*(backend.asarray(v, dtype="float64") for v in (a, b)))
     np.testing.assert_allclose(to_numpy(found), np.linalg.solve(a, b), rtol=1e-12)
     found = backend.xp.linalg.solve(*(backend.asarray(v, dtype="float64") for v in (a[:, 0], b[0, :, 0])))
-    np.testing.assert_allclose(to_numpy(found), np.linalg.solve(a[:, 0], b[0, :, 0][:, None])[..., 0], rtol=1e-12)
+    np.testing.assert_allclose(
+        to_numpy(found), np.linalg.solve(a[:, 0], b[0, :, 0][:, None])[..., 0], rtol=1e-12
+    )
