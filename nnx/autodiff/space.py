@@ -108,7 +108,8 @@ def space_over(adapter: Adapter) -> Any:
     for name in ("concat", "stack"):
         setattr(space, "joined_" + name, bind(RULES[name], _one_by_one(getattr(base, name)), space))
     # So code that asks for one common namespace finds it in ``x`` and ``x > 0``; but not every library takes
-    # such a constant for an index of its own arrays: there ``x > 0`` is a plain array.
+    # such a constant for an index of its own arrays: there ``x > 0`` is a plain array. (PyTorch takes short
+    # ones with a warning only.)
     space.constant = (lambda y: lifted(y, space)) if adapter.takes_index_by_protocol else (lambda y: y)
     space.differentiated = frozenset((*RULES, *COMPOSITIONS))
     space.kinds = adapter.kinds

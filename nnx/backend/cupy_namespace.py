@@ -1,8 +1,8 @@
 """The standard's namespace over CuPy: array-api-compat's, without its waits and on the device asked for.
 
 array-api-compat writes NaN and bounds through masks (``sign``, ``clip``), and CuPy counts the True entries of
-a mask on the host: each call would wait for the GPU. And it takes ``device=`` of the functions that create
-arrays without heeding it.
+a mask on the host: each call would wait for the GPU. It takes ``device=`` of the functions that create arrays
+without heeding it, and of ``fftfreq`` refuses it; and CuPy's ``solve`` does not broadcast stacks.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def _clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
     return x.copy() if y is x else y.astype(x.dtype, copy=False)
 
 
-def _created(name: str) -> Callable[..., Array]:
-    function = getattr(compat, name)
+def _created(name: str, module: Any = compat) -> Callable[..., Array]:
+    function = getattr(module, name)
 
     def create(*args: Any, device: Any = None, **others: Any) -> Array:
         if device is None:
@@ -49,12 +49,30 @@ def _created(name: str) -> Callable[..., Array]:
     return update_wrapper(create, function)
 
 
-#: array-api-compat's names, some of them replaced.
-namespace: Any = ModuleType("nnx.backend.cupy_namespace.namespace", compat.__doc__)
-namespace.__dict__.update(
-    {name: value for name, value in vars(compat).items() if not name.startswith("_")},
+def _solve(a: Array, b: Array, /) -> Array:
+    if b.ndim > 1:  # CuPy does not broadcast stacks
+        stack = cupy.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        a, b = (cupy.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
+    return compat.linalg.solve(a, b)
+
+
+def _replaced(name: str, module: Any, **own: Any) -> Any:
+    """The names of array-api-compat's ``module``, some of them replaced by our ``own``."""
+    new = ModuleType(f"nnx.backend.cupy_namespace.{name}", module.__doc__)
+    public = {key: value for key, value in vars(module).items() if not key.startswith("_")}
+    new.__dict__.update(public | own)
+    return new
+
+
+namespace: Any = _replaced(
+    "namespace",
+    compat,
     __array_api_version__=compat.__array_api_version__,
     __array_namespace_info__=compat.__array_namespace_info__,
+    linalg=_replaced("linalg", compat.linalg, solve=_solve),
+    fft=_replaced(
+        "fft", compat.fft, **{name: _created(name, compat.fft) for name in ("fftfreq", "rfftfreq")}
+    ),
     sign=_sign,
     clip=_clip,
     **{

@@ -11,10 +11,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import nnx
+from nnx.backend import to_numpy
+
 R = (-2.0, 2.0)  # no singularity at 0
 P = (0.3, 3.0)  # positive
 U = (0.1, 0.9)  # probabilities
 I = (-0.9, 0.9)  # noqa: E741 (cosines)
+
+
+def on_backend(backend: Any, function: Any) -> Any:
+    """``function``, of NumPy's arrays and with NumPy's arrays as results, computed by the backend's library."""
+
+    def call(*xs: Any) -> Any:
+        answers = function(*(backend.asarray(x, dtype="float64") for x in xs))
+        leaves, build = nnx.autodiff.flatten(answers)
+        return build([to_numpy(x) for x in leaves])
+
+    return call
 
 
 class Example(NamedTuple):

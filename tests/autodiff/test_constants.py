@@ -111,6 +111,20 @@ def test_what_is_chosen_by_a_comparison_has_the_right_derivatives(f):
     nnx.check_derivatives(f, X + 0.05)
 
 
+def test_plain_arrays_are_indexed_and_chosen_by_constants(backend):
+    plain = backend.asarray(PLAIN)
+    masks = backend.name != "array_api_strict"  # on that device it has no indexing by masks
+
+    def check(x):
+        xp, library = namespace(x), namespace(plain)
+        assert to_numpy(plain[xp.argmax(x)]) == 3.0
+        np.testing.assert_array_equal(to_numpy(library.where(x > 0.0, plain, -plain)), [1.0, -2.0, 3.0, -4.0])
+        if masks:
+            np.testing.assert_array_equal(to_numpy(plain[x > 0.0]), [1.0, 3.0])
+
+    inside(check, backend.asarray(X))
+
+
 def test_a_result_beside_the_value_is_a_plain_array():
     (_, (mask,)), _ = nnx.value_and_grad(lambda x: (np.sum(x), [x > 0.0]), has_aux=True)(X)
     assert type(mask) is np.ndarray

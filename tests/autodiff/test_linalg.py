@@ -77,6 +77,10 @@ def _polar(x):
     return u @ vh
 
 
+def _nuclear(x):
+    return namespace(x).linalg.matrix_norm(x, ord="nuc")
+
+
 # What the docstrings promise where values are equal or zero: (function, matrix, highest
 # order that is right).
 DEGENERATE = {
@@ -84,15 +88,18 @@ DEGENERATE = {
     "cubes of eigenvalues of the identity": (_sum_of_cubes, np.eye(3), 1),
     "projection": (_projection, _rotated(1, 1, 4), 1),
     "polar factor": (_polar, ROTATION, 1),
-    "nuclear norm": (lambda x: namespace(x).linalg.matrix_norm(x, ord="nuc"), 2.0 * ROTATION, 1),
+    "nuclear norm": (_nuclear, 2.0 * ROTATION, 2),
+    "nuclear norm, tall": (_nuclear, 2.0 * ROTATION[:, :2], 2),
+    "nuclear norm, wide": (_nuclear, 2.0 * ROTATION[:2], 2),
+    "nuclear norm, distinct values": (_nuclear, np.asarray([[1.0, 2.0], [3.0, 5.0], [4.0, 1.0]]), 3),
     "det of the identity": (lambda x: namespace(x).linalg.det(x), np.eye(3), 3),
     "det of equal singular values": (lambda x: namespace(x).linalg.det(x), _rotated(2, 2, -2), 3),
-    "det of integers": (lambda x: namespace(x).linalg.det(x), np.arange(1.0, 10.0).reshape(3, 3), 2),
-    "det, rank 2": (lambda x: namespace(x).linalg.det(x), _rotated(3, 2, 0), 2),
-    "det, rank 1": (lambda x: namespace(x).linalg.det(x), _rotated(3, 0, 0), 2),
-    "det, rank 0": (lambda x: namespace(x).linalg.det(x), np.zeros((3, 3)), 2),
+    "det of integers": (lambda x: namespace(x).linalg.det(x), np.arange(1.0, 10.0).reshape(3, 3), 3),
+    "det, rank 2": (lambda x: namespace(x).linalg.det(x), _rotated(3, 2, 0), 3),
+    "det, rank 1": (lambda x: namespace(x).linalg.det(x), _rotated(3, 0, 0), 3),
+    "det, rank 0": (lambda x: namespace(x).linalg.det(x), np.zeros((3, 3)), 3),
     "det, one singular of a stack": (
-        lambda x: namespace(x).linalg.det(x), np.stack([_rotated(3, 2, 0), _rotated(1, 2, 3)]), 2,
+        lambda x: namespace(x).linalg.det(x), np.stack([_rotated(3, 2, 0), _rotated(1, 2, 3)]), 3,
     ),
     "norm of order 4 with a zero": (
         lambda x: namespace(x).linalg.vector_norm(x, ord=4), np.asarray([1.0, 0.0, -2.0]), 2,
@@ -107,6 +114,28 @@ DEGENERATE = {
 def test_what_is_right_at_degenerate_places(name, backend):
     function, x, order = DEGENERATE[name]
     nnx.check_derivatives(function, backend.asarray(x, dtype="float64"), order=order)
+
+
+def test_complex_nuclear_norm_at_equal_singular_values():
+    turned, step = (
+        np.asarray([[1.0, 1j], [1j, 1.0], [0.0, 0.0]]),
+        np.asarray([[1j, 2.0], [0.5, 1.0], [1.0, -1j]]),
+    )
+
+    def f(t):
+        return np.linalg.norm(turned + t * step, ord="nuc")
+
+    h = 1e-3  # differences of values: off by h²/12 times a fourth derivative, and 1e−10 of rounding
+    expected = (f(h) - 2.0 * f(0.0) + f(-h)) / h**2
+    np.testing.assert_allclose(nnx.grad(nnx.grad(f))(0.0), expected, rtol=1e-5)
+    assert np.isnan(nnx.grad(nnx.grad(nnx.grad(f)))(0.0))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nuclear_norm_of_a_matrix_without_full_rank_has_no_second_derivative():
+    x = np.diag([2.0, 1.0, 0.0])
+    np.testing.assert_array_equal(nnx.grad(_nuclear)(x)[:2, :2], np.eye(2))
+    assert np.isnan(nnx.hessian(_nuclear)(x)).all()
 
 
 def test_what_equal_eigenvalues_hide():

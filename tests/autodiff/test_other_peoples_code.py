@@ -47,7 +47,12 @@ if scipy.__version__.startswith("1.17."):  # since 1.18 it follows the array API
 #: Code that divides 0 by 0 on its way and overwrites the result: 0·nan in the derivative, as everywhere.
 NAN = {"sklearn.StandardScaler"}
 #: Code that asks for the one namespace of a traced array and of a comparison's result. That is a constant of
-#: the same namespace where the library takes such constants for an index (NumPy), else a plain array.
+#: the same namespace where the library takes such constants for an index (NumPy), else a plain array, since
+#: much code indexes plain arrays by it. PyTorch would take a constant that has ``__torch_function__``, but it
+#: warns of each index with fewer than 32 entries before it asks: "Using a non-tuple sequence for
+#: multidimensional indexing is deprecated". Code that works today would warn, or fail where warnings are
+#: errors. A constant that is a ``torch.Tensor`` does not help: SciPy's ``array_namespace`` says PyTorch's of
+#: any. array-api-strict takes its own arrays as indices and nothing else.
 MIXES = {
     "stats.gstd", "stats.pearsonr", "stats.tmean", "stats.variation", "scipy.derivative",
     "array_api_extra.apply_where", "array_api_extra.isclose",

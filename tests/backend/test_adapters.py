@@ -323,3 +323,21 @@ class TestMoving:
 def _owned(backend, values: np.ndarray):
     """A buffer of the test's own, which it may let others write to."""
     return backend.xp.asarray(backend.asarray(values), copy=True)
+
+
+def test_frequencies_are_made_on_the_device(backend):
+    for name in ("fftfreq", "rfftfreq"):
+        found = getattr(backend.xp.fft, name)(5, d=0.5, device=backend.device)
+        assert device_of(found) == backend.device
+        np.testing.assert_allclose(to_numpy(found), getattr(np.fft, name)(5, d=0.5), rtol=1e-6)  # float32
+
+
+def test_solve_broadcasts_stacks_of_matrices(backend):
+    a = np.random.default_rng(0).standard_normal((3, 1, 2, 2)) + 4.0 * np.eye(2)
+    b = np.random.default_rng(1).standard_normal((2, 2, 1))
+    found = backend.xp.linalg.solve(*(backend.asarray(v, dtype="float64") for v in (a, b)))
+    np.testing.assert_allclose(to_numpy(found), np.linalg.solve(a, b), rtol=1e-12)
+    found = backend.xp.linalg.solve(*(backend.asarray(v, dtype="float64") for v in (a[:, 0], b[0, :, 0])))
+    np.testing.assert_allclose(
+        to_numpy(found), np.linalg.solve(a[:, 0], b[0, :, 0][:, None])[..., 0], rtol=1e-12
+    )

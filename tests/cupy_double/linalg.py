@@ -36,9 +36,10 @@ def cholesky(a: ndarray) -> ndarray:
 
 
 def solve(a: ndarray, b: ndarray) -> ndarray:
-    if a.ndim > 2 and a.shape[:-2] != b.shape[: a.ndim - 2]:
+    if b.ndim > 1 and a.shape[:-2] != b.shape[:-2]:
         raise ValueError("a and b must have the same batch dimensions: CuPy does not broadcast them")
-    return _or_nan(np.linalg.solve, operand(a), operand(b), shape=b.shape)
+    shape = a.shape[:-1] if b.ndim == 1 else b.shape
+    return _or_nan(np.linalg.solve, operand(a), operand(b), shape=shape)
 
 
 def inv(a: ndarray) -> ndarray:

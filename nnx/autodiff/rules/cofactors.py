@@ -2,13 +2,15 @@
 
 With X = U·diag(s)·Vh and ε = det U · det Vh = ±1, det(X + B) = ε·det(diag(s) + UᵀBV). So a cofactor is a
 product of all singular values but one, and a second derivative one of all but two: nothing is divided.
-Third derivatives go on by det X and X⁻¹, and are NaN where X is singular, or almost.
+Third derivatives of matrices up to 8 × 8 go on by the cofactors of their minors, of which there are n²; those
+of larger ones by det X and X⁻¹, and are NaN where X is singular, or almost.
 Source: I. C. F. Ipsen and R. Rehman, "Perturbation bounds for determinants and characteristic polynomials",
 SIAM J. Matrix Anal. Appl. 30 (2008) 762–776.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from nnx.autodiff.array import Traced, raw
@@ -53,13 +55,48 @@ def _back(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
     c = xp.matmul(xp.matmul(turned, eye * diagonal - pairs * t(inner)), vh)
     if type(x) is not Traced:
         return (c,)
-    regular = xp.all(s > float(xp.finfo(s.dtype).eps) ** 0.5 * s[..., : min(1, n)], axis=-1)
+    if n <= _FEW:
+        return (_by_minors(xp, g, x),)
+    regular = xp.all(s > float(xp.finfo(s.dtype).eps) ** 0.5 * s[..., :1], axis=-1)
     regular = _matrix(xp, regular)
     inverse = t(xp.linalg.inv(xp.where(regular, x, eye)))
     trace = _matrix(xp, xp.sum(g * inverse, axis=(-2, -1)))
     by_inverse = trace * inverse - xp.matmul(xp.matmul(inverse, t(g)), inverse)
     singular = xp.kinked(c + 0.0 * x, at=~regular)
     return (xp.where(regular, _matrix(xp, xp.linalg.det(x)) * by_inverse, singular),)
+
+
+#: The number of rows up to which minors are taken, n² of (n − 1) × (n − 1).
+_FEW = 8
+
+
+def _by_minors(xp: Any, g: Any, x: Any) -> Any:
+    """Σᵢⱼ ±gᵢⱼ times the cofactors of x without row i and column j, each at its place in x."""
+    n = x.shape[-1]
+    if n < 2:
+        return 0.0 * x
+    stack, rest = x.shape[:-2], [[k for k in range(n) if k != i] for i in range(n)]
+    device = xp.device_of(raw(x))
+
+    def taken(a: Any, places: list[int], shape: tuple[int, ...]) -> Any:
+        flat = xp.reshape(a, (*stack, -1))
+        places = xp.asarray(places, dtype=xp.int64, device=device)
+        return xp.reshape(xp.take(flat, places, axis=-1), (*stack, *shape))
+
+    places = [k * n + m for rows in rest for columns in rest for k in rows for m in columns]
+    c = cofactors(taken(x, places, (n * n, n - 1, n - 1)))
+    signs = xp.asarray(
+        [1.0 - 2.0 * ((i + j) % 2) for i in range(n) for j in range(n)], dtype=x.dtype, device=device
+    )
+    c = c * _matrix(xp, xp.reshape(g, (*stack, -1)) * signs)
+    # To the entry (k, m) of x contribute all minors that have it.
+    places = [
+        ((i * n + j) * (n - 1) + rest[i].index(k)) * (n - 1) + rest[j].index(m)
+        for k, m in product(range(n), repeat=2)
+        for i in rest[k]
+        for j in rest[m]
+    ]
+    return xp.sum(taken(c, places, (n, n, (n - 1) ** 2)), axis=-1)
 
 
 #: The matrix of cofactors of x, (..., n, n), also while x is being differentiated.

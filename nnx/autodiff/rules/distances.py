@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nnx.autodiff.array import Traced
+from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.families import (
     Elementwise,
     Pull,
@@ -52,7 +52,12 @@ KINKED = _Kinked()
 def ratio(xp: Any, part: Any, whole: Any) -> Any:
     """``part / whole``, and a kink's 0 where ``whole``, a distance of which ``part`` is a part, is 0."""
     zero = whole == 0
-    return xp.kinked(part / xp.where(zero, 1.0, whole), at=zero)
+    slope = part / xp.where(zero, 1.0, whole)
+    if type(slope) is not Traced:
+        return slope
+    # Of subnormal numbers too few digits are left for the next derivative, (1 − slope²)/whole.
+    size = raw(whole)
+    return xp.kinked(slope, at=size < float(xp.finfo(size.dtype).smallest_normal))
 
 
 def direction(xp: Any, x: Any) -> Any:

@@ -30,7 +30,7 @@ from nnx.autodiff.families import (
     unbroadcast,
 )
 from nnx.autodiff.rules.distances import direction, ratio
-from nnx.autodiff.rules.saturation import Saturating, exponential_left, sech_squared
+from nnx.autodiff.rules.saturation import Saturating, ended, exponential_left, sech_squared
 from nnx.errors import DerivativeError
 
 
@@ -107,9 +107,27 @@ def _order(xp: Any, x: Any) -> Any:
     return xp.real(x) if is_complex(xp, x) else x
 
 
+@ended
+def _acosh(xp: Any, x: Any) -> Any:
+    return xp.sqrt(x - 1.0) * xp.sqrt(x + 1.0)
+
+
+@ended
 def _asinh(xp: Any, x: Any) -> Any:
     # hypot does not overflow, but knows real numbers only
     return xp.sqrt(1.0 + x * x) if is_complex(xp, x) else xp.hypot(x, xp.ones_like(x))
+
+
+def _over_square(which: int) -> Any:
+    """The slopes of atan2, b/(a² + b²) and −a/(a² + b²), where the squares may be out of range."""
+
+    def d(xp: Any, y: Any, x1: Any, x2: Any) -> Any:
+        sides = _of(xp, x1, x2, y)
+        r = xp.hypot(*sides)
+        slope = sides[which] / r / r
+        return slope if which else -slope
+
+    return d
 
 
 def _logaddexp(which: int) -> Any:
@@ -167,10 +185,10 @@ class _Quotient(Rule):
 ELEMENTWISE = (
     _Abs(),
     Elementwise("acos", lambda xp, x: -xp.sqrt((1.0 - x) * (1.0 + x)), divides=True),
-    Elementwise("acosh", lambda xp, x: xp.sqrt(x - 1.0) * xp.sqrt(x + 1.0), divides=True),
+    Elementwise("acosh", _acosh, divides=True),
     Elementwise("asin", lambda xp, x: xp.sqrt((1.0 - x) * (1.0 + x)), divides=True),
     Elementwise("asinh", _asinh, divides=True),
-    Elementwise("atan", lambda xp, x: 1.0 + x * x, divides=True),
+    Elementwise("atan", ended(lambda xp, x: 1.0 + x * x), divides=True),
     Elementwise("atanh", lambda xp, x: (1.0 - x) * (1.0 + x), divides=True),
     Elementwise("cos", lambda xp, x: -xp.sin(x)),
     Elementwise("cosh", lambda xp, x: xp.sinh(x)),
@@ -197,11 +215,7 @@ ELEMENTWISE = (
     Bilinear("multiply", lambda xp, a, b: a * b, _times, _times, entrywise=True),
     _Quotient("divide"),
     ElementwisePair("pow", pow_base, pow_exponent),
-    ElementwisePair(
-        "atan2",
-        lambda xp, y, a, b: b / (a * a + b * b) + xp.zeros_like(y),
-        lambda xp, y, a, b: -a / (a * a + b * b) + xp.zeros_like(y),
-    ),
+    ElementwisePair("atan2", _over_square(1), _over_square(0)),
     ElementwisePair(
         "hypot", lambda xp, y, a, b: ratio(xp, a, y), lambda xp, y, a, b: ratio(xp, b, y)
     ),

@@ -108,7 +108,7 @@ def reciprocal(xp: Any, x: Any, noise: Any = 0.0) -> Any:
     return xp.where(zero, 0.0, 1.0 / xp.where(zero, 1.0, x))
 
 
-def _columns(xp: Any, x: Any, factors: Any) -> Any:
+def columns(xp: Any, x: Any, factors: Any) -> Any:
     """The matrix x with its columns multiplied by factors: x·diag(factors)."""
     return x * xp.expand_dims(factors, axis=-2)
 
@@ -118,7 +118,7 @@ def _pairs(xp: Any, v: Any) -> tuple[Any, Any]:
     return xp.expand_dims(v, axis=-2), xp.expand_dims(v, axis=-1)
 
 
-def _noise(xp: Any, v: Any) -> Any:
+def noise_of(xp: Any, v: Any) -> Any:
     """The distance that rounding may put between equal entries of v (sorted), as 1 × 1 matrices."""
     v, n = raw(v), v.shape[-1]
     ends = xp.abs(v[..., : min(n, 1)]) + xp.abs(v[..., max(n - 1, 0) :])
@@ -135,7 +135,7 @@ def _apart(xp: Any, vectors: Any, values: Any, axis: int, least: Any = None) -> 
         return vectors
     values = raw(values)
     later, earlier = _pairs(xp, values)
-    near = xp.abs(later - earlier) <= _noise(xp, values)
+    near = xp.abs(later - earlier) <= noise_of(xp, values)
     meets = xp.sum(xp.astype(near, values.dtype), axis=-1) > 1.0
     if least is not None:
         meets = meets | (values <= least)
@@ -146,12 +146,12 @@ def _conj(xp: Any, x: Any) -> Any:
     return xp.conj(x) if is_complex(xp, x) else x
 
 
-def _adjoint(xp: Any, x: Any) -> Any:
+def adjoint(xp: Any, x: Any) -> Any:
     """The transpose, of a complex matrix the conjugate one."""
     return _conj(xp, xp.matrix_transpose(x))
 
 
-def _paired(reverse: Any) -> Any:
+def paired(reverse: Any) -> Any:
     """A pullback by cotangents that pair as Re(ḡᴴ·dx), for the cotangents of nnx, which pair as Re(gᵀ·dx)."""
 
     def conjugated(xp: Any, g: Any, needs: Any, answer: Any, x: Any, **options: Any) -> tuple[Any]:
@@ -180,21 +180,21 @@ def _without_turning(xp: Any, name: str, turning: Any) -> None:
 
 
 def _symmetric(xp: Any, x: Any) -> Any:
-    return 0.5 * (x + _adjoint(xp, x))
+    return 0.5 * (x + adjoint(xp, x))
 
 
 def _mirrored(xp: Any, x: Any) -> Any:
     """The symmetric matrix with x's lower triangle, the Hermitian one with a real diagonal."""
-    y = xp.tril(x) + _adjoint(xp, xp.tril(x, k=-1))
+    y = xp.tril(x) + adjoint(xp, xp.tril(x, k=-1))
     return _symmetric(xp, y) if is_complex(xp, x) else y
 
 
-@_paired
+@paired
 def _cholesky(xp: Any, g: Any, needs: Any, factor: Any, x: Any, upper: bool = False) -> tuple[Any]:
     """½ L⁻ᴴ·mirrored(Lᴴ·L̄)·L⁻¹."""
 
     def t(z: Any) -> Any:
-        return _adjoint(xp, z)
+        return adjoint(xp, z)
 
     lower, g = (t(factor), t(g)) if upper else (factor, g)
     half = xp.linalg.solve(t(lower), _mirrored(xp, xp.matmul(t(lower), g)))
@@ -217,28 +217,28 @@ def _qr(xp: Any, gs: Any, needs: Any, answers: Any, x: Any, mode: str = "reduced
 
 
 @with_zeros
-@_paired
+@paired
 def _eigh(xp: Any, gs: Any, needs: Any, answers: Any, x: Any) -> tuple[Any]:
     """V·(diag(λ̄) + (Vᴴ·V̄)ᵢⱼ / (λⱼ − λᵢ))·Vᴴ."""
     (values, v), (g_values, g_v) = answers, gs
     v = _apart(xp, v, values, -1)
-    vh = _adjoint(xp, v)
+    vh = adjoint(xp, v)
     in_v = xp.matmul(vh, g_v)
     _without_turning(xp, "linalg.eigh", in_v)
     later, earlier = _pairs(xp, values)
-    inner = in_v * reciprocal(xp, later - earlier, _noise(xp, values))
-    return (_symmetric(xp, xp.matmul(xp.matmul(v, inner) + _columns(xp, v, g_values), vh)),)
+    inner = in_v * reciprocal(xp, later - earlier, noise_of(xp, values))
+    return (_symmetric(xp, xp.matmul(xp.matmul(v, inner) + columns(xp, v, g_values), vh)),)
 
 
-@_paired
+@paired
 def _eigvalsh(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
     """V·diag(λ̄)·Vᴴ."""
     v = _apart(xp, xp.linalg.eigh(x)[1], y, -1)
-    return (xp.matmul(_columns(xp, v, g), _adjoint(xp, v)),)
+    return (xp.matmul(columns(xp, v, g), adjoint(xp, v)),)
 
 
 @with_zeros
-@_paired
+@paired
 def _svd(xp: Any, gs: Any, needs: Any, answers: Any, x: Any, full_matrices: bool = True) -> tuple[Any]:
     """Townsend's formula, with quotients by sⱼ² − sᵢ² split into quotients by the difference and by the sum.
 
@@ -247,39 +247,40 @@ def _svd(xp: Any, gs: Any, needs: Any, answers: Any, x: Any, full_matrices: bool
     complex matrix is the turn of uⱼ against vⱼ, the only one that the matrix determines.
     """
     (u, s, vh), (g_u, g_s, g_vh) = answers, gs
-    u, vh = _singular_apart(xp, u, s, vh)
+    u, vh = singular_apart(xp, u, s, vh)
 
     def t(z: Any) -> Any:
-        return _adjoint(xp, z)
+        return adjoint(xp, z)
 
     in_u, in_v = xp.matmul(t(u), g_u), xp.matmul(vh, t(g_vh))
     _without_turning(xp, "linalg.svd", in_u + in_v)
     j, k = in_u - t(in_u), in_v - t(in_v)
-    (later, earlier), noise = _pairs(xp, s), _noise(xp, s)
+    (later, earlier), noise = _pairs(xp, s), noise_of(xp, s)
     by_difference = (j + k) * reciprocal(xp, later - earlier, noise)
     inner = 0.5 * (by_difference + (j - k) * reciprocal(xp, later + earlier, noise))
     by_s = reciprocal(xp, s, noise[..., 0])
-    left = xp.matmul(u, inner) + _columns(xp, u, g_s)
+    left = xp.matmul(u, inner) + columns(xp, u, g_s)
     m, n = x.shape[-2:]
     if m > n:  # the part outside the columns of U
-        left = left + _columns(xp, g_u - xp.matmul(u, in_u), by_s)
+        left = left + columns(xp, g_u - xp.matmul(u, in_u), by_s)
     g = xp.matmul(left, vh)
     if n > m:
         outside = g_vh - xp.matmul(t(in_v), vh)
-        g = g + xp.matmul(_columns(xp, u, by_s), outside)
+        g = g + xp.matmul(columns(xp, u, by_s), outside)
     return (g,)
 
 
-def _singular_apart(xp: Any, u: Any, s: Any, vh: Any) -> tuple[Any, Any]:
-    least = _noise(xp, s)[..., 0]
+def singular_apart(xp: Any, u: Any, s: Any, vh: Any) -> tuple[Any, Any]:
+    """Singular vectors for a pullback: those of equal values or of 0 have no derivative."""
+    least = noise_of(xp, s)[..., 0]
     return _apart(xp, u, s, -1, least), _apart(xp, vh, s, -2, least)
 
 
-@_paired
+@paired
 def _svdvals(xp: Any, g: Any, needs: Any, y: Any, x: Any) -> tuple[Any]:
     """U·diag(s̄)·Vh."""
-    u, vh = _singular_apart(xp, *xp.linalg.svd(x, full_matrices=False))
-    return (xp.matmul(_columns(xp, u, g), vh),)
+    u, vh = singular_apart(xp, *xp.linalg.svd(x, full_matrices=False))
+    return (xp.matmul(columns(xp, u, g), vh),)
 
 
 FACTORIZATIONS = (

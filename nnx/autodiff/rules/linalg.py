@@ -2,7 +2,8 @@
 
 All take stacks of matrices (..., m, n), complex ones too unless stated otherwise.
 
-- ``det`` of a real matrix: first and second derivatives are right for every matrix (:mod:`.cofactors`).
+- ``det`` of a real matrix: first and second derivatives are right for every matrix, all up to 8 × 8
+  (:mod:`.cofactors`). The nuclear norm has a second derivative at full rank (:mod:`.polar`).
 - ``slogdet``, ``inv`` and ``solve`` have no derivative at a singular matrix: there the library's ``inv`` and
   ``solve`` decide (NumPy raises ``LinAlgError``, CuPy gives inf or nan).
 - ``pinv`` is differentiated at constant rank: singular values below the cut count as zero and stay there.
@@ -21,6 +22,7 @@ from nnx.autodiff.rules.cofactors import cofactors
 from nnx.autodiff.rules.distances import direction, ratio
 from nnx.autodiff.rules.factorizations import FACTORIZATIONS
 from nnx.autodiff.rules.manipulation import Choosing
+from nnx.autodiff.rules.polar import nuclear_norm
 
 INFINITY = float("inf")
 
@@ -127,7 +129,7 @@ def _matrix_norm(xp: Any, x: Any, /, *, keepdims: bool = False, ord: Any = "fro"
     if ord in ("fro", None):
         return xp.linalg.vector_norm(x, axis=(-2, -1), keepdims=keepdims)
     if ord == "nuc":
-        y = xp.sum(xp.linalg.svdvals(x), axis=-1)
+        y = nuclear_norm(x)
     elif ord in (2, -2):
         y = _extreme(xp, xp.linalg.svdvals(x), ord)
     elif ord in (1, -1, INFINITY, -INFINITY):

@@ -28,6 +28,21 @@ def where_needed(bound: Callable[..., Any], adapter: Any) -> Callable[..., Any]:
     return restored
 
 
+def ended(d: Callable[..., Any]) -> Callable[..., Any]:
+    """``d(xp, x)`` as a constant where x is infinite: of slopes that have a limit there, and derivatives 0.
+
+    By the chain rule the next derivative would be 0·∞ = NaN.
+    """
+
+    def slope(xp: Any, x: Any) -> Any:
+        if type(x) is not Traced:
+            return d(xp, x)
+        end = xp.isinf(raw(x))
+        return xp.where(end, d(xp, raw(x)), d(xp, xp.where(end, 2.0, x)))
+
+    return slope
+
+
 def sech_squared(xp: Any, x: Any) -> Any:
     """1/cosh²x = 4t/(1 + t)² with t = e^(−2·abs(x)), which does not overflow."""
     t = xp.exp(-2.0 * xp.abs(x))

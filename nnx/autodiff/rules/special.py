@@ -12,16 +12,32 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from nnx.autodiff.array import raw
 from nnx.autodiff.rules.bessel import BESSEL
 from nnx.autodiff.rules.distributions import DISTRIBUTIONS, hazard
 from nnx.autodiff.rules.elementwise import pow_base, pow_exponent
 from nnx.autodiff.rules.hypergeometric import HYPERGEOMETRIC, POLYNOMIALS
 from nnx.autodiff.rules.partials import ORDER, Partials, one, several
+from nnx.autodiff.rules.saturation import ended
 
 _LN2, _LN10, _DEGREE = math.log(2.0), math.log(10.0), math.pi / 180.0
 _ERF = 2.0 / math.sqrt(math.pi)  # the derivative of erf at 0
 
-CBRT = one("cbrt", lambda xp, y: 1.0 / (3.0 * y * y), of_result=True)
+CBRT = one("cbrt", ended(lambda xp, y: 1.0 / (3.0 * y * y)), of_result=True)
+
+
+def _degree(xp: Any, x: Any) -> Any:
+    """π/180; NaN beyond 10¹⁴ degrees, where SciPy gives 0, since too few digits of the angle are left."""
+    x = raw(x)
+    return xp.where(xp.abs(x) > 1e14, math.nan, xp.full_like(x, _DEGREE))
+
+
+def _exprel(xp: Any, x: Any) -> Any:
+    """½·₁F₁(2; 3; x), the slope of (eˣ − 1)/x. SciPy's ₁F₁ does not come back from x = ∞."""
+    top = xp.isinf(raw(x))
+    slope = 0.5 * xp.special.hyp1f1(2.0, 3.0, xp.where(top, 0.0, x))
+    return xp.where(top, xp.exp(xp.where(top, x, 0.0)), slope)
+
 
 ELEMENTARY = (
     CBRT,
@@ -30,10 +46,10 @@ ELEMENTARY = (
     one("expm1", lambda xp, x: xp.exp(x)),
     one("log1p", lambda xp, x: 1.0 / (1.0 + x)),
     one("cosm1", lambda xp, x: -xp.sin(x)),
-    one("sindg", lambda xp, x: _DEGREE * xp.special.cosdg(x)),
-    one("cosdg", lambda xp, x: -_DEGREE * xp.special.sindg(x)),
-    one("tandg", lambda xp, y: _DEGREE * (1.0 + y * y), of_result=True),
-    one("cotdg", lambda xp, y: -_DEGREE * (1.0 + y * y), of_result=True),
+    one("sindg", lambda xp, x: _degree(xp, x) * xp.special.cosdg(x)),
+    one("cosdg", lambda xp, x: -_degree(xp, x) * xp.special.sindg(x)),
+    one("tandg", lambda xp, x: _degree(xp, x) * (1.0 + xp.special.tandg(x) ** 2)),
+    one("cotdg", lambda xp, x: -_degree(xp, x) * (1.0 + xp.special.cotdg(x) ** 2)),
     Partials(
         "radian",
         d=lambda xp, y, d, m, s: xp.full_like(y, _DEGREE),
@@ -45,7 +61,7 @@ ELEMENTARY = (
         x=pow_base,
         y=lambda xp, r, x, y: pow_exponent(xp, x**y, x, y),
     ),
-    one("exprel", lambda xp, x: 0.5 * xp.special.hyp1f1(2.0, 3.0, x)),
+    one("exprel", _exprel),
     # Not y·(1 − y), which is 0 from x = 37 on.
     one("expit", lambda xp, x: xp.special.expit(x) * xp.special.expit(-x)),
     one("log_expit", lambda xp, x: xp.special.expit(-x)),
@@ -57,8 +73,8 @@ ELEMENTARY = (
 )  # fmt: skip
 
 ERROR = (
-    one("erf", lambda xp, x: _ERF * xp.exp(-x * x)),
-    one("erfc", lambda xp, x: -_ERF * xp.exp(-x * x)),
+    one("erf", ended(lambda xp, x: _ERF * xp.exp(-x * x))),
+    one("erfc", ended(lambda xp, x: -_ERF * xp.exp(-x * x))),
     Partials("erfcx", x=lambda xp, y, x: 2.0 * x * y - _ERF),
     one("erfi", lambda xp, x: _ERF * xp.exp(x * x)),
     one("erfinv", lambda xp, y: xp.exp(y * y) / _ERF, of_result=True),
@@ -69,7 +85,7 @@ ERROR = (
         "fresnel",
         lambda xp, y, x: (xp.sin(math.pi / 2 * x * x), xp.cos(math.pi / 2 * x * x)),
     ),
-    one("ndtr", lambda xp, x: xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)),
+    one("ndtr", ended(lambda xp, x: xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))),
     one("log_ndtr", lambda xp, x: hazard(xp, x)),
     one("ndtri", lambda xp, y: math.sqrt(2 * math.pi) * xp.exp(0.5 * y * y), of_result=True),
     one("ndtri_exp", lambda xp, y: 1.0 / hazard(xp, y), of_result=True),
@@ -139,7 +155,7 @@ def _ratio(xp: Any, x: Any, y: Any) -> Any:
 def _boxcox_slope(xp: Any, x: Any, lmbda: Any) -> Any:
     """The derivative of (x^λ − 1)/λ with respect to λ, also at λ = 0."""
     log = xp.log(x)
-    return 0.5 * log * log * xp.special.hyp1f1(2.0, 3.0, lmbda * log)
+    return log * log * _exprel(xp, lmbda * log)
 
 
 def _pseudo_huber(xp: Any, y: Any, delta: Any, r: Any) -> Any:
@@ -171,7 +187,7 @@ INFORMATION = (
     Partials(
         "pseudo_huber",
         delta=_pseudo_huber,
-        r=lambda xp, y, delta, r: r / xp.sqrt(1.0 + (r / delta) ** 2),
+        r=lambda xp, y, delta, r: r / xp.hypot(r / delta, xp.ones_like(y)),
     ),
     Partials(
         "boxcox",
