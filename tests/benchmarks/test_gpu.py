@@ -65,6 +65,7 @@ class TestRehearsal:
         # Where nothing could be checked, that is no success.
         assert (passed > 0) is (done.returncode == 0) is ((section, name) not in NOTHING)
 
+    @pytest.mark.slow
     def test_what_is_wrong_is_found_and_the_rest_goes_on(self, tmp_path):
         planted = (
             "from nnx.backend import strict_adapter\nstrict_adapter.StrictAdapter.erf = lambda self, x: x\n"
@@ -149,6 +150,7 @@ def checks(machine):
 
 
 class TestProcess:
+    @pytest.mark.slow
     def test_one_check_that_goes_wrong_never_loses_the_rest(self, modules, tmp_path, monkeypatch):
         (tmp_path / "planted.py").write_text(PLANTED)
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
