@@ -107,7 +107,7 @@ class RawNamespace(Namespace):
         """1 where an assignment to ``g[key]`` is not overwritten by a later one to the same place, else 0."""
         parts = key if type(key) is tuple else (key,)
         arrays = [i for i, part in enumerate(parts) if type(part) not in _BASIC or type(part) is int]
-        if not has_array(key) or (len(arrays) == 1 and is_mask(parts[arrays[0]])):
+        if not has_array(key):
             return 1.0
         if len(arrays) == 1:
             return self._last_of_one(g, parts, arrays[0])
@@ -119,12 +119,12 @@ class RawNamespace(Namespace):
     def _last_of_one(self, g: Any, parts: tuple[Any, ...], place: int) -> Any:
         """:meth:`last_written` for an array ``parts[place]`` beside slices: found by sorting it alone."""
         index = self.asarray(parts[place], device=device_of(g))
+        if is_mask(index) or 0 in index.shape:
+            return 1.0
         added = sum(part is None for part in parts)
         skipped = g.ndim - (len(parts) - added - (... in parts)) if ... in parts[:place] else 0
         axis = sum(type(part) is slice for part in parts[:place]) + skipped
-        flat = self.reshape(index, (-1,))
-        if not flat.shape[0]:
-            return 1.0
+        flat = self.astype(self.reshape(index, (-1,)), self.int64)  # a short type cannot hold all places
         flat = self.where(flat < 0, flat + g.shape[axis], flat)
         order = self.argsort(flat, stable=True)
         ordered = self.take(flat, order)

@@ -464,6 +464,8 @@ def test_lists_can_be_assigned():
         (..., np.array([0, 0]), slice(None)),
         np.array([], dtype=int),
         np.array([True, False, True, True]),
+        [True, False, True, True],
+        (slice(None), [True, False, True, False, False], slice(2)),
         (np.array([0, 0]), np.array([1, 1])),
         (0, np.array([1, 1])),
     ],
@@ -483,3 +485,18 @@ def test_of_places_that_are_written_to_twice_the_last_value_has_the_gradient(key
 
     expected = np.where(x[key] == np.arange(1.0, values.size + 1.0).reshape(values.shape), x[key] + 1.0, 0.0)
     np.testing.assert_array_equal(nnx.grad(f)(values), expected)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_places_may_be_given_in_a_type_too_short_for_the_length(dtype):
+    places = np.array([-1 if dtype == "int8" else 3, 3, 100, 100], dtype=dtype)
+
+    def f(v):
+        r = np.zeros(300) + 0.0 * np.sum(v)
+        r[places] = v
+        return np.sum(r * np.arange(300.0))
+
+    found = nnx.grad(f)(np.ones(4))
+    np.testing.assert_array_equal(
+        found, [299.0, 3.0, 0.0, 100.0] if dtype == "int8" else [0.0, 3.0, 0.0, 100.0]
+    )

@@ -27,7 +27,6 @@ def minimum_of_squares(run: Run) -> Stop:
     user's ended the first one.
     """
     begin: Any = namespace(run.start.w).asarray(run.start.w, copy=True)
-    first = namespace(begin).asarray(begin, copy=True)
     stop = run()
     method, best = getattr(run.method, "cautious", None), run.best
     if method is None or best is None or not run.steps or run.spent or stop.status in (-1, 4, 99):
@@ -36,7 +35,7 @@ def minimum_of_squares(run: Run) -> Stop:
         return stop
     if stop.status == 0 and run.limits.maxiter is not None:
         return stop
-    return run.again(method, begin, stop) if not stop.success or without_influence(run, first) else stop
+    return run.again(method, begin, stop) if not stop.success or without_influence(run, begin) else stop
 
 
 def without_influence(run: Run, start: Array) -> bool:
