@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
 from typing import Any
 
 from nnx.autodiff.explain import ShownNumber, leaves_the_trace
@@ -83,23 +82,6 @@ class Traced(Operators):
         """The device that holds it."""
         return self.space.device_of(self)
 
-    @property
-    def T(self) -> Traced:  # noqa: N802 (the standard's name)
-        """The transpose of a matrix, (m, n) from (n, m); as a NumPy array with all axes reversed.
-
-        Else raises ``ValueError``.
-        """
-        if self.ndim != 2:
-            if self.space.speaks_numpy:
-                return self.space.permute_dims(self, tuple(reversed(range(self.ndim))))
-            raise ValueError(f"x.T needs a matrix, got {self.ndim} dimensions; use x.mT or permute_dims.")
-        return self.space.matrix_transpose(self)
-
-    @property
-    def mT(self) -> Traced:  # noqa: N802 (the standard's name)
-        """Its last two axes swapped: (..., m, n) from (..., n, m)."""
-        return self.space.matrix_transpose(self)
-
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
         if api_version is not None and not "2021.12" <= api_version <= self.space.__array_api_version__:
             raise ValueError(
@@ -107,18 +89,6 @@ class Traced(Operators):
                 f"{self.space.__array_api_version__} (and the versions before); asked for {api_version!r}."
             )
         return current(self.space) if running else self.space
-
-    def to_device(self, device: Any, /, *, stream: Any = None) -> Traced:
-        """A copy on another device, through which derivatives go on."""
-        return self.space.to_device(self, device)
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of an array without dimensions.")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Traced]:
-        return (self[i] for i in range(len(self)))
 
     def __contains__(self, value: Any) -> bool:
         return bool(self.space.any(self == value))

@@ -1,18 +1,21 @@
-"""Python's operators on traced arrays: each is a function of the differentiable namespace."""
+"""Python's operators on traced and batched arrays: each is a function of the differentiable namespace."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from typing import Any
 
 
 class Operators:
-    """Base of the traced array, with its operators; ``space`` is the differentiable namespace."""
+    """Base of traced and batched arrays, with operators; ``space`` is the differentiable namespace."""
 
     __slots__ = ()
 
     space: Any
     device: Any
+    ndim: Any
+    shape: Any
 
     def __neg__(self) -> Any:
         return self.space.op_neg(self)
@@ -101,6 +104,38 @@ class Operators:
         return self.space.op_invert(self)
 
     __hash__ = None  # type: ignore[assignment]
+
+    # -- what an array is by its shape ------------------------------------------------------------
+
+    @property
+    def T(self) -> Any:  # noqa: N802 (the standard's name)
+        """The transpose of a matrix, (m, n) from (n, m); as a NumPy array with all axes reversed.
+
+        Else raises ``ValueError``.
+        """
+        if self.ndim != 2:
+            if self.space.speaks_numpy:
+                return self.space.permute_dims(self, tuple(reversed(range(self.ndim))))
+            raise ValueError(f"x.T needs a matrix, got {self.ndim} dimensions; use x.mT or permute_dims.")
+        return self.space.matrix_transpose(self)
+
+    @property
+    def mT(self) -> Any:  # noqa: N802 (the standard's name)
+        """Its last two axes swapped: (..., m, n) from (..., n, m)."""
+        return self.space.matrix_transpose(self)
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
+        """A copy on another device, through which derivatives go on."""
+        return self.space.to_device(self, device)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of an array without dimensions.")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        array: Any = self
+        return (array[i] for i in range(len(self)))
 
 
 def _in_place(name: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from nnx.autodiff.explain import calling
@@ -76,33 +75,11 @@ class Batched(Operators):
         """The device that holds the samples."""
         return self.space.device_of(self.value)
 
-    @property
-    def T(self) -> Any:  # noqa: N802 (the standard's name)
-        """The transpose of a matrix."""
-        return self.space.permute_dims(self, tuple(reversed(range(self.ndim))))
-
-    @property
-    def mT(self) -> Any:  # noqa: N802 (the standard's name)
-        """Its last two axes swapped."""
-        return self.space.matrix_transpose(self)
-
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
         return self.space
 
-    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
-        """A copy on another device."""
-        return self.space.to_device(self, device)
-
     def __getattr__(self, name: str) -> Any:
         return self.adapter.method(self, name)
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of an array without dimensions.")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
         return f"Batched({self.trace.n} of shape {self.shape}, {self.dtype})"
