@@ -37,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "environment variable NNX_TEST_BACKEND, with names separated by commas. "
         "Default: every entry that needs no GPU.",
     )
+    parser.addoption(
+        "--case",
+        default="",
+        metavar="TEXT",
+        help="in tests that walk through many cases (tests/walks.py): only those with this in their names",
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +63,7 @@ def _figures_are_closed() -> Iterator[None]:
         plt.close("all")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def _doctest_names(doctest_namespace: dict[str, Any]) -> None:
     """Doctests may use ``nnx`` and ``np`` without importing them."""
     import numpy as np

@@ -23,6 +23,8 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))  
 # One test process for each core does better than many threads in each.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 NO_WINDOW = {"MPLBACKEND": "Agg"}
+# Many tests start nnx in processes of their own, which would compile its 440 files each time.
+KEEP_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 # The official test suite of the array API standard, which no package index has.
 ARRAY_API_TESTS = "https://github.com/data-apis/array-api-tests"
 ARRAY_API_TESTS_TAG = "2026.02.26"
@@ -147,7 +149,9 @@ def array_api_tests(session: nox.Session) -> None:
 
 
 def _pytest(session: nox.Session, *options: str) -> None:
-    session.run("python", "-m", "pytest", *options, *session.posargs, env=ONE_THREAD | NO_WINDOW)
+    session.run(
+        "python", "-m", "pytest", *options, *session.posargs, env=ONE_THREAD | NO_WINDOW | KEEP_BYTECODE
+    )
 
 
 def _install_with_cupy(session: nox.Session) -> None:

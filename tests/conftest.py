@@ -27,6 +27,7 @@ import hypothesis
 import pytest
 import readonly
 import tripwire
+import walks
 
 from nnx.backend import Backend, make_backend
 
@@ -37,6 +38,10 @@ OF_THE_BACKEND = ("cupy_double",)
 # The same examples on every machine; the time limit of an example says nothing on a busy one.
 hypothesis.settings.register_profile("nnx", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("nnx")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    walks.chosen = config.getoption("--case")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

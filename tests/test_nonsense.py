@@ -6,6 +6,7 @@ import inspect
 
 import numpy as np
 import pytest
+from walks import walk
 
 import nnx
 from nnx.errors import NnxError, OptionError
@@ -56,9 +57,7 @@ def made(registry, entry, **options):
     return registry.constructor(entry.class_name)(**{name: NEEDED[name] for name in required} | options)
 
 
-@pytest.mark.parametrize(
-    ("registry", "entry", "name"), OPTIONS, ids=[f"{r.kind}-{e.name}-{n}" for r, e, n in OPTIONS]
-)
+@walk("registry, entry, name", OPTIONS, ids=lambda of: f"{of[0].kind}-{of[1].name}-{of[2]}")
 def test_no_option_of_anything_takes_nonsense(registry, entry, name):
     made(registry, entry)
     values = [Nonsense(), 7j] if name in TEXTS else [Nonsense(), 7j, "nonsense"]

@@ -1,8 +1,9 @@
 """Functions of SciPy, scikit-learn and array-api-extra on traced arrays: their gradients, as a program.
 
 SciPy looks at SCIPY_ARRAY_API when it is imported, so ``test_other_peoples_code.py`` runs this file in a
-process of its own: ``python programs_of_others.py numpy`` prints, as JSON, what became of each function over
-that array library: the largest error of its gradient against finite differences, or what was raised.
+process of its own: ``python programs_of_others.py numpy torch`` prints, as JSON, what became of each function
+over each of these array libraries: the largest error of its gradient against finite differences, or what was
+raised.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from functools import cache
 from typing import Any
 
 import array_api_extra as xpx
@@ -251,18 +253,25 @@ def finite_differences(f: Any, x: np.ndarray, step: float = 1e-4) -> np.ndarray:
     return g
 
 
-def outcome(f: Any, library: str) -> Any:
+@cache
+def expected(name: str) -> np.ndarray:
+    f = PROGRAMS[name]
+    return finite_differences(lambda x: float(weighted_sum(np.asarray(f(x)))), X)
+
+
+def outcome(name: str, library: str) -> Any:
     """The error of the gradient relative to its largest number, or (exception, message)."""
+    f = PROGRAMS[name]
     x = nnx.backend.make_backend(library).asarray(X)
     try:
         g = nnx.to_numpy(nnx.grad(lambda x: weighted_sum(f(x)))(x))
     except Exception as error:
         return type(error).__name__, str(error)
-    expected = finite_differences(lambda x: float(weighted_sum(np.asarray(f(x)))), X)
-    return float(np.max(np.abs(g - expected)) / np.max(np.abs(expected)))
+    return float(np.max(np.abs(g - expected(name))) / np.max(np.abs(expected(name))))
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     sklearn.set_config(array_api_dispatch=True)
-    print(json.dumps({name: outcome(f, sys.argv[1]) for name, f in PROGRAMS.items()}))
+    found = {library: {name: outcome(name, library) for name in PROGRAMS} for library in sys.argv[1:]}
+    print(json.dumps(found))

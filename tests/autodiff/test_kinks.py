@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from walks import walk
 
 import nnx
 from nnx.backend import namespace, to_numpy
@@ -108,7 +109,7 @@ BINARY = "add atan2 copysign divide hypot logaddexp maximum minimum multiply nex
 REDUCTIONS = ("sum", "prod", "cumulative_sum", "cumulative_prod")
 
 
-@pytest.mark.parametrize("name", UNARY.split())
+@walk("name", UNARY.split())
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3)])
 def test_unary_functions_of_arrays_without_numbers_or_axes(name, shape, backend):
     x = backend.asarray(np.full(shape, 0.3), dtype="float64")
@@ -116,7 +117,7 @@ def test_unary_functions_of_arrays_without_numbers_or_axes(name, shape, backend)
     assert nnx.grad(lambda x: namespace(x).sum(getattr(namespace(x), name)(x)))(x).shape == shape
 
 
-@pytest.mark.parametrize("name", BINARY.split())
+@walk("name", BINARY.split())
 @pytest.mark.parametrize("shapes", [((), ()), ((0,), ()), ((2, 1), (0,)), ((0, 3), (0, 3))])
 def test_binary_functions_of_arrays_without_numbers_or_axes(name, shapes, backend):
     args = [backend.asarray(np.full(s, v), dtype="float64") for s, v in zip(shapes, (0.3, 0.7), strict=True)]

@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pytest
 from autodiff.numpy_cases import CASES
+from walks import walk
 
 import nnx
 from nnx.autodiff.numpy_api.names import CONSTANTS, REFUSED
@@ -18,7 +19,7 @@ _ROUNDING = {"float32": 2e-5, "float64": 1e-11}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", CASES, ids=str)
+@walk("case", CASES)
 def test_value_and_dtype_are_numpys(case, dtype):
     arrays = case.arrays(dtype)
     plain = nnx.autodiff.flatten(case.function(*arrays))[0]
@@ -30,7 +31,7 @@ def test_value_and_dtype_are_numpys(case, dtype):
         np.testing.assert_allclose(np.asarray(b), a, rtol=_ROUNDING[dtype], atol=_ROUNDING[dtype])
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@walk("case", CASES)
 def test_derivatives(case):
     nnx.check_derivatives(case.function, *case.arrays("float64"), rtol=1e-5, atol=1e-5)
 

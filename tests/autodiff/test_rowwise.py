@@ -6,6 +6,7 @@ import contextlib
 
 import numpy as np
 import pytest
+from walks import walk
 
 import nnx
 from nnx import activations, losses
@@ -195,14 +196,14 @@ MIXED = {
 
 
 @pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize("name", ROWS)
+@walk("name", ROWS)
 def test_rows_that_do_not_mix(backend, name, n):
     w, x = prepared(backend, n)
     check(lambda w: ROWS[name](namespace(w["k"], x), w, x), w)
 
 
 @pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize("name", MIXED)
+@walk("name", MIXED)
 def test_rows_that_mix_are_refused_or_right(name, n):
     n += n % 2 if name == "reshaped across" else 0
     w, x = WEIGHTS, np.random.default_rng(n).uniform(0.2, 1.0, size=(n, 3))

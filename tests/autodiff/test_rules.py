@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from autodiff.derivative_cases import CASES
+from walks import walk
 
 import nnx
 from nnx.autodiff.space import COMPOSITIONS, RULES
@@ -26,7 +26,7 @@ INTERNAL = {
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@walk("case", CASES)
 def test_rule_agrees_with_finite_differences(case, backend):
     arrays = [backend.asarray(x, dtype="float64") for x in case.arrays()]
     nnx.check_derivatives(lambda *xs: case.function(namespace(*xs), *xs), *arrays)
@@ -36,7 +36,7 @@ def test_rule_agrees_with_finite_differences(case, backend):
 BEYOND_THE_PLAIN_CALL = {"astype", "full", "full_like", "linspace", "asarray"}
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.name not in BEYOND_THE_PLAIN_CALL], ids=str)
+@walk("case", [c for c in CASES if c.name not in BEYOND_THE_PLAIN_CALL])
 def test_value_and_dtype_are_those_of_the_plain_call(case, backend):
     arrays = [backend.asarray(x, dtype="float32") for x in case.arrays()]
     plain = case.function(namespace(*arrays), *arrays)

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from autodiff.special_cases import EXAMPLES, P, of
+from walks import walk
 
 import nnx
 from nnx.autodiff.space import COMPOSITIONS, RULES, space_of
@@ -23,14 +24,14 @@ def on(example):
     return lambda *xs: example.function(space_of(xs[0]).special, *xs)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+@walk("example", EXAMPLES)
 def test_derivatives_agree_with_finite_differences(example, backend):
     # Two numbers are enough: a rule works number by number. Broadcasting has a test of its own.
     arrays = [backend.asarray(x, dtype="float64") for x in example.arrays([(2,)] * 3)]
     nnx.check_derivatives(on(example), *arrays)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+@walk("example", EXAMPLES)
 def test_value_is_scipys(example, backend):
     plain = example.arrays()
     expected = example.function(_ScipyWithItsHiddenNames(), *plain)

@@ -10,6 +10,7 @@ import itertools
 import numpy as np
 import pytest
 from autodiff.special_cases import EXAMPLES, on_backend
+from walks import walk
 
 import nnx
 from nnx.autodiff.families import Elementwise
@@ -80,16 +81,14 @@ def _judge(name, f, n, backend):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "name", [n for n, r in RULES.items() if r.entrywise and n != "kinked" and not n.startswith("special.")]
-)
+@walk("name", [n for n, r in RULES.items() if r.entrywise and n != "kinked" and not n.startswith("special.")])
 def test_every_elementwise_rule(name, backend):
     n = 1 if isinstance(RULES[name], Elementwise) else 2
     _judge(name, lambda *xs: getattr(space_of(xs[0]), name)(*xs), n, backend)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("example", {e.name: e for e in EXAMPLES}.values(), ids=lambda e: e.name)
+@walk("example", {e.name: e for e in EXAMPLES}.values(), ids=lambda e: e.name)
 def test_every_special_function(example, backend):
     _judge(
         "special." + example.name,

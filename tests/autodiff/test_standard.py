@@ -17,6 +17,7 @@ import array_api_strict
 import numpy as np
 import pytest
 from autodiff.derivative_cases import CASES
+from walks import walk
 
 import nnx
 from nnx.autodiff import Traced, flatten
@@ -61,13 +62,13 @@ def test_the_list_is_the_standards():
     assert {"matmul", "unique_all", "linalg.svd", "fft.rfft", "__array_namespace_info__"} <= set(STANDARD)
 
 
-@pytest.mark.parametrize("name", STANDARD)
+@walk("name", STANDARD)
 def test_a_function_of_the_standard_is_in_one_state(name):
     states = [state for state, names in STATES.items() if name in names]
     assert len(states) == 1, f"{name} is in {states or 'no state'}"
 
 
-@pytest.mark.parametrize("name", [n for n in STANDARD if n in STATES["differentiated"]])
+@walk("name", [n for n in STANDARD if n in STATES["differentiated"]])
 def test_a_differentiated_function_has_an_example(name):
     assert any(case.name == name for case in CASES)
 
@@ -135,7 +136,7 @@ OWN_CALLS = {
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")  # means of nothing
-@pytest.mark.parametrize("name", [n for n in STANDARD if n in STATES["differentiated"]])
+@walk("name", [n for n in STANDARD if n in STATES["differentiated"]])
 def test_arrays_without_elements_or_dimensions(name, backend):
     """Whatever the library answers, the traced call answers too, and its gradient has the array's shape."""
     compared = 0
@@ -183,7 +184,7 @@ def _agrees(what, f, x, plain):
     assert g.dtype == x.dtype, what
 
 
-@pytest.mark.parametrize("name", [n for n in STANDARD if n in CONSTANTS])
+@walk("name", [n for n in STANDARD if n in CONSTANTS])
 def test_constants_carry_no_gradient(name, backend):
     found = 0
     for data in ([[0.5, -1.5], [2.0, 2.5]], [0.5, 1.5], 1.5, [True, False], [1, 2], np.zeros((0, 2))):

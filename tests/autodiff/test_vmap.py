@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from autodiff.derivative_cases import CASES
+from walks import walk
 
 import nnx
 from nnx.autodiff import flatten
@@ -87,7 +88,7 @@ def number_of(case):
 FIRST = {case.name: case for case in reversed(CASES)}.values()
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@walk("case", CASES)
 def test_a_function_of_the_standard_is_its_loop(case):
     full = samples(case)
     for axes in mappings(len(full)):
@@ -95,7 +96,7 @@ def test_a_function_of_the_standard_is_its_loop(case):
         like_a_loop(function_of(case), *args, in_axes=axes)
 
 
-@pytest.mark.parametrize("case", FIRST, ids=str)
+@walk("case", FIRST)
 def test_in_every_library(case, backend):
     full = samples(case, backend)
     if len(full) == 1:
@@ -104,7 +105,7 @@ def test_in_every_library(case, backend):
         like_a_loop(function_of(case), full[0][0, ...], *full[1:], in_axes=(None, *(0,) * (len(full) - 1)))
 
 
-@pytest.mark.parametrize("case", FIRST, ids=str)
+@walk("case", FIRST)
 def test_derivatives_of_samples_and_of_a_map(case):
     full, number = samples(case), number_of(case)
     argnums = tuple(range(len(full)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import types
@@ -11,26 +12,32 @@ import pytest
 from nnx.backend import available_backends, make_backend, selection
 from nnx.errors import BackendNotInstalled, BackendUnavailable, IncompleteLibraries, NoUsableDevice
 
+WHEELS = {"cupy": "cupy-cuda13x[ctk]", "torch": "torch", "array_api_strict": "array-api-strict"}
 
-@pytest.mark.parametrize(
-    ("library", "wheel"),
-    [("cupy", "cupy-cuda13x[ctk]"), ("torch", "torch"), ("array_api_strict", "array-api-strict")],
-)
-def test_not_installed(library, wheel):
+
+@pytest.fixture(scope="module")
+def without_any():
+    """What is said where none of them is installed: library → message, state, current backend."""
     code = f"""
-import sys
-sys.modules["{library}"] = None  # what Python does for a module that cannot be found
+import json, sys
+sys.modules |= dict.fromkeys({list(WHEELS)})  # what Python does for a module that cannot be found
 import nnx.backend as b
 from nnx.errors import BackendNotInstalled
-try:
-    b.set_backend("{library}")
-except BackendNotInstalled as error:
-    print(error)
-print(b.available_backends()["{library}"])
-print(b.get_backend().name)
+found = {{}}
+for library in {list(WHEELS)}:
+    try:
+        b.set_backend(library)
+    except BackendNotInstalled as error:
+        found[library] = str(error), b.available_backends()[library], b.get_backend().name
+print(json.dumps(found))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    message, state, current = run.stdout.splitlines()
+    return json.loads(run.stdout)
+
+
+@pytest.mark.parametrize(("library", "wheel"), WHEELS.items())
+def test_not_installed(library, wheel, without_any):
+    message, state, current = without_any[library]
     assert message.startswith(f"Backend '{library}' was asked for, but it is not installed.")
     assert f"pip install '{wheel}'" in message or f"pip install {wheel}" in message
     assert state == f"BackendNotInstalled: {message}"

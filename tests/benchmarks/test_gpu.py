@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,11 +26,15 @@ STRICT = "array_api_strict:device1"
 SECTIONS = "adapter contract updates trainings speed syncs kernels formulas suite".split()
 #: What finds out nothing here: NumPy waits for no device, and CuPy's wheel need not be installed.
 NOTHING = {("syncs", "numpy"), ("contract", STRICT)}
-LONG = {"speed", "suite", "trainings"}  # those that train and measure
+LONG = ("speed", "suite", "trainings")  # those that train and measure
+QUICK = tuple(section for section in SECTIONS if section not in LONG)
 REHEARSED = [
-    *(pytest.param(s, STRICT, marks=[pytest.mark.slow] * (s in LONG)) for s in SECTIONS),
-    *(pytest.param(s, "numpy", marks=pytest.mark.slow) for s in ("adapter", "syncs")),
+    *((section, STRICT) for section in QUICK),
+    *(pytest.param(section, STRICT, marks=pytest.mark.slow) for section in LONG),
+    *(pytest.param(section, "numpy", marks=pytest.mark.slow) for section in ("adapter", "syncs")),
 ]
+#: A section's row in the report: how many checks passed, failed and were left out.
+DONE = re.compile(r"^\| [^|]+ \| done \| (\d+) \| (\d+) \| (\d+) \|", re.MULTILINE)
 if importlib.util.find_spec("cupy") is None:
     NOTHING.add(("kernels", STRICT))
 
@@ -49,21 +54,42 @@ def environment(**extra: str) -> dict[str, str]:
 class TestRehearsal:
     """Everything but device events and CuPy's own kernels, for real, on small sizes."""
 
+    @pytest.fixture(scope="class")
+    def rehearsed(self, tmp_path_factory):
+        """``rehearsed(section, name)``: the exit status, the report, and the names of the run's sections."""
+
+        @cache
+        def run(only, name):
+            path = tmp_path_factory.mktemp("rehearsal") / "report.md"
+            done = script(f"--backend={name}", f"--only={','.join(only)}", f"--report={path}", "--minutes=12")
+            assert str(path) in done.stdout, done.stderr
+            return done.returncode, path.read_text(encoding="utf-8"), only
+
+        # The quick ones share a run: its start takes longer than some of them.
+        return lambda section, name: run(QUICK if section in QUICK and name == STRICT else (section,), name)
+
     @pytest.mark.parametrize(("section", "name"), REHEARSED)
-    def test_each_section_runs_and_is_reported(self, section, name, tmp_path):
-        path = tmp_path / "report.md"
-        done = script(f"--backend={name}", f"--only={section}", f"--report={path}", "--minutes=2")
-        text = path.read_text(encoding="utf-8")
-        row = re.search(r"^\| [^|]+ \| done \| (\d+) \| (\d+) \| (\d+) \|", text, re.MULTILINE)
-        assert row is not None, text + done.stderr
-        passed, failed, left_out = map(int, row.groups())
-        assert failed == 0, text
-        assert f"{passed} passed, 0 failed." in text
+    def test_each_section_runs_and_is_reported(self, section, name, rehearsed):
+        _, text, sections = rehearsed(section, name)
         assert f"| backend | {name} (a rehearsal: timings mean nothing) |" in text
-        assert str(path) in done.stdout
-        assert left_out == text.count("| not run |") - 1  # the head of the table
-        # Where nothing could be checked, that is no success.
-        assert (passed > 0) is (done.returncode == 0) is ((section, name) not in NOTHING)
+        rows = DONE.findall(text)
+        assert len(rows) == len(sections), text
+        passed, failed, left_out = map(int, rows[sections.index(section)])
+        assert failed == 0, text
+        assert (passed > 0) is ((section, name) not in NOTHING)
+        details = text.split("\n## ")[-len(sections) :][sections.index(section)]
+        assert left_out == details.count("| not run |")
+
+    def test_the_verdict_is_that_of_all_sections(self, rehearsed):
+        status, text, sections = rehearsed(QUICK[0], STRICT)
+        assert sections == QUICK
+        assert f"{sum(int(passed) for passed, _, _ in DONE.findall(text))} passed, 0 failed." in text
+        assert status == 0
+
+    def test_where_nothing_could_be_checked_that_is_no_success(self, tmp_path):
+        done = script(f"--backend={STRICT}", "--only=contract", f"--report={tmp_path / 'report.md'}")
+        assert ": 0 passed, 0 failed." in done.stdout
+        assert done.returncode == 1
 
     @pytest.mark.slow
     def test_what_is_wrong_is_found_and_the_rest_goes_on(self, tmp_path):
@@ -120,7 +146,7 @@ def test_packages_may_lie_as_wheels_in_a_folder(tmp_path):
         about = "Metadata-Version: 2.1\nName: array-api-strict\nVersion: 9.9\n"
         wheel.writestr("array_api_strict-9.9.dist-info/METADATA", about)
     path = tmp_path / "report.md"
-    options = (f"--backend={STRICT}", "--only=updates", f"--report={path}")
+    options = (f"--backend={STRICT}", "--only=adapter", f"--report={path}")
     assert script(*options, NNX_WHEELS=str(tmp_path)).returncode == 0
     assert "| array-api-strict | 9.9 |" in path.read_text(encoding="utf-8")
 

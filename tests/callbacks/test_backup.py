@@ -280,30 +280,40 @@ print(json.dumps([record.epoch, record.history]))
 """
 
 
+def run(at, save_freq, folder, end):
+    """The program in a process of its own, killed where ``at`` says."""
+    code = PROGRAM.format(tests=str(Path(__file__).parents[1]))
+    arguments = [json.dumps(at), json.dumps(save_freq), str(folder), str(end)]
+    command = [sys.executable, "-c", code, *arguments]
+    root = Path(nnx.__file__).parents[1]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What the program prints and saves where nothing kills it; how often it made backups is not in there."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    whole = run(None, "epoch", folder / "b", folder / "whole.safetensors")
+    assert whole.returncode == 0, whole.stderr
+    return json.loads(whole.stdout), (folder / "whole.safetensors").read_bytes()
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL on Windows")
 @pytest.mark.parametrize(
     ("kill", "save_freq", "first"), [([3, 2], "epoch", 3), ([3, 2], 2, 3), ("while saving", "epoch", 3)]
 )
-def test_killed_by_the_system(kill, save_freq, first, tmp_path):
-    def run(at, folder, end):
-        code = PROGRAM.format(tests=str(Path(__file__).parents[1]))
-        arguments = [json.dumps(at), json.dumps(save_freq), str(folder), str(end)]
-        command = [sys.executable, "-c", code, *arguments]
-        root = Path(nnx.__file__).parents[1]
-        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, timeout=300)
-
-    whole = run(None, tmp_path / "other", tmp_path / "whole.safetensors")
-    assert whole.returncode == 0, whole.stderr
+def test_killed_by_the_system(kill, save_freq, first, tmp_path, undisturbed):
+    (all_epochs, full), saved = undisturbed
     folder, end = tmp_path / "b", tmp_path / "continued.safetensors"
-    killed = run(kill, folder, end)
+    killed = run(kill, save_freq, folder, end)
     assert killed.returncode == -signal.SIGKILL and not end.exists(), killed.stderr
     parts = [p.name for p in folder.iterdir() if p.name.endswith(".part")]
     assert len(parts) == (kill == "while saving")
-    again = run(None, folder, end)
+    again = run(None, save_freq, folder, end)
     assert again.returncode == 0, again.stderr
     assert not folder.exists()  # with what the killed save had left
-    assert end.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
-    (epochs, history), (all_epochs, full) = (json.loads(r.stdout) for r in (again, whole))
+    assert end.read_bytes() == saved
+    epochs, history = json.loads(again.stdout)
     assert epochs == all_epochs[first:]
     assert history["loss"] == full["loss"][first:]
     assert history["val_loss"] == full["val_loss"][-len(history["val_loss"]) :]

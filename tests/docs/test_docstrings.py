@@ -14,8 +14,8 @@ import textwrap
 from functools import cache
 from typing import Any
 
-import pytest
 from docs.public_objects import Public, plain, public_objects
+from walks import walk
 
 from nnx import errors
 from nnx.options import allowed_values
@@ -93,10 +93,6 @@ EXAMPLE = re.compile(r"^\s*>>> ", re.M)
 SOURCE = re.compile(r"\bSources?( of [\w ]+)?: ", re.M)
 
 
-def ids(things: list[Public]) -> Any:
-    return pytest.mark.parametrize("thing", things, ids=str)
-
-
 def whole(thing: Public) -> str:
     """The docstring and, of a class, those of its base classes; of a method, that of its class as well."""
     classes = [thing.target] if inspect.isclass(thing.target) else [thing.owner] if thing.owner else []
@@ -106,7 +102,7 @@ def whole(thing: Public) -> str:
     return "\n".join([thing.doc, *bases])
 
 
-@ids([thing for thing in OBJECTS if thing.category != "constant"])
+@walk("thing", [thing for thing in OBJECTS if thing.category != "constant"])
 def test_it_opens_with_one_short_sentence(thing: Public) -> None:
     assert thing.doc, "no docstring"
     opening = thing.doc.partition("\n\n")[0].partition("\n- ")[0]
@@ -114,7 +110,7 @@ def test_it_opens_with_one_short_sentence(thing: Public) -> None:
     assert len(opening.splitlines()) <= 3, "the first paragraph is no summary"
 
 
-@ids([thing for thing in OBJECTS if thing.category == "constant"])
+@walk("thing", [thing for thing in OBJECTS if thing.category == "constant"])
 def test_a_constant_is_explained_where_it_is_defined(thing: Public) -> None:
     """By a comment ``#:`` above it; a registry by its class."""
     module, _, name = thing.name.rpartition(".")
@@ -136,7 +132,7 @@ def takes_arrays(thing: Public) -> bool:
     return any(re.search(r"\bArray\b", str(annotation)) for annotation in annotations)
 
 
-@ids([thing for thing in CALLABLE if takes_arrays(thing)])
+@walk("thing", [thing for thing in CALLABLE if takes_arrays(thing)])
 def test_shapes(thing: Public) -> None:
     """Of what takes or returns arrays."""
     assert SHAPE.search(thing.doc) or (thing.owner and SHAPE.search(whole(thing)))
@@ -162,7 +158,7 @@ def described(thing: Public) -> dict[str, str]:
     return allowed_values(plain(thing.target), dict(thing.checks))
 
 
-@ids([thing for thing in CALLABLE if numeric_options(thing)])
+@walk("thing", [thing for thing in CALLABLE if numeric_options(thing)])
 def test_ranges(thing: Public) -> None:
     """A sentence that names the number says its range, unit or meaning as a count."""
     paragraphs = re.split(r"(?<=\.)\s|\n\s*\n|\n- |\n +(?=\w+: )", whole(thing))
@@ -172,7 +168,7 @@ def test_ranges(thing: Public) -> None:
         assert any(RANGE.search(" ".join(text.split())) for text in about), f"what may {name} be?"
 
 
-@ids([thing for thing in OBJECTS if thing.checks or thing.kind])
+@walk("thing", [thing for thing in OBJECTS if thing.checks or thing.kind])
 def test_every_check_can_be_put_into_words(thing: Public) -> None:
     empty = [name for name, text in described(thing).items() if text.startswith(";")]
     assert not empty
@@ -208,7 +204,7 @@ def errors_of(thing: Public) -> frozenset[str]:
     return frozenset().union(*(raised(function) for function in thing.body))
 
 
-@ids([thing for thing in CALLABLE if errors_of(thing)])
+@walk("thing", [thing for thing in CALLABLE if errors_of(thing)])
 def test_errors(thing: Public) -> None:
     """Of what raises, itself or in a function that it calls first."""
     part = thing.owner is not None and thing.name.rpartition(".")[0] in EXTENSION_POINTS
@@ -233,7 +229,7 @@ def needs_example(thing: Public) -> bool:
     return not part and name not in BETWEEN_ROOMS.get(cls, "").split()
 
 
-@ids(list(OBJECTS))
+@walk("thing", list(OBJECTS))
 def test_no_mark_of_restructured_text_by_accident(thing: Public) -> None:
     """A bare |x| would be a substitution, and *shape the start of emphasis: these stand in ``...``."""
     prose = re.sub(r"``[^`]+``|^ *(>>>|\.\.\.) .*$|\n\n( {4}.*\n)+", "", thing.doc, flags=re.M)
@@ -247,7 +243,7 @@ def test_the_exceptions_to_the_rule_are_there() -> None:
     assert names >= EXTENSION_POINTS.keys() | listed
 
 
-@ids([thing for thing in CALLABLE if needs_example(thing)])
+@walk("thing", [thing for thing in CALLABLE if needs_example(thing)])
 def test_it_has_an_example(thing: Public) -> None:
     """Its own, or of a method one in its class that uses it."""
     if EXAMPLE.search(thing.doc):
@@ -270,7 +266,7 @@ def has_source(thing: Public) -> bool:
     )
 
 
-@ids([thing for thing in OBJECTS if has_source(thing)])
+@walk("thing", [thing for thing in OBJECTS if has_source(thing)])
 def test_it_names_its_source(thing: Public) -> None:
     """A paper or book with its page, or the function of another library that it follows."""
     assert SOURCE.search(thing.doc)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from docs.public_objects import Public, public_objects
+from walks import walk
 
 import nnx
 from nnx.backend import Backend, use_backend
@@ -106,7 +107,7 @@ def as_number(text: str) -> str:
     return re.sub(r"(?<=\d)\.0?(?![\d])", "", text)
 
 
-@pytest.mark.parametrize("name", NEUTRAL)
+@walk("name", NEUTRAL)
 def test_an_example_on_every_backend(name: str, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     test = EXAMPLES[name]
     test.globs = on(backend)

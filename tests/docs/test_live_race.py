@@ -30,7 +30,7 @@ VARIANTS = {
     "sgd_momentum": {"momentum": 0.5},
     "sgd_nesterov": {"momentum": 0.5, "learning_rate": 0.001},
 }
-STEPS = 200
+STEPS = 100
 
 
 def options_of(rule, **changed):
@@ -80,7 +80,7 @@ def assert_the_same_paths(rule, options):
         np.testing.assert_array_equal(np.isfinite(got), np.isfinite(expected), err_msg=f"{rule.key}, {key}")
         finite = np.isfinite(expected).all(axis=1)
         # All operations are rounded alike: the bits are the same, except where a power with a broken exponent
-        # (Adafactor's t^−0.8) differs in its last one, which 200 steps enlarge. Relative to the path so far.
+        # (Adafactor's t^−0.8) differs in its last one, which 100 steps enlarge. Relative to the path so far.
         size = np.maximum.accumulate(np.max(np.abs(expected[finite]), axis=1))
         difference = np.max(np.abs(got[finite] - expected[finite]), axis=1)
         assert np.all(difference <= 1e-12 * size), (rule.key, key, np.max(difference / size))

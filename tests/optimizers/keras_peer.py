@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 from contextlib import contextmanager, nullcontext
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,6 +14,22 @@ import pytest
 
 def label(case):
     return " ".join([case[0], *(f"{k}={v}" for k, v in case[1].items())])
+
+
+def beside_keras(cases, thorough):
+    """What ``parametrize(("case", "peer"), ...)`` takes: every case beside the numbers that Keras once gave.
+
+    Beside Keras as it is installed, only the first case of each optimizer, and all of the one named
+    ``thorough``; the others are slow tests, which find out whether the file still holds what Keras gives.
+    """
+    first = dict(reversed(cases))
+    slow = [case for case in cases if case[0] != thorough and first[case[0]] is not case[1]]
+    marks = {"live": pytest.mark.slow, "written": ()}
+    return [
+        pytest.param(case, peer, id=f"{peer}-{label(case)}", marks=marks[peer] if case in slow else ())
+        for peer in ("live", "written")
+        for case in cases
+    ]
 
 
 class LiveKeras:
@@ -58,11 +75,16 @@ class LiveKeras:
         return np.concatenate([np.asarray(v.numpy()).reshape(-1) for v in variables])
 
 
+@cache
+def written(file):
+    return json.loads(file.read_text())
+
+
 class WrittenKeras:
     """What :class:`LiveKeras` gave, from a file."""
 
     def __init__(self, file):
-        self.written = json.loads(file.read_text())
+        self.written = written(file)
 
     def trajectory(self, name, options):
         return self.written[label((name, options))]

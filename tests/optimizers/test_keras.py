@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from optimizers.keras_peer import keras_peer, label, live_keras, write
+from optimizers.keras_peer import beside_keras, keras_peer, label, live_keras, write
 
 from nnx import optimizers
 from nnx.optimizers import schedules
@@ -85,7 +85,7 @@ def peer(request, problem):
         yield keras
 
 
-@pytest.mark.parametrize("case", CASES, ids=label)
+@pytest.mark.parametrize(("case", "peer"), beside_keras(CASES, "Adam"), indirect=["peer"])
 def test_a_hundred_steps_end_where_those_of_keras_end(case, peer, problem, run):
     name, options = case
     options = dict(options)

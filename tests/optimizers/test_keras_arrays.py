@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from optimizers.conftest import HandWritten
-from optimizers.keras_peer import keras_peer, label, live_keras, write
+from optimizers.keras_peer import beside_keras, keras_peer, label, live_keras, write
 
 from nnx import optimizers
 from nnx.optimizers import schedules
@@ -86,7 +86,7 @@ def peer(request):
         yield keras
 
 
-@pytest.mark.parametrize("case", CASES, ids=label)
+@pytest.mark.parametrize(("case", "peer"), beside_keras(CASES, "Lamb"), indirect=["peer"])
 def test_forty_steps_end_where_those_of_keras_end(case, peer, run):
     name, options = case
     options = dict(options)

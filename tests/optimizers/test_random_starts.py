@@ -10,7 +10,7 @@ from optimizers.random_starts import SOURCES, drawn, judged
 NUMBERS = [n for n in range(3 * len(SOURCES)) if drawn(n)[1].size <= 4][:150]
 
 
-@pytest.fixture(scope="module", params=[3, pytest.param(1, marks=pytest.mark.slow)], ids=["a third", "all"])
+@pytest.fixture(scope="module", params=[5, pytest.param(1, marks=pytest.mark.slow)], ids=["a fifth", "all"])
 def found(request):
     return [judged(n) for n in NUMBERS[:: request.param]]
 
