@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from operator import attrgetter
 
 import numpy as np
 import pytest
 from functions.targets import same_defaults
+from walks import walk
 
 import nnx
 from nnx import activations
@@ -34,7 +36,7 @@ def points(entry, n=48):
 # -- the contract --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_says_what_it_is(entry):
     traits = entry.traits
     assert all([traits.formula, traits.derivative, traits.range, traits.use])
@@ -49,7 +51,7 @@ def test_says_what_it_is(entry):
     assert activations.get(entry.class_name) == activations.get(entry.name) == activations.get(entry.target)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_is_the_same_on_every_backend(entry, backend):
     x = points(entry)
     y = entry.target(backend.asarray(x, dtype="float64"))
@@ -58,7 +60,7 @@ def test_is_the_same_on_every_backend(entry, backend):
     np.testing.assert_allclose(to_numpy(y), entry.target(x), rtol=1e-13, atol=1e-15)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_keeps_float32(entry, backend):
     y, pullback = nnx.vjp(entry.target, backend.asarray(points(entry), dtype="float32"))
     assert y.dtype == backend.xp.float32
@@ -67,7 +69,7 @@ def test_keeps_float32(entry, backend):
     np.testing.assert_allclose(to_numpy(y), entry.target(points(entry)), rtol=2e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_derivatives_are_right_to_second_order(entry, backend):
     nnx.check_derivatives(entry.target, backend.asarray(points(entry, 16), dtype="float64"))
 
@@ -96,7 +98,7 @@ def interval(text):
     return float(low), float(high)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_stays_in_its_range(entry):
     low, high = interval(entry.traits.range)
     x = np.concatenate([np.linspace(-30, 30, 4001), [-1e4, 1e4]])
@@ -114,7 +116,7 @@ def slopes(entry, x):
     return to_numpy(nnx.vjp(entry.target, x)[1](namespace(x).ones_like(x))[0])
 
 
-@pytest.mark.parametrize("entry", **by_name(SCALAR))
+@walk("entry", SCALAR, ids=attrgetter("name"))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_far_out_it_reaches_its_limits_and_slopes_in_silence(entry, dtype, backend):
     ends = backend.asarray([-np.inf, np.inf], dtype=dtype)
@@ -135,14 +137,14 @@ def test_far_out_it_reaches_its_limits_and_slopes_in_silence(entry, dtype, backe
         np.testing.assert_allclose(derivatives, entry.traits.slopes, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_nan_gives_nan(entry, backend):
     y = to_numpy(entry.target(backend.asarray([np.nan, 1.0], dtype="float32")))
     assert np.isnan(y[0])
     assert entry not in SCALAR or not np.isnan(y[1])
 
 
-@pytest.mark.parametrize("entry", **by_name([*ENTRIES, activations.registry.entry("threshold")]))
+@walk("entry", [*ENTRIES, activations.registry.entry("threshold")], ids=attrgetter("name"))
 def test_the_slope_of_nan_is_nan_where_it_depends_on_the_place(entry, backend):
     options = {"threshold": 0.5, "default_value": 0.0} if entry.required else {}
     numbers = [[1.0, np.nan]] if entry.name == "glu" else [[np.nan, 1.0]]  # glu is linear in its first half
@@ -175,7 +177,7 @@ def test_the_slope_of_nan_is_nan_with_options_too(name, options):
     assert np.isnan(slope(np.nan)) and not np.isnan(slope(-np.inf)) and not np.isnan(slope(np.inf))
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_one_number_and_no_number_at_all_are_arrays_too(entry):
     shape = (2, 0) if entry not in SCALAR else (0,)
     if entry.name not in ("softmax", "log_softmax", "sparsemax"):  # the maximum of no numbers does not exist

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from operator import attrgetter
 
 import numpy as np
 import pytest
 from functions.targets import example, same_defaults
+from walks import walk
 
 import nnx
 from nnx import activations, losses
@@ -33,7 +35,7 @@ def on(backend, *arrays, dtype="float64"):
 # -- the contract --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_says_what_it_is(entry):
     assert all([entry.traits.formula, entry.traits.use, entry.traits.task, entry.traits.targets])
     assert entry.traits.targets == ("indices" if entry.traits.task == "sparse" else "same")
@@ -44,7 +46,7 @@ def test_says_what_it_is(entry):
     assert losses.get(entry.class_name) == losses.as_loss(entry.name) == getattr(losses, entry.class_name)()
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_is_one_number_per_example_and_the_same_on_every_backend(entry, backend):
     y_true, y_pred = example(entry.traits.task)
     values = entry.target(*on(backend, y_true, y_pred))
@@ -54,13 +56,13 @@ def test_is_one_number_per_example_and_the_same_on_every_backend(entry, backend)
     np.testing.assert_allclose(to_numpy(values), entry.target(y_true, y_pred), rtol=1e-13)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_derivatives_are_right_to_second_order(entry, backend):
     y_true, y_pred = on(backend, *example(entry.traits.task, n=3))
     nnx.check_derivatives(lambda p: entry.target(y_true, p), y_pred)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_is_differentiable_in_the_targets_too(entry):
     y_true, y_pred = example(entry.traits.task, n=3)
     if entry.traits.targets == "same":
@@ -68,7 +70,7 @@ def test_is_differentiable_in_the_targets_too(entry):
         nnx.check_derivatives(lambda t: entry.target(t, y_pred), inside)
 
 
-@pytest.mark.parametrize("entry", **by_name(LINKED))
+@walk("entry", LINKED, ids=attrgetter("name"))
 def test_derivatives_from_logits_are_right_to_second_order(entry, backend):
     y_true, y_pred = on(backend, *example(entry.traits.task, n=3))
     logits = namespace(y_pred).log(y_pred) * 2.0
@@ -77,7 +79,7 @@ def test_derivatives_from_logits_are_right_to_second_order(entry, backend):
         nnx.check_derivatives(lambda t: entry.target(t, logits, from_logits=True), y_true)
 
 
-@pytest.mark.parametrize("entry", **by_name(LINKED))
+@walk("entry", LINKED, ids=attrgetter("name"))
 def test_from_logits_is_the_same_as_after_the_linked_activation(entry, backend):
     y_true, z = on(backend, example(entry.traits.task)[0], np.random.default_rng(3).normal(0, 3, (6, 3)))
     after = getattr(activations, entry.traits.canonical_activation)
@@ -92,7 +94,7 @@ def test_from_logits_is_the_same_as_after_the_linked_activation(entry, backend):
     np.testing.assert_allclose(to_numpy(logits[1](1.0)[0]), to_numpy(probabilities[1](1.0)[0]), atol=1e-14)
 
 
-@pytest.mark.parametrize("entry", **by_name(LINKED))
+@walk("entry", LINKED, ids=attrgetter("name"))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_logits_of_any_size_are_silent_and_exact(entry, dtype, backend):
     hot = np.asarray([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -114,7 +116,7 @@ def test_logits_of_any_size_are_silent_and_exact(entry, dtype, backend):
 
 
 # The generalised cross-entropy has an infinite derivative at probability 0.
-@pytest.mark.parametrize("entry", **by_name([e for e in ENTRIES if "generalized" not in e.name]))
+@walk("entry", [e for e in ENTRIES if "generalized" not in e.name], ids=attrgetter("name"))
 def test_outputs_and_targets_of_1e4_are_silent_and_finite_in_float32(entry, backend):
     far = np.asarray([[1e4, -1e4, 1e4], [-1e4, 1e4, 0.0]])
     y_true, _ = example(entry.traits.task, n=2)
@@ -133,7 +135,7 @@ def test_outputs_and_targets_of_1e4_are_silent_and_finite_in_float32(entry, back
     assert np.all(np.isfinite(to_numpy(values))) and np.all(np.isfinite(gradient))
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_nan_in_the_outputs_gives_nan_for_that_example_alone(entry, backend):
     y_true, y_pred = example(entry.traits.task)
     y_pred[1] = np.nan
@@ -141,7 +143,7 @@ def test_nan_in_the_outputs_gives_nan_for_that_example_alone(entry, backend):
     assert np.flatnonzero(np.isnan(values)).tolist() == [1]
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_targets_of_other_data_types_are_converted(entry, backend):
     task = entry.traits.task
     y_true, y_pred = example(task)
@@ -152,7 +154,7 @@ def test_targets_of_other_data_types_are_converted(entry, backend):
             np.testing.assert_allclose(to_numpy(values), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_shapes_that_would_broadcast_are_refused(entry):
     y_true, y_pred = example(entry.traits.task, n=3)
     with pytest.raises(ShapeError):
@@ -171,7 +173,7 @@ def test_a_column_and_a_vector_are_matched_as_in_keras(entry):
     assert g.shape == (len(y_pred),)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_examples_may_have_more_axes(entry):
     y_true, y_pred = example(entry.traits.task, n=6)
     shape = (2, 3)
@@ -179,7 +181,7 @@ def test_examples_may_have_more_axes(entry):
     np.testing.assert_allclose(values, entry.target(y_true, y_pred).reshape(shape))
 
 
-@pytest.mark.parametrize("entry", **by_name(WITH_RESIDUAL))
+@walk("entry", WITH_RESIDUAL, ids=attrgetter("name"))
 @pytest.mark.parametrize("weighted", [False, True])
 def test_loss_is_the_sum_of_squares_of_its_residual(entry, weighted, backend):
     y_true, y_pred = on(backend, *example(entry.traits.task))

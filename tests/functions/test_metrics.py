@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from operator import attrgetter
 
 import numpy as np
 import pytest
 import tripwire
 from functions.targets import example, same_defaults
+from walks import walk
 
 from nnx import losses, metrics
 from nnx.backend import device_of, namespace, to_numpy
@@ -61,7 +63,7 @@ def value(metric, *args):
 # -- the contract --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_says_what_it_is(entry):
     assert entry.traits.use and entry.traits.task
     assert ">>>" in entry.target.__doc__
@@ -76,7 +78,7 @@ def test_says_what_it_is(entry):
     assert metric.direction in ("up", "down") or entry.name == "confusion_matrix"
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_is_the_same_on_every_backend_without_waiting_for_it(entry, backend):
     y_true, y_pred = data(entry)
     weight = np.linspace(0.5, 1.5, len(y_pred))
@@ -95,7 +97,7 @@ def test_is_the_same_on_every_backend_without_waiting_for_it(entry, backend):
     assert isinstance(found, float | np.ndarray)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_statistics_of_batches_add_up(entry):
     y_true, y_pred = data(entry)
     w = np.random.default_rng(1).uniform(0, 2, len(y_pred))
@@ -107,7 +109,7 @@ def test_statistics_of_batches_add_up(entry):
     np.testing.assert_allclose(sum(parts), whole, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_a_weight_counts_as_so_many_examples(entry):
     y_true, y_pred = data(entry)
     times = np.asarray([0, 1, 2, 3] * 3)
@@ -130,14 +132,14 @@ def test_being_right_is_better_than_being_wrong(entry):
         assert best > some if made(entry).direction == "up" else best < some
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_can_be_saved_and_read_again(entry):
     metric = made(entry)
     assert from_config(to_config(metric)) == metric
     assert metrics.get(to_config(metric)) == metric
 
 
-@pytest.mark.parametrize("entry", **by_name(ENTRIES))
+@walk("entry", ENTRIES, ids=attrgetter("name"))
 def test_of_no_examples_is_zero_and_silent(entry):
     y_true, y_pred = data(entry)
     with warnings.catch_warnings():
