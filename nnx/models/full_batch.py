@@ -43,6 +43,8 @@ class FullBatchProblem(BatchProblem):
 
     #: how steps of the weights are measured where the method was not told: they have like units
     scaling = "identity"
+    #: the first radius of a dog-leg as a share of the weights' length: the model holds not far from a start
+    first_radius = 0.1
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
