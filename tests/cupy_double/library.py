@@ -7,7 +7,6 @@ compares it with CuPy where its wheel is installed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -18,10 +17,10 @@ import on_the_cpu
 from cupy_double import linalg
 from cupy_double.array import Fused, ndarray, operand, silently, ufunc, waiting, wrapped
 from cupy_double.device import CUDARuntimeError, Device, Machine
-from cupy_double.surface import STORED
+from cupy_double.surface import stored
 from nnx.backend.cupy_kernels import Kernel
 
-SURFACE = json.loads(STORED.read_text(encoding="utf-8"))
+SURFACE = stored()
 #: Functions whose result's shape depends on values: the host waits for it.
 _WAITING = set("nonzero argwhere flatnonzero unique extract compress trim_zeros bincount histogram".split())
 #: Functions that look at no entries: they take what is no array as well.

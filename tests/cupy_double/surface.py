@@ -10,6 +10,17 @@ from typing import Any
 import numpy as np
 
 STORED = Path(__file__).with_suffix(".json")
+NUMPYS = {"": np, "linalg": np.linalg, "fft": np.fft}
+
+
+def stored() -> dict[str, Any]:
+    """What was noted, as far as the NumPy that is installed has it: 2.5 dropped ``row_stack``."""
+    noted = json.loads(STORED.read_text(encoding="utf-8"))
+    known = {
+        part: {name: kind for name, kind in noted[part].items() if hasattr(theirs, name)}
+        for part, theirs in NUMPYS.items()
+    }
+    return noted | known
 
 
 def surface() -> dict[str, Any]:
@@ -17,14 +28,14 @@ def surface() -> dict[str, Any]:
     import cupy
     import cupyx.scipy.special as special
 
-    parts = {"": (cupy, np), "linalg": (cupy.linalg, np.linalg), "fft": (cupy.fft, np.fft)}
+    cupys = {"": cupy, "linalg": cupy.linalg, "fft": cupy.fft}
     found: dict[str, Any] = {
         part: {
             name: _kind(getattr(ours, name))
             for name in sorted(dir(ours))
-            if name[0] != "_" and hasattr(theirs, name) and not inspect.ismodule(getattr(ours, name))
+            if name[0] != "_" and hasattr(NUMPYS[part], name) and not inspect.ismodule(getattr(ours, name))
         }
-        for part, (ours, theirs) in parts.items()
+        for part, ours in cupys.items()
     }
     found["special"] = [n for n in dir(special) if n[0] != "_" and callable(getattr(special, n))]
     return found
