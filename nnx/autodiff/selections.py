@@ -74,6 +74,14 @@ class Selection:
                     raise IndexError("an axis without entries belongs to no axis of the array")
         return Selection(picks, axes)
 
+    def of(self, xp: Any, x: Any) -> Any:
+        """The view of the plain or batched array ``x``."""
+        return self.arranged(xp, x[self.key])
+
+    def mapped(self, n: int) -> Selection:
+        """The view where a first axis holds ``n`` such arrays."""
+        return Selection((range(n), *self.picks), (0, *(a + 1 if a >= 0 else a for a in self.axes)))
+
     def permuted(self, axes: Sequence[int]) -> Selection:
         """The view with its axes in that order."""
         return Selection(self.picks, [self.axes[a] for a in axes])
