@@ -35,9 +35,11 @@ class Root:
         """Notes that an operation reads ``x``, and may keep its content. A root is always up to date."""
         self.owned = False
 
-    def place(self, key: Any) -> Any:
-        """As :meth:`View.place`."""
+    def through(self, key: Any) -> Any:
+        """As :meth:`View.through`."""
         return key
+
+    place = through
 
 
 class View:
@@ -103,17 +105,20 @@ class View:
         steps = steps[:-1] if last else steps
         return steps if not steps and new.is_whole(self.root.shape) else (*steps, new)
 
-    def place(self, key: Any) -> Any:
+    def through(self, key: Any) -> Any:
         """The index into the root that is ``key`` in the view; None where none says it."""
         steps = self.steps
         if not steps:
             return key
         if not all(type(step) in (Selection, Reshaped) for step in steps):
             return None
-        if has_array(key):
-            return Place(steps, key) if _goes_on(key, self.root.space) else None
-        if type(steps[-1]) is Reshaped:
-            return Place(steps, key)
+        return None if has_array(key) and not _goes_on(key, self.root.space) else Place(steps, key)
+
+    def place(self, key: Any) -> Any:
+        """The same to write by, as short as it can be: of a number it gives an array without axes."""
+        place, steps = self.through(key), self.steps
+        if type(place) is not Place or type(steps[-1]) is Reshaped or has_array(key):
+            return place
         try:
             found = steps[-1].chosen(key)
         except (IndexError, TypeError):
@@ -180,8 +185,11 @@ def reading(choose: Callable[..., Any]) -> Callable[..., Any]:
             return choose(x, key) if has_array(key) else view(x, key)
         if not has_array(key) and x.space.shares_memory(part := choose(below(x), key), below(x)):
             return _unread(part, x, choose, "getitem", (key,), {}, False)
-        place = x.link.place(key)  # a copy: it leaves x to its handle
-        return choose(x, key) if place is None else x.space.item(root_of(x).snapshot(), place)
+        place = x.link.through(key)  # a copy: it leaves x to its handle
+        if place is None:
+            return choose(x, key)
+        read = x.space.item if type(place) is Place else choose
+        return read(root_of(x).snapshot(), place)
 
     return getitem
 

@@ -144,6 +144,25 @@ def test_every_backend(backend, request):
             np.testing.assert_allclose(float(to_numpy(g[k])), slope, rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("view", [lambda r: r, lambda r: r.T, lambda r: r[::2], lambda r: r.reshape(-1)])
+def test_numbers_read_from_a_view_are_nobody_elses(view):
+    # NumPy's numbers cannot be written into: += binds the name to a new one.
+    def f(x):
+        r = np.zeros((4, 3), like=x)
+        v = view(r)
+        v[1] = x
+        number = v[(1,) * v.ndim]
+        same = number
+        number += 5.0
+        return number * same + np.sum(r)
+
+    def plain(x):
+        n = np.asarray(view(np.zeros((4, 3)))[1]).size
+        return (x + 5.0) * x + n * x
+
+    assert nnx.value_and_grad(f)(1.5) == (plain(1.5), 2.0 * 1.5 + 5.0 + plain(1.0) - 6.0)
+
+
 # -- costs -----------------------------------------------------------------------------------------------
 
 
