@@ -53,8 +53,9 @@ def _is_there(value: Any, root: Traced, place: Any) -> bool:
         return False
     steps, key = place if type(place) is Place else ((), place)
     if key is not ...:
+        last = steps[-1] if steps else None
         try:
-            found = Selection.whole(steps[-1].shape if steps else root.shape).chosen(key)
+            found = Selection.whole(last.shape if type(last) is Reshaped else root.shape).chosen(key)
         except (IndexError, TypeError):
             return False
         steps = steps if not steps and found.is_whole(root.shape) else (*steps, found)

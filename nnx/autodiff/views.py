@@ -175,15 +175,15 @@ def viewing(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return call
 
 
-def reading(choose: Callable[..., Any]) -> Callable[..., Any]:
-    """``x[key]`` by ``choose``, which records it: a view where the library's own is."""
+def reading(choose: Callable[..., Any], library: Callable[..., Any]) -> Callable[..., Any]:
+    """``x[key]`` by ``choose``, which records what the ``library`` does: a view where that is one."""
     view = viewing(choose, "getitem")
 
     def getitem(x: Any, key: Any) -> Any:
         key = plain(key)
         if not _owns(x):
             return choose(x, key) if has_array(key) else view(x, key)
-        if not has_array(key) and x.space.shares_memory(part := choose(below(x), key), below(x)):
+        if not has_array(key) and x.space.shares_memory(part := library(below(x), key), below(x)):
             return _unread(part, x, choose, "getitem", (key,), {}, False)
         place = x.link.through(key)  # a copy: it leaves x to its handle
         if place is None:
