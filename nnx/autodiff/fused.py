@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper, wraps
+from functools import cache, update_wrapper, wraps
 from typing import Any
 
 from nnx.autodiff.bind import bind
@@ -40,8 +40,12 @@ class FusedFunction:
 
     def with_pullback(self, x: Any, **options: Any) -> tuple[Any, Callable[[Any], Any]]:
         """``(y, pullback)`` for the only array ``x``, which is not traced: :func:`nnx.vjp` without a tape."""
-        y = self.plain(x, **options)
-        pull, xp = self.rule.pull((0,), y, (x,), options), space_of(x).base
+        y, xp = self.plain(x, **options), space_of(x).base
+        if isinstance(self.rule, _ElementwiseWithOptions):
+            at = y if self.rule.reads_y(**options) else x
+            slope = cache(lambda: self.rule.d(xp, at, y, **options))  # it may be needed several times
+            return y, lambda g: g * slope()
+        pull = self.rule.pull((0,), y, (x,), options)
         return y, lambda g: pull(xp, g)[0]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cache, partial
 from typing import Any
@@ -80,6 +80,9 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
 
     def held(self) -> AbstractContextManager[Any]:
         return TEAM.held()
+
+    def each(self, function: Callable[[Any], Any], blocks: Iterable[Any]) -> Iterator[Any]:
+        return TEAM.each(function, blocks)
 
     def shares_memory(self, y: Array, x: Array) -> bool:
         return isinstance(y, np.ndarray) and (y is x or y.base is not None) and np.may_share_memory(y, x)

@@ -11,13 +11,16 @@ import itertools
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from nnx.backend.threads import together
+from nnx.backend.threads import cores, later, together
 
 Array = Any
 
@@ -45,6 +48,32 @@ class Team:
         """
         with self.held() as threads:
             return self._shared(function, blocks, min(threads, len(blocks)))
+
+    def each(self, function: Callable[[Any], Any], blocks: Iterable[Any]) -> Iterator[Any]:
+        """``function(block)`` for each block, in their order; a few of them are under way at a time.
+
+        The results are made in other threads, and this one is free to add them up. A single block is left to
+        the calling thread, and to the threads of BLAS.
+        """
+        rest = iter(blocks)
+        first = list(itertools.islice(rest, 2))
+        if cores() < 2 or len(first) < 2:
+            yield from map(function, itertools.chain(first, rest))
+            return
+        with self.held() as threads:
+            if threads < 2:
+                yield from map(function, itertools.chain(first, rest))
+                return
+            under_way: deque[Future[Any]] = deque()
+            try:
+                for block in itertools.chain(first, rest):
+                    under_way.append(later(partial(function, block)))
+                    if len(under_way) > threads:
+                        yield under_way.popleft().result()
+                while under_way:
+                    yield under_way.popleft().result()
+            finally:
+                wait(under_way)  # where this one was left early, or a block failed
 
     @contextmanager
     def held(self) -> Iterator[int]:

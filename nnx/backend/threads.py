@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 #: Threads come as they are needed, up to this number.
 _MOST = 64
@@ -41,7 +42,7 @@ def together(tasks: Sequence[Callable[[], None]]) -> None:
     An error in one of them is raised here, after all ended.
     """
     own, *rest = tasks
-    others = [_executor().submit(copy_context().run, task) for task in rest]
+    others = [later(task) for task in rest]
     try:
         own()
     finally:
@@ -49,6 +50,11 @@ def together(tasks: Sequence[Callable[[], None]]) -> None:
     for error in errors:
         if error is not None:
             raise error
+
+
+def later(task: Callable[[], Any]) -> Future[Any]:
+    """The result of ``task``, which another thread computes in the context of this one."""
+    return _executor().submit(copy_context().run, task)
 
 
 def _executor() -> Executor:

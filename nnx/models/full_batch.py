@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any, NamedTuple
 
 from nnx.autodiff import grad, jvp, vjp
@@ -12,7 +13,8 @@ from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
 from nnx.losses import registry as losses
 from nnx.models.objective import Batch, BatchProblem
-from nnx.models.program import Params, Ran
+from nnx.models.program import Ran
+from nnx.models.sample_rows import Blocks, SampleRows
 from nnx.optimizers import Point
 from nnx.optimizers.problem import read
 from nnx.options import built_in
@@ -41,6 +43,8 @@ class FullBatchProblem(BatchProblem):
 
     #: how steps of the weights are measured where the method was not told: they have like units
     scaling = "identity"
+    #: the first radius of a dog-leg as a share of the weights' length: the model holds not far from a start
+    first_radius = 0.1
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -48,13 +52,14 @@ class FullBatchProblem(BatchProblem):
         self._checked = False
         self._units: Any = None
         self.device = device_of(self._owned)
-        self._buffer: Array = None
-        self._row_bytes = max(1, self.layout.size) * (self.adapter.xp.finfo(self._owned.dtype).bits // 8)
+        self.dtype = self._owned.dtype
+        self.rows = SampleRows(self)
         layers = self.objective.network.layers
         #: whether layers return changes, which no pullback tells
         self.stateful = any(layer.stateful for layer in layers)
         self._random = self.stateful or any(layer.random for layer in layers)
-        self._own_layers = [
+        #: the layers that are a user's own, by their calls
+        self.own_layers = [
             k for k, call in enumerate(self.objective.network.calls) if not built_in(layers[call.layer])
         ]
 
@@ -107,7 +112,8 @@ class FullBatchProblem(BatchProblem):
     def residual(self, point: Point) -> Array:
         """r(w) with ½‖r‖² the loss, without the penalties on weights."""
         # Keep the pullbacks: most points evaluated here become the next iterate.
-        point.aux["pullbacks"] = pullbacks = self.pullbacks(self.params_at(point))
+        pullbacks = self.rows.pullbacks(self.params_at(point), whole=self._random)
+        point.aux["pullbacks"] = pullbacks
         ran = self._joined([ran for ran, _ in pullbacks])
         point.aux["ran"] = ran = self.checked(ran._replace(changes=self._changes_of(point)))
         residual, point.aux["by_outputs"] = vjp(
@@ -136,16 +142,10 @@ class FullBatchProblem(BatchProblem):
         """
         return math.sqrt(2.0 * len(self._terms) / point.residual.shape[0])
 
-    def blocks(self, point: Point, memory_limit: float) -> Iterator[tuple[Array, Array]]:
-        """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold.
-
-        All blocks lie in one buffer: each is there until the next one is asked for.
-        """
+    def blocks(self, point: Point, memory_limit: float) -> Blocks:
+        """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold."""
         self.check_rows(point)
-        residual = namespace(point.w).reshape(point.residual, (self.batch_size, -1))
-        for k in range(residual.shape[1]):
-            for part, rows in self.column(point, k, memory_limit):
-                yield rows, residual[part, k]
+        return self.rows.blocks(point, memory_limit)
 
     def jvp(self, point: Point, v: Array) -> Array:
         """The product J·v."""
@@ -157,41 +157,11 @@ class FullBatchProblem(BatchProblem):
 
     def vjp(self, point: Point, u: Array) -> Array:
         """The product Jᵀ·u."""
-        xp, total = namespace(u), namespace(u).zeros_like(point.w)
-        for _, rows in self._rows(point, u, self.rows_at_once()):
-            total = total + xp.sum(rows, axis=0)
-        return total
-
-    # -- rows of the Jacobian -----------------------------------------------------------------------
-
-    def column(self, point: Point, k: int, memory_limit: float = math.inf) -> Iterator[tuple[slice, Array]]:
-        """The rows of the Jacobian for the k-th entry of each sample's residuals, some samples at a time."""
-        xp = namespace(point.w)
-        picked = xp.ones_like(xp.reshape(point.residual, (self.batch_size, -1)))
-        if picked.shape[1] > 1:
-            index = xp.arange(picked.shape[1], device=self.device)
-            picked = xp.where(index == k, picked, 0.0)
-        only = next(term.output for term in self._terms if k < term.end)
-        yield from self._rows(point, picked, self.rows_at_once(memory_limit), only)
-
-    def _rows(
-        self, point: Point, u: Array, size: int, only: int | None = None
-    ) -> Iterator[tuple[slice, Array]]:
-        """Each sample's gradient of Σ u·r by the weights as a row, for so many samples at a time.
-
-        ``only`` is the output to which the residuals belong in which u is not 0, if it is only one.
-        """
-        _ = point.residual  # which keeps the pullbacks
-        found = point.aux["by_outputs"](namespace(u).reshape(u, (-1,)))
-        by_outputs = [g if only in (None, k) else None for k, g in enumerate(found)]
-        end = 0
-        for ran, back in point.aux["pullbacks"]:
-            first, end = end, end + ran.outputs[0].shape[0]
-            gradients = back([None if g is None else g[first:end, ...] for g in by_outputs])
-            for start in range(first, end, size):
-                stop = min(start + size, end)
-                by_weight = gradients(slice(start - first, stop - first))
-                yield slice(start, stop), self.rows(by_weight, stop - start)
+        xp, rows = namespace(u), self.rows
+        sums = rows.each(
+            lambda piece: [xp.sum(some, axis=0) for _, some in piece], rows.of(point, u, rows.at_once())
+        )
+        return sum(chain.from_iterable(sums), start=xp.zeros_like(point.w))
 
     @property
     def batch_size(self) -> int:
@@ -233,17 +203,20 @@ class FullBatchProblem(BatchProblem):
 
     def check_rows(self, point: Point) -> None:
         """Once, where layers are a user's own: are rows made sample by sample those of the Jacobian?"""
-        if self._checked or not self._own_layers:
+        if self._checked or not self.own_layers:
             return
         self._checked = True
         xp = self.adapter.xp
         v = xp.cos(xp.arange(self.layout.size, dtype=self._owned.dtype, device=self.device))
         count = point.residual.shape[0] // self.batch_size
-        columns = [xp.concat([rows @ v for _, rows in self.column(point, k)]) for k in range(count)]
+        columns = [
+            xp.concat([rows @ v for piece in self.rows.column(point, k) for _, rows in piece])
+            for k in range(count)
+        ]
         seen, norm = xp.reshape(xp.stack(columns, axis=1), (-1,)), xp.linalg.vector_norm
         difference, size = read(norm(seen - self.jvp(point, v)), norm(seen))
         if difference > math.sqrt(xp.finfo(v.dtype).eps) * size:
-            place = self.objective.network.place(self._own_layers[0]).removeprefix("in ")
+            place = self.objective.network.place(self.own_layers[0]).removeprefix("in ")
             raise OptionError(
                 f"Rows of the Jacobian made sample by sample are not those of the network: {place} mixes the "
                 "samples of a batch, or its per_sample is wrong. Take optimizer='lbfgs': it needs no rows."
@@ -260,6 +233,10 @@ class FullBatchProblem(BatchProblem):
                 end += math.prod(shape)
                 found.append(_Term(k, end, goal.loss.residual, math.sqrt(2.0 * goal.weight)))
         return found
+
+    def output_of(self, k: int) -> int:
+        """The output to which the k-th entry of a sample's residuals belongs."""
+        return next(term.output for term in self._terms if k < term.end)
 
     def residuals(self, ran: Ran) -> Array:
         """The r with ½‖r‖² the sum of the losses, from what the network gave: sample after sample."""
@@ -290,35 +267,6 @@ class FullBatchProblem(BatchProblem):
                 )
             d[self.layout.slices[i]] = 2.0 * factor
         return d
-
-    def pullbacks(self, params: Params) -> list[tuple[Ran, Callable[[Sequence[Array]], Any]]]:
-        """The network's outputs and their pullback by samples, for as many samples as the cache holds."""
-        assert self.batch is not None
-        xs, n = self.batch.xs, self.batch.size
-        size = (
-            n if self._random else self.rows_at_once()
-        )  # a layer's random numbers belong to the whole batch
-        parts = [xs] if size == n else [tuple(x[i : i + size, ...] for x in xs) for i in range(0, n, size)]
-        program = self.objective.program
-        return [program.per_sample(params, part, self.context) for part in parts]
-
-    def rows_at_once(self, memory_limit: float = math.inf) -> int:
-        """For how many samples at a time rows of the Jacobian are made."""
-        assert self.batch is not None
-        row = max(1, self.layout.size)
-        # With few rows per block, adding up JᵀJ (n² entries) costs more than computing it.
-        cached = max(4 * row, self.adapter.cached_entries / row)
-        return int(max(1, min(self.batch.size, cached, memory_limit / self._row_bytes)))
-
-    def rows(self, by_weight: list[Array | None], n: int) -> Array:
-        """The gradients of n samples as rows, in the problem's buffer; None stands for 0."""
-        xp = self.adapter.xp
-        if self._buffer is None or self._buffer.shape[0] < n:
-            self._buffer = xp.empty((n, self.layout.size), dtype=self._owned.dtype, device=self.device)
-        rows = self._buffer[:n, :]
-        for place, g in zip(self.layout.slices, by_weight, strict=True):
-            rows[:, place] = 0.0 if g is None else xp.reshape(g, (n, -1))
-        return rows
 
 
 def _squared(regularizer: Any) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -148,14 +148,13 @@ class Point:
             self._known["jacobian"] = self._problem.jacobian(self)
         return self._known["jacobian"]
 
-    def blocks(self, memory_limit: float) -> Iterator[tuple[Array, Array]]:
+    def blocks(self, memory_limit: float) -> Iterable[tuple[Array, Array]]:
         """Rows of the Jacobian with their residuals, as many at a time as ``memory_limit`` bytes hold."""
         blocks = self._problem.blocks(self, memory_limit)
         if blocks is None:
-            yield self.jacobian, self.residual
-            return
+            return [(self.jacobian, self.residual)]
         self._problem.counts["jacobian"] += 1
-        yield from blocks
+        return blocks
 
     def jvp(self, v: Array) -> Array:
         """The product J·v, a vector of m entries."""

@@ -23,6 +23,14 @@ def valley(x):
     return 1.0 + 0.5 * np.sum(BENDS * (TURN.T @ (x - CENTRE)) ** 2)
 
 
+#: the same in so many variables that there are too few products for the whole Hessian
+MANY = np.linalg.qr(np.sin(np.arange(900.0).reshape(30, 30) ** 2 + 1.0))[0]
+
+
+def wide_valley(x):
+    return 1.0 + 0.5 * np.sum(np.repeat(BENDS, 6) * (MANY.T @ (x - np.tile(CENTRE, 6))) ** 2)
+
+
 def at(y, **given):
     problem = FunctionProblem(valley, **given)
     problem.counts["gradient"] = 40  # as after a run
@@ -42,6 +50,31 @@ def test_what_is_left_along_a_weak_direction_is_found(weak):
     here = at(y)
     lower = looked(here, 1e-2 * left)
     assert here.cost - lower.cost == pytest.approx(left, rel=1e-3, abs=1e-15)
+
+
+def test_among_many_variables_it_is_found_by_few_products():
+    y = np.zeros(30)
+    y[0], y[6], y[12] = 1e-14, 1e-11, 1e-2
+    left = 0.5 * BENDS[2] * 1e-4
+    problem = FunctionProblem(wide_valley)
+    problem.counts["gradient"] = 40
+    here = Evaluation(problem, np.tile(CENTRE, 6) + MANY @ y).compute()
+    fall = here.cost - looked(here, 1e-2 * left).cost  # most of what is left: the run goes on from there
+    assert 0.5 * left < fall < 1.001 * left
+    assert problem.counts["hvp"] <= 11
+
+
+@pytest.mark.parametrize("stretch", [1.0, 1e7, 1e-9])
+def test_what_sizes_of_variables_hide_is_found(stretch):
+    # a relative change of x₀ costs 1e24 times as much as one of x₁: in units of the sizes that is rounding
+    def cost(x):
+        a, b = x[0] - 1.0, x[1] / stretch - 1.0
+        return 1.0 + 0.5 * (1e18 * (a + 1e-10 * b) ** 2 + 1e-6 * b * b)
+
+    problem = FunctionProblem(cost)
+    problem.counts["gradient"] = 40
+    here = Evaluation(problem, np.asarray([1.0 - 1e-11, stretch * 1.1])).compute()
+    assert here.cost - looked(here).cost == pytest.approx(5e-9, rel=1e-3)
 
 
 def test_one_look_along_the_gradient_does_not_find_it():
@@ -117,6 +150,12 @@ def test_watsons_function_of_twelve_variables():
     result = METHODS["bfgs"](p, start)
     assert result.success
     assert p.reached(result.fun) == p.minima[0]  # it was 30 times that, and a success
+
+
+def test_a_run_in_other_units_goes_on_to_the_minimum():
+    run = judged(815)  # from 4.5e-8 to 3e-25, of which 95 % were left, where a decay rate hides all the rest
+    assert run.method == "bfgs"
+    assert run.success and run.verdict.minimum
 
 
 def test_a_bell_beside_its_data():

@@ -24,7 +24,7 @@ Array = Any
 class DoglegPath:
     """The path from 0 over the Cauchy step to the Gauss–Newton step, up to the length Δ."""
 
-    factor: float
+    factor: float | None
 
     turns: ClassVar[bool] = False
 
@@ -53,7 +53,8 @@ class DoglegPath:
         far = math.sqrt(far)
         if not math.isfinite(across):  # beyond the range of squares
             newton, far = cauchy, near
-        new = first_radius(here, scale, values, self.factor)
+        factor = getattr(problem, "first_radius", 100.0) if self.factor is None else self.factor
+        new = first_radius(here, scale, values, factor)
 
         def step() -> TrialStep:
             nonlocal new
@@ -100,8 +101,9 @@ class Dogleg(TrialSteps):
     each iteration, however many steps are tried. Where JᵀJ is singular to working precision, the least
     damping that makes it solvable is added.
 
-    The first Δ is ``factor``·‖√D·w‖, cut to the Gauss–Newton step. ``scaling`` and ``bounds`` as in
-    :class:`nnx.optimizers.squares.step_control.TrialSteps`; further options:
+    The first Δ is ``factor``·‖√D·w‖, cut to the Gauss–Newton step; ``factor`` None is 100, and 0.1 for the
+    weights of a network, whose linear model holds not far from a random start. ``scaling`` and ``bounds``
+    as in :class:`nnx.optimizers.squares.step_control.TrialSteps`; further options:
     :class:`nnx.optimizers.SumOfSquares`.
 
     Source: M. J. D. Powell, in P. Rabinowitz (ed.), *Numerical Methods for Nonlinear Algebraic Equations*,
@@ -115,7 +117,7 @@ class Dogleg(TrialSteps):
     (array([1., 1.]), True)
     """
 
-    factor: float = number(100.0, above=0.0)
+    factor: float | None = number(None, above=0.0, optional=True)
     _: KW_ONLY
     solver: str = solver_field("qr")
 

@@ -10,7 +10,7 @@ from nnx.backend import adapter_of, namespace
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.descent.evaluation import Iterate, max_norm
 from nnx.optimizers.problem import Problem, read
-from nnx.optimizers.squares.systems import MatrixFree, NormalEquations, OrthogonalFactors, Ridged
+from nnx.optimizers.squares.systems import MatrixFree, NormalEquations, OrthogonalFactors, Ridged, of_each
 
 Array = Any
 
@@ -124,8 +124,11 @@ class Linearized(Iterate):
         xp = namespace(self.w)
         eps = 4.0 * float(xp.finfo(self.w.dtype).eps)
         blocks = self.point.blocks(self.how.memory_limit)
-        beyond = [xp.max(xp.abs(r) - eps * xp.sqrt((rows * rows) @ (self.w * self.w))) for rows, r in blocks]
-        return max(read(*beyond)) <= 0.0
+
+        def beyond(rows: Array, r: Array) -> Array:
+            return xp.max(xp.abs(r) - eps * xp.sqrt((rows * rows) @ (self.w * self.w)))
+
+        return max(read(*of_each(blocks, beyond))) <= 0.0
 
     @cached_property
     def cosine(self) -> float:

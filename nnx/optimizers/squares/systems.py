@@ -8,8 +8,9 @@ a matrix (``has_matrix``) have its eigenvalues as well, ``spectrum``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import starmap
 from typing import Any
 
 from nnx.backend import adapter_of, device_of, namespace
@@ -17,6 +18,14 @@ from nnx.optimizers.problem import read
 
 Array = Any
 Blocks = Iterable[tuple[Array, Array]]
+
+
+def of_each(blocks: Blocks, function: Callable[[Array, Array], Any]) -> Iterator[Any]:
+    """``function(rows, residuals)`` of every block, in order; blocks that have a way to share work take it.
+
+    That is a method ``each(function)``.
+    """
+    return blocks.each(function) if hasattr(blocks, "each") else starmap(function, blocks)
 
 
 class NormalEquations:
@@ -28,8 +37,7 @@ class NormalEquations:
         xp = namespace(w)
         g: Any = None
         matrix: Any = None
-        for jacobian, residual in blocks:
-            own, part = jacobian.T @ jacobian, residual @ jacobian
+        for own, part in of_each(blocks, lambda rows, r: (rows.T @ rows, r @ rows)):
             matrix, g = (own, part) if matrix is None else (matrix + own, g + part)
         if ridge is not None:
             matrix, g = matrix + _diagonal(ridge), g + ridge * w
@@ -77,9 +85,12 @@ class OrthogonalFactors:
         xp = namespace(w)
         n = w.shape[0]
         factor: Any = None
-        for jacobian, residual in blocks:
-            rows = xp.concat([jacobian, residual[:, None]], axis=1)
-            factor = _triangle(rows if factor is None else xp.concat([factor, rows]))
+        ready = False
+        joined = of_each(blocks, lambda rows, r: _smaller(xp.concat([rows, r[:, None]], axis=1)))
+        for own, is_triangle in joined:
+            ready = is_triangle or factor is not None
+            factor = own if factor is None else _triangle(xp.concat([factor, own]))
+        factor = factor if ready else _triangle(factor)
         if ridge is not None:
             root = xp.sqrt(ridge)
             factor = _triangle(xp.concat([factor, _rows(root, root * w)]))
@@ -264,6 +275,12 @@ def _in_units(g: Array) -> tuple[Array, Array]:
     largest = xp.max(xp.abs(g))
     unit = xp.where(largest > 0.0, largest, 1.0)
     return unit, g / unit
+
+
+def _smaller(rows: Array) -> tuple[Array, bool]:
+    """Rows with the same R: that, where so many rows are worth a QR of their own. And whether it is that."""
+    worth = rows.shape[0] > 2 * rows.shape[1]
+    return (_triangle(rows) if worth else rows), worth
 
 
 def _triangle(rows: Array) -> Array:
