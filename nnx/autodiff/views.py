@@ -167,22 +167,19 @@ def viewing(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         if _owns(x) and x.space.shares_memory(part := function(below(x), *args, **kwargs), below(x)):
             return _unread(part, x, function, name, args, kwargs, read_only)
-        y = function(x, *args, **kwargs)
-        if type(y) is Traced and type(x) is Traced and y is not x and x.space.shares_memory(raw(y), raw(x)):
-            y.link = View(y, x, function, name, args, kwargs, read_only)
-        return y
+        return _linked(function(x, *args, **kwargs), x, function, name, args, kwargs, read_only)
 
     return call
 
 
 def reading(choose: Callable[..., Any], library: Callable[..., Any]) -> Callable[..., Any]:
     """``x[key]`` by ``choose``, which records what the ``library`` does: a view where that is one."""
-    view = viewing(choose, "getitem")
 
     def getitem(x: Any, key: Any) -> Any:
         key = plain(key)
         if not _owns(x):
-            return choose(x, key) if has_array(key) else view(x, key)
+            y = choose(x, key)
+            return y if has_array(key) else _linked(y, x, choose, "getitem", (key,), {}, False)
         if not has_array(key) and x.space.shares_memory(part := library(below(x), key), below(x)):
             return _unread(part, x, choose, "getitem", (key,), {}, False)
         place = x.link.through(key)  # a copy: it leaves x to its handle
@@ -192,6 +189,13 @@ def reading(choose: Callable[..., Any], library: Callable[..., Any]) -> Callable
         return read(root_of(x).snapshot(), place)
 
     return getitem
+
+
+def _linked(y: Any, x: Any, *call: Any) -> Any:
+    """The result ``y`` of the ``call`` with ``x``, known as a view of it if their memory says so."""
+    if type(y) is Traced and type(x) is Traced and y is not x and x.space.shares_memory(raw(y), raw(x)):
+        y.link = View(y, x, *call)
+    return y
 
 
 def _unread(part: Any, x: Traced, *call: Any) -> Traced:
@@ -218,8 +222,7 @@ def below(x: Any) -> Any:
 
 def link(y: Traced, x: Traced, make: Callable[[Any], Any]) -> None:
     """Notes that ``y``, which is ``make(x)``, is a view of ``x`` if their memory says so."""
-    if x.space.shares_memory(raw(y), raw(x)):
-        follow(y, x, make)
+    _linked(y, x, make, "", (), {}, False)
 
 
 def follow(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = False) -> None:
