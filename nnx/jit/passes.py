@@ -26,8 +26,8 @@ def shortened(program: Program, values: Sequence[Any]) -> Program:
 
 def _renumbered(program: Program) -> Program:
     """The program with new numbers for what is left, in order."""
-    terms = [program.outputs, *((step.args, step.kwargs) for step in program.steps)]
-    used = dict.fromkeys(place for place in places(terms) if type(place) is Constant)
+    found = [*places(program.outputs), *(place for step in program.steps for place in step.places)]
+    used = dict.fromkeys(place for place in found if type(place) is Constant)
     results = [step.result for step in program.steps if step.result is not None]
     numbers = {i: k for k, i in enumerate((*range(program.inputs), *results))}
     new: dict[Any, Any] = {place: Constant(k) for k, place in enumerate(used)}
@@ -52,6 +52,8 @@ def _renumbered(program: Program) -> Program:
 
 
 def _with(step: Step, new: Mapping[Any, Any]) -> Step:
+    if new.keys().isdisjoint(step.places):
+        return step
     return replace(step, args=substituted(step.args, new), kwargs=substituted(step.kwargs, new))
 
 
@@ -69,7 +71,7 @@ def _replaced(program: Program, decide: Callable[[Step, Callable[..., bool]], An
     new: dict[Any, Any] = {}
     kept = []
     for old in program.steps:
-        step = _with(old, new)
+        step = _with(old, new) if new else old
         if step.result is not None and not step.writes and free(step.result):
             other = decide(step, lambda *numbers: all(program.memory[i] not in written for i in numbers))
             if other is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 Array = Any
@@ -59,10 +59,15 @@ class Step:
     #: whether two such calls with the same arguments may be made one
     pure: bool = False
 
-    @property
+    @cached_property
+    def places(self) -> tuple[Slot | Constant, ...]:
+        """The slots and constants among the arguments."""
+        return tuple(places((self.args, self.kwargs)))
+
+    @cached_property
     def reads(self) -> frozenset[int]:
         """The slots that it reads."""
-        return frozenset(slots((self.args, self.kwargs)))
+        return frozenset(place.number for place in self.places if type(place) is Slot)
 
 
 def places(terms: Any) -> Iterator[Slot | Constant]:

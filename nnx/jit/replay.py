@@ -25,17 +25,20 @@ def compiled(program: Program) -> Callable[..., tuple[Any, ...]]:
             scope[names[id(thing)]] = thing
         return names[id(thing)]
 
-    last = {i: k for k, step in enumerate(program.steps) for i in (*step.reads, *step.writes)}
     kept = {*range(program.inputs), *slots(program.outputs)}
+    last = {i: k for k, step in enumerate(program.steps) for i in (*step.reads, *step.writes)}
+    dead: dict[int, list[str]] = {}  # by the step after which a large result is needed no more
+    for i, k in last.items():
+        if i not in kept and program.sizes[i] >= _LARGE:
+            dead.setdefault(k, []).append(f"v{i}")
     body = []
     for k, step in enumerate(program.steps):
         call = written(step, name)
         body.append(call if step.result is None else f"v{step.result} = {call}")
         if step.shape is not None:
             body.append(f"if v{step.result}.shape != {step.shape!r}: changed({call!r}, v{step.result}.shape)")
-        dead = [i for i, at in last.items() if at == k and i not in kept and program.sizes[i] >= _LARGE]
-        if dead:
-            body.append("del " + ", ".join(f"v{i}" for i in dead))
+        if k in dead:
+            body.append("del " + ", ".join(dead[k]))
     outputs = ", ".join(_output(term, name) for term in program.outputs)
     arguments = ", ".join(f"v{i}" for i in range(program.inputs))
     source = f"def replay({arguments}):\n" + "".join(f"    {line}\n" for line in body)

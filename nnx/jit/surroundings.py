@@ -205,7 +205,8 @@ def _states(things: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"Python's random": random.getstate()}
     numpy = sys.modules.get("numpy")
     if numpy is not None:
-        found["np.random"] = repr(numpy.random.get_state(legacy=False))
+        kind, key, *rest = numpy.random.get_state()
+        found["np.random"] = kind, key.tobytes(), *rest
     for x in things:
         bits = getattr(x, "bit_generator", None)
         if bits is not None and hasattr(bits, "state"):
