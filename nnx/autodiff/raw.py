@@ -204,7 +204,7 @@ def raw_namespace(adapter: Adapter) -> Any:
 
 def _without_new_axes(x: Any, key: Any, g: Any, xp: Any) -> tuple[Any, Any]:
     """``key`` and ``g`` for an assignment to ``x[key]``, for which the standard knows no new axes."""
-    if type(key) is tuple and None in key:
+    if type(key) is tuple and any(part is None for part in key):
         key = tuple(part for part in key if part is not None)
         g = xp.reshape(g, x[key].shape)
     return key, g
