@@ -28,6 +28,13 @@ def nnx_numpy(f: Callable[..., Any], x: np.ndarray, *constants: np.ndarray) -> S
     return lambda: gradient(x, *constants)
 
 
+def nnx_jit(f: Callable[..., Any], x: np.ndarray, *constants: np.ndarray) -> Step:
+    import nnx
+
+    gradient = nnx.jit(nnx.grad(lambda x, *rest: f(np, x, *rest)))
+    return lambda: gradient(x, *constants)
+
+
 def hips_autograd(f: Callable[..., Any], x: np.ndarray, *constants: np.ndarray) -> Step:
     import autograd
     import autograd.numpy

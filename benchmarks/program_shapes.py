@@ -6,9 +6,10 @@ takes up to twice the time once more); memory is the peak of the gradient beyond
 ``tracemalloc`` sees it. Two gates: a gradient takes at most ten times the time of the program, and its memory
 and its time for one n grow by at most half between n and 8 n.
 
-Two miss the first gate: ``many_determinants``, for det's derivative, which is right at singular matrices too,
-takes the singular values of each, where NumPy's det takes one LU factorization; and ``sorted_numbers``, for
-which it has to be known where each number went: NumPy sorts by vector instructions only where nobody asks.
+Some miss the first gate: ``sorted_numbers``, for which it has to be known where each number went (NumPy sorts
+by vector instructions only where nobody asks); ``recurrent_network``, where a step's product of a vector with
+a matrix takes 4 µs, and its gradient adds up products as large as the matrix; ``diffusion`` and
+``transposing_sweeps``, whose sweeps of 20 µs are seven operations and four views each.
 
 The programs in ``SINGLE`` compute with one number in each operation. There Python's floats, which need 50 ns,
 stand beside recorded operations of 5 to 10 µs: no ratio of ten can be had, and the gate is the growth alone.
@@ -151,6 +152,54 @@ def numbers_in_rows(a):
     for i in range(a.shape[0]):
         for j in range(a.shape[1]):
             r[i][j] = a[i][j] * 2.0
+    return np.sum(r * r)
+
+
+@program(50, (-1, WIDTH))
+def added_transposed(a):
+    r = np.zeros_like(a)
+    v = r.T
+    for i in range(len(a)):
+        v[:, i] += np.tanh(a[i])
+    return np.sum(r * r)
+
+
+@program(50, (-1, WIDTH))
+def added_to_columns_backwards(a):
+    r = np.zeros((2 * len(a), WIDTH), like=a)
+    v = np.swapaxes(r[::2], 0, 1)[::-1]
+    for i in range(len(a)):
+        v[:, i] += np.tanh(a[i])
+    return np.sum(r * r)
+
+
+@program(50, (-1, WIDTH))
+def added_reshaped(a):
+    r = np.zeros_like(a)
+    blocks = r.reshape(len(a), 2, -1)
+    flat = r.ravel()
+    for i in range(len(a)):
+        blocks[i] += np.tanh(a[i]).reshape(2, -1)
+        flat[i * WIDTH : (i + 1) * WIDTH] *= 0.5
+    return np.sum(r * r)
+
+
+@program(50, (-1, WIDTH))
+def added_by_index_through_views(a):
+    r = np.zeros_like(a)
+    v = np.moveaxis(r, 0, -1)
+    for i in range(len(a)):
+        v[..., [i]] += np.tanh(a[i])[:, None]
+    return np.sum(r * r)
+
+
+@program(500, (-1, 2), single=True)
+def numbers_added_through_views(a):
+    r = np.zeros_like(a)
+    v, flat = r.T, r.reshape(-1)
+    for i in range(len(a)):
+        v[:, i] += a[i]
+        flat[2 * i] += a[i, 0]
     return np.sum(r * r)
 
 

@@ -29,6 +29,7 @@ class Page:
 
 PAGES = (
     Page("autodiff", "nnx.autodiff"),
+    Page("jit", "nnx.jit"),
     Page("models", "nnx.models"),
     Page("layers", "nnx.layers"),
     Page("activations", "nnx.activations"),

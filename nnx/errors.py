@@ -90,6 +90,10 @@ class DownloadError(NnxError, OSError):
     """A data set could neither be found nor downloaded."""
 
 
+class RecordingError(NnxError, TypeError):
+    """A function that :func:`nnx.jit` cannot record: it asks for numbers, or changes what is outside."""
+
+
 class DerivativeError(NnxError, TypeError):
     """A derivative that does not exist, has no rule, or would silently be wrong."""
 

@@ -13,14 +13,15 @@ then the next assignment writes into it, so that n of them do not copy the array
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnx.autodiff.array import Traced, plain, raw
 from nnx.autodiff.families import is_complex
+from nnx.autodiff.places import Place, Reshaped
 from nnx.autodiff.raw import has_array
 from nnx.autodiff.selections import Selection
 from nnx.autodiff.trace import CONSTANT, Tape, backward, lifted
-from nnx.autodiff.views import Reshaped, Root, View, become, below, root_of
+from nnx.autodiff.views import Root, View, become, below, root_of
 from nnx.errors import DerivativeError
 
 
@@ -33,8 +34,9 @@ def assign(x: Traced, key: Any, value: Any) -> None:
     if is_complex(space.base, value) and not is_complex(space.base, x):
         raise TypeError(f"x[key] = value: complex numbers do not fit into an array of {x.dtype}.")
     _check(x)
-    root, place = root_of(x), _in_root(x, key)
-    if place is not None and place.shape is None and _is_there(value, root, place.key):
+    root = root_of(x)
+    place = key if x.link is None else x.link.place(key)
+    if _is_there(value, root, place):
         return
     _floating(x, value)
     if place is None:
@@ -43,50 +45,27 @@ def assign(x: Traced, key: Any, value: Any) -> None:
         _put(root, place, value)
 
 
-class _Place(NamedTuple):
-    """Where to write: at ``key`` of the root, in the form that ``shape`` gives it (None: its own)."""
-
-    key: Any
-    shape: tuple[int, ...] | None
-
-
-def _in_root(x: Traced, key: Any) -> _Place | None:
-    """Where ``x[key]`` is in the root of ``x``; None where an index cannot say it."""
-    steps = x.link.steps if type(x.link) is View else ()
-    shape = steps[0].shape if steps and type(steps[0]) is Reshaped else None
-    steps = steps[1:] if shape is not None else steps
-    if not steps:
-        return _Place(key, shape)
-    if len(steps) == 1 and type(steps[0]) is Selection and not has_array(key):
-        try:
-            found = steps[0].chosen(key)
-        except (IndexError, TypeError):
-            return None  # the library's own message is the better one
-        return _Place(found.key, shape) if found.in_order else None
-    return None
-
-
 def _is_there(value: Any, root: Traced, place: Any) -> bool:
     """Whether ``value`` is the view ``root[place]``: ``x[i] += v`` assigns to x[i] what it is already."""
     if type(value) is not Traced or type(value.link) is not View or value.link.root is not root:
         return False
-    try:
-        return not has_array(place) and value.link.steps == (Selection.whole(root.shape).chosen(place),)
-    except (IndexError, TypeError):
+    if has_array(place):
         return False
+    steps, key = place if type(place) is Place else ((), place)
+    if key is not ...:
+        last = steps[-1] if steps else None
+        try:
+            found = Selection.whole(last.shape if type(last) is Reshaped else root.shape).chosen(key)
+        except (IndexError, TypeError):
+            return False
+        steps = steps if not steps and found.is_whole(root.shape) else (*steps, found)
+    return bool(value.link.steps == steps)
 
 
-def _put(root: Traced, place: _Place, value: Any) -> None:
+def _put(root: Traced, place: Any, value: Any) -> None:
     if root.link is None:
         root.link = Root()
-    space, own, x = root.space, root.link.owned, root
-    if place.shape is not None:
-        x = space.reshape(root.snapshot(), place.shape)
-        own = own and space.shares_memory(below(x), below(root))
-    new = space.set_at(x, value, key=place.key, own=own)
-    if place.shape is not None:
-        new = space.laid_out(space.reshape(new, root.shape), below(root))
-    become(root, new)
+    become(root, root.space.set_at(root, value, key=place, own=root.link.owned))
     root.link.version += 1
     root.link.owned = True
 
@@ -127,15 +106,16 @@ def _check(x: Traced) -> None:
 def _replace(x: Traced, new: Traced) -> None:
     """Makes ``new`` all of the content of ``x``, and of what its root holds there."""
     root, steps = root_of(x), x.link.steps if type(x.link) is View else ()
-    shape = steps[0].shape if steps and type(steps[0]) is Reshaped else None
-    last = steps if shape is None else steps[1:]
-    if len(last) == 1 and type(last[0]) is Selection:
-        _put(root, _Place(last[0].key, shape), last[0].restored(x.space, new))
+    if len(steps) == 1 and type(steps[0]) is Selection:
+        _put(root, steps[0].key, steps[0].restored(x.space, new))
         return
-    if last:
-        new = _moved_into(root, x.link.content, new)
-    elif shape is not None:
+    if len(steps) == 1 and type(steps[0]) is Reshaped:
         new = x.space.reshape(new, root.shape)
+    elif steps:
+        if (place := x.link.place(...)) is not None:
+            _put(root, place, new)
+            return
+        new = _moved_into(root, x.link.content, new)
     # The layout in memory stays: it decides what is a view of the array and what a copy.
     become(root, x.space.laid_out(new, below(root)))
     if root.link is not None:

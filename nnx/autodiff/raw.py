@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 from nnx.autodiff.array import raw
+from nnx.autodiff.places import Place
 from nnx.backend import Adapter, SpecialFunctions, device_of
 
 
@@ -64,6 +66,9 @@ class RawNamespace(Namespace):
 
     def scatter(self, g: Any, key: Any, shape: tuple[int, ...]) -> Any:
         """The transpose of ``x[key]`` for x of that shape: g put into zeros, repeated positions added."""
+        if type(key) is Place:
+            zeros = self.zeros(shape, dtype=g.dtype, device=device_of(g))
+            return self.add_at(zeros, g, key=key, own=True)
         if has_array(key):
             where = self.reshape(self.positions(shape, g)[key], (-1,))
             return self.reshape(self.scatter_add(self.reshape(g, (-1,)), where, math.prod(shape)), shape)
@@ -74,8 +79,12 @@ class RawNamespace(Namespace):
 
     def add_at(self, total: Any, g: Any, *, key: Any, own: bool) -> Any:
         """``total`` with ``g`` added at ``key``, where positions repeat each time; in place if ``own``."""
+        if total.dtype != g.dtype:
+            return total + self.scatter(g, key, total.shape)
+        if type(key) is Place:
+            return self._changed(total, key, own, lambda y: self.add_at(y, g, key=key.key, own=True))
         array = has_array(key)
-        if total.dtype != g.dtype or (array and not own):
+        if array and not own:
             return total + self.scatter(g, key, total.shape)
         if array:
             done = self.adapter.add_at(total, key, g)
@@ -88,7 +97,7 @@ class RawNamespace(Namespace):
 
     def item(self, x: Any, key: Any) -> Any:
         """``x[key]`` in memory of its own."""
-        y = x[key]
+        y = key.of(self, x) if type(key) is Place else x[key]
         return self.asarray(y, copy=True) if self.shares_memory(y, x) else y
 
     def matmul_into(self, a: Any, b: Any, place: Any) -> Any:
@@ -97,14 +106,47 @@ class RawNamespace(Namespace):
 
     def set_at(self, x: Any, value: Any, *, key: Any, own: bool = False) -> Any:
         """A copy of x in which ``x[key]`` is ``value``; x itself if that is our ``own``."""
+        if type(key) is Place:
+            return self._changed(x, key, own, lambda y: self.set_at(y, value, key=key.key, own=True))
         out = x if own and x.shape else self.asarray(x, copy=True)
         if hasattr(value, "dtype") and value.dtype != out.dtype:
             value = self.astype(value, out.dtype)
         out[key] = value
         return out
 
+    def _changed(self, x: Any, place: Place, own: bool, change: Callable[[Any], Any]) -> Any:
+        """A copy of x, or x itself if that is our ``own``, with ``change`` of its view at the place's steps.
+
+        Where another layout in memory than that of ``x`` makes it a view, the answer has that layout.
+        """
+        x = x if own and x.shape else self.asarray(x, copy=True)
+        for y in self._layouts(x):
+            view = place.view(self, y)
+            if self.shares_memory(view, y):
+                new = change(view)
+                if new is not view:
+                    view[...] = new
+                return y
+        new = self.reshape(change(self.asarray(view, copy=True)), (-1,))
+        where = self.reshape(place.view(self, self.positions(x.shape, x)), (-1,))
+        n = math.prod(x.shape)
+        old = self.scatter_add(self.ones_like(new), where, n) == 0
+        flat = self.where(old, self.reshape(x, (-1,)), self.scatter_add(new, where, n))
+        return self.reshape(flat, x.shape)
+
+    def _layouts(self, x: Any) -> Iterator[Any]:
+        """``x`` as it lies in memory, by rows, and by columns."""
+        yield x
+        if x.ndim > 1:
+            yield self.reshape(self.reshape(x, (-1,)), x.shape)
+            back = tuple(reversed(range(x.ndim)))
+            y = self.permute_dims(x, back)
+            yield self.permute_dims(self.reshape(self.reshape(y, (-1,)), y.shape), back)
+
     def last_written(self, g: Any, key: Any) -> Any:
         """1 where an assignment to ``g[key]`` is not overwritten by a later one to the same place, else 0."""
+        if type(key) is Place:
+            return self.last_written(key.view(self, raw(g)), key.key)
         parts = key if type(key) is tuple else (key,)
         arrays = [i for i, part in enumerate(parts) if type(part) not in _BASIC or type(part) is int]
         if not has_array(key):
@@ -162,7 +204,7 @@ def raw_namespace(adapter: Adapter) -> Any:
 
 def _without_new_axes(x: Any, key: Any, g: Any, xp: Any) -> tuple[Any, Any]:
     """``key`` and ``g`` for an assignment to ``x[key]``, for which the standard knows no new axes."""
-    if type(key) is tuple and None in key:
+    if type(key) is tuple and any(part is None for part in key):
         key = tuple(part for part in key if part is not None)
         g = xp.reshape(g, x[key].shape)
     return key, g
@@ -180,5 +222,5 @@ def has_array(key: Any) -> bool:
     """Whether an array, a list or the like is in an index: then the result is a copy."""
     for part in key if type(key) is tuple else (key,):
         if type(part) not in _BASIC and getattr(part, "ndim", 1) > 0:  # an array, a list, a tuple, a range
-            return True
+            return type(part) is not Place or has_array(part.key)
     return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from nnx.autodiff.families import normal_axes
@@ -28,14 +29,15 @@ class Selection:
     def __init__(self, picks: Sequence[int | range], axes: Sequence[int]) -> None:
         self.picks, self.axes = tuple(picks), tuple(axes)
 
-    @classmethod
-    def whole(cls, shape: Sequence[int]) -> Selection:
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def whole(shape: tuple[int, ...]) -> Selection:
         """All entries of an array of that shape."""
-        return cls([range(n) for n in shape], range(len(shape)))
+        return Selection([range(n) for n in shape], range(len(shape)))
 
-    def is_whole(self, shape: Sequence[int]) -> bool:
+    def is_whole(self, shape: tuple[int, ...]) -> bool:
         """Whether it shows the array of that shape as it is."""
-        return self.in_order and all(p == range(n) for p, n in zip(self.picks, shape, strict=True))
+        return self == Selection.whole(shape)
 
     @property
     def in_order(self) -> bool:
@@ -73,6 +75,14 @@ class Selection:
                 elif type(picked) is range and len(picked) != 1:
                     raise IndexError("an axis without entries belongs to no axis of the array")
         return Selection(picks, axes)
+
+    def of(self, xp: Any, x: Any) -> Any:
+        """The view of the plain or batched array ``x``."""
+        return self.arranged(xp, x[self.key])
+
+    def mapped(self, n: int) -> Selection:
+        """The view where a first axis holds ``n`` such arrays."""
+        return Selection((range(n), *self.picks), (0, *(a + 1 if a >= 0 else a for a in self.axes)))
 
     def permuted(self, axes: Sequence[int]) -> Selection:
         """The view with its axes in that order."""

@@ -131,7 +131,7 @@ def space_over(adapter: Adapter) -> Any:
             setattr(space, "op_" + short, ties.comparing(question) if asks else question)
     space.op_invert = constant(operators.invert, space)
     space.chosen = bind(RULES["getitem"], operators.getitem, space)
-    space.getitem = views.reading(space.chosen)
+    space.getitem = views.reading(space.chosen, operators.getitem)
     numpy_api.attach(space)
     return space
 

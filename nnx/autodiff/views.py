@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnx.autodiff.array import Traced, plain, raw
+from nnx.autodiff.batching.array import Batched
+from nnx.autodiff.places import Place, Reshaped
 from nnx.autodiff.raw import has_array
 from nnx.autodiff.selections import SELECTING, Selection
 from nnx.autodiff.trace import CONSTANT
@@ -32,6 +34,12 @@ class Root:
     def refresh(self, x: Traced) -> None:
         """Notes that an operation reads ``x``, and may keep its content. A root is always up to date."""
         self.owned = False
+
+    def through(self, key: Any) -> Any:
+        """As :meth:`View.through`."""
+        return key
+
+    place = through
 
 
 class View:
@@ -59,7 +67,12 @@ class View:
         """Brings ``x`` up to date if its root was written to."""
         if self.version != self.root.link.version:
             self.version = self.root.link.version
-            become(x, self.content(self.root))
+            become(x, self._now())
+
+    @property
+    def owned(self) -> bool:
+        """Whether the array below the root belongs to the root's handle alone."""
+        return bool(self.root.link.owned)
 
     @property
     def steps(self) -> tuple[Any, ...]:
@@ -83,7 +96,7 @@ class View:
         if name == "reshape":
             steps = steps[:-1] if steps and type(steps[-1]) is Reshaped else steps
             back = not steps and self.shapes[1] == self.root.shape
-            return steps if back else (*steps, Reshaped(function, self.shapes[1]))
+            return steps if back else (*steps, Reshaped(self.shapes[1]))
         last = steps[-1] if steps and type(steps[-1]) is Selection else None
         try:
             new = SELECTING[name](last or Selection.whole(self.shapes[0]), *args, **options)
@@ -92,24 +105,58 @@ class View:
         steps = steps[:-1] if last else steps
         return steps if not steps and new.is_whole(self.root.shape) else (*steps, new)
 
+    def through(self, key: Any) -> Any:
+        """The index into the root that is ``key`` in the view; None where none says it."""
+        steps = self.steps
+        if not steps:
+            return key
+        if not all(type(step) in (Selection, Reshaped) for step in steps):
+            return None
+        return None if has_array(key) and not _goes_on(key, self.root.space) else Place(steps, key)
+
+    def place(self, key: Any) -> Any:
+        """The same to write by, as short as it can be: of a number it gives an array without axes."""
+        place, steps = self.through(key), self.steps
+        if type(place) is not Place or type(steps[-1]) is Reshaped or has_array(key):
+            return place
+        try:
+            found = steps[-1].chosen(key)
+        except (IndexError, TypeError):
+            return None  # the library's own message is the better one
+        return found.key if len(steps) == 1 and found.in_order else Place((*steps[:-1], found))
+
     def content(self, root: Traced) -> Any:
         """The view of ``root``, which need not be its own."""
-        x = root
+        if root.link is not None:
+            root.link.refresh(root)  # from here on it is not its handle's alone
+        x, space = root, root.space
         for step in self.steps:
-            x = step.arranged(x.space, _at(x, step.key)) if type(step) is Selection else step(x)
-        if x is root and root.link is not None:
-            root.link.refresh(root)
+            kind = type(step)
+            if kind is Selection:
+                x = step.arranged(space, space.chosen(x, step.key))
+            else:
+                x = step.of(space, x) if kind is Reshaped else step(x)
         return x
 
+    def _now(self) -> Any:
+        """The view as its root is now.
 
-class Reshaped(NamedTuple):
-    """The step from an array to one of another shape."""
+        Of an array that belongs to its handle a small part is copied, so that it remains so.
+        """
+        root = self.root
+        if self.owned:
+            n = root.space.element_count
+            small = 4 * n(self.shapes[1]) < n(root.shape)
+            if small and (place := self.place(...)) is not None:
+                return root.space.item(root.snapshot(), place)
+        return self.content(root)
 
-    function: Callable[..., Any]
-    shape: tuple[int, ...]
 
-    def __call__(self, x: Any) -> Any:
-        return self.function(x, self.shape)
+def _goes_on(key: Any, space: Any) -> bool:
+    """Whether ``key`` keeps its form behind a full slice, as for an array that is mapped over."""
+    parts = key if type(key) is tuple else (key,)
+    arrays = [part for part in parts if has_array(part)]
+    return len(arrays) == 1 and type(arrays[0]) is not Batched and bool(space.adapter.mixes_indices)
 
 
 def viewing(function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -118,54 +165,52 @@ def viewing(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
     @wraps(function)
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
-        y = _unread(x, function(below(x), *args, **kwargs)) if type(x) is Traced and _owns(x) else None
-        if y is not None:
-            y.link = View(y, x, function, name, args, kwargs, read_only)
-            y.link.version = -1
-            return y
-        y = function(x, *args, **kwargs)
-        if type(y) is Traced and type(x) is Traced and y is not x and x.space.shares_memory(raw(y), raw(x)):
-            y.link = View(y, x, function, name, args, kwargs, read_only)
-        return y
+        if _owns(x) and x.space.shares_memory(part := function(below(x), *args, **kwargs), below(x)):
+            return _unread(part, x, function, name, args, kwargs, read_only)
+        return _linked(function(x, *args, **kwargs), x, function, name, args, kwargs, read_only)
 
     return call
 
 
-def reading(choose: Callable[..., Any]) -> Callable[..., Any]:
-    """``x[key]`` by ``choose``, which records it: a view where the library's own is."""
-    view = viewing(choose, "getitem")
+def reading(choose: Callable[..., Any], library: Callable[..., Any]) -> Callable[..., Any]:
+    """``x[key]`` by ``choose``, which records what the ``library`` does: a view where that is one."""
 
     def getitem(x: Any, key: Any) -> Any:
         key = plain(key)
-        if not has_array(key):
-            return view(x, key)
-        return choose(x.snapshot() if _owns(x) else x, key)  # a copy: it leaves x to its handle
+        if not _owns(x):
+            y = choose(x, key)
+            return y if has_array(key) else _linked(y, x, choose, "getitem", (key,), {}, False)
+        if not has_array(key) and x.space.shares_memory(part := library(below(x), key), below(x)):
+            return _unread(part, x, choose, "getitem", (key,), {}, False)
+        place = x.link.through(key)  # a copy: it leaves x to its handle
+        if place is None:
+            return choose(x, key)
+        read = x.space.item if type(place) is Place else choose
+        return read(root_of(x).snapshot(), place)
 
     return getitem
 
 
-def _unread(x: Traced, part: Any) -> Traced | None:
+def _linked(y: Any, x: Any, *call: Any) -> Any:
+    """The result ``y`` of the ``call`` with ``x``, known as a view of it if their memory says so."""
+    if type(y) is Traced and type(x) is Traced and y is not x and x.space.shares_memory(raw(y), raw(x)):
+        y.link = View(y, x, *call)
+    return y
+
+
+def _unread(part: Any, x: Traced, *call: Any) -> Traced:
     """A view of ``x`` that shows the plain ``part`` of it, and is made as any other when it is read first.
 
-    So views through which is only written leave the array to its handle. None where ``part`` is no view.
+    So views through which is only written leave the array to its handle.
     """
-    return Traced(part, CONSTANT, None, x.space) if x.space.shares_memory(part, below(x)) else None
+    y = Traced(part, CONSTANT, None, x.space)
+    y.link = View(y, x, *call)
+    y.link.version = -1
+    return y
 
 
-def _owns(x: Traced) -> bool:
-    return type(x.link) is Root and x.link.owned
-
-
-def _at(x: Traced, key: Any) -> Any:
-    """``x[key]`` of basic indices.
-
-    Of an array that belongs to its handle a small part is copied, so that it remains so.
-    """
-    if _owns(x):
-        n, whole = x.space.element_count, below(x)
-        if 4 * n(whole[key].shape) < n(whole.shape):
-            return x.space.item(x.snapshot(), key)
-    return x.space.chosen(x, key)
+def _owns(x: Any) -> bool:
+    return type(x) is Traced and x.link is not None and x.link.owned
 
 
 def below(x: Any) -> Any:
@@ -177,8 +222,7 @@ def below(x: Any) -> Any:
 
 def link(y: Traced, x: Traced, make: Callable[[Any], Any]) -> None:
     """Notes that ``y``, which is ``make(x)``, is a view of ``x`` if their memory says so."""
-    if x.space.shares_memory(raw(y), raw(x)):
-        follow(y, x, make)
+    _linked(y, x, make, "", (), {}, False)
 
 
 def follow(y: Traced, x: Traced, make: Callable[[Any], Any], read_only: bool = False) -> None:

@@ -50,6 +50,13 @@ def _reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -
     return x.reshape(shape) if copy is None else compat.reshape(x, shape, copy=copy)
 
 
+def _expand_dims(x: Array, /, axis: Any = 0) -> Array:
+    if type(x) is np.ndarray and type(axis) is int and -x.ndim - 1 <= axis <= x.ndim:
+        axis %= x.ndim + 1
+        return x.reshape(*x.shape[:axis], 1, *x.shape[axis:])  # a sixth of the time of NumPy's function
+    return compat.expand_dims(x, axis=axis)
+
+
 def _zeros_like(x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
     if device is None and type(x) is np.ndarray and x.flags.c_contiguous:
         return np.zeros(x.shape, x.dtype if dtype is None else dtype)
@@ -80,6 +87,7 @@ namespace.__dict__.update(
     min=_extrema(np.minimum, "min"),
     argmax=_argmax,
     reshape=_reshape,
+    expand_dims=_expand_dims,
     zeros_like=_zeros_like,
     **{name: _created(name) for name in ("zeros", "ones", "full", "empty")},
 )

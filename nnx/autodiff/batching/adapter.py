@@ -7,7 +7,7 @@ from functools import cache, partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from nnx.autodiff.array import Traced
+from nnx.autodiff.array import Traced, raw
 from nnx.autodiff.batching import indexing, matrices  # noqa: F401 (they add their rules)
 from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.batching.calls import Call, by_rule, found, innermost, looped, settled
@@ -49,6 +49,7 @@ class BatchedAdapter(Adapter):
         self.below: Any = below
         self.name = f"batched_{below.name}"
         self.kinds = frozenset((Batched, *below.kinds))
+        self.mixes_indices = below.mixes_indices
         super().__init__(_Names(self))
         operators = {short: self.named(name) for short, name in OPERATORS.items()}
         operators |= {short: self.named(name) for short, name in CONSTANT_OPERATORS.items()}
@@ -130,12 +131,11 @@ class BatchedAdapter(Adapter):
         return self.own["restored"](d, x, exact)
 
     def shares_memory(self, y: Any, x: Any) -> bool:
+        y, x = raw(y), raw(x)  # an outer transform may trace what is mapped over
         if type(y) is not type(x):
             return False
         if type(y) is Batched:
             return y.trace is x.trace and self.shares_memory(y.value, x.value)
-        if type(y) is Traced:
-            return y is x
         return self.below.shares_memory(y, x)
 
     def laid_out(self, x: Any, like: Any) -> Any:

@@ -11,9 +11,11 @@ import math
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from nnx.autodiff.array import raw
 from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.batching.calls import Call, leaves_of
 from nnx.autodiff.batching.rules import batching, common_shape
+from nnx.autodiff.places import Place
 from nnx.autodiff.raw import has_array, is_mask
 
 Array = Any
@@ -34,7 +36,7 @@ def _getitem(call: Call, x: Array, key: Any) -> Any:
 def _item(call: Call, x: Array, key: Any) -> Any:
     if not _simple(call, key):
         return _getitem(call, x, key)  # by ``take``, which makes an array of its own
-    return call.wrap(call.xp(x.value).item(x.value, (slice(None), *_parts(key))))
+    return call.wrap(call.xp(x.value).item(x.value, _mapped(call, key)))
 
 
 def _chosen(call: Call, value: Array, key: Any) -> Any:
@@ -64,8 +66,8 @@ def _put(call: Call, x: Array, value: Any, *, key: Any, own: bool = False) -> An
         return space.astype(space.where(mask, value, x), x.dtype, copy=False)
     whole, ndim = call.full(x), getattr(value, "ndim", 0)
     if _simple(call, key):
-        key = (slice(None), *_parts(key))
-        goes = whole[key].ndim - 1 if ndim or call.mapped(value) else 0
+        key = _mapped(call, key)
+        goes = _ndim_at(call, whole, key) - 1 if ndim or call.mapped(value) else 0
         given = _without_extra(call, value, goes)
         return call.wrap(call.xp(whole, given).set_at(whole, call.spread(given, goes), key=key))
     where = _places(call, key, x.shape, True, x.device)
@@ -90,7 +92,7 @@ def _add_at(call: Call, total: Array, g: Any, *, key: Any, own: bool) -> Any:
         return total + call.adapter.own["scatter"](g, key, total.shape)
     whole, added = call.full(total), call.full(g)
     own = own and call.mapped(total)
-    return call.wrap(call.xp(whole, added).add_at(whole, added, key=(slice(None), *_parts(key)), own=own))
+    return call.wrap(call.xp(whole, added).add_at(whole, added, key=_mapped(call, key), own=own))
 
 
 def _without_extra(call: Call, value: Any, ndim: int) -> Any:
@@ -103,7 +105,7 @@ def _without_extra(call: Call, value: Any, ndim: int) -> Any:
 def _scatter(call: Call, g: Array, key: Any, shape: Any) -> Any:
     whole = call.full(g)
     if _simple(call, key):
-        return call.wrap(call.xp(whole).scatter(whole, (slice(None), *_parts(key)), (call.n, *shape)))
+        return call.wrap(call.xp(whole).scatter(whole, _mapped(call, key), (call.n, *shape)))
     where = _places(call, key, shape, True, g.device)
     xp = call.xp(whole, where.index)
     size = math.prod(shape)
@@ -129,6 +131,8 @@ def _scatter_add(call: Call, values: Array, index: Array, n: int) -> Any:
 def _last_written(call: Call, g: Array, key: Any) -> Any:
     if not has_array(key):
         return 1.0
+    if type(key) is Place:
+        return call.xp(g.value).last_written(g.value[0, ...], key)  # all samples share it
     where = _places(call, key, g.shape, True, g.device)
     xp = call.xp(where.index, call.under(g))
     flat = xp.zeros((call.n * math.prod(g.shape),), dtype=g.dtype, device=g.device)
@@ -149,12 +153,25 @@ def _parts(key: Any) -> tuple[Any, ...]:
     return key if type(key) is tuple else (key,)
 
 
+def _mapped(call: Call, key: Any) -> Any:
+    """A simple ``key`` for all samples along the first axis."""
+    return key.mapped(call.n) if type(key) is Place else (slice(None), *_parts(key))
+
+
+def _ndim_at(call: Call, x: Array, key: Any) -> int:
+    """How many axes ``x[key]`` has."""
+    x = raw(x)
+    return int(key.of(call.xp(x), x).ndim if type(key) is Place else x[key].ndim)
+
+
 def _is_number(part: Any) -> bool:
     return not hasattr(part, "dtype") and hasattr(part, "__index__") and not isinstance(part, bool)
 
 
 def _simple(call: Call, key: Any) -> bool:
     """Whether all samples share the key, and its arrays are side by side: their axes then stay in place."""
+    if type(key) is Place:
+        return True
     if any(type(part) is Batched for part in leaves_of(_parts(key))):
         return False
     advanced = [not (isinstance(part, slice) or part is None or part is ...) for part in _parts(key)]
@@ -173,7 +190,10 @@ class _Places(NamedTuple):
 
 def _places(call: Call, key: Any, shape: Any, batched: bool, device: Any) -> _Places:
     """Where the entries that ``key`` chooses lie in the flat array, for each sample along the first axis."""
-    parts, shape = list(_parts(key)), tuple(shape)
+    below = call.adapter.below.xp
+    lists = (list, tuple, range)
+    parts = [below.asarray(part, device=device) if isinstance(part, lists) else part for part in _parts(key)]
+    shape = tuple(shape)
     used = sum(_axes_of(part) for part in parts)
     rest = [slice(None)] * (len(shape) - used)
     at = next((i for i, part in enumerate(parts) if part is ...), len(parts))
@@ -249,8 +269,6 @@ def _inside(call: Call, index: Any, n: int) -> Any:
             raise IndexError(f"index {index} is out of bounds for an axis of size {n}")
         return index % n
     space = call.adapter.space
-    if isinstance(index, list | tuple):
-        index = call.adapter.below.xp.asarray(index)
     index = space.astype(index, call.adapter.below.xp.int64, copy=False)
     index = space.where(index < 0, index + n, index)
     return space.where((index >= 0) & (index < n), index, _NOWHERE)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from nnx.autodiff.families import Elementwise, ElementwisePair, normal_axes
+from nnx.autodiff.places import Place
 from nnx.autodiff.pullbacks import Fused
 from nnx.autodiff.rowwise.operation import BROADCASTING, ENTRYWISE, Each, Operation, Rows, grouped, shared
 from nnx.autodiff.rules.partials import Partials
@@ -232,6 +233,8 @@ def _has_no_axis(part: Any) -> bool:
 
 def _start(key: Any, shape: Sequence[int]) -> int | None:
     """Where the rows that ``x[key]`` takes begin, all in order; None if it takes them otherwise."""
+    if type(key) is Place:
+        return None
     parts = key if type(key) is tuple else (key,)
     chosen = [part for part in parts if type(part) not in _SLICES]
     arrays = [part for part in chosen if type(part) is not int]
@@ -266,6 +269,8 @@ def _placed(op: Operation, i: int, rows: Rows, g: Array, start: int, n: int) -> 
 
 @entry("set_at")
 def _put(op: Operation, i: int, rows: Rows, g: Array) -> Arrivals:
+    if type(op.kwargs["key"]) is Place:
+        return None
     if i == 0:
         return _same(op, i, rows, g)
     key, value, ndim = op.kwargs["key"], op.values[1], op.answer[op.kwargs["key"]].ndim

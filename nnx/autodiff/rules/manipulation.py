@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from nnx.autodiff.families import JointlyLinear, Linear, Pull, along, cast, shape_of, unbroadcast
+from nnx.autodiff.places import Place
 from nnx.autodiff.raw import has_array, is_mask
 from nnx.autodiff.sums import into_sum, onward, through
 from nnx.backend import device_of
@@ -120,6 +121,10 @@ def _take_back(xp: Any, g: Any, shape: Any, indices: Any, axis: Any = None) -> A
     return xp.moveaxis(out, 0, axis) if axis else out
 
 
+def _chosen(xp: Any, x: Any, key: Any) -> Any:
+    return xp.item(x, key) if type(key) is Place else x[key]
+
+
 def _scattered(xp: Any, g: Any, shape: Any, key: Any) -> Any:
     return xp.scatter(g, key, shape)
 
@@ -177,7 +182,7 @@ class _AddAt(JointlyLinear):
         super().__init__(
             "add_at",
             lambda xp, total, g, *, key, own: xp.add_at(total, g, key=key, own=own),
-            lambda xp, g, i, shapes, fixed, *, key, own: g[key] if i else g,
+            lambda xp, g, i, shapes, fixed, *, key, own: _chosen(xp, g, key) if i else g,
         )
 
 
@@ -261,7 +266,9 @@ MANIPULATION = (
     Choosing("item", lambda xp, x, key: xp.item(x, key), _scattered, _given),
     _AddAt(),
     Linear(
-        "scatter", lambda xp, g, key, shape: xp.scatter(g, key, shape), lambda xp, t, _, key, shape: t[key]
+        "scatter",
+        lambda xp, g, key, shape: xp.scatter(g, key, shape),
+        lambda xp, t, _, key, shape: _chosen(xp, t, key),
     ),
     Choosing("take", _same("take"), _take_back, _taken),
     Linear(

@@ -1,0 +1,20 @@
+"""Functions of arrays recorded once and replayed: ``nnx.jit``.
+
+A small training step is mostly Python: which rule, which trace, which namespace. The shapes never change, so
+all of that has the same outcome each time. It is found out once:
+
+1. **Recording** (``recorder``, ``recorded``, ``adapter``). The function runs on arrays of a library of their
+   own, which lies over NumPy's: each call of a function, method or operator computes on the raw arrays and is
+   written down. For transforms they are plain arrays, so what ``grad`` does is written down as well.
+2. **The program** (``program``) is that list: numbered values, calls in order, which values share memory,
+   which calls write. It can be printed.
+3. **Passes** (``passes``) take out what has no influence on the bits: copies that shield from later writes,
+   what does not depend on the arguments, factors of 1, a call made twice, results that nobody needs.
+4. **Replay** (``replay``). The list becomes the text of a Python function, one line for each call.
+
+What a recording cannot see is an error, or makes a new one (``surroundings``): never a number of yesterday.
+"""
+
+from nnx.jit.transform import jit
+
+__all__ = ["jit"]

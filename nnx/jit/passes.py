@@ -1,0 +1,183 @@
+"""What a program can do without: each pass makes a shorter program with the same results, bit for bit."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from nnx.jit.functions import COPIES
+from nnx.jit.program import Constant, Program, Slot, Step, places, slots, substituted
+
+
+def shortened(program: Program, values: Sequence[Any]) -> Program:
+    """The program after all passes; ``values`` are those of its slots in the run that was recorded."""
+    for make in (
+        without_copies,
+        with_constants,
+        without_factors_one,
+        with_common_steps_once,
+        without_dead_steps,
+    ):
+        program = make(program, values)
+    return _renumbered(program)
+
+
+def _renumbered(program: Program) -> Program:
+    """The program with new numbers for what is left, in order."""
+    found = [*places(program.outputs), *(place for step in program.steps for place in step.places)]
+    used = dict.fromkeys(place for place in found if type(place) is Constant)
+    results = [step.result for step in program.steps if step.result is not None]
+    numbers = {i: k for k, i in enumerate((*range(program.inputs), *results))}
+    new: dict[Any, Any] = {place: Constant(k) for k, place in enumerate(used)}
+    new |= {Slot(i): Slot(k) for i, k in numbers.items()}
+    steps = [
+        replace(
+            _with(step, new),
+            result=None if step.result is None else numbers[step.result],
+            writes=frozenset(numbers[i] for i in step.writes),
+        )
+        for step in program.steps
+    ]
+    return Program(
+        program.inputs,
+        tuple(steps),
+        substituted(program.outputs, new),
+        {k: program.kinds[i] for i, k in numbers.items()},
+        {k: program.sizes[i] for i, k in numbers.items()},
+        {k: program.memory[i] for i, k in numbers.items()},
+        tuple(program.constants[place.number] for place in used),
+    )
+
+
+def _with(step: Step, new: Mapping[Any, Any]) -> Step:
+    if new.keys().isdisjoint(step.places):
+        return step
+    return replace(step, args=substituted(step.args, new), kwargs=substituted(step.kwargs, new))
+
+
+def _replaced(program: Program, decide: Callable[[Step, Callable[..., bool]], Any]) -> Program:
+    """The program with the results of some steps replaced by what ``decide`` says (None: by nothing).
+
+    Results that are written into, or handed out, stay as they are: they must be arrays of their own.
+    """
+    written = program.written()
+    bound = written | {program.memory[i] for i in slots(program.outputs)}
+
+    def free(*numbers: int) -> bool:
+        return all(program.memory[i] not in bound for i in numbers)
+
+    new: dict[Any, Any] = {}
+    kept = []
+    for old in program.steps:
+        step = _with(old, new) if new else old
+        if step.result is not None and not step.writes and free(step.result):
+            other = decide(step, lambda *numbers: all(program.memory[i] not in written for i in numbers))
+            if other is not None:
+                new[Slot(step.result)] = other
+                continue
+        kept.append(step)
+    return replace(program, steps=tuple(kept))
+
+
+def without_copies(program: Program, values: Sequence[Any]) -> Program:
+    """The program without copies that shield from the caller's later writes: in a program there are none."""
+
+    def decide(step: Step, unwritten: Callable[..., bool]) -> Any:
+        if getattr(step.function, "__name__", "") not in COPIES or type(step.args[0]) is not Slot:
+            return None
+        return step.args[0] if unwritten(step.args[0].number) else None
+
+    return _replaced(program, decide)
+
+
+def with_constants(program: Program, values: Sequence[Any]) -> Program:
+    """The program with the results of steps that read nothing from the arguments as constants."""
+    constants = list(program.constants)
+
+    def decide(step: Step, unwritten: Callable[..., bool]) -> Any:
+        if step.reads:
+            return None
+        constants.append(values[step.result])  # type: ignore[index]
+        return Constant(len(constants) - 1)
+
+    return replace(_replaced(program, decide), constants=tuple(constants))
+
+
+def without_factors_one(program: Program, values: Sequence[Any]) -> Program:
+    """The program without products with ones of the same shape and type: gradients begin with them."""
+    ones = {k for k, c in enumerate(program.constants) if _is_one(c)}
+
+    def decide(step: Step, unwritten: Callable[..., bool]) -> Any:
+        if step.function is not operator.mul and getattr(step.function, "__name__", "") != "multiply":
+            return None
+        if len(step.args) != 2 or step.kwargs:
+            return None
+        for one, other in (step.args, step.args[::-1]):
+            if type(one) is Constant and one.number in ones and type(other) is Slot:
+                kinds = (f"{values[step.result].dtype}", values[step.result].shape)  # type: ignore[index]
+                mine = values[other.number]
+                if kinds == (f"{mine.dtype}", mine.shape) and unwritten(other.number):
+                    return other
+        return None
+
+    return _replaced(program, decide)
+
+
+def _is_one(constant: Any) -> bool:
+    """Whether all entries are 1, by one of them and the strides of a broadcast number."""
+    if not getattr(constant, "size", 0) or getattr(constant.dtype, "kind", "") != "f":
+        return False
+    return bool((constant == 1.0).all())
+
+
+def with_common_steps_once(program: Program, values: Sequence[Any]) -> Program:
+    """The program in which the same call of the same values is made once."""
+    first: dict[Any, Any] = {}
+
+    def decide(step: Step, unwritten: Callable[..., bool]) -> Any:
+        key = _key((step.function, step.args, step.kwargs)) if step.pure else None
+        if key is None or not unwritten(*step.reads):
+            return None
+        if key in first:
+            return first[key]
+        first[key] = Slot(step.result)  # type: ignore[arg-type]
+        return None
+
+    return _replaced(program, decide)
+
+
+def without_dead_steps(program: Program, values: Sequence[Any]) -> Program:
+    """The program without steps whose results nobody needs.
+
+    A step that writes is needed where somebody reads that memory, or has it: an argument's, an output's.
+    """
+    memory = program.memory
+    needed = {memory[i] for i in (*range(program.inputs), *slots(program.outputs))}
+    kept: list[Step] = []
+    for step in reversed(program.steps):
+        own = step.result is not None and memory[step.result] in needed
+        # a shape that depends on the numbers may have made other numbers: it is asked for again
+        if own or step.shape is not None or any(memory[i] in needed for i in step.writes):
+            needed |= {memory[i] for i in step.reads}
+            kept.append(step)
+    return replace(program, steps=tuple(reversed(kept)))
+
+
+def _key(terms: Any) -> Any:
+    """Something hashable that is the same for the same terms; None where there is none."""
+    kind = type(terms)
+    if kind in (tuple, list):
+        parts = tuple(map(_key, terms))
+        return None if None in parts else (kind, parts)
+    if kind is dict:
+        return _key(tuple(terms.items()))
+    if kind is slice:
+        return _key((slice, terms.start, terms.stop, terms.step))
+    try:
+        hash(terms)
+    except TypeError:
+        return None
+    # 1, 1.0 and True are equal, 0.0 and -0.0 too, and yet not the same argument
+    return kind, repr(terms) if kind in (float, complex) else terms

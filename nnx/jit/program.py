@@ -1,0 +1,220 @@
+"""What a recording is: a straight-line program of calls on raw arrays, and what can be left out of it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of a value: of an argument, or of a step's result."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The place of an array that the function did not get as an argument."""
+
+    number: int
+
+
+class Method(NamedTuple):
+    """The function ``x.name(...)`` of its first argument."""
+
+    name: str
+
+    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(x, self.name)(*args, **kwargs)
+
+
+class Attribute(NamedTuple):
+    """The function ``x.name`` of its argument."""
+
+    name: str
+
+    def __call__(self, x: Any) -> Any:
+        return getattr(x, self.name)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call. Its ``args`` and ``kwargs`` hold Slots and Constants in the places of arrays."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    #: where the result is put; None where there is none, as of x[key] = y
+    result: int | None
+    #: the result's shape, where calls of this function promise no shape, to be compared
+    shape: tuple[int, ...] | None = None
+    #: the slots into whose memory it may write
+    writes: frozenset[int] = frozenset()
+    #: whether two such calls with the same arguments may be made one
+    pure: bool = False
+
+    @cached_property
+    def places(self) -> tuple[Slot | Constant, ...]:
+        """The slots and constants among the arguments."""
+        return tuple(places((self.args, self.kwargs)))
+
+    @cached_property
+    def reads(self) -> frozenset[int]:
+        """The slots that it reads."""
+        return frozenset(place.number for place in self.places if type(place) is Slot)
+
+
+def places(terms: Any) -> Iterator[Slot | Constant]:
+    """All slots and constants in nested terms."""
+    kind = type(terms)
+    if kind is Slot or kind is Constant:
+        yield terms
+    elif kind in (tuple, list):
+        for part in terms:
+            yield from places(part)
+    elif kind is dict:
+        yield from places(list(terms.values()))
+    elif kind is slice:
+        yield from places((terms.start, terms.stop, terms.step))
+
+
+def slots(terms: Any) -> Iterator[int]:
+    """The numbers of all slots in nested terms."""
+    return (place.number for place in places(terms) if type(place) is Slot)
+
+
+def substituted(terms: Any, new: Mapping[Any, Any]) -> Any:
+    """The terms with other ones for some slots and constants."""
+    kind = type(terms)
+    if kind is Slot or kind is Constant:
+        return new.get(terms, terms)
+    if kind in (tuple, list):
+        return kind(substituted(part, new) for part in terms)
+    if kind is dict:
+        return {name: substituted(part, new) for name, part in terms.items()}
+    if kind is slice:
+        return slice(*(substituted(part, new) for part in (terms.start, terms.stop, terms.step)))
+    return terms
+
+
+@dataclass(frozen=True)
+class Program:
+    """Steps in order, from ``inputs`` arguments (slots 0, 1, ...) to the slots and constants in ``outputs``.
+
+    ``kinds`` says of each slot in words what is in it; ``sizes`` how many bytes; ``memory`` which slots share
+    their memory: they have the same number there. ``constants`` are arrays from outside.
+    """
+
+    inputs: int
+    steps: tuple[Step, ...]
+    outputs: tuple[Any, ...]
+    kinds: Mapping[int, str]
+    sizes: Mapping[int, int]
+    memory: Mapping[int, int]
+    constants: Sequence[Array] = field(default=(), repr=False)
+
+    def written(self) -> frozenset[int]:
+        """The memory into which any step writes."""
+        return frozenset(self.memory[i] for step in self.steps for i in step.writes)
+
+    def __str__(self) -> str:
+        names = [f"v{i}: {self.kinds[i]}" for i in range(self.inputs)]
+        names += [f"c{k}: {described(c)}" for k, c in enumerate(self.constants)]
+        lines = [f"program({', '.join(names)}):"]
+        for step in self.steps:
+            call = written(step)
+            lines.append(f"    {call}" if step.result is None else
+                         f"    v{step.result}: {self.kinds[step.result]} = {call}")  # fmt: skip
+        return "\n".join([*lines, f"    return {expression(self.outputs)}"])
+
+
+#: what a call of an operator looks like
+_INFIX = {
+    operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.pow: "**",
+    operator.matmul: "@", operator.mod: "%", operator.floordiv: "//", operator.lt: "<", operator.le: "<=",
+    operator.gt: ">", operator.ge: ">=", operator.eq: "==", operator.ne: "!=", operator.and_: "&",
+    operator.or_: "|", operator.xor: "^", operator.lshift: "<<", operator.rshift: ">>",
+}  # fmt: skip
+_PREFIX = {operator.neg: "-", operator.pos: "+", operator.invert: "~"}
+_IN_PLACE = {
+    operator.iadd: "+=", operator.isub: "-=", operator.imul: "*=", operator.itruediv: "/=",
+    operator.ipow: "**=", operator.imatmul: "@=", operator.imod: "%=", operator.ifloordiv: "//=",
+    operator.iand: "&=", operator.ior: "|=", operator.ixor: "^=", operator.ilshift: "<<=",
+    operator.irshift: ">>=",
+}  # fmt: skip
+
+
+def written(step: Step, name: Callable[[Any], str] | None = None) -> str:
+    """The step as Python writes it; ``name`` names functions and objects other than Python's own."""
+    term: Callable[[Any], str] = partial(expression, name=name or _called)
+    function: Any = step.function
+    args = step.args
+    if function in _INFIX and len(args) == 2:
+        return f"{term(args[0])} {_INFIX[function]} {term(args[1])}"
+    if function in _PREFIX:
+        return f"{_PREFIX[function]}{term(args[0])}"
+    if function is operator.getitem:
+        return f"{term(args[0])}[{_subscript(args[1], term)}]"
+    if function is operator.setitem:
+        return f"{term(args[0])}[{_subscript(args[1], term)}] = {term(args[2])}"
+    if type(function) is Attribute:
+        return f"{term(args[0])}.{function.name}"
+    given = [term(a) for a in args] + [f"{key}={term(value)}" for key, value in step.kwargs.items()]
+    if type(function) is Method:
+        return f"{given[0]}.{function.name}({', '.join(given[1:])})"
+    if name is not None:
+        return f"{name(function)}({', '.join(given)})"
+    return f"{_called(function)}({', '.join(given)})"
+
+
+def _called(thing: Any) -> str:
+    return str(getattr(thing, "__name__", None) or repr(thing))
+
+
+def expression(term: Any, name: Callable[[Any], str] = _called) -> str:
+    """A term as Python writes it."""
+    kind = type(term)
+    if kind is Slot:
+        return f"v{term.number}"
+    if kind is Constant:
+        return f"c{term.number}"
+    if kind is tuple:
+        parts = [expression(part, name) for part in term]
+        return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
+    if kind is list:
+        return f"[{', '.join(expression(part, name) for part in term)}]"
+    if kind is dict:
+        return "{" + ", ".join(f"{k!r}: {expression(part, name)}" for k, part in term.items()) + "}"
+    if kind is slice:
+        bounds = (expression(part, name) for part in (term.start, term.stop, term.step))
+        return f"slice({', '.join(bounds)})"
+    if kind in (int, str, bool, type(None)) or (kind is float and term - term == 0.0):
+        return repr(term)
+    return "..." if term is ... else name(term)
+
+
+def _subscript(key: Any, term: Callable[[Any], str]) -> str:
+    """An index as it is written in brackets."""
+    if type(key) is tuple and key:
+        return ", ".join(_part(part, term) for part in key) + ("," if len(key) == 1 else "")
+    return _part(key, term)
+
+
+def _part(key: Any, term: Callable[[Any], str]) -> str:
+    if type(key) is not slice:
+        return term(key)
+    start, stop, step = ("" if part is None else term(part) for part in (key.start, key.stop, key.step))
+    return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
+
+
+def described(value: Any) -> str:
+    """The kind of a value, such as ``float64[3, 4]``."""
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
+    return type(value).__name__

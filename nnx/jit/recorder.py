@@ -1,0 +1,185 @@
+"""The recorder: it calls functions on raw arrays, and writes every call down."""
+
+from __future__ import annotations
+
+import operator
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from nnx.errors import RecordingError
+from nnx.jit.functions import describes, keeps_shape, may_give_back, pure
+from nnx.jit.program import Constant, Program, Slot, Step, described
+
+Array = Any
+_CONTAINERS = (tuple, list)
+_NONE: Mapping[str, Any] = MappingProxyType({})
+_active = threading.local()
+KEPT = "an array of another function under nnx.jit, which had kept it somewhere. Make it an argument."
+
+
+def recording() -> bool:
+    """Whether this thread is recording."""
+    return getattr(_active, "recorder", None) is not None
+
+
+def active() -> Recorder:
+    """The recorder of this thread; an error where nothing is being recorded."""
+    found = getattr(_active, "recorder", None)
+    if found is None:
+        raise RecordingError(
+            "An array of a function under nnx.jit was used after the function had returned: it was kept "
+            "somewhere (an attribute, a list, a global name). Return it instead."
+        )
+    return found
+
+
+class Recorder:
+    """Calls functions on raw arrays and writes every call down, for one run of a function."""
+
+    def __init__(self, adapter: Any) -> None:
+        self.adapter, self.array = adapter, adapter.array
+        self.steps: list[Step] = []
+        self.values: list[Any] = []
+        #: for each value a number, which those have in common that may share their memory
+        self.memory: list[int] = []
+        #: copies of the arrays from outside; and these arrays, as far as they live, with their numbers
+        self.constants: list[Array] = []
+        self.outside: list[tuple[weakref.ref[Any], int]] = []
+        self._numbers: dict[int, int] = {}
+        self._owners: dict[int, int] = {}
+        self._kept: list[Any] = []  # while it is recorded, no other object gets an id of these
+
+    def __enter__(self) -> Recorder:
+        self._before, _active.recorder = getattr(_active, "recorder", None), self
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _active.recorder = self._before
+
+    def program(self, inputs: int, outputs: Sequence[Any]) -> Program:
+        """The program from the first values to ``outputs``, terms."""
+        kinds = {i: described(value) for i, value in enumerate(self.values)}
+        sizes = {i: getattr(value, "nbytes", 0) for i, value in enumerate(self.values)}
+        memory = dict(enumerate(self.memory))
+        return Program(inputs, tuple(self.steps), tuple(outputs), kinds, sizes, memory, tuple(self.constants))
+
+    # -- calls ---------------------------------------------------------------------------------------
+
+    def call(self, function: Any, args: Sequence[Any], kwargs: Any = _NONE, into: Sequence[Any] = ()) -> Any:
+        """The result of ``function``, recorded; ``into`` are the arguments into which it writes.
+
+        A function that gives back one of these, as ``x += y`` does, has no result of its own.
+        """
+        args, kwargs = tuple(args), dict(kwargs)
+        for target in into:
+            self._own(target, function)
+        terms = self.term(args), self.term(kwargs)
+        answer = function(*self.raw(args), **self.raw(kwargs))
+        if describes(function, answer):
+            return answer
+        mine = next((x for x in (*args, *into) if type(x) is self.array and x.value is answer), None)
+        written = frozenset(x.slot for x in into)
+        if into and (mine is not None or answer is None):
+            self.steps.append(Step(function, *terms, None, writes=written))
+            return mine
+        if answer is None or (mine is not None and may_give_back(function)):
+            return mine  # nothing was computed
+        return self.result(Step(function, *terms, len(self.values), writes=written), answer, args)
+
+    def result(self, step: Step, answer: Any, args: Sequence[Any]) -> Any:
+        """The recorded ``answer`` of a step."""
+        promised = keeps_shape(step.function, args) or not hasattr(answer, "shape")
+        shape = None if promised else tuple(answer.shape)
+        self.steps.append(replace(step, shape=shape, pure=pure(step.function)))
+        return self.wrapped(answer)
+
+    def restored(self, function: Callable[..., Any], d: Any, *args: Any) -> Any:
+        """The result of a function that may write into d and give it back, or make another array."""
+        self._own(d, function)
+        answer = function(*self.raw((d, *args)))
+        step = Step(function, self.term((d, *args)), {}, len(self.values), writes=frozenset([d.slot]))
+        return self.result(step, answer, ())
+
+    def _own(self, target: Any, function: Any) -> None:
+        if type(target) is not self.array:
+            raise RecordingError(
+                f"{_name(function)} writes into an array that was not made of the arguments of the function "
+                "under nnx.jit. Make it by np.zeros_like(x), np.empty_like(x) or xp.zeros of the arguments' "
+                "namespace, or return the result."
+            )
+
+    def wrapped(self, value: Any) -> Any:
+        """``value``, of a new slot; of a tuple also its parts, each of a slot of its own."""
+        whole = self.array(value, len(self.values), self)
+        self.values.append(value)
+        self.memory.append(self._memory(value))
+        if type(value) not in _CONTAINERS and not hasattr(value, "_fields"):
+            return whole
+        parts = []
+        for k, part in enumerate(value):
+            self.steps.append(Step(operator.getitem, (Slot(whole.slot), k), {}, len(self.values), pure=True))
+            parts.append(self.wrapped(part))
+        kind = type(value)
+        return kind(*parts) if hasattr(value, "_fields") else kind(parts)
+
+    def term(self, x: Any) -> Any:
+        """What stands for ``x`` in a program."""
+        kind = type(x)
+        if kind is self.array:
+            return Slot(x.slot)
+        if kind in _CONTAINERS:
+            return kind(map(self.term, x))
+        if kind is dict:
+            return {name: self.term(part) for name, part in x.items()}
+        if kind is slice:
+            return slice(*map(self.term, (x.start, x.stop, x.step)))
+        return self._constant(x) if hasattr(x, "dtype") and hasattr(x, "shape") and kind is not type else x
+
+    def raw(self, x: Any) -> Any:
+        """``x`` with raw arrays in the place of recorded ones."""
+        kind = type(x)
+        if kind is self.array:
+            if x.recorder is not self:
+                raise RecordingError(f"An array was used that was {KEPT}")
+            return x.value
+        if kind in _CONTAINERS:
+            return kind(map(self.raw, x))
+        if kind is dict:
+            return {name: self.raw(part) for name, part in x.items()}
+        if kind is slice:
+            return slice(*map(self.raw, (x.start, x.stop, x.step)))
+        return x
+
+    def _memory(self, value: Any) -> int:
+        """The number of the memory in which ``value`` lies; one for all where the library does not tell."""
+        if hasattr(value, "shape") and not hasattr(value, "base"):
+            return 0
+        owner = value
+        while getattr(owner, "base", None) is not None:
+            owner = owner.base
+        self._kept.append(owner)
+        return self._owners.setdefault(id(owner), len(self.memory))
+
+    def _constant(self, x: Array) -> Constant:
+        """The array ``x`` from outside as it is now: what is written into it later is not seen here."""
+        number = self._numbers.get(id(x))
+        if number is None or not _same(self.constants[number], x):
+            number = self._numbers[id(x)] = len(self.constants)
+            self.constants.append(x.copy() if hasattr(x, "copy") else x)
+            self._kept.append(x)
+            if type(x).__weakrefoffset__:  # else it is a scalar, which nobody can write into
+                self.outside.append((weakref.ref(x), number))
+        return Constant(number)
+
+
+def _same(copy: Array, x: Array) -> bool:
+    """Whether an array from outside has the bits that it had."""
+    return copy.shape == x.shape and copy.dtype == x.dtype and copy.tobytes() == x.tobytes()
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", None) or getattr(function, "name", type(function).__name__))

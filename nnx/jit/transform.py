@@ -1,0 +1,260 @@
+"""``nnx.jit``: which program belongs to which arguments, and when one has to be recorded."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from types import MethodType
+from typing import Any, NamedTuple
+
+from nnx.autodiff.array import Traced
+from nnx.autodiff.batching.array import Batched
+from nnx.autodiff.tree import flatten
+from nnx.backend import adapter_of
+from nnx.errors import RecordingError
+from nnx.jit.adapter import recorded_over
+from nnx.jit.passes import shortened
+from nnx.jit.program import Program
+from nnx.jit.recorded import Recorded
+from nnx.jit.recorder import Recorder, recording
+from nnx.jit.replay import compiled
+from nnx.jit.surroundings import Surroundings
+
+Array = Any
+#: so often may the surroundings change, or numbers among the arguments be others, until it is no use
+_MOST = 64
+_CARRIERS = frozenset((Traced, Batched, Recorded))
+_CONTAINERS = _CARRIERS | {tuple, list, dict}
+
+
+class _Plan(NamedTuple):
+    """A program, compiled, and what belongs to its use."""
+
+    program: Program
+    replay: Callable[..., tuple[Any, ...]]
+    build: Callable[[list[Any]], Any]
+    surroundings: Surroundings
+    #: arrays from outside that live on, with the copies that the program uses
+    outside: Sequence[tuple[Any, Any]]
+
+    def changed(self) -> str | None:
+        """What outside of the function is not what it was."""
+        for reference, copy in self.outside:
+            x = reference()
+            if x is not None and (x.shape != copy.shape or x.tobytes() != copy.tobytes()):
+                return f"an array of shape {copy.shape} from outside"
+        return self.surroundings.changed()
+
+
+class Jitted:
+    """A function under :func:`jit`."""
+
+    def __init__(self, f: Callable[..., Any], argnums: Sequence[int], names: Sequence[str]) -> None:
+        self._f, self._static, self._names = f, frozenset(argnums), frozenset(names)
+        self._plans: dict[Any, _Plan] = {}
+        self._recordings, self._gave_up = 0, False
+        update_wrapper(self, f)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        found = None if self._gave_up or recording() else self._key(args, kwargs)
+        if found is None:
+            return self._f(*args, **kwargs)
+        key, arrays, spread = found
+        plan, why = self._plans.get(key), None
+        if plan is not None and (why := plan.changed()) is None:
+            return plan.build(list(plan.replay(*arrays)))
+        if self._recordings >= _MOST:
+            return self._give_up(why or "a shape or a number among the arguments", args, kwargs)
+        plan, answer = self._record(arrays, spread)
+        self._plans[key] = plan
+        return answer
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def program(self, *args: Any, **kwargs: Any) -> Program:
+        """The program for these arguments; print it. The function runs for it if it has to be recorded."""
+        found = self._key(args, kwargs)
+        if found is None:
+            raise RecordingError("A program is made for plain arrays, not for arrays of another transform.")
+        key, arrays, spread = found
+        if key not in self._plans or self._plans[key].changed() is not None:
+            self._plans[key] = self._record(arrays, spread)[0]
+        return self._plans[key].program
+
+    # -- arguments -------------------------------------------------------------------------------------
+
+    def _key(self, args: Any, kwargs: Any) -> Any:
+        """What arguments that one program serves have in common; the arrays; how to put others in place.
+
+        None where an argument belongs to another transform, which then sees the function itself.
+        """
+        key: list[Any] = []
+        arrays: list[Array] = []
+        if kwargs or self._static:
+            args, kwargs = self._wrapped_statics(args, kwargs)
+        for leaf in args:
+            if type(leaf) in _CONTAINERS or not hasattr(leaf, "strides"):
+                break
+            arrays.append(leaf)
+            key.append((leaf.shape, leaf.dtype, leaf.strides))
+        else:
+            if not kwargs:  # the commonest case: arrays and nothing else
+                return tuple(key), arrays, _as_they_are
+        leaves, build = flatten((args, kwargs))
+        key, arrays = [], []
+        for leaf in leaves:
+            if type(leaf) in _CARRIERS:
+                return None
+            if _is_array(leaf):
+                key.append((type(leaf), leaf.shape, leaf.dtype, getattr(leaf, "strides", None)))
+                arrays.append(leaf)
+            else:
+                key.append(_by_value(leaf))
+
+        def spread(new: Sequence[Any]) -> Any:
+            rest = iter(new)
+            args, kwargs = build([next(rest) if _is_array(leaf) else leaf for leaf in leaves])
+            args = [a.value if type(a) is _Static else a for a in args]
+            return args, {name: a.value if type(a) is _Static else a for name, a in kwargs.items()}
+
+        return (tuple(key), _structure((args, kwargs))), arrays, spread
+
+    def _wrapped_statics(self, args: Any, kwargs: Any) -> Any:
+        args = tuple(_Static(a) if i in self._static else a for i, a in enumerate(args))
+        return args, {k: _Static(a) if k in self._names else a for k, a in kwargs.items()}
+
+    # -- recording -------------------------------------------------------------------------------------
+
+    def _record(self, arrays: Sequence[Array], spread: Callable[[Sequence[Any]], Any]) -> tuple[_Plan, Any]:
+        self._recordings += 1
+        statics = () if spread is _as_they_are else spread([None] * len(arrays))
+        before = Surroundings(self._f, *statics)
+        with Recorder(recorded_over(adapter_of(*arrays))) as recorder, recorder.adapter.serving():
+            given = [recorder.wrapped(x) for x in arrays]
+            args, kwargs = spread(given)
+            answer = self._f(*args, **kwargs)
+        if (name := before.drew()) is not None:
+            raise RecordingError(
+                f"The function under nnx.jit draws random numbers from {name}: the program would always have "
+                "the same ones. Draw them outside, and give them as an argument."
+            )
+        if (name := before.changed()) is not None:
+            raise RecordingError(
+                f"The function under nnx.jit changes what is outside of it: {name}. The program would not. "
+                "Return the new value instead."
+            )
+        leaves, build = flatten(answer)
+        leaves = [_settled(leaf) for leaf in leaves]
+        program = recorder.program(len(arrays), [recorder.term(leaf) for leaf in leaves])
+        program = shortened(program, recorder.values)
+        outside = [(reference, recorder.constants[k]) for reference, k in recorder.outside]
+        plan = _Plan(program, compiled(program), build, before, outside)
+        return plan, build([leaf.value if type(leaf) is Recorded else leaf for leaf in leaves])
+
+    def _give_up(self, why: str, args: Any, kwargs: Any) -> Any:
+        self._gave_up = True
+        name = getattr(self._f, "__name__", "a function")
+        warnings.warn(
+            f"nnx.jit has recorded {name} {_MOST} times: {why} is another thing in each call. From now on it "
+            "runs as it is. Give what changes as an array.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return self._f(*args, **kwargs)
+
+
+class _Static:
+    """A leaf: an argument that is told from others by ``==``, whatever it is."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Static and _by_value(self.value) == _by_value(other.value)
+
+    def __hash__(self) -> int:
+        return hash(_by_value(self.value))
+
+
+def _as_they_are(new: Sequence[Any]) -> Any:
+    """Arguments that are arrays and nothing else."""
+    return new, {}
+
+
+def _is_array(x: Any) -> bool:
+    return hasattr(x, "dtype") and hasattr(x, "shape")
+
+
+def _by_value(leaf: Any) -> Any:
+    try:
+        hash(leaf)
+    except TypeError:
+        raise RecordingError(
+            f"An argument of a function under nnx.jit is a {type(leaf).__name__}: not an array, and not "
+            "hashable. Name it in static_argnums only if it has a hash; else make it part of a closure."
+        ) from None
+    return type(leaf), repr(leaf) if isinstance(leaf, float | complex) else leaf
+
+
+def _structure(tree: Any) -> Any:
+    """The containers of the arguments, hashable."""
+    kind = type(tree)
+    if kind in (tuple, list) or hasattr(tree, "_fields"):
+        return kind, tuple(map(_structure, tree))
+    if isinstance(tree, dict):
+        return kind, tuple((k, _structure(v)) for k, v in tree.items())
+    return kind if tree is None or hasattr(kind, "__dataclass_fields__") else None
+
+
+def _settled(leaf: Any) -> Any:
+    """A result: an array of a transform inside that is a constant becomes plain."""
+    return leaf.as_constant("the result of a function under nnx.jit") if type(leaf) is Traced else leaf
+
+
+def jit(
+    f: Callable[..., Any],
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+) -> Any:
+    """``f`` that is recorded at its first call and replayed afterwards: the same results, sooner.
+
+    The first call with arrays of given shapes, data types and strides runs ``f`` on arrays that write down
+    every call of a function of arrays. Later calls make the same calls on the new arrays: without Python's
+    way through ``f``, without tapes and look-ups of derivatives. The results have the same bits as those of
+    ``f``. ``print(nnx.jit(f).program(*args))`` shows the calls. Transforms may be inside, as in
+    ``jit(grad(f))``; where ``jit(f)`` is inside of another transform, that sees ``f`` itself.
+
+    Arguments are arrays, containers of these (tuples, lists, dicts, dataclasses), and anything hashable,
+    which is taken *by value*, numbers too: another value is another recording. Give numbers that change as
+    arrays, ``np.asarray(rate)``. ``static_argnums`` (whole numbers ≥ 0) and ``static_argnames``: arguments
+    that are taken by value although they are containers. After 64 recordings a RuntimeWarning says so, and
+    ``f`` runs as it is.
+
+    A program has no branches. :class:`nnx.errors.RecordingError` is raised where ``f`` asks for the numbers
+    of an array (``if x > 0``, ``float(x)``, ``np.asarray(x)``, code that is not NumPy's), where a shape
+    depends on them (``x[mask]``), where it writes into arrays from outside, changes what is outside of it,
+    draws random numbers, reads a clock or an iterator. What ``f`` reads from outside (closures, global
+    names, defaults, attributes; of arrays every number) is compared before each run, and ``f`` is recorded
+    anew where it changed: large arrays are better arguments. What ``f`` prints, it prints once.
+
+    >>> def cost(w, x, y):
+    ...     return np.mean((np.tanh(x @ w) - y) ** 2)
+    >>> slope = nnx.jit(nnx.grad(cost))
+    >>> x, y = np.asarray([[1.0, 2.0], [0.0, 1.0]]), np.asarray([0.5, 0.0])
+    >>> slope(np.zeros(2), x, y)
+    array([-0.5, -1. ])
+    >>> print(nnx.jit(lambda x: np.sum(x * x)).program(np.ones(3)))
+    program(v0: float64[3]):
+        v1: float64[3] = v0 * v0
+        v2: float64[] = sum(v1)
+        return (v2,)
+
+    Source: the name and manners are those of JAX' ``jit``; A. Griewank, A. Walther, *Evaluating Derivatives*,
+    2nd ed., SIAM 2008, chapter 4, on programs without branches.
+    """
+    argnums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    return Jitted(f, argnums, names)
