@@ -29,7 +29,7 @@ class Page:
 
 PAGES = (
     Page("autodiff", "nnx.autodiff"),
-    Page("jit", "nnx.jit"),
+    Page("jit", "nnx.jitting"),
     Page("models", "nnx.models"),
     Page("layers", "nnx.layers"),
     Page("activations", "nnx.activations"),
@@ -64,6 +64,7 @@ TITLES = {
     "descent": "Optimizers on all data",
     "squares": "Optimizers for sums of squares",
     "optimizers": "What optimizers have in common",
+    "jit": "Recorded programs: jit",
 }
 
 

@@ -50,7 +50,7 @@ from nnx.backend import (
     to_numpy,
     use_backend,
 )
-from nnx.jit import jit
+from nnx.jitting import jit
 from nnx.layers import Input, Symbol
 from nnx.models import Model, Sequential, load_model
 from nnx.optimizers import curve_fit, least_squares, minimize

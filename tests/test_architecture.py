@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up; in each row from left to right.
 ROOMS = (
     ("errors", "options", "registry", "backend"),
-    ("autodiff", "jit", "parameters"),
+    ("autodiff", "jitting", "parameters"),
     ("initializers", "activations", "losses", "metrics", "regularizers", "constraints"),
     ("layers", "optimizers"),
     ("utils", "datasets", "callbacks", "models", "plotting"),

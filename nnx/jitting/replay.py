@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnx.errors import RecordingError
-from nnx.jit.program import Constant, Program, expression, slots, written
+from nnx.jitting.program import Constant, Program, expression, slots, written
 
 #: the memory of results from this size on is given back after their last use
 _LARGE = 1 << 14

@@ -15,9 +15,9 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 from typing import Any
 
 from nnx.errors import RecordingError
-from nnx.jit.functions import is_ufunc
-from nnx.jit.recorded import Recorded
-from nnx.jit.recorder import KEPT
+from nnx.jitting.functions import is_ufunc
+from nnx.jitting.recorded import Recorded
+from nnx.jitting.recorder import KEPT
 
 #: modules whose functions read nothing that changes: their global names are not looked through
 _TRUSTED = frozenset(sys.stdlib_module_names) | {

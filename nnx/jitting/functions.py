@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from nnx.jit.program import Attribute, Method
+from nnx.jitting.program import Attribute, Method
 
 #: functions of shapes and types alone: their results are the same in every run of a program
 _DESCRIBE = frozenset(

@@ -15,6 +15,6 @@ all of that has the same outcome each time. It is found out once:
 What a recording cannot see is an error, or makes a new one (``surroundings``): never a number of yesterday.
 """
 
-from nnx.jit.transform import jit
+from nnx.jitting.transform import jit
 
 __all__ = ["jit"]

@@ -10,9 +10,9 @@ from nnx.autodiff.array import Traced
 from nnx.autodiff.batching.array import Batched
 from nnx.backend import register_carrier
 from nnx.errors import RecordingError
-from nnx.jit.functions import COMPARISONS, DESCRIBING, ESCAPES, IN_PLACE_METHODS, OPERATORS, UNARY
-from nnx.jit.program import Attribute, Method, described
-from nnx.jit.recorder import Recorder, active
+from nnx.jitting.functions import COMPARISONS, DESCRIBING, ESCAPES, IN_PLACE_METHODS, OPERATORS, UNARY
+from nnx.jitting.program import Attribute, Method, described
+from nnx.jitting.recorder import Recorder, active
 
 
 class Recorded:

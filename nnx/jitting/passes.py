@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nnx.jit.functions import COPIES
-from nnx.jit.program import Constant, Program, Slot, Step, places, slots, substituted
+from nnx.jitting.functions import COPIES
+from nnx.jitting.program import Constant, Program, Slot, Step, places, slots, substituted
 
 
 def shortened(program: Program, values: Sequence[Any]) -> Program:

@@ -13,13 +13,13 @@ from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.tree import flatten
 from nnx.backend import adapter_of
 from nnx.errors import RecordingError
-from nnx.jit.adapter import recorded_over
-from nnx.jit.passes import shortened
-from nnx.jit.program import Program
-from nnx.jit.recorded import Recorded
-from nnx.jit.recorder import Recorder, recording
-from nnx.jit.replay import compiled
-from nnx.jit.surroundings import Surroundings
+from nnx.jitting.adapter import recorded_over
+from nnx.jitting.passes import shortened
+from nnx.jitting.program import Program
+from nnx.jitting.recorded import Recorded
+from nnx.jitting.recorder import Recorder, recording
+from nnx.jitting.replay import compiled
+from nnx.jitting.surroundings import Surroundings
 
 Array = Any
 #: so often may the surroundings change, or numbers among the arguments be others, until it is no use

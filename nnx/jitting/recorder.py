@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from nnx.errors import RecordingError
-from nnx.jit.functions import describes, keeps_shape, may_give_back, pure
-from nnx.jit.program import Constant, Program, Slot, Step, described
+from nnx.jitting.functions import describes, keeps_shape, may_give_back, pure
+from nnx.jitting.program import Constant, Program, Slot, Step, described
 
 Array = Any
 _CONTAINERS = (tuple, list)

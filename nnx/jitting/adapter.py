@@ -12,8 +12,8 @@ from nnx.autodiff.array import Traced
 from nnx.autodiff.levels import running
 from nnx.autodiff.space import space_over
 from nnx.backend import Adapter
-from nnx.jit.recorded import Recorded
-from nnx.jit.recorder import active
+from nnx.jitting.recorded import Recorded
+from nnx.jitting.recorder import active
 
 
 class _Names(ModuleType):
@@ -58,7 +58,7 @@ class RecordedAdapter(Adapter):
         self.kinds = frozenset((Recorded, *below.kinds))
         self.mixes_indices, self.adds_at_places = below.mixes_indices, below.adds_at_places
         self.cached_entries, self.operator = below.cached_entries, None
-        super().__init__(_Names(f"nnx.jit.recorded_{below.name}", below.xp))
+        super().__init__(_Names(f"nnx.jitting.recorded_{below.name}", below.xp))
         own = {name: _recorded(function) for name, function in below.own.items()}
         self.own = MappingProxyType(own)
 
