@@ -13,7 +13,7 @@ from nnx.autodiff.levels import running
 from nnx.autodiff.space import space_over
 from nnx.backend import Adapter
 from nnx.jitting.recorded import Recorded
-from nnx.jitting.recorder import active
+from nnx.jitting.recorder import active, called
 
 
 class _Names(ModuleType):
@@ -41,7 +41,7 @@ class _Names(ModuleType):
 def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         out = kwargs.get("out")
-        return active().call(function, args, kwargs, () if out is None else (out,))
+        return called(function, args, kwargs, () if out is None else (out,))
 
     call.__name__ = call.__qualname__ = getattr(function, "__name__", "function")
     return call
@@ -89,7 +89,7 @@ class RecordedAdapter(Adapter):
         return "" if type(x) is Recorded else self.below.own_kind(x)
 
     def asarray(self, x: Any, dtype: Any = None, device: Any = None) -> Any:
-        return active().call(self.below.asarray, (x,), {"dtype": dtype, "device": device})
+        return called(self.below.asarray, (x,), {"dtype": dtype, "device": device})
 
     def to_numpy(self, x: Any) -> Any:
         return x.asks("to_numpy(x)") if type(x) is Recorded else self.below.to_numpy(x)
@@ -110,7 +110,7 @@ class RecordedAdapter(Adapter):
         return active().restored(self.below.restored, d, x, exact)
 
     def add_at(self, x: Any, key: Any, values: Any) -> Any:
-        return active().call(self.below.add_at, (x, key, values), {}, (x,))
+        return called(self.below.add_at, (x, key, values), {}, (x,))
 
     def lock(self, x: Any) -> Any:
         return self.below.lock(x.value if type(x) is Recorded else x)
@@ -122,7 +122,7 @@ def _delegated(name: str) -> None:
     def method(self: RecordedAdapter, *args: Any) -> Any:
         if type(args[0]) is Traced:
             return args[0]  # of a transform inside: it makes no difference to memory
-        return active().call(getattr(self.below, name), args)
+        return called(getattr(self.below, name), args)
 
     method.__name__ = name
     setattr(RecordedAdapter, name, method)

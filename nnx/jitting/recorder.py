@@ -37,6 +37,13 @@ def active() -> Recorder:
     return found
 
 
+def called(function: Any, args: Sequence[Any], kwargs: Any = _NONE, into: Sequence[Any] = ()) -> Any:
+    """The result of ``function``, recorded if this thread is recording: another one may be, meanwhile."""
+    if not recording():
+        return function(*args, **kwargs)
+    return active().call(function, args, kwargs, into)
+
+
 class Recorder:
     """Calls functions on raw arrays and writes every call down, for one run of a function."""
 

@@ -7,6 +7,7 @@ same items of lists and dictionaries, the same bits of arrays.
 
 from __future__ import annotations
 
+import dis
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -22,12 +23,15 @@ from nnx.jitting.recorder import KEPT
 #: modules whose functions read nothing that changes: their global names are not looked through
 _TRUSTED = frozenset(sys.stdlib_module_names) | {
     "nnx", "numpy", "scipy", "cupy", "torch", "array_api_compat", "array_api_strict", "numba", "sklearn",
+    "pytest", "_pytest", "pluggy", "IPython", "matplotlib",
 }  # fmt: skip
 _FIXED = (bool, int, float, complex, str, bytes, type(None), type(...), range, BuiltinFunctionType)
 #: modules whose answers are others whenever they are asked
 _CLOCKS = frozenset("time datetime secrets uuid".split())
 #: so many objects are looked at: more are no surroundings, but a program's data
-_MOST = 2000
+_MOST = 10_000
+#: functions of Python that read what is outside of it
+_READERS = frozenset("open input".split())
 
 
 class Surroundings:
@@ -58,8 +62,13 @@ class Surroundings:
     # -- looking through -----------------------------------------------------------------------------
 
     def _look(self, path: str, x: Any) -> None:
-        if isinstance(x, _FIXED) or id(x) in self._seen or is_ufunc(x) or len(self._seen) > _MOST:
+        if isinstance(x, _FIXED) or id(x) in self._seen or is_ufunc(x):
             return
+        if len(self._seen) >= _MOST:
+            raise RecordingError(
+                f"The function under nnx.jit reads more than {_MOST} objects from outside of it, {path} "
+                "among them: too many to be compared before each run. Make what it needs arguments."
+            )
         self._seen[id(x)] = x
         if isinstance(x, Recorded):
             raise RecordingError(f"The function under nnx.jit reads {path}, {KEPT}")
@@ -106,6 +115,11 @@ class Surroundings:
             self._place(f"{where}{part} of {f.__name__}", partial(getattr, f, part))
         names = f.__globals__
         for name in _names(f.__code__):
+            if name in _READERS and name not in names and _loads(f.__code__, name):
+                raise RecordingError(
+                    f"The function under nnx.jit uses {name}, and what that reads is not compared. Read it "
+                    "outside, and give it as an argument."
+                )
             if name in names:
                 self._name(f"{where}{name}", partial(names.__getitem__, name), f)
 
@@ -120,6 +134,11 @@ class Surroundings:
             raise RecordingError(
                 f"The function under nnx.jit uses {path}, which gives another answer whenever it is asked. "
                 "Ask outside, and give the answer as an argument."
+            )
+        if isinstance(x, ModuleType) and x.__name__ == "os" and {"environ", "getenv"} & {*_names(f.__code__)}:
+            raise RecordingError(
+                f"The function under nnx.jit reads the environment ({path}), which is not compared. Read it "
+                "outside, and give it as an argument."
             )
         if isinstance(x, ModuleType) and not _trusted(x.__name__):
             for attribute in _names(f.__code__):
@@ -184,6 +203,12 @@ def _names(code: CodeType) -> Iterator[str]:
     for part in code.co_consts:
         if isinstance(part, CodeType):
             yield from _names(part)
+
+
+def _loads(code: CodeType, name: str) -> bool:
+    """Whether the code, or that of a function inside of it, reads the global ``name``: no attribute of it."""
+    own = any(i.argval == name and i.opname.startswith("LOAD_GLOBAL") for i in dis.get_instructions(code))
+    return own or any(_loads(part, name) for part in code.co_consts if isinstance(part, CodeType))
 
 
 def _equal(x: Any, y: Any) -> bool:

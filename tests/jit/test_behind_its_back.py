@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import random
 import sys
+import threading
 import time
 import types
 
@@ -485,6 +487,36 @@ def test_never_a_number_of_yesterday(name):
             calls()
     else:
         calls()
+
+
+def test_files_and_the_environment_are_not_read():
+    for function in (lambda x: x * len(open("x").read()), lambda x: x * len(os.environ)):  # noqa: SIM115
+        with pytest.raises(RecordingError, match=r"outside, and give"):
+            nnx.jit(function)(np.ones(2))
+
+
+def test_more_than_can_be_compared_is_refused():
+    data = [[k] for k in range(10_001)]
+    with pytest.raises(RecordingError, match=r"more than 10000 objects from outside of it, data"):
+        nnx.jit(lambda x: x * len(data))(np.ones(2))
+
+
+def test_other_threads_go_on_while_one_records():
+    def cost(x):
+        for _ in range(300):
+            x = np.tanh(x) + 0.5 * x
+        return np.sum(x * x)
+
+    found, points = [], np.ones(3)
+    thread = threading.Thread(target=lambda: found.append(nnx.jit(nnx.grad(cost))(points)))
+    thread.start()
+    others = 0
+    while thread.is_alive() or not others:
+        here = nnx.grad(lambda x: np.sum(np.exp(x) * np.concatenate([x[:1], x[1:]])))(points)
+        np.testing.assert_allclose(here, 2.0 * np.e * points, rtol=1e-15)
+        others += 1
+    thread.join()
+    np.testing.assert_array_equal(found[0], nnx.grad(cost)(points))
 
 
 def test_arrays_do_not_outlive_the_recording():
