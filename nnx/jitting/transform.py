@@ -37,6 +37,8 @@ class _Plan(NamedTuple):
     surroundings: Surroundings
     #: arrays from outside that live on, with the copies that the program uses
     outside: Sequence[tuple[Any, Any]]
+    #: whether it writes into its arguments
+    writes: bool
 
     def changed(self) -> str | None:
         """What outside of the function is not what it was."""
@@ -63,6 +65,8 @@ class Jitted:
         key, arrays, spread = found
         plan, why = self._plans.get(key), None
         if plan is not None and (why := plan.changed()) is None:
+            if plan.writes and _overlap(arrays):  # where one is written into, another changes
+                return self._f(*args, **kwargs)
             return plan.build(list(plan.replay(*arrays)))
         if self._recordings >= _MOST:
             return self._give_up(why or "a shape or a number among the arguments", args, kwargs)
@@ -98,7 +102,7 @@ class Jitted:
             if type(leaf) in _CONTAINERS or not hasattr(leaf, "strides"):
                 break
             arrays.append(leaf)
-            key.append((leaf.shape, leaf.dtype, leaf.strides))
+            key.append((type(leaf), leaf.shape, leaf.dtype, leaf.strides))
         else:
             if not kwargs:  # the commonest case: arrays and nothing else
                 return tuple(key), arrays, _as_they_are
@@ -150,7 +154,8 @@ class Jitted:
         program = recorder.program(len(arrays), [recorder.term(leaf) for leaf in leaves])
         program = shortened(program, recorder.values)
         outside = [(reference, recorder.constants[k]) for reference, k in recorder.outside]
-        plan = _Plan(program, compiled(program), build, before, outside)
+        writes = not program.written().isdisjoint(program.memory[i] for i in range(len(arrays)))
+        plan = _Plan(program, compiled(program), build, before, outside, writes)
         return plan, build([leaf.value if type(leaf) is Recorded else leaf for leaf in leaves])
 
     def _give_up(self, why: str, args: Any, kwargs: Any) -> Any:
@@ -176,6 +181,16 @@ class _Static:
 
     def __hash__(self) -> int:
         return hash(_by_value(self.value))
+
+
+def _overlap(arrays: Sequence[Array]) -> bool:
+    """Whether some of the arrays may share their memory."""
+    share = adapter_of(*arrays).shares_memory
+    return any(
+        x is y or (x.ndim and y.ndim and (share(x, y) or share(y, x)))
+        for k, x in enumerate(arrays)
+        for y in arrays[:k]
+    )
 
 
 def _as_they_are(new: Sequence[Any]) -> Any:

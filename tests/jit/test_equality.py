@@ -147,6 +147,31 @@ def test_what_is_written_into_the_argument_is_there() -> None:
         np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.parametrize("start", [0, 2, 4])
+def test_arguments_that_share_memory(start: int) -> None:
+    def function(x, y):
+        before = np.sin(y)
+        x += 1.0
+        return before, np.sin(y)
+
+    jitted = nnx.jit(function)
+    jitted(np.ones(4), np.ones(4))  # recorded with two arrays
+    one, other = np.arange(8.0), np.arange(8.0)
+    same_bits(jitted(one[:4], one[start : start + 4]), function(other[:4], other[start : start + 4]))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_scalar_and_an_array_of_no_axes_are_two_programs() -> None:
+    def function(x):
+        x += 1.0
+        return x
+
+    jitted = nnx.jit(function)
+    assert jitted(np.asarray(1.0)) == 2.0
+    assert jitted(np.float64(1.0)) == 2.0
+    assert jitted(np.asarray(1.0)) == 2.0
+
+
 def test_results_are_the_callers_own() -> None:
     jitted = nnx.jit(lambda x: (np.sin(x), np.arange(3.0), np.zeros(2)))
     first = jitted(X)
