@@ -89,18 +89,21 @@ def slots(terms: Any) -> Iterator[int]:
     return (place.number for place in places(terms) if type(place) is Slot)
 
 
+def mapped(x: Any, function: Callable[[Any], Any]) -> Any:
+    """``function`` of everything in nested tuples, lists, dicts and slices, in such containers again."""
+    kind = type(x)
+    if kind in (tuple, list):
+        return kind([mapped(part, function) for part in x])
+    if kind is dict:
+        return {name: mapped(part, function) for name, part in x.items()}
+    if kind is slice:
+        return slice(*(mapped(part, function) for part in (x.start, x.stop, x.step)))
+    return function(x)
+
+
 def substituted(terms: Any, new: Mapping[Any, Any]) -> Any:
     """The terms with other ones for some slots and constants."""
-    kind = type(terms)
-    if kind is Slot or kind is Constant:
-        return new.get(terms, terms)
-    if kind in (tuple, list):
-        return kind(substituted(part, new) for part in terms)
-    if kind is dict:
-        return {name: substituted(part, new) for name, part in terms.items()}
-    if kind is slice:
-        return slice(*(substituted(part, new) for part in (terms.start, terms.stop, terms.step)))
-    return terms
+    return mapped(terms, lambda t: new.get(t, t) if type(t) in (Slot, Constant) else t)
 
 
 @dataclass(frozen=True)

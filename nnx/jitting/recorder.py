@@ -12,7 +12,7 @@ from typing import Any
 
 from nnx.errors import RecordingError
 from nnx.jitting.functions import describes, keeps_shape, may_give_back, pure
-from nnx.jitting.program import Constant, Program, Slot, Step, described
+from nnx.jitting.program import Constant, Program, Slot, Step, described, mapped
 
 Array = Any
 _CONTAINERS = (tuple, list)
@@ -135,31 +135,24 @@ class Recorder:
 
     def term(self, x: Any) -> Any:
         """What stands for ``x`` in a program."""
-        kind = type(x)
-        if kind is self.array:
-            return Slot(x.slot)
-        if kind in _CONTAINERS:
-            return kind(map(self.term, x))
-        if kind is dict:
-            return {name: self.term(part) for name, part in x.items()}
-        if kind is slice:
-            return slice(*map(self.term, (x.start, x.stop, x.step)))
-        return self._constant(x) if hasattr(x, "dtype") and hasattr(x, "shape") and kind is not type else x
+        return mapped(x, self._place)
 
     def raw(self, x: Any) -> Any:
         """``x`` with raw arrays in the place of recorded ones."""
-        kind = type(x)
-        if kind is self.array:
-            if x.recorder is not self:
-                raise RecordingError(f"An array was used that was {KEPT}")
-            return x.value
-        if kind in _CONTAINERS:
-            return kind(map(self.raw, x))
-        if kind is dict:
-            return {name: self.raw(part) for name, part in x.items()}
-        if kind is slice:
-            return slice(*map(self.raw, (x.start, x.stop, x.step)))
-        return x
+        return mapped(x, self._value)
+
+    def _place(self, x: Any) -> Any:
+        if type(x) is self.array:
+            return Slot(x.slot)
+        is_array = hasattr(x, "dtype") and hasattr(x, "shape") and not isinstance(x, type)
+        return self._constant(x) if is_array else x
+
+    def _value(self, x: Any) -> Any:
+        if type(x) is not self.array:
+            return x
+        if x.recorder is not self:
+            raise RecordingError(f"An array was used that was {KEPT}")
+        return x.value
 
     def _memory(self, value: Any) -> int:
         """The number of the memory in which ``value`` lies; one for all where the library does not tell."""

@@ -7,7 +7,6 @@ same items of lists and dictionaries, the same bits of arrays.
 
 from __future__ import annotations
 
-import dis
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -207,6 +206,8 @@ def _names(code: CodeType) -> Iterator[str]:
 
 def _loads(code: CodeType, name: str) -> bool:
     """Whether the code, or that of a function inside of it, reads the global ``name``: no attribute of it."""
+    import dis  # hardly ever needed
+
     own = any(i.argval == name and i.opname.startswith("LOAD_GLOBAL") for i in dis.get_instructions(code))
     return own or any(_loads(part, name) for part in code.co_consts if isinstance(part, CodeType))
 
