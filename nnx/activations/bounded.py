@@ -7,7 +7,7 @@ from typing import Any
 from nnx.activations.base import FAR, ones_where, registry
 from nnx.autodiff import fused
 from nnx.autodiff.rules.saturation import logistic_slope, sech_squared
-from nnx.backend import namespace
+from nnx.backend import adapter_of, namespace
 
 Array = Any
 
@@ -32,10 +32,7 @@ def sigmoid(x: Array) -> Array:
     >>> nnx.activations.sigmoid(np.asarray([0.0, -100.0, 1e4]))
     array([5.00000000e-01, 3.72007598e-44, 1.00000000e+00])
     """
-    xp = namespace(x)
-    t = xp.exp(-xp.abs(x))
-    # The numerator is 1 to the right of 0 and eˣ to the left. (A choice by `where` is 30 times slower.)
-    return xp.maximum(t, xp.astype(x > 0.0, t.dtype)) / (1.0 + t)
+    return adapter_of(x).sigmoid(x)
 
 
 @registry.register(
@@ -55,7 +52,7 @@ def tanh(x: Array) -> Array:
     >>> nnx.activations.tanh(np.asarray([0.0, 1.0, -np.inf]))
     array([ 0.        ,  0.76159416, -1.        ])
     """
-    return namespace(x).tanh(x)
+    return adapter_of(x).tanh(x)
 
 
 def _softsign_slope(xp: Any, x: Array, y: Array) -> Array:

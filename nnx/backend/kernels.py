@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nnx.backend import loops
 from nnx.backend.recording import FORMS, LOGICAL, Recording
 
 Array = Any
@@ -111,6 +112,8 @@ def compiled(recording: Recording, targets: tuple[int | None, ...]) -> Callable[
     ``targets`` says which of the read vectors each result overwrites. Such a vector is passed once, so that
     the compiler sees that no two arguments overlap and can use vector instructions.
     """
+    if loops.left_out():
+        return None
     try:
         import numba
     except ImportError:  # not installed, or (which Numba reports so too) not for this version of NumPy

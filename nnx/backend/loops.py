@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -10,9 +11,16 @@ from typing import Any
 WORTH_COMPILING = 1 << 17
 
 
+def left_out() -> bool:
+    """Whether the environment says ``NNX_NUMBA=0``: then nnx computes without Numba, even if it is there."""
+    return os.environ.get("NNX_NUMBA") == "0"
+
+
 @cache
 def compiled(name: str) -> Any:
-    """The module ``nnx.backend.compiled_NAME``; None where Numba is missing or does not fit this NumPy."""
+    """The module ``nnx.backend.compiled_NAME``; None where Numba is left out, missing or unfit for NumPy."""
+    if left_out():
+        return None
     try:
         return import_module(f"nnx.backend.compiled_{name}")
     except ImportError:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from nnx.backend import blocked_normalizing
+from nnx.backend import blocked_normalizing, loops
 from nnx.backend.normalizing import Array, Normalizing
 from nnx.backend.threads import spread
 
@@ -108,16 +107,7 @@ def _loops(*matrices: Array) -> Any:
     x = matrices[-1]
     if x.size < _WORTH_BLOCKS or x.dtype.char not in "fd" or any(m.dtype != x.dtype for m in matrices):
         return None
-    return (x.size >= _WORTH_COMPILING and _compiled()) or blocked_normalizing
-
-
-@cache
-def _compiled() -> Any:
-    try:
-        from nnx.backend import compiled_normalizing
-    except ImportError:  # no Numba, or one that does not fit this NumPy
-        return None
-    return compiled_normalizing
+    return (x.size >= _WORTH_COMPILING and loops.compiled("normalizing")) or blocked_normalizing
 
 
 def _shared(of: Callable[[slice], Any], x: Array) -> list[Any]:

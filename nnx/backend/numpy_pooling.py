@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from nnx.backend import loops
 from nnx.backend.memory import reused
 from nnx.backend.pooling import Array, Pooling, Window
 from nnx.backend.threads import spread
@@ -70,15 +70,15 @@ def _run(name: str, plain: Callable[..., None], windows: Windows, *given: Array)
     arrays, windows = _in_bands([np.ascontiguousarray(a) for a in given], windows)
     size = max(a.size for a in arrays)
     n, most = arrays[0].shape[0], size // _WORTH_A_THREAD
-    loops = _compiled() if size >= _WORTH_COMPILING and len(windows) < 3 else None
-    if loops is not None and all(a.dtype == arrays[0].dtype and a.dtype.char in "fd" for a in arrays):
+    quick = loops.compiled("pooling") if size >= _WORTH_COMPILING and len(windows) < 3 else None
+    if quick is not None and all(a.dtype == arrays[0].dtype and a.dtype.char in "fd" for a in arrays):
         planes = [a if len(windows) == 2 else a[:, None] for a in arrays]
         both = (Window(1, 1, 1, 0, 1), *windows)[-2:]
         along: list[Any] = [(w.size, w.stride, w.before, w.count) for w in both]
         if name.endswith("means"):
             along += [np.asarray(w.shares, arrays[0].dtype) for w in both]
         inputs = [_read_only(a) for a in planes[:-1]]
-        spread(lambda a, b: getattr(loops, name)(*inputs, planes[-1], *along, a, b), n, most)
+        spread(lambda a, b: getattr(quick, name)(*inputs, planes[-1], *along, a, b), n, most)
         return
     step = max(1, _BLOCK * n // max(size, 1))
 
@@ -104,15 +104,6 @@ def _read_only(a: Array) -> Array:
     view = a.view()
     view.flags.writeable = False
     return view
-
-
-@cache
-def _compiled() -> Any:
-    try:
-        from nnx.backend import compiled_pooling
-    except ImportError:  # no Numba, or one that does not fit this NumPy
-        return None
-    return compiled_pooling
 
 
 # -- a block of images, axis by axis ----------------------------------------------------------------------

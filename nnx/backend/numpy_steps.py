@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnx.backend.loops import compiled
 from nnx.backend.memory import reused
 from nnx.backend.recurrent import Array, Past
 
@@ -202,8 +203,5 @@ def loops(entries: int) -> Loops:
 
 @cache
 def _compiled() -> Loops | None:
-    try:
-        from nnx.backend import compiled_recurrent
-    except ImportError:  # no Numba, or one that does not fit this NumPy
-        return None
-    return Loops(*compiled_recurrent.LOOPS)
+    found = compiled("recurrent")
+    return found and Loops(*found.LOOPS)

@@ -162,6 +162,17 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
 
     # -- what the standard lacks ------------------------------------------------------------------
 
+    def tanh(self, x: Array) -> Array:
+        """Tanh x: the standard's, where the library has nothing quicker."""
+        return self.xp.tanh(x)
+
+    def sigmoid(self, x: Array) -> Array:
+        """1/(1 + e^−x) to a few units in the last place; nothing overflows."""
+        xp = self.xp
+        t = xp.exp(-xp.abs(x))
+        # The numerator is 1 to the right of 0 and e^x to the left. (A choice by `where` is 30 times slower.)
+        return xp.maximum(t, xp.astype(x > 0.0, t.dtype)) / (1.0 + t)
+
     def erf(self, x: Array) -> Array:
         """erf(x) by W. J. Cody's rational approximations (Math. Comp. 23, 1969, 631–637)."""
         return error_function.erf(self.xp, x)

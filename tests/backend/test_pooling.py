@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from nnx.backend import numpy_pooling, threads
+from nnx.backend import loops, numpy_pooling, threads
 from nnx.backend.numpy_adapter import load
 from nnx.backend.pooling import Pooling
 from nnx.layers.windows import windows_of
@@ -30,7 +30,7 @@ CASES = [
 
 
 @pytest.fixture(params=["blocks", "compiled"])
-def loops(request, monkeypatch):
+def made(request, monkeypatch):
     """Every block and every loop, however small the arrays, and two threads."""
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.setattr(numpy_pooling, "_WORTH_A_THREAD", 1)
@@ -38,7 +38,7 @@ def loops(request, monkeypatch):
         pytest.importorskip("numba")
         monkeypatch.setattr(numpy_pooling, "_WORTH_COMPILING", 0)
     else:
-        monkeypatch.setattr(numpy_pooling, "_compiled", lambda: None)
+        monkeypatch.setattr(loops, "compiled", lambda name: None)
         monkeypatch.setattr(numpy_pooling, "_BLOCK", 100)
     return request.param
 
@@ -57,7 +57,7 @@ def same(name, *given, exact=True):
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize(("lengths", "size", "stride"), CASES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_kernels_are_the_reference(lengths, size, stride, padding, dtype, loops):
+def test_kernels_are_the_reference(lengths, size, stride, padding, dtype, made):
     axes = len(lengths)
     windows = windows_of("test", lengths, (size,) * axes, (stride,) * axes, padding)
     random = np.random.default_rng(0)
@@ -76,7 +76,7 @@ def test_kernels_are_the_reference(lengths, size, stride, padding, dtype, loops)
     same("from_means", random.normal(size=y.shape).astype(dtype), windows, exact=False)
 
 
-def test_arrays_of_any_layout_and_no_samples(loops):
+def test_arrays_of_any_layout_and_no_samples(made):
     windows = windows_of("test", (6, 4), (2, 2), (2, 2), "valid")
     x = np.random.default_rng(0).normal(size=(3, 4, 6, 5)).transpose(0, 2, 1, 3)
     y = same("max_pool", x, windows)
