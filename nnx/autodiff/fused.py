@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, update_wrapper, wraps
+from functools import update_wrapper, wraps
 from typing import Any
 
 from nnx.autodiff.bind import bind
@@ -43,8 +43,15 @@ class FusedFunction:
         y, xp = self.plain(x, **options), space_of(x).base
         if isinstance(self.rule, _ElementwiseWithOptions):
             at = y if self.rule.reads_y(**options) else x
-            slope = cache(lambda: self.rule.d(xp, at, y, **options))  # it may be needed several times
-            return y, lambda g: g * slope()
+            slope = None
+
+            def pullback(g: Any) -> Any:
+                nonlocal slope
+                if slope is None:  # it may be needed several times
+                    slope = self.rule.d(xp, at, y, **options)
+                return g * slope
+
+            return y, pullback
         pull = self.rule.pull((0,), y, (x,), options)
         return y, lambda g: pull(xp, g)[0]
 

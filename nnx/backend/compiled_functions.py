@@ -46,19 +46,14 @@ def _reduced(x: Any) -> Any:
     rounded = x * _PER_LN2 + _ROUNDING
     k = rounded - _ROUNDING
     r = (x - k * _LN2_HIGH) - k * _LN2_LOW
-    p = _C[13]
-    p = p * r + _C[12]
-    p = p * r + _C[11]
-    p = p * r + _C[10]
-    p = p * r + _C[9]
-    p = p * r + _C[8]
-    p = p * r + _C[7]
-    p = p * r + _C[6]
-    p = p * r + _C[5]
-    p = p * r + _C[4]
-    p = p * r + _C[3]
-    p = p * r + 0.5
-    return r + r * r * p, k, rounded
+    square = r * r  # even and odd powers apart: two short chains of operations in the place of a long one
+    odd, even = _C[13], _C[12]
+    odd, even = odd * square + _C[11], even * square + _C[10]
+    odd, even = odd * square + _C[9], even * square + _C[8]
+    odd, even = odd * square + _C[7], even * square + _C[6]
+    odd, even = odd * square + _C[5], even * square + _C[4]
+    odd, even = odd * square + _C[3], even * square + 0.5
+    return r + square * (odd * r + even), k, rounded
 
 
 @numba.njit(fastmath={"contract"}, inline="always")
@@ -91,16 +86,34 @@ def sigmoid_of(x: Any) -> Any:
     return (1.0 if x > 0.0 else t) / (1.0 + t)
 
 
-@numba.njit(error_model="numpy", nogil=True, cache=True)
+@numba.njit(fastmath={"contract"}, error_model="numpy", nogil=True, cache=True)
 def _tanh(x: Any, out: Any) -> None:
     for i in range(x.shape[0]):
         out[i] = tanh_of(x[i])
 
 
-@numba.njit(error_model="numpy", nogil=True, cache=True)
+@numba.njit(fastmath={"contract"}, error_model="numpy", nogil=True, cache=True)
 def _sigmoid(x: Any, out: Any) -> None:
     for i in range(x.shape[0]):
         out[i] = sigmoid_of(x[i])
+
+
+@numba.njit(fastmath={"contract"}, error_model="numpy", nogil=True, cache=True)
+def _sech_squared(d: Any, x: Any, least: float) -> None:
+    for i in range(d.shape[0]):
+        t = exp_of(-2.0 * abs(x[i]))
+        d[i] = 4.0 * t / ((1.0 + t) * (1.0 + t)) if d[i] < least else d[i]
+
+
+@numba.njit(fastmath={"contract"}, error_model="numpy", nogil=True, cache=True)
+def _logistic_slope(d: Any, x: Any, least: float) -> None:
+    for i in range(d.shape[0]):
+        t = exp_of(-abs(x[i]))
+        d[i] = t / ((1.0 + t) * (1.0 + t)) if d[i] < least else d[i]
+
+
+#: the slopes of :mod:`nnx.autodiff.rules.saturation`, put in the place of entries of d below ``least``
+RESTORES = {"sech_squared": _sech_squared, "logistic_slope": _logistic_slope}
 
 
 def _of_arrays(loop: Any) -> Any:

@@ -68,7 +68,7 @@ class Team:
             try:
                 for block in itertools.chain(first, rest):
                     under_way.append(later(partial(function, block)))
-                    if len(under_way) > threads:
+                    if len(under_way) >= threads:
                         yield under_way.popleft().result()
                 while under_way:
                     yield under_way.popleft().result()

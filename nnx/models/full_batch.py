@@ -158,6 +158,8 @@ class FullBatchProblem(BatchProblem):
     def vjp(self, point: Point, u: Array) -> Array:
         """The product Jᵀ·u."""
         xp, rows = namespace(u), self.rows
+        if (found := rows.times(point, u)) is not None:
+            return found
         sums = rows.each(
             lambda piece: [xp.sum(some, axis=0) for _, some in piece], rows.of(point, u, rows.at_once())
         )

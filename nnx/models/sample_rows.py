@@ -20,6 +20,9 @@ from nnx.optimizers import Point
 Array = Any
 #: blocks of rows with the part of the samples that they belong to, or with their residuals
 Pieces = Iterable[Iterator[tuple[Any, Any]]]
+#: Bytes of a whole Jacobian up to which its rows stay until those of the next point are made: a bent step
+#: then multiplies by Jᵀ in one pass over them.
+_KEPT = 1 << 23
 
 
 class Blocks:
@@ -45,6 +48,9 @@ class SampleRows:
         self._row_bytes = max(1, problem.layout.size) * (problem.adapter.xp.finfo(problem.dtype).bits // 8)
         #: one for each thread
         self._buffers: dict[int, Array] = {}
+        self._store: Array | None = None
+        #: what marks the point to which the rows in the store belong
+        self._mark: object = None
 
     @property
     def each(self) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]:
@@ -79,20 +85,53 @@ class SampleRows:
         def with_residuals(piece: Iterator[tuple[slice, Array]], k: int) -> Iterator[tuple[Array, Array]]:
             return ((rows, residual[part, k]) for part, rows in piece)
 
-        count = residual.shape[1]
-        pieces = (with_residuals(p, k) for k in range(count) for p in self.column(point, k, memory_limit))
-        return Blocks(pieces, self.each)
+        def pieces() -> Pieces:
+            store, self._mark = self._whole(residual, memory_limit), None
+            for k in range(residual.shape[1]):
+                into = None if store is None else store[k, ...]
+                for piece in self.column(point, k, memory_limit, into):
+                    yield with_residuals(piece, k)
+            if store is not None:
+                self._mark = point.aux["rows"] = object()
 
-    def column(self, point: Point, k: int, memory_limit: float = math.inf) -> Pieces:
-        """The rows of the Jacobian for the k-th entry of each sample's residuals."""
+        return Blocks(pieces(), self.each)
+
+    def _whole(self, residual: Array, memory_limit: float) -> Array | None:
+        """Room for all rows, (entries of a sample, n, weights); None where that is too much."""
+        n, count = residual.shape
+        if n * count * self._row_bytes > min(_KEPT, memory_limit):
+            return None
+        problem = self.problem
+        if self._store is None or self._store.shape[:2] != (count, n):
+            shape = count, n, problem.layout.size
+            self._store = problem.adapter.xp.empty(shape, dtype=problem.dtype, device=problem.device)
+        return self._store
+
+    def times(self, point: Point, u: Array) -> Array | None:
+        """Jᵀ·u by the rows of this point; None where they are not there (any longer)."""
+        if self._store is None or point.aux.get("rows") is not self._mark:
+            return None
+        xp, store = namespace(u), self._store
+        count, n, _ = store.shape
+        us, size = xp.reshape(u, (n, count)), self.at_once()
+        parts = [(k, slice(i, min(i + size, n))) for k in range(count) for i in range(0, n, size)]
+        products = self.each(lambda at: us[at[1], at[0]] @ store[at[0], at[1], :], parts)
+        return sum(products, start=xp.zeros_like(point.w))
+
+    def column(
+        self, point: Point, k: int, memory_limit: float = math.inf, into: Array | None = None
+    ) -> Pieces:
+        """The rows of the Jacobian for the k-th entry of each sample's residuals, made in ``into``."""
         xp = namespace(point.w)
         picked = xp.ones_like(xp.reshape(point.residual, (self.problem.batch_size, -1)))
         if picked.shape[1] > 1:
             index = xp.arange(picked.shape[1], device=self.problem.device)
             picked = xp.where(index == k, picked, 0.0)
-        return self.of(point, picked, self.at_once(memory_limit), self.problem.output_of(k))
+        return self.of(point, picked, self.at_once(memory_limit), self.problem.output_of(k), into)
 
-    def of(self, point: Point, u: Array, size: int, only: int | None = None) -> Pieces:
+    def of(
+        self, point: Point, u: Array, size: int, only: int | None = None, into: Array | None = None
+    ) -> Pieces:
         """Each sample's gradient of Σ u·r by the weights as a row, for so many samples at a time.
 
         ``only`` is the output to which the residuals belong in which u is not 0, if it is only one.
@@ -104,25 +143,35 @@ class SampleRows:
         for ran, back in point.aux["pullbacks"]:
             first, end = end, end + ran.outputs[0].shape[0]
             some = [None if g is None else g[first:end, ...] for g in by_outputs]
-            yield self._piece(back, some, first, end, size)
+            yield self._piece(back, some, first, end, size, into)
 
     def _piece(
-        self, back: Callable[..., Any], by_outputs: Sequence[Array | None], first: int, end: int, size: int
+        self,
+        back: Callable[..., Any],
+        by_outputs: Sequence[Array | None],
+        first: int,
+        end: int,
+        size: int,
+        into: Array | None,
     ) -> Iterator[tuple[slice, Array]]:
         gradients = back(by_outputs)
         for start in range(first, end, size):
             stop = min(start + size, end)
-            yield slice(start, stop), self._rows(gradients(slice(start - first, stop - first)), stop - start)
+            rows = self._buffer(stop - start) if into is None else into[start:stop, :]
+            self._fill(rows, gradients(slice(start - first, stop - first)))
+            yield slice(start, stop), rows
 
-    def _rows(self, by_weight: list[Array | None], n: int) -> Array:
-        """The gradients of n samples as rows, in the thread's buffer; None stands for 0."""
-        problem = self.problem
-        xp, buffer = problem.adapter.xp, self._buffers.get(get_ident())
+    def _buffer(self, n: int) -> Array:
+        """Room for n rows, this thread's."""
+        problem, buffer = self.problem, self._buffers.get(get_ident())
         if buffer is None or buffer.shape[0] < n:
             shape = n, problem.layout.size
-            buffer = xp.empty(shape, dtype=problem.dtype, device=problem.device)
+            buffer = problem.adapter.xp.empty(shape, dtype=problem.dtype, device=problem.device)
             self._buffers[get_ident()] = buffer
-        rows = buffer[:n, :]
-        for place, g in zip(problem.layout.slices, by_weight, strict=True):
-            rows[:, place] = 0.0 if g is None else xp.reshape(g, (n, -1))
-        return rows
+        return buffer[:n, :]
+
+    def _fill(self, rows: Array, by_weight: list[Array | None]) -> None:
+        """Puts the gradients of samples into their rows; None stands for 0."""
+        xp = namespace(rows)
+        for place, g in zip(self.problem.layout.slices, by_weight, strict=True):
+            rows[:, place] = 0.0 if g is None else xp.reshape(g, (rows.shape[0], -1))

@@ -97,6 +97,22 @@ def test_products_are_those_of_the_jacobian(backend):
     np.testing.assert_allclose(to_numpy(point.vjp(on_u)), u @ jacobian, rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.parametrize("limit, kept", [(1e9, True), (200.0, False)])
+def test_products_by_rows_that_are_kept_are_those_of_their_own_point(limit, kept, backend):
+    """Of the last point whose rows were made whole; other points' are made anew."""
+    whole, w = problem(backend, NETWORKS["dense"](), weighted=True)
+    one, other, r = whole.at(w), whole.at(w + 0.1), residuals(whole)
+    u = np.random.default_rng(1).standard_normal(to_numpy(r(w)).size)
+    for first, second in ((one, other), (other, one)):
+        list(first.blocks(limit))
+        assert (whole.rows.times(first, backend.asarray(u, dtype="float64")) is not None) == kept
+        assert whole.rows.times(second, backend.asarray(u, dtype="float64")) is None
+        for point in (first, second):
+            wanted = u @ to_numpy(nnx.jacobian(r)(point.w))
+            product = point.vjp(backend.asarray(u, dtype="float64"))
+            np.testing.assert_allclose(to_numpy(product), wanted, rtol=1e-11, atol=1e-13)
+
+
 def test_the_ridge_is_what_penalties_add(backend):
     layers = [
         Dense(3, "tanh", input_shape=(3,), kernel_regularizer=nnx.regularizers.L2(0.3)),
