@@ -64,7 +64,7 @@ def blocks(request, monkeypatch):
             monkeypatch.setattr(module, "CACHED", 2000)
         monkeypatch.setattr(columns.cut, "__defaults__", (2000,))
         monkeypatch.setattr(columns, "SMALL", 100)
-        monkeypatch.setattr(depthwise, "COMPILED", 2000)
+        monkeypatch.setattr(depthwise, "ONCE", 2000)
         monkeypatch.setattr(winograd, "TILES", 1)
 
 
