@@ -12,7 +12,7 @@ import numpy as np
 
 from nnx.backend import kernels, loops, numpy_recurrent, philox, special
 from nnx.backend.numpy_convolution import NumpyConvolution
-from nnx.backend.numpy_namespace import namespace
+from nnx.backend.numpy_namespace import direct_call, namespace
 from nnx.backend.numpy_normalizing import NumpyNormalizing
 from nnx.backend.numpy_pooling import NumpyPooling
 from nnx.backend.recording import record
@@ -265,6 +265,16 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         targets = tuple(next((j for j, x in enumerate(read) if x is out), None) for out in write)
         kernel = kernels.compiled(recording, targets) if n >= _WORTH_COMPILING else None
         (kernel or kernels.blockwise(recording, targets, write[0].dtype))(read, write, scalars)
+
+    def direct(self, function: Any, x: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any] | None:
+        if type(x) is not np.ndarray:
+            return None
+        name = getattr(function, "__name__", "")
+        if function == self.matmul_into:
+            return np.matmul, args, {}
+        if function == self.tanh and _compiled_functions(x) is None:
+            return np.tanh, args, {}
+        return direct_call(function, name, x, args, kwargs)
 
     def matmul_into(self, a: Array, b: Array, out: Array) -> Array:
         return np.matmul(a, b, out=out) if out.flags.writeable else a @ b

@@ -305,6 +305,14 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         """The product a @ b; ``out``, of that shape, may be where the result is (or is ignored)."""
         return a @ b
 
+    def direct(self, function: Any, x: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any] | None:
+        """A quicker call for ``function(*args, **kwargs)`` with the same bits; None where there is none.
+
+        ``x`` is the first argument's array; in ``args`` there may be other things in the place of arrays. For
+        programs that make the same call many times (:mod:`nnx.jitting`).
+        """
+        return None
+
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
         """``x[index]`` along the first axis; ``out`` may be a buffer to reuse (or is ignored)."""
         return self.xp.take(x, index, axis=0)

@@ -15,6 +15,11 @@ all of that has the same outcome each time. It is found out once:
 What a recording cannot see is an error, or makes a new one (``surroundings``): never a number of yesterday.
 """
 
+from nnx.jitting.adapter import recorded_over
+from nnx.jitting.passes import shortened
+from nnx.jitting.program import Program
+from nnx.jitting.recorder import Clock, Recorder
+from nnx.jitting.replay import compiled
 from nnx.jitting.transform import jit
 
-__all__ = ["jit"]
+__all__ = ["Clock", "Program", "Recorder", "compiled", "jit", "recorded_over", "shortened"]

@@ -12,8 +12,12 @@ from nnx.autodiff.array import Traced
 from nnx.autodiff.levels import running
 from nnx.autodiff.space import space_over
 from nnx.backend import Adapter
+from nnx.backend.convolution import Convolution
+from nnx.backend.normalizing import Normalizing
+from nnx.backend.pooling import Pooling
+from nnx.backend.recurrent import Recurrence
 from nnx.jitting.recorded import Recorded
-from nnx.jitting.recorder import active, called
+from nnx.jitting.recorder import Draw, active, called
 
 
 class _Names(ModuleType):
@@ -112,6 +116,9 @@ class RecordedAdapter(Adapter):
     def add_at(self, x: Any, key: Any, values: Any) -> Any:
         return called(self.below.add_at, (x, key, values), {}, (x,))
 
+    def matmul_into(self, a: Any, b: Any, out: Any) -> Any:
+        return called(self.below.matmul_into, (a, b, out), {}, (out,))
+
     def lock(self, x: Any) -> Any:
         return self.below.lock(x.value if type(x) is Recorded else x)
 
@@ -133,6 +140,40 @@ for _name in (
     "unless_nan", "scatter_add", "take_rows",
 ):  # fmt: skip
     _delegated(_name)
+
+
+def _kernel(base: type, name: str) -> None:
+    """Lets the library below compute what it has a kernel for; of arrays of a transform inside, the calls."""
+    reference = getattr(base, name)
+
+    def method(self: RecordedAdapter, *args: Any, **kwargs: Any) -> Any:
+        if any(type(a) is Traced for a in (*args, *kwargs.values())):
+            return reference(self, *args, **kwargs)
+        return called(getattr(self.below, name), args, kwargs)
+
+    method.__name__ = name
+    setattr(RecordedAdapter, name, method)
+
+
+for _base in (Convolution, Normalizing, Pooling, Recurrence):
+    for _name in [name for name in vars(_base) if not name.startswith("_")]:
+        _kernel(_base, _name)
+
+
+def _drawn(name: str) -> None:
+    """Random numbers of a stream: of a step that may be another one when the program runs again."""
+
+    def method(self: RecordedAdapter, stream: Any, *args: Any) -> Any:
+        below = getattr(self.below, name)
+        clock = active().clock
+        return called(below if clock is None else Draw(below, clock), (stream, *args))
+
+    method.__name__ = name
+    setattr(RecordedAdapter, name, method)
+
+
+for _name in ("uniform", "normal", "keep_mask", "positive_keep_mask"):
+    _drawn(_name)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from nnx.jitting.program import Attribute, Method
+from nnx.jitting.program import Attribute, Method, Slot, places
 
 #: functions of shapes and types alone: their results are the same in every run of a program
 _DESCRIBE = frozenset(
@@ -43,6 +43,17 @@ def describes(function: Any, answer: Any) -> bool:
     if isinstance(answer, str | type) or callable(answer):
         return True
     return type(answer).__name__ == "dtype" or (hasattr(answer, "kind") and not hasattr(answer, "shape"))
+
+
+#: functions whose result depends on the shape and the type of their first argument alone
+_FILL = frozenset(["zeros_like", "ones_like", "full_like"])
+
+
+def fills(function: Any, args: Any, kwargs: Any) -> bool:
+    """Whether a call fills an array of the first argument's shape with what is known."""
+    name = str(getattr(function, "__name__", "")).lstrip("_")
+    rest = (*args[1:], *kwargs.values())
+    return name in _FILL and not any(type(place) is Slot for place in places(rest))
 
 
 #: functions that give back an argument itself or a copy of it, as shapes and types alone decide

@@ -5,14 +5,19 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MethodDescriptorType
 from typing import Any
 
-from nnx.jitting.functions import COPIES
-from nnx.jitting.program import Constant, Program, Slot, Step, places, slots, substituted
+from nnx.jitting.functions import COPIES, fills
+from nnx.jitting.program import Constant, Method, Program, Slot, Step, places, slots, substituted
+from nnx.jitting.recorder import Draw
 
 
-def shortened(program: Program, values: Sequence[Any]) -> Program:
-    """The program after all passes; ``values`` are those of its slots in the run that was recorded."""
+def shortened(program: Program, values: Sequence[Any], direct: Callable[..., Any]) -> Program:
+    """The program after all passes; ``values`` are those of its slots in the run that was recorded.
+
+    ``direct`` is what the library's adapter has by that name.
+    """
     for make in (
         without_copies,
         with_constants,
@@ -21,7 +26,7 @@ def shortened(program: Program, values: Sequence[Any]) -> Program:
         without_dead_steps,
     ):
         program = make(program, values)
-    return _renumbered(program)
+    return _renumbered(with_direct_calls(program, values, direct))
 
 
 def _renumbered(program: Program) -> Program:
@@ -93,11 +98,11 @@ def without_copies(program: Program, values: Sequence[Any]) -> Program:
 
 
 def with_constants(program: Program, values: Sequence[Any]) -> Program:
-    """The program with the results of steps that read nothing from the arguments as constants."""
+    """The program with results that do not depend on the arguments' numbers as constants."""
     constants = list(program.constants)
 
     def decide(step: Step, unwritten: Callable[..., bool]) -> Any:
-        if step.reads:
+        if (step.reads and not fills(step.function, step.args, step.kwargs)) or type(step.function) is Draw:
             return None
         constants.append(values[step.result])  # type: ignore[index]
         return Constant(len(constants) - 1)
@@ -148,18 +153,41 @@ def with_common_steps_once(program: Program, values: Sequence[Any]) -> Program:
     return _replaced(program, decide)
 
 
+def with_direct_calls(program: Program, values: Sequence[Any], direct: Callable[..., Any]) -> Program:
+    """The program with the library's own quickest call in the place of others, where that is known.
+
+    ``direct(function, x, args, kwargs)``, with x the first argument's array, gives function, arguments and
+    keywords, or None.
+    """
+
+    def quicker(step: Step) -> Step:
+        first = step.args[0] if step.args else None
+        x = values[first.number] if type(first) is Slot else None
+        x = program.constants[first.number] if type(first) is Constant else x
+        found = direct(step.function, x, step.args, dict(step.kwargs))
+        if found is None:
+            return step
+        function, args, kwargs = found
+        method = isinstance(function, MethodDescriptorType)
+        call: Any = Method(function.__name__) if method else function
+        return replace(step, function=call, args=args, kwargs=kwargs)
+
+    return replace(program, steps=tuple(map(quicker, program.steps)))
+
+
 def without_dead_steps(program: Program, values: Sequence[Any]) -> Program:
     """The program without steps whose results nobody needs.
 
     A step that writes is needed where somebody reads that memory, or has it: an argument's, an output's.
     """
     memory = program.memory
-    needed = {memory[i] for i in (*range(program.inputs), *slots(program.outputs))}
+    read = set(slots(program.outputs))
+    needed = {memory[i] for i in (*range(program.inputs), *read)}
     kept: list[Step] = []
     for step in reversed(program.steps):
-        own = step.result is not None and memory[step.result] in needed
         # a shape that depends on the numbers may have made other numbers: it is asked for again
-        if own or step.shape is not None or any(memory[i] in needed for i in step.writes):
+        if step.result in read or step.shape is not None or any(memory[i] in needed for i in step.writes):
+            read |= step.reads
             needed |= {memory[i] for i in step.reads}
             kept.append(step)
     return replace(program, steps=tuple(reversed(kept)))

@@ -75,7 +75,7 @@ def places(terms: Any) -> Iterator[Slot | Constant]:
     kind = type(terms)
     if kind is Slot or kind is Constant:
         yield terms
-    elif kind in (tuple, list):
+    elif kind in (tuple, list) or hasattr(kind, "_fields"):
         for part in terms:
             yield from places(part)
     elif kind is dict:
@@ -94,6 +94,8 @@ def mapped(x: Any, function: Callable[[Any], Any]) -> Any:
     kind = type(x)
     if kind in (tuple, list):
         return kind([mapped(part, function) for part in x])
+    if hasattr(kind, "_fields") and kind not in (Method, Attribute):
+        return kind(*(mapped(part, function) for part in x))
     if kind is dict:
         return {name: mapped(part, function) for name, part in x.items()}
     if kind is slice:
@@ -160,6 +162,8 @@ def written(step: Step, name: Callable[[Any], str] | None = None) -> str:
     args = step.args
     if function in _INFIX and len(args) == 2:
         return f"{term(args[0])} {_INFIX[function]} {term(args[1])}"
+    if function in _IN_PLACE and step.result is None and type(args[0]) is Slot:
+        return f"{term(args[0])} {_IN_PLACE[function]} {term(args[1])}"
     if function in _PREFIX:
         return f"{_PREFIX[function]}{term(args[0])}"
     if function is operator.getitem:
@@ -177,6 +181,9 @@ def written(step: Step, name: Callable[[Any], str] | None = None) -> str:
 
 
 def _called(thing: Any) -> str:
+    owner = getattr(thing, "__self__", None)
+    if hasattr(owner, "nin"):
+        return f"{owner.__name__}.{thing.__name__}"
     return str(getattr(thing, "__name__", None) or repr(thing))
 
 
@@ -192,6 +199,8 @@ def expression(term: Any, name: Callable[[Any], str] = _called) -> str:
         return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
     if kind is list:
         return f"[{', '.join(expression(part, name) for part in term)}]"
+    if hasattr(kind, "_fields"):
+        return f"{name(kind)}({', '.join(expression(part, name) for part in term)})"
     if kind is dict:
         return "{" + ", ".join(f"{k!r}: {expression(part, name)}" for k, part in term.items()) + "}"
     if kind is slice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import threading
 import weakref
@@ -44,11 +45,33 @@ def called(function: Any, args: Sequence[Any], kwargs: Any = _NONE, into: Sequen
     return active().call(function, args, kwargs, into)
 
 
-class Recorder:
-    """Calls functions on raw arrays and writes every call down, for one run of a function."""
+class Clock:
+    """The number of the step that a program is run for: whole, ≥ 0."""
 
-    def __init__(self, adapter: Any) -> None:
-        self.adapter, self.array = adapter, adapter.array
+    step = 0
+
+
+class Draw:
+    """A function of a stream of random numbers, which takes the stream of the step that the clock says."""
+
+    def __init__(self, draw: Callable[..., Any], clock: Clock) -> None:
+        self._draw, self._clock = draw, clock
+        self.__name__, self.__module__ = draw.__name__, draw.__module__
+
+    def __call__(self, stream: Any, *args: Any) -> Any:
+        return self._draw(stream._replace(step=self._clock.step), *args)
+
+
+class Recorder:
+    """Calls functions on raw arrays and writes every call down, for one run of a function.
+
+    With a ``clock`` random numbers are drawn anew in every run of the program, else they are constants. An
+    error where all values together have more than ``most`` bytes.
+    """
+
+    def __init__(self, adapter: Any, clock: Clock | None = None, most: float = math.inf) -> None:
+        self.adapter, self.array, self.clock = adapter, adapter.array, clock
+        self._room, self._most = most, most
         self.steps: list[Step] = []
         self.values: list[Any] = []
         #: for each value a number, which those have in common that may share their memory
@@ -124,6 +147,9 @@ class Recorder:
         whole = self.array(value, len(self.values), self)
         self.values.append(value)
         self.memory.append(self._memory(value))
+        self._room -= getattr(value, "nbytes", 0)
+        if self._room < 0:
+            raise RecordingError(f"The results have more than {self._most} bytes together.")
         if type(value) not in _CONTAINERS and not hasattr(value, "_fields"):
             return whole
         parts = []

@@ -25,8 +25,12 @@ def _affine_reverse(
         None if needs[0] is False else g @ kernel.T,
         None if needs[1] is False else xp.matmul_into(x.T, g, needs[1]),
         # a product with ones: BLAS adds up rows faster than a reduction does
-        None if needs[2] is False else xp.ones(g.shape[0], dtype=g.dtype, device=xp.device_of(g)) @ g,
+        None if needs[2] is False else xp.matmul_into(_ones(xp, g), g, needs[2]),
     )
+
+
+def _ones(xp: Any, g: Any) -> Any:
+    return xp.ones(g.shape[0], dtype=g.dtype, device=xp.device_of(g))
 
 
 def _affine_forward(xp: Any, tangents: Any, y: Any, x: Any, kernel: Any, bias: Any) -> Any:

@@ -12,7 +12,8 @@ from nnx.autodiff import grad, jvp, vjp
 from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
 from nnx.losses import registry as losses
-from nnx.models.objective import Batch, BatchProblem
+from nnx.models.batch_problem import BatchProblem
+from nnx.models.objective import Batch
 from nnx.models.program import Ran
 from nnx.models.sample_rows import Blocks, SampleRows
 from nnx.optimizers import Point

@@ -8,9 +8,10 @@ from typing import Any
 
 from nnx import optimizers
 from nnx.errors import OptionError
+from nnx.models.batch_problem import BatchProblem
 from nnx.models.full_batch import FullBatchProblem
 from nnx.models.norms import activation_norms, activation_program, gradient_norms
-from nnx.models.objective import Batch, BatchProblem, Objective
+from nnx.models.objective import Batch, Objective
 from nnx.models.program import Program
 from nnx.models.weights import Weights
 from nnx.optimizers import Point

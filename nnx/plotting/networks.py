@@ -10,9 +10,9 @@ from nnx.backend import to_numpy
 from nnx.errors import NonFiniteError, OptionError
 from nnx.models import Model
 from nnx.models.arguments import targets
+from nnx.models.batch_problem import BatchProblem
 from nnx.models.data import Batches, fit_inputs, inputs, with_targets
 from nnx.models.norms import gradient_norms as gradient_norms_of
-from nnx.models.objective import BatchProblem
 from nnx.plotting.canvas import MARKERS, axes_for, dressed, line_style
 
 if TYPE_CHECKING:

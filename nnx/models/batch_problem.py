@@ -1,0 +1,182 @@
+"""The objective on one batch after the other, as the problem that an optimizer is given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from nnx.autodiff.array import raw
+from nnx.autodiff.space import space_of
+from nnx.autodiff.trace import Tape, backward
+from nnx.backend import namespace
+from nnx.layers import Context
+from nnx.models.objective import Batch, Objective
+from nnx.models.program import Params, Ran
+from nnx.models.step_plan import Parts, StepPlans
+from nnx.models.weights import Weights
+from nnx.optimizers import Point
+
+Array = Any
+
+
+class BatchProblem:
+    """The objective on the current batch as a function of the flat vector of trained weights."""
+
+    def __init__(self, objective: Objective, weights: Weights, seed: int) -> None:
+        self.objective = objective
+        self.layout = objective.network.layout
+        self.adapter = weights.backend.adapter
+        self.seed = seed
+        #: what random and stateful layers see of this step
+        self.context = Context(True, seed)
+        #: how often what was computed, where an optimizer's evaluation counts are kept
+        self.counts: Counter[str] = Counter()
+        self.batch: Batch | None = None
+        self._weights = weights
+        self.check_changes = weights.check_changes
+        self._owned = owned = weights.trained
+        self._views = self.layout.views(owned)
+        self._state = objective.network.state_layout.views(weights.state)
+        self._gradient = self.adapter.xp.zeros_like(owned)
+        self._space = space_of(owned)
+        self._places = self.layout.views(self._gradient)
+        self._tape = Tape()
+        # The leaves for the model's own vector are made once: its views show the new weights after each step.
+        self._leaves = self._traced(Parts(self._views, self._places, self._gradient, [], (), (), ()))
+        self._leaf_params = self.params(self._leaves)
+        one = self.adapter.xp.ones_like(owned[:1]) if self.layout.size else None
+        self._one = None if one is None else self.adapter.xp.reshape(one, ())
+        self._known: Point | None = None
+
+    def show(self, batch: Batch, step: int) -> None:
+        """From now on it is about ``batch``, with the random numbers of that step."""
+        self.batch, self._known = batch, None
+        self.context = Context(True, self.seed, step)
+
+    def at(self, w: Array) -> Point:
+        """The point at ``w``. Its gradient lies in the problem's buffer: valid until the next one's."""
+        point, self._known = self._known, None
+        return point or Point(self, w)
+
+    def knows(self, point: Point) -> None:
+        """The next :meth:`at` gives this point, which has been evaluated already."""
+        self._known = point
+
+    # -- what a point asks for --------------------------------------------------------------------
+
+    def argument(self, w: Array) -> list[Array]:
+        """The pieces of ``w``."""
+        return self._views if w is self._owned else self.layout.views(w)
+
+    def value(self, point: Point) -> Array:
+        """The cost of the batch in training."""
+        assert self.batch is not None
+        ran = self.ran(point)
+        _ = self.statistics(point)  # a metric that fails does so before a step is made
+        return self.objective.total(ran, self.batch, self.params_at(point))
+
+    def value_and_gradient(self, point: Point) -> tuple[Array, Array]:
+        """Cost and gradient, by one pass forward and one back."""
+        assert self.batch is not None
+        batch = self.batch
+        parts = Parts(point.x, self._places, self._gradient, self._state, batch.xs, batch.ys, batch.weights)
+        value, ran, point.aux["statistics"] = self.plans.run(parts, self.context.step)
+        point.aux["ran"] = Ran(*ran)
+        return value, self._gradient
+
+    @cached_property
+    def plans(self) -> StepPlans:
+        """The recorded steps."""
+        objective, network = self.objective, self.objective.network
+        penalties = [penalty.regularizer for penalty in objective.penalties]
+        things = network.layers, objective.goals, objective.program.steps, penalties
+        return StepPlans(self._step, self.adapter, things, [] if self._one is None else [self._one])
+
+    def _step(self, parts: Parts) -> tuple[Array, tuple[Any, ...], list[Array]]:
+        """One pass forward and one back: the cost, what the network gave, and the metrics' sums."""
+        batch = Batch(parts.xs, parts.ys, parts.weights)
+        if parts.trained is self._views:
+            leaves, params = self._leaves, self._leaf_params
+        else:
+            leaves = self._traced(parts)
+            params = self._weights.params(leaves, parts.state)
+        ran = self.run(params, batch)
+        total = self.objective.total(ran, batch, params)
+        value = raw(total)
+        ran = self.checked(ran)
+        found: list[Any] = [None] * len(leaves)
+        if value is not total:
+            seeds = iter([(total.mark, self._one)])
+            del total  # so that the way back frees what each operation kept for it
+            found = backward(seeds, [leaf.mark for leaf in leaves])
+        self._pack(found, parts)
+        return value, tuple(ran), self.objective.statistics(ran, batch)
+
+    # -- what a step tells besides ------------------------------------------------------------------
+
+    def ran(self, point: Point) -> Ran:
+        """What the network gave at a point: run once."""
+        if "ran" not in point.aux:
+            point.aux["ran"] = self.checked(self.run(self.params_at(point)))
+        found: Ran = point.aux["ran"]
+        return found
+
+    def params_at(self, point: Point) -> Params:
+        """For each layer its weights by name at a point: made once."""
+        if "params" not in point.aux:
+            point.aux["params"] = self.params(point.x)
+        found: Params = point.aux["params"]
+        return found
+
+    def statistics(self, point: Point) -> list[Array]:
+        """The metrics' sums over the batch at a point, still on the device."""
+        assert self.batch is not None
+        found: list[Array] | None = point.aux.get("statistics")
+        if found is None:
+            found = point.aux["statistics"] = self.objective.statistics(self.ran(point), self.batch)
+        return found
+
+    def changes(self, point: Point) -> Mapping[int, Mapping[str, Array]]:
+        """What stateful layers would change, by the number of the layer, if the step is accepted."""
+        found: Ran = point.aux.get("ran") or self.ran(point)
+        return found.changes
+
+    # -- details ------------------------------------------------------------------------------------
+
+    def params(self, pieces: Sequence[Array]) -> Params:
+        """For each layer its weights by name, with ``pieces`` for the trained ones."""
+        return self._weights.params(pieces, self._state)
+
+    def run(self, params: Params, batch: Batch | None = None) -> Ran:
+        """The program on the current batch (or another one), in training."""
+        xs = (batch or self.batch).xs  # type: ignore[union-attr]
+        return self.objective.program.run(params, xs, self.context)
+
+    def cost(self, pieces: Sequence[Array]) -> tuple[Array, Ran]:
+        """``(cost, run)`` of the batch in training, for weights in pieces."""
+        assert self.batch is not None
+        params = self._leaf_params if pieces is self._leaves else self.params(pieces)
+        ran = self.run(params)
+        return self.objective.total(ran, self.batch, params), ran
+
+    def checked(self, ran: Ran) -> Ran:
+        """A run without the tape, in plain arrays; its changes are those that layers may make."""
+        changes = ran.changes
+        if changes:
+            changes = {i: {name: raw(value) for name, value in new.items()} for i, new in changes.items()}
+            self._weights.check_changes(changes)
+        outputs, masks = [raw(output) for output in ran.outputs], [raw(mask) for mask in ran.masks]
+        return Ran(outputs, changes, [], masks)
+
+    def _traced(self, parts: Parts) -> list[Array]:
+        space = space_of(parts.gradient)
+        pairs = zip(parts.trained, parts.places, strict=True)
+        return [self._tape.leaf(piece, space, place) for piece, place in pairs]
+
+    def _pack(self, found: list[Array], parts: Parts) -> None:
+        xp = namespace(parts.gradient)
+        for g, place, part in zip(found, parts.places, self.layout.slices, strict=True):
+            if g is not place:  # else it was computed right there
+                parts.gradient[part] = 0.0 if g is None else xp.reshape(g, (-1,))
