@@ -181,7 +181,7 @@ def written(step: Step, name: Callable[[Any], str] | None = None) -> str:
 
 
 def _called(thing: Any) -> str:
-    owner = getattr(thing, "__self__", None)
+    owner: Any = getattr(thing, "__self__", None)
     if hasattr(owner, "nin"):
         return f"{owner.__name__}.{thing.__name__}"
     return str(getattr(thing, "__name__", None) or repr(thing))

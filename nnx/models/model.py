@@ -76,7 +76,6 @@ class Model(Applied):
 
     # -- training ---------------------------------------------------------------------------------
 
-    @explained
     @property
     def step_plan(self) -> str:
         """How a training step computes cost and gradient, as text: its program, or why there is none.
@@ -94,6 +93,7 @@ class Model(Applied):
         """
         return self.trainer.problem.plans.text()
 
+    @explained
     def fit(
         self,
         x: Any,
