@@ -6,6 +6,7 @@ channels_last). nnx's times are those of the layer's function and of its pullbac
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
 import _turns
@@ -31,11 +32,10 @@ def images(shape):
 
 
 def of_nnx(shape, window, backward, numba=True):
-    import nnx
-    from nnx.backend import numpy_pooling
-
     if not numba:
-        numpy_pooling._compiled = lambda: None
+        os.environ["NNX_NUMBA"] = "0"
+    import nnx
+
     kind, size, strides, outside = window
     cls = nnx.layers.MaxPooling2D if kind == "max" else nnx.layers.AveragePooling2D
     layer, x = cls(size, strides, "same" if outside else "valid"), images(shape)

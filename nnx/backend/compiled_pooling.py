@@ -100,6 +100,9 @@ def maxima(x: Any, y: Any, rows: Any, columns: Any, a: Any, b: Any) -> None:
 @_loop
 def means(x: Any, y: Any, rows: Any, columns: Any, by_row: Any, by_column: Any, a: Any, b: Any) -> None:
     """The sum of each window of x into y, times the shares of its row and of its column."""
+    if _tiles_by_two(rows, x.shape[1]) and _tiles_by_two(columns, x.shape[2]):
+        _means_of_four(x, y, by_row[0] * by_column[0], a, b)
+        return
     c, width = x.shape[3], x.shape[2] * x.shape[3]
     line, ones = np.empty(width, x.dtype), np.ones(max(rows[0], columns[0]), x.dtype)
     low, high = _whole(columns, x.shape[2])
@@ -115,6 +118,28 @@ def means(x: Any, y: Any, rows: Any, columns: Any, by_row: Any, by_column: Any, 
             if columns[1] == 1 and low < high:  # all channels of all cells side by side
                 out = y[i, p, low:high].reshape((high - low) * c)
                 _total(line, (low - columns[2]) * c, c, ones[: columns[0]], by_column[low], out)
+
+
+@_loop
+def _tiles_by_two(window: Any, length: Any) -> Any:
+    """Whether windows of two cells lie side by side, all of them inside."""
+    size, stride, before, count = window
+    return size == 2 and stride == 2 and before == 0 and 0 < 2 * count <= length
+
+
+@_loop
+def _means_of_four(x: Any, y: Any, share: Any, a: Any, b: Any) -> None:
+    """The sum of each two by two cells, which are no other window's, times ``share``."""
+    c, width = x.shape[3], x.shape[2] * x.shape[3]
+    for i in range(a, b):
+        image = x[i].reshape(x.shape[1] * width)
+        for p in range(y.shape[1]):
+            for q in range(y.shape[2]):
+                start = 2 * (p * width + q * c)
+                u, v = _part(image, start, 2 * c), _part(image, start + width, 2 * c)
+                out = y[i, p, q]
+                for k in range(c):
+                    out[k] = ((u[k] + v[k]) + (u[c + k] + v[c + k])) * share
 
 
 @_loop

@@ -100,12 +100,12 @@ _REDUCES = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.min
 def direct_call(
     function: Any, name: str, x: Array, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Any, Any, Any] | None:
-    """NumPy's own call for one of the namespace's with these arguments, same bits; None where there is none.
+    """A quicker call for a function of the namespace's or of NumPy's, same bits; None where there is none.
 
     ``x`` is the array that comes first, ``name`` the function's.
     """
     name = name.lstrip("_")
-    if getattr(namespace, name, None) is not function:
+    if function is not getattr(namespace, name, None) and function is not getattr(np, name, None):
         return None
     if name in _REDUCES and x.dtype.kind in "fc" and len(args) < 3 and kwargs.keys() <= {"axis", "keepdims"}:
         axis = args[1] if len(args) == 2 else kwargs.get("axis")

@@ -26,7 +26,7 @@ _WORTH_COMPILING = 1 << 16
 #: A thread of its own is worth its start for so many entries.
 _WORTH_A_THREAD = 1 << 16
 #: Entries in one block of images without Numba.
-_BLOCK = 1 << 18
+_BLOCK = 1 << 19
 #: The whole numbers of as many bytes as a float.
 _WHOLE = {2: np.int16, 4: np.int32, 8: np.int64}
 

@@ -264,7 +264,7 @@ def jit(
     >>> print(nnx.jit(lambda x: np.sum(x * x)).program(np.ones(3)))
     program(v0: float64[3]):
         v1: float64[3] = v0 * v0
-        v2: float64[] = sum(v1)
+        v2: float64[] = add.reduce(v1, None)
         return (v2,)
 
     Source: the name and manners are those of JAX' ``jit``; A. Griewank, A. Walther, *Evaluating Derivatives*,
