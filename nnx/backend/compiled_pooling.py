@@ -12,6 +12,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from nnx.backend.vectors import BYTES, load, store, where_most, where_same
+
 _loop = numba.njit(error_model="numpy", nogil=True, cache=True)
 
 
@@ -234,8 +236,48 @@ def _first(row: Any, left: Any, width: Any, number: Any, most: Any, first: Any) 
 
 
 @_loop
+def _from_maxima_in_vectors(
+    g: Any, x: Any, y: Any, out: Any, rows: Any, columns: Any, a: Any, b: Any
+) -> None:
+    """As :func:`from_maxima` where channels fill whole vectors."""
+    one, pixel = g.dtype.type(1.0), g.shape[3] * g.itemsize
+    line, image = x.shape[2] * pixel, x.shape[1] * x.shape[2] * pixel
+    from_x, from_y, from_g, into = x.ctypes.data, y.ctypes.data, g.ctypes.data, out.ctypes.data
+    apart = rows[1] >= rows[0] and columns[1] >= columns[0]
+    for i in range(a, b):
+        clear = 0
+        for p in range(rows[3]):
+            top, height = _inside(p, rows, x.shape[1])
+            clear = _cleared(out[i], clear, top + height, apart, rows, columns)
+            for q in range(columns[3]):
+                left, width = _inside(q, columns, x.shape[2])
+                first_cell = i * image + top * line + left * pixel
+                window = ((i * rows[3] + p) * columns[3] + q) * pixel
+                for j in range(0, pixel, BYTES):
+                    most, given = load(from_y + window + j, one), load(from_g + window + j, one)
+                    found, number = most, g.dtype.type(height * width)
+                    for h in range(height - 1, -1, -1):
+                        place = from_x + first_cell + h * line + width * pixel + j
+                        for _ in range(width):
+                            place -= pixel
+                            number -= one
+                            found = where_most(load(place, one), most, number, found)
+                    for h in range(height):
+                        place = into + first_cell + h * line + j
+                        for _ in range(width):
+                            new = where_same(found, number, given)
+                            store(place, new if apart else load(place, one) + new)
+                            place += pixel
+                            number += one
+        _cleared(out[i], clear, out.shape[1], False, rows, columns)
+
+
+@_loop
 def from_maxima(g: Any, x: Any, y: Any, out: Any, rows: Any, columns: Any, a: Any, b: Any) -> None:
     """Into out g added up where the first maxima y of the windows of x are."""
+    if g.shape[3] * g.itemsize % BYTES == 0:
+        _from_maxima_in_vectors(g, x, y, out, rows, columns, a, b)
+        return
     zero, one = g.dtype.type(0.0), g.dtype.type(1.0)
     apart = rows[1] >= rows[0] and columns[1] >= columns[0]
     first = np.empty(g.shape[3], g.dtype)  # which cell of the window is the first maximum

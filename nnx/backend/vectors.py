@@ -3,7 +3,7 @@
 LLVM makes vector instructions of a loop only where it can tell that what is written is not read, and a loop
 that reads and writes sixteen rows at a time is beyond it. Here the vectors are said: ``load`` takes 64 bytes
 of numbers from an address in memory on, ``store`` puts them there, and ``+``, ``-`` and ``*`` between the two
-work on all of them.
+work on all of them; ``where_most`` and ``where_same`` choose among them.
 
 Addresses, not arrays: then one compiled loop serves arrays of all layouts, read-only ones as well. Who calls
 such a loop keeps the arrays alive, and answers for their bounds. Imported only where Numba is installed.
@@ -89,3 +89,35 @@ def _operation(sign: Any, name: str) -> None:
 _operation(operator.add, "fadd")
 _operation(operator.sub, "fsub")
 _operation(operator.mul, "fmul")
+
+
+def _everywhere(builder: Any, number: Any, form: ir.VectorType) -> Any:
+    """A vector of one number."""
+    one = builder.insert_element(ir.Constant(form, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), form.count), None)
+    return builder.shuffle_vector(one, ir.Constant(form, ir.Undefined), zeros)
+
+
+@intrinsic
+def where_most(typingctx: Any, u: Any, most: Any, number: Any, other: Any) -> Any:
+    """``number`` where u is ``most`` or NaN, and ``other`` elsewhere."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        u, most, number, other = args
+        is_it = builder.or_(builder.fcmp_ordered("==", u, most), builder.fcmp_unordered("uno", u, u))
+        return builder.select(is_it, _everywhere(builder, number, signature.return_type.form), other)
+
+    return u(u, most, u.element, other), codegen
+
+
+@intrinsic
+def where_same(typingctx: Any, numbers: Any, number: Any, given: Any) -> Any:
+    """``given`` where the numbers are ``number``, and 0 elsewhere."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        numbers, number, given = args
+        form = signature.return_type.form
+        same = builder.fcmp_ordered("==", numbers, _everywhere(builder, number, form))
+        return builder.select(same, given, ir.Constant(form, None))
+
+    return given(numbers, given.element, given), codegen
