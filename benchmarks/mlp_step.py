@@ -6,6 +6,7 @@ eight bare matrix products of the step in NumPy and nothing else: what no implem
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 
 import _turns

@@ -8,7 +8,7 @@ from typing import Any
 
 from nnx.activations.base import FAR, ones_where, registry
 from nnx.autodiff import fused
-from nnx.backend import namespace
+from nnx.backend import adapter_of, namespace
 from nnx.options import Number
 
 Array = Any
@@ -94,14 +94,10 @@ def relu(
     """
     _MAX_VALUE("relu", "max_value", max_value)
     xp = namespace(x)
-    if negative_slope == 0.0 and threshold == 0.0 and max_value is not None:
-        return xp.clip(x, 0.0, max_value)  # one pass where maximum and minimum are two
     if negative_slope == 0.0 and threshold == 0.0:
-        # A row of zeros, not the number 0: NumPy's loop over two arrays is four times as fast.
-        y = xp.maximum(x, xp.zeros_like(x[0, ...]) if x.ndim > 1 and x.shape[0] else 0.0)
-    else:
-        below = negative_slope * (x - threshold) if negative_slope else xp.zeros_like(x)
-        y = xp.where(x <= threshold, below, x)
+        return adapter_of(x).rectified(x, max_value)
+    below = negative_slope * (x - threshold) if negative_slope else xp.zeros_like(x)
+    y = xp.where(x <= threshold, below, x)
     return y if max_value is None else xp.minimum(y, max_value)
 
 

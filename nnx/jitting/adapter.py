@@ -136,8 +136,8 @@ def _delegated(name: str) -> None:
 
 
 for _name in (
-    "laid_out", "copied_if_small", "materialized", "broadcast_copy", "tanh", "sigmoid", "erf", "erfc",
-    "unless_nan", "scatter_add", "take_rows",
+    "laid_out", "copied_if_small", "materialized", "broadcast_copy", "tanh", "sigmoid", "rectified", "erf",
+    "erfc", "unless_nan", "scatter_add", "take_rows",
 ):  # fmt: skip
     _delegated(_name)
 
