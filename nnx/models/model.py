@@ -85,7 +85,7 @@ class Model(Applied):
         losses or metrics of your own are computed as they are, and so are those of large arrays. See
         :func:`nnx.jit`.
 
-        >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))])
+        >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))], backend="numpy")
         >>> model.compile("sgd", "mse")
         >>> _ = model.fit(np.ones((64, 2)), np.ones((64, 1)), batch_size=32, epochs=15, verbose=0)
         >>> print(model.step_plan.splitlines()[1])
