@@ -26,8 +26,9 @@ Array = Any
 _BEFORE = 20
 #: steps that are computed both ways
 _COMPARED = 2
-#: Bytes of all results of a step up to which it is recorded: where arrays are larger, Python's part is small.
-_MOST = 1 << 26
+#: Bytes of all arrays of a step, weights and gradients included, up to which it is recorded: where arrays are
+#: larger, Python's part is small, and while a step is recorded all of them are kept.
+_MOST = 1 << 22
 #: what layers hold for their weights: a step does not call it
 _OF_WEIGHTS = ("_initializer", "_constraint")
 #: shapes of batches that have programs of their own
