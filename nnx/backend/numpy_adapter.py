@@ -144,13 +144,8 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         return quick.sigmoid(x) if quick else super().sigmoid(x)
 
     def rectified(self, x: Array, most: float | None = None) -> Array:
-        n = len(x) if type(x) is np.ndarray and x.ndim > 1 else 0
-        if (
-            n < 2
-            or x.size < _WORTH_SHARING
-            or not x.flags.c_contiguous
-            or type(most) not in (NoneType, float)
-        ):
+        n = len(x) if type(x) is np.ndarray and x.ndim > 1 and x.flags.c_contiguous else 0
+        if n < 2 or x.size < _WORTH_SHARING or not isinstance(most, int | float | NoneType):
             return super().rectified(x, most)
         out, zeros = np.empty_like(x), np.zeros_like(x[0])
 

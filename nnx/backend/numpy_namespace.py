@@ -110,7 +110,7 @@ def direct_call(
     if name in _REDUCES and x.dtype.kind in "fc" and len(args) < 3 and kwargs.keys() <= {"axis", "keepdims"}:
         axis = args[1] if len(args) == 2 else kwargs.get("axis")
         return _REDUCES[name].reduce, (args[0], axis), {"keepdims": True} if kwargs.get("keepdims") else {}
-    if name == "reshape" and not kwargs:
+    if name == "reshape" and len(args) == 2 and not kwargs:
         return np.ndarray.reshape, args, {}
     if name == "argmax":
         return np.ndarray.argmax, args, kwargs

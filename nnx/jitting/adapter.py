@@ -9,6 +9,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from nnx.autodiff.array import Traced
+from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.levels import running
 from nnx.autodiff.space import space_over
 from nnx.backend import Adapter
@@ -44,11 +45,20 @@ class _Names(ModuleType):
 
 def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
+        if _of_transforms((args, kwargs)):
+            return function(*args, **kwargs)  # which they answer themselves, and record what that computes
         out = kwargs.get("out")
         return called(function, args, kwargs, () if out is None else (out,))
 
     call.__name__ = call.__qualname__ = getattr(function, "__name__", "function")
     return call
+
+
+def _of_transforms(x: Any) -> bool:
+    """Whether arrays of a transform inside are among nested arguments."""
+    if type(x) in (tuple, list):
+        return any(map(_of_transforms, x))
+    return any(map(_of_transforms, x.values())) if type(x) is dict else type(x) in (Traced, Batched)
 
 
 class RecordedAdapter(Adapter):
@@ -135,10 +145,7 @@ def _delegated(name: str) -> None:
     setattr(RecordedAdapter, name, method)
 
 
-for _name in (
-    "laid_out", "copied_if_small", "materialized", "broadcast_copy", "tanh", "sigmoid", "rectified", "erf",
-    "erfc", "unless_nan", "scatter_add", "take_rows",
-):  # fmt: skip
+for _name in ("laid_out", "copied_if_small", "materialized", "broadcast_copy"):
     _delegated(_name)
 
 
@@ -147,7 +154,7 @@ def _kernel(base: type, name: str) -> None:
     reference = getattr(base, name)
 
     def method(self: RecordedAdapter, *args: Any, **kwargs: Any) -> Any:
-        if any(type(a) is Traced for a in (*args, *kwargs.values())):
+        if _of_transforms((args, kwargs)):
             return reference(self, *args, **kwargs)
         return called(getattr(self.below, name), args, kwargs)
 
@@ -158,6 +165,8 @@ def _kernel(base: type, name: str) -> None:
 for _base in (Convolution, Normalizing, Pooling, Recurrence):
     for _name in [name for name in vars(_base) if not name.startswith("_")]:
         _kernel(_base, _name)
+for _name in ("tanh", "sigmoid", "rectified", "erf", "erfc", "unless_nan", "scatter_add", "take_rows"):
+    _kernel(Adapter, _name)
 
 
 def _drawn(name: str) -> None:

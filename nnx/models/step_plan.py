@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from nnx.autodiff.tree import flatten
-from nnx.errors import NnxError, RecordingError
+from nnx.errors import RecordingError
 from nnx.jitting import Clock, Program, Recorder, compiled, recorded_over, shortened
 from nnx.options import built_in
 
@@ -91,7 +91,7 @@ class StepPlans:
             if seen == _BEFORE:
                 self._plans[key] = self._recorded(parts)
             return self._compared(self._plans[key], parts)
-        except (NnxError, TypeError, ValueError, AttributeError) as error:
+        except Exception as error:
             answer = self._compute(parts)  # an error of the step itself is raised here
             self.reason = f"{type(error).__name__}: {error}"
             return answer

@@ -214,3 +214,34 @@ def test_random_programs(steps: list[tuple[str, int, int]]) -> None:
     with np.errstate(all="ignore"):
         for a, b in ((x, y), (x, y), (y, x)):
             same_bits(jitted(a, b), function(a, b))
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "relu", "erf"])
+@pytest.mark.parametrize("call", ["function", "body"])
+def test_activations_with_a_kernel_of_the_library_in_nested_transforms(name: str, call: str) -> None:
+    """Arrays of a transform inside take the way of the standard's calls, and are no arrays of the program."""
+    function = getattr(nnx.activations, name)
+    function = function.plain if call == "body" else function
+
+    def second(x):
+        return nnx.grad(lambda w: np.sum(nnx.grad(lambda v: np.sum(function(v) * v))(w) ** 2))(x)
+
+    x = np.linspace(-1.1, 1.2, 6)
+    for transform in (nnx.grad(lambda w: np.sum(function(w) * w)), second):
+        same_bits(nnx.jit(transform)(x), transform(x))
+
+
+def test_a_namespace_asked_for_outside_serves_a_transform_inside() -> None:
+    def slope(x):
+        xp = nnx.backend.namespace(x)
+        return nnx.grad(lambda w: xp.sum(xp.sin(w) * xp.concat([w[1:], w[:1]])))(x)
+
+    same_bits(nnx.jit(slope)(np.arange(4.0)), slope(np.arange(4.0)))
+
+
+def test_reshape_with_an_order() -> None:
+    x = np.arange(6.0)
+    for order in ("C", "F"):
+        same_bits(
+            nnx.jit(lambda x, order=order: np.reshape(x, (2, 3), order))(x), np.reshape(x, (2, 3), order)
+        )

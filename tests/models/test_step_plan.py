@@ -207,6 +207,17 @@ def test_other_bits_are_refused(monkeypatch):
     assert found[0] == plain[0] and found[1] == plain[1]
 
 
+def test_no_failure_of_a_recording_reaches_the_user(monkeypatch):
+    def broken(program):
+        raise KeyError("something that nobody thought of")
+
+    plain = trained(monkeypatch, 10**9, *NETWORKS["dense"])
+    monkeypatch.setattr(step_plan, "compiled", broken)
+    found = trained(monkeypatch, 1, *NETWORKS["dense"])
+    assert "KeyError" in found[2].step_plan
+    assert found[0] == plain[0] and found[1] == plain[1]
+
+
 def test_large_steps_are_not_recorded(monkeypatch):
     monkeypatch.setattr(step_plan, "_MOST", 10_000)
     _, _, model = trained(monkeypatch, 0, *NETWORKS["convolution"])
