@@ -8,6 +8,7 @@ from typing import Any
 
 from nnx.activations.base import FAR, ones_where, registry
 from nnx.autodiff import fused
+from nnx.autodiff.array import raw
 from nnx.backend import adapter_of, namespace
 from nnx.options import Number
 
@@ -45,6 +46,9 @@ def _relu_slope(
     max_value: float | None = None,
     threshold: float = 0.0,
 ) -> Array:
+    numbers = type(threshold) is type(negative_slope) is float
+    if max_value is None and numbers and threshold == 0.0 == negative_slope:
+        return adapter_of(x).unit_step(raw(x))
     passes = x > threshold
     if max_value is not None:
         passes = passes & (x < max_value)

@@ -10,7 +10,7 @@ every operation. From the recording of the rule (:mod:`nnx.backend.recording`) a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -31,7 +31,31 @@ def blockwise(recording: Recording, targets: tuple[int | None, ...], dtype: Any)
     ``targets`` says which of the read vectors each result overwrites (None: none). A result is computed there
     directly if no later step reads the old entries, else in a buffer. Each thread has its own buffers.
     """
-    r, last = recording, recording.last_use()
+    body, kinds = _body(recording, targets)
+    r = recording
+    slices = [f"v{k} = read[{k}][a:b]" for k in range(r.vectors)]
+    slices += [f"w{k} = write[{k}][a:b]" for k in range(len(r.outputs))]
+    slices += [f"{name} = {name}_[:b - a]" for name in kinds]
+    lines = [f"{name}_ = buffers[{n}]" for n, name in enumerate(kinds)]
+    lines += [f"for a in range(0, read[0].shape[0], {BLOCK}):", f"    b = min(a + {BLOCK}, read[0].shape[0])"]
+    kernel = _kernel(recording, [*lines, *(f"    {line}" for line in (*slices, *body))])
+    return _called(kernel, kinds, dtype)
+
+
+@cache
+def at_once(recording: Recording, targets: tuple[int | None, ...], dtype: Any) -> Callable[..., None]:
+    """As :func:`blockwise`, for vectors of at most :data:`BLOCK` entries: without blocks."""
+    body, kinds = _body(recording, targets)
+    names = [f"v{k}" for k in range(recording.vectors)]
+    lines = [f"{', '.join(names)}, = read"]
+    lines += [f"{', '.join(f'w{k}' for k in range(len(recording.outputs)))}, = write"]
+    lines += [f"{', '.join(kinds)}, = buffers"] if kinds else []
+    return _called(_kernel(recording, [*lines, *body]), kinds, dtype, whole=True)
+
+
+def _body(r: Recording, targets: tuple[int | None, ...]) -> tuple[list[str], dict[str, bool]]:
+    """The calls, one in each line, and for each buffer that they need whether it holds bools."""
+    last = r.last_use()
     direct: dict[int, str] = {}
     late = []
     for k, (value, alias) in enumerate(zip(r.outputs, targets, strict=True)):
@@ -51,24 +75,33 @@ def blockwise(recording: Recording, targets: tuple[int | None, ...], dtype: Any)
             body += [f"copyto({out}, {given[2]})", f"copyto({out}, {given[1]}, where={given[0]})"]
         else:
             body.append(f"{name}({', '.join(given)}, out={out})")
-    body += [f"w{k}[...] = {names[value]}" for k, value in late]
-    slices = [f"v{k} = read[{k}][a:b]" for k in range(r.vectors)]
-    slices += [f"w{k} = write[{k}][a:b]" for k in range(len(r.outputs))]
-    slices += [f"{name} = {name}_[:b - a]" for name in kinds]
-    lines = [f"v{r.vectors + k} = scalars[{k}]" for k in range(r.inputs - r.vectors)]
-    lines += [f"{name}_ = buffers[{n}]" for n, name in enumerate(kinds)]
-    source = "def kernel(read, write, scalars, buffers, size):\n    n = read[0].shape[0]\n"
-    source += "".join(f"    {line}\n" for line in lines) + "    for a in range(0, n, size):\n"
-    source += "        b = min(a + size, n)\n" + "".join(f"        {line}\n" for line in (*slices, *body))
+    return body + [f"w{k}[...] = {names[value]}" for k, value in late], kinds
+
+
+def _kernel(recording: Recording, lines: Sequence[str]) -> Any:
+    """The function ``kernel(read, write, scalars, buffers)`` of these lines."""
+    heads = [f"v{recording.vectors + k} = scalars[{k}]" for k in range(recording.inputs - recording.vectors)]
+    source = "def kernel(read, write, scalars, buffers):\n"
+    source += "".join(f"    {line}\n" for line in (*heads, *lines))
     scope = {name: getattr(np, name) for name in FORMS if name != "where"} | {"copyto": np.copyto}
     exec(source, scope)  # the text above, made of the rule's own operations
-    kernel: Any = scope["kernel"]
+    return scope["kernel"]
+
+
+def _called(kernel: Any, kinds: Mapping[str, bool], dtype: Any, whole: bool = False) -> Callable[..., None]:
+    """``kernel`` with the buffers of the thread: of the vectors' length where ``whole``."""
     own = threading.local()
 
+    def buffers(n: int) -> list[Array]:
+        return [np.empty(n, bool if logical else dtype) for logical in kinds.values()]
+
     def call(read: Sequence[Array], write: Sequence[Array], scalars: Sequence[float]) -> None:
-        if not hasattr(own, "buffers"):
-            own.buffers = [np.empty(BLOCK, bool if logical else dtype) for logical in kinds.values()]
-        kernel(read, write, scalars, own.buffers, BLOCK)
+        n = read[0].shape[0] if whole else BLOCK
+        if getattr(own, "n", None) != n:
+            own.n, own.buffers, own.scalars = n, buffers(n), None
+        if scalars != own.scalars:  # as arrays, which NumPy need not look at
+            own.scalars, own.arrays = scalars, [np.asarray(s, dtype) for s in scalars]
+        kernel(read, write, own.arrays, own.buffers)
 
     return call
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from nnx.backend import kernels, loops, numpy_recurrent, philox, special
 from nnx.backend.numpy_convolution import NumpyConvolution
-from nnx.backend.numpy_namespace import direct_call, namespace
+from nnx.backend.numpy_direct import FEW, UFUNCS, direct_call, zero
+from nnx.backend.numpy_namespace import namespace
 from nnx.backend.numpy_normalizing import NumpyNormalizing
 from nnx.backend.numpy_pooling import NumpyPooling
 from nnx.backend.recording import record
@@ -144,6 +145,8 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         return quick.sigmoid(x) if quick else super().sigmoid(x)
 
     def rectified(self, x: Array, most: float | None = None) -> Array:
+        if most is None and x.size <= FEW and type(x) is np.ndarray and x.dtype.kind == "f":
+            return np.maximum(x, zero(x.dtype))
         n = len(x) if type(x) is np.ndarray and x.ndim > 1 and x.flags.c_contiguous else 0
         if n < 2 or x.size < _WORTH_SHARING or not isinstance(most, int | float | NoneType):
             return super().rectified(x, most)
@@ -158,6 +161,11 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         spread(part, n, x.size // _WORTH_SHARING + 1)
         return out
 
+    def unit_step(self, x: Array) -> Array:
+        if x.size > FEW or type(x) is not np.ndarray or x.dtype.kind != "f":
+            return super().unit_step(x)
+        return np.heaviside(x, zero(x.dtype))  # one call; a number by number loop, slower where x is large
+
     def unless_nan(self, x: Array, d: Array) -> Array:
         if not x.size:
             return d
@@ -165,7 +173,7 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         return d if top == top else super().unless_nan(x, d)
 
     def restored(self, d: Array, x: Array, exact: Callable[..., Array]) -> Array:
-        quick = _compiled_functions(d)
+        quick = _compiled_functions(d) if d.size > FEW else None
         if quick and exact.__name__ in quick.RESTORES and x.flags.c_contiguous:
             quick.RESTORES[exact.__name__](d.reshape(-1), x.reshape(-1), _FEW_DIGITS[8])
             return d
@@ -178,7 +186,10 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         if not d.ndim:
             return exact(self.xp, x) if d < least else d
         small = d < least
-        d[small] = exact(self.xp, x[small])
+        if d.size <= FEW:  # picking costs more than computing all
+            np.copyto(d, exact(np, x), where=small)
+        else:
+            d[small] = exact(self.xp, x[small])
         return d
 
     def saturates(self, d: Array) -> bool:
@@ -275,25 +286,32 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         scalars: tuple[float, ...] = (),
     ) -> None:
         n = read[0].shape[0]
-        recording = record(function, len(read), len(scalars)) if n > kernels.BLOCK else None
+        recording = record(function, len(read), len(scalars))
         if recording is None:
             results = without_aliases(np, function(np, *read, *scalars), read)
             for target, value in zip(write, results, strict=True):
                 target[...] = value
             return
-        targets = tuple(next((j for j, x in enumerate(read) if x is out), None) for out in write)
+        places = {id(x): j for j, x in enumerate(read)}
+        targets = tuple([places.get(id(out)) for out in write])
+        if n <= kernels.BLOCK:
+            kernels.at_once(recording, targets, write[0].dtype)(read, write, scalars)
+            return
         kernel = kernels.compiled(recording, targets) if n >= _WORTH_COMPILING else None
         (kernel or kernels.blockwise(recording, targets, write[0].dtype))(read, write, scalars)
 
-    def direct(self, function: Any, x: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any] | None:
-        if type(x) is not np.ndarray:
-            return None
-        name = getattr(function, "__name__", "")
-        if function == self.matmul_into:
-            return np.matmul, args, {}
-        if function == self.tanh and _compiled_functions(x) is None:
-            return np.tanh, args, {}
-        return direct_call(function, name, x, args, kwargs)
+    def direct(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[Any, Any, Any] | None:
+        return direct_call(function, args, kwargs, kinds, self)
+
+    def into(self, function: Any) -> Any:
+        return function if isinstance(function, np.ufunc) and function.nout == 1 else UFUNCS.get(function)
+
+    def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        return np.array(np.broadcast_to(np.asarray(x, dtype), shape))
+
+    def compiles(self, x: Any) -> bool:
+        """Whether functions of arrays like x, an array or a description of one, are loops of Numba's."""
+        return x.dtype.char == "d" and x.size >= _WORTH_COMPILING_FUNCTIONS and bool(_functions())
 
     def matmul_into(self, a: Array, b: Array, out: Array) -> Array:
         return np.matmul(a, b, out=out) if out.flags.writeable else a @ b
@@ -317,7 +335,11 @@ def _compiled_functions(x: Any) -> Any:
     """The module of compiled functions where it computes ``x`` quicker than NumPy; else None."""
     if type(x) is not np.ndarray or x.size < _WORTH_COMPILING_FUNCTIONS:
         return None
-    return loops.compiled("functions") if x.dtype.char == "d" and x.flags.c_contiguous else None
+    return _functions() if x.dtype.char == "d" and x.flags.c_contiguous else None
+
+
+def _functions() -> Any:
+    return loops.compiled("functions")
 
 
 def load() -> Adapter:

@@ -91,29 +91,3 @@ namespace.__dict__.update(
     zeros_like=_zeros_like,
     **{name: _created(name) for name in ("zeros", "ones", "full", "empty")},
 )
-
-
-#: reductions whose ufunc does the same without a look at the arguments
-_REDUCES = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
-
-
-def direct_call(
-    function: Any, name: str, x: Array, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Any, Any, Any] | None:
-    """A quicker call for a function of the namespace's or of NumPy's, same bits; None where there is none.
-
-    ``x`` is the array that comes first, ``name`` the function's.
-    """
-    name = name.lstrip("_")
-    if function is not getattr(namespace, name, None) and function is not getattr(np, name, None):
-        return None
-    if name in _REDUCES and x.dtype.kind in "fc" and len(args) < 3 and kwargs.keys() <= {"axis", "keepdims"}:
-        axis = args[1] if len(args) == 2 else kwargs.get("axis")
-        return _REDUCES[name].reduce, (args[0], axis), {"keepdims": True} if kwargs.get("keepdims") else {}
-    if name == "reshape" and len(args) == 2 and not kwargs:
-        return np.ndarray.reshape, args, {}
-    if name == "argmax":
-        return np.ndarray.argmax, args, kwargs
-    if name == "astype" and kwargs.keys() <= {"copy"}:
-        return np.ndarray.astype, args, kwargs
-    return None

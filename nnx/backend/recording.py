@@ -65,7 +65,7 @@ for _dunder, _name in {
     setattr(Symbol, f"__{_dunder}__", _operator(_name))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object for each function: kernels are found by it
 class Recording:
     """The operations in order. Value k < inputs is an argument, value inputs + i the result of step i."""
 

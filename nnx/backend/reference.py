@@ -193,6 +193,10 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         """``d``, and NaN where ``x``, of the same shape and data type, is NaN."""
         return self.xp.where(self.xp.isnan(x), x, d)
 
+    def unit_step(self, x: Array) -> Array:
+        """1 to the right of 0, 0 elsewhere, NaN of NaN, in the type of ``x``."""
+        return self.unless_nan(x, self.xp.astype(x > 0.0, x.dtype))
+
     def special(self, name: str) -> Callable[..., Array]:
         """SciPy's special function of that name, for arrays of this library.
 
@@ -313,12 +317,23 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         """The product a @ b; ``out``, of that shape, may be where the result is (or is ignored)."""
         return a @ b
 
-    def direct(self, function: Any, x: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any] | None:
+    def direct(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[Any, Any, Any] | None:
         """A quicker call for ``function(*args, **kwargs)`` with the same bits; None where there is none.
 
-        ``x`` is the first argument's array; in ``args`` there may be other things in the place of arrays. For
-        programs that make the same call many times (:mod:`nnx.jitting`).
+        In ``args`` there are other things in the place of arrays; ``kinds`` says of each argument what array
+        it is (None where it is none). For programs that make the same call many times (:mod:`nnx.jitting`).
         """
+        return None
+
+    def into(self, function: Any) -> Any:
+        """The entry-by-entry function that takes a place for its result as ``out``; None where there is none.
+
+        ``function`` may be an operator of Python's.
+        """
+        return None
+
+    def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        """A number, or an array, as an array of that shape and type; None where it is as quick as it is."""
         return None
 
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:

@@ -69,6 +69,13 @@ def may_give_back(function: Any) -> bool:
     return getattr(function, "__name__", "") in _GIVE_BACK
 
 
+def makes_new(function: Any) -> bool:
+    """Whether the result surely is an array of its own, which nobody else has."""
+    if type(function) is Method:
+        return function.name in ("dot", "copy")
+    return function is operator.matmul
+
+
 def is_ufunc(function: Any) -> bool:
     """Whether it is an entry-by-entry function of NumPy's (or CuPy's) kind."""
     return hasattr(function, "nin") and hasattr(function, "nout")

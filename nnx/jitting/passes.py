@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MethodDescriptorType
 from typing import Any
 
-from nnx.jitting.functions import COPIES, fills
-from nnx.jitting.program import Constant, Method, Program, Slot, Step, places, slots, substituted
-from nnx.jitting.recorder import Draw
+from nnx.jitting.functions import COPIES, fills, makes_new
+from nnx.jitting.program import (
+    Constant,
+    Kind,
+    Method,
+    Program,
+    Slot,
+    Step,
+    kind_of,
+    places,
+    slots,
+    substituted,
+)
 
 
-def shortened(program: Program, values: Sequence[Any], direct: Callable[..., Any]) -> Program:
-    """The program after all passes; ``values`` are those of its slots in the run that was recorded.
+#: bytes from which on it pays to use an array's place again
+_WORTH_A_PLACE = 1 << 12
 
-    ``direct`` is what the library's adapter has by that name.
+
+def shortened(program: Program, fixed: Mapping[int, Any], below: Any) -> Program:
+    """The program after all passes.
+
+    ``fixed`` are the values that do not depend on the arguments' numbers, by slot; ``below`` is the adapter
+    of the library.
     """
-    for make in (
-        without_copies,
-        with_constants,
-        without_factors_one,
-        with_common_steps_once,
-        without_dead_steps,
-    ):
-        program = make(program, values)
-    return _renumbered(with_direct_calls(program, values, direct))
+    program = with_constants(without_copies(program), fixed)
+    program = with_copies_of_what_is_known(program)
+    for make in (without_factors_one, with_common_steps_once, without_dead_steps):
+        program = make(program)
+    program = with_direct_calls(program, below.direct)
+    return _renumbered(with_places_used_again(program, below.into))
 
 
 def _renumbered(program: Program) -> Program:
@@ -50,7 +62,6 @@ def _renumbered(program: Program) -> Program:
         tuple(steps),
         substituted(program.outputs, new),
         {k: program.kinds[i] for i, k in numbers.items()},
-        {k: program.sizes[i] for i, k in numbers.items()},
         {k: program.memory[i] for i, k in numbers.items()},
         tuple(program.constants[place.number] for place in used),
     )
@@ -86,7 +97,7 @@ def _replaced(program: Program, decide: Callable[[Step, Callable[..., bool]], An
     return replace(program, steps=tuple(kept))
 
 
-def without_copies(program: Program, values: Sequence[Any]) -> Program:
+def without_copies(program: Program) -> Program:
     """The program without copies that shield from the caller's later writes: in a program there are none."""
 
     def decide(step: Step, unwritten: Callable[..., bool]) -> Any:
@@ -97,20 +108,32 @@ def without_copies(program: Program, values: Sequence[Any]) -> Program:
     return _replaced(program, decide)
 
 
-def with_constants(program: Program, values: Sequence[Any]) -> Program:
+def with_constants(program: Program, fixed: Mapping[int, Any]) -> Program:
     """The program with results that do not depend on the arguments' numbers as constants."""
     constants = list(program.constants)
 
     def decide(step: Step, unwritten: Callable[..., bool]) -> Any:
-        if (step.reads and not fills(step.function, step.args, step.kwargs)) or type(step.function) is Draw:
+        if step.result not in fixed or (step.reads and not fills(step.function, step.args, step.kwargs)):
             return None
-        constants.append(values[step.result])  # type: ignore[index]
+        constants.append(fixed[step.result])
         return Constant(len(constants) - 1)
 
     return replace(_replaced(program, decide), constants=tuple(constants))
 
 
-def without_factors_one(program: Program, values: Sequence[Any]) -> Program:
+def with_copies_of_what_is_known(program: Program) -> Program:
+    """The program with copies of small filled arrays in the place of functions that fill them."""
+    constants, steps = list(program.constants), []
+    for step in program.steps:
+        known = getattr(step.function, "__name__", "").lstrip("_") in ("full", "ones") and not step.reads
+        if known and step.result is not None and program.kinds[step.result].nbytes <= _WORTH_A_PLACE:
+            constants.append(step.function(*step.args, **step.kwargs))
+            step = replace(step, function=Method("copy"), args=(Constant(len(constants) - 1),), kwargs={})
+        steps.append(step)
+    return replace(program, steps=tuple(steps), constants=tuple(constants))
+
+
+def without_factors_one(program: Program) -> Program:
     """The program without products with ones of the same shape and type: gradients begin with them."""
     ones = {k for k, c in enumerate(program.constants) if _is_one(c)}
 
@@ -121,9 +144,8 @@ def without_factors_one(program: Program, values: Sequence[Any]) -> Program:
             return None
         for one, other in (step.args, step.args[::-1]):
             if type(one) is Constant and one.number in ones and type(other) is Slot:
-                kinds = (f"{values[step.result].dtype}", values[step.result].shape)  # type: ignore[index]
-                mine = values[other.number]
-                if kinds == (f"{mine.dtype}", mine.shape) and unwritten(other.number):
+                result, mine = program.kinds[step.result], program.kinds[other.number]  # type: ignore[index]
+                if (result.dtype, result.shape) == (mine.dtype, mine.shape) and unwritten(other.number):
                     return other
         return None
 
@@ -137,7 +159,7 @@ def _is_one(constant: Any) -> bool:
     return bool((constant == 1.0).all())
 
 
-def with_common_steps_once(program: Program, values: Sequence[Any]) -> Program:
+def with_common_steps_once(program: Program) -> Program:
     """The program in which the same call of the same values is made once."""
     first: dict[Any, Any] = {}
 
@@ -153,29 +175,83 @@ def with_common_steps_once(program: Program, values: Sequence[Any]) -> Program:
     return _replaced(program, decide)
 
 
-def with_direct_calls(program: Program, values: Sequence[Any], direct: Callable[..., Any]) -> Program:
+def with_direct_calls(program: Program, direct: Callable[..., Any]) -> Program:
     """The program with the library's own quickest call in the place of others, where that is known.
 
-    ``direct(function, x, args, kwargs)``, with x the first argument's array, gives function, arguments and
-    keywords, or None.
+    ``direct(function, args, kwargs, kinds)``, with the kinds of those arguments that are arrays (else None),
+    gives function, arguments and keywords, or None.
     """
+    constants = list(program.constants)
+
+    def kind(term: Any) -> Kind | None:
+        if type(term) is Slot:
+            return program.kinds[term.number]
+        return kind_of(constants[term.number]) if type(term) is Constant else None
+
+    def constant(term: Any) -> Any:
+        if not hasattr(term, "dtype") or not hasattr(term, "shape"):
+            return term
+        constants.append(term)
+        return Constant(len(constants) - 1)
 
     def quicker(step: Step) -> Step:
-        first = step.args[0] if step.args else None
-        x = values[first.number] if type(first) is Slot else None
-        x = program.constants[first.number] if type(first) is Constant else x
-        found = direct(step.function, x, step.args, dict(step.kwargs))
+        found = direct(step.function, step.args, dict(step.kwargs), [kind(term) for term in step.args])
         if found is None:
             return step
         function, args, kwargs = found
         method = isinstance(function, MethodDescriptorType)
         call: Any = Method(function.__name__) if method else function
-        return replace(step, function=call, args=args, kwargs=kwargs)
+        return replace(step, function=call, args=tuple(map(constant, args)), kwargs=kwargs)
 
-    return replace(program, steps=tuple(map(quicker, program.steps)))
+    steps = tuple(map(quicker, program.steps))
+    return replace(program, steps=steps, constants=tuple(constants))
 
 
-def without_dead_steps(program: Program, values: Sequence[Any]) -> Program:
+def with_places_used_again(program: Program, into: Callable[..., Any]) -> Program:
+    """The program with large results in the place of an operand that is needed no more.
+
+    ``into(function)`` is the entry-by-entry function that takes a place for its result as ``out``, or None.
+    Only places that the program itself has made are used again.
+    """
+    memory = dict(program.memory)
+    last = {memory[i]: k for k, step in enumerate(program.steps) for i in (*step.reads, *step.writes)}
+    taken = {memory[i] for i in (*range(program.inputs), *slots(program.outputs))}
+    fresh: set[int] = set()
+    new: dict[Any, Any] = {}
+    steps = []
+    for k, old in enumerate(program.steps):
+        step = _with(old, new) if new else old
+        if step.writes:
+            step = replace(step, writes=frozenset(new.get(Slot(j), Slot(j)).number for j in step.writes))
+        i, function = step.result, into(step.function)
+        if i is None or step.writes:
+            steps.append(step)
+            continue
+        mine = program.kinds[i]
+        if function is None or step.kwargs or not mine.owner or mine.nbytes < _WORTH_A_PLACE:
+            steps.append(step)
+        else:
+            free = (
+                j
+                for j in (term.number for term in step.args if type(term) is Slot)
+                if j in fresh and memory[j] not in taken and last[memory[j]] == k and program.kinds[j] == mine
+            )
+            j = next(free, None)
+            if j is None:
+                steps.append(step)
+            else:
+                new[Slot(i)] = Slot(j)
+                last[memory[j]] = last.get(memory[i], k)
+                if memory[i] in taken:
+                    taken.add(memory[j])
+                steps.append(replace(step, function=function, kwargs={"out": Slot(j)}, result=None,
+                                     writes=frozenset([j])))  # fmt: skip
+        if mine.owner and memory[i] == i and (function is not None or makes_new(step.function)):
+            fresh.add(i)
+    return replace(program, steps=tuple(steps), outputs=substituted(program.outputs, new))
+
+
+def without_dead_steps(program: Program) -> Program:
     """The program without steps whose results nobody needs.
 
     A step that writes is needed where somebody reads that memory, or has it: an argument's, an output's.

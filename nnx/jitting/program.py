@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -112,15 +113,14 @@ def substituted(terms: Any, new: Mapping[Any, Any]) -> Any:
 class Program:
     """Steps in order, from ``inputs`` arguments (slots 0, 1, ...) to the slots and constants in ``outputs``.
 
-    ``kinds`` says of each slot in words what is in it; ``sizes`` how many bytes; ``memory`` which slots share
-    their memory: they have the same number there. ``constants`` are arrays from outside.
+    ``kinds`` says of each slot what is in it; ``memory`` which slots share their memory: they have the same
+    number there. ``constants`` are arrays from outside.
     """
 
     inputs: int
     steps: tuple[Step, ...]
     outputs: tuple[Any, ...]
-    kinds: Mapping[int, str]
-    sizes: Mapping[int, int]
+    kinds: Mapping[int, Kind]
     memory: Mapping[int, int]
     constants: Sequence[Array] = field(default=(), repr=False)
 
@@ -130,7 +130,7 @@ class Program:
 
     def __str__(self) -> str:
         names = [f"v{i}: {self.kinds[i]}" for i in range(self.inputs)]
-        names += [f"c{k}: {described(c)}" for k, c in enumerate(self.constants)]
+        names += [f"c{k}: {kind_of(c)}" for k, c in enumerate(self.constants)]
         lines = [f"program({', '.join(names)}):"]
         for step in self.steps:
             call = written(step)
@@ -225,8 +225,45 @@ def _part(key: Any, term: Callable[[Any], str]) -> str:
     return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
 
 
-def described(value: Any) -> str:
-    """The kind of a value, such as ``float64[3, 4]``."""
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
-        return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
-    return type(value).__name__
+class Kind(NamedTuple):
+    """What a value is, without its numbers; in text, such as ``float64[3, 4]``."""
+
+    type: type
+    dtype: Any = None
+    shape: tuple[int, ...] | None = None
+    strides: tuple[int, ...] | None = None
+    nbytes: int = 0
+    #: whether nothing else has this memory, and it may be written into
+    owner: bool = False
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return self.type.__name__
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return math.prod(self.shape or ())
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the entries lie one after the other, the last axis the quickest."""
+        step, steps = getattr(self.dtype, "itemsize", 0), self.strides
+        if steps is None or self.shape is None:
+            return False
+        for n, stride in zip(self.shape[::-1], steps[::-1], strict=True):
+            if n != 1 and stride != step:
+                return False
+            step *= n
+        return True
+
+
+def kind_of(value: Any) -> Kind:
+    """The kind of a value."""
+    if not (hasattr(value, "dtype") and hasattr(value, "shape")):
+        return Kind(type(value))
+    flags = getattr(value, "flags", None)
+    owner = getattr(flags, "owndata", False) and flags.writeable
+    strides = getattr(value, "strides", None)
+    return Kind(type(value), value.dtype, tuple(value.shape), strides, getattr(value, "nbytes", 0), owner)

@@ -11,7 +11,7 @@ from nnx.autodiff.batching.array import Batched
 from nnx.backend import register_carrier
 from nnx.errors import RecordingError
 from nnx.jitting.functions import COMPARISONS, DESCRIBING, ESCAPES, IN_PLACE_METHODS, OPERATORS, UNARY
-from nnx.jitting.program import Attribute, Method, described
+from nnx.jitting.program import Attribute, Method, kind_of
 from nnx.jitting.recorder import Recorder, active
 
 
@@ -64,7 +64,7 @@ class Recorded:
             active().call(_set_attribute, (self, name, value), {}, (self,))
 
     def __repr__(self) -> str:
-        return f"Recorded(v{self.slot}: {described(self.value)})"
+        return f"Recorded(v{self.slot}: {kind_of(self.value)})"
 
     # -- indexing ------------------------------------------------------------------------------------
 

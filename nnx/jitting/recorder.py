@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from nnx.errors import RecordingError
-from nnx.jitting.functions import describes, keeps_shape, may_give_back, pure
-from nnx.jitting.program import Constant, Program, Slot, Step, described, mapped
+from nnx.jitting.functions import describes, fills, keeps_shape, may_give_back, pure
+from nnx.jitting.program import Constant, Kind, Program, Slot, Step, kind_of, mapped
 
 Array = Any
 _CONTAINERS = (tuple, list)
@@ -73,14 +73,16 @@ class Recorder:
         self.adapter, self.array, self.clock = adapter, adapter.array, clock
         self._room, self._most = most, most
         self.steps: list[Step] = []
-        self.values: list[Any] = []
+        self.kinds: list[Kind] = []
+        #: those results that no argument has a part in
+        self.fixed: dict[int, Any] = {}
         #: for each value a number, which those have in common that may share their memory
         self.memory: list[int] = []
         #: copies of the arrays from outside; and these arrays, as far as they live, with their numbers
         self.constants: list[Array] = []
         self.outside: list[tuple[weakref.ref[Any], int]] = []
         self._numbers: dict[int, int] = {}
-        self._owners: dict[int, int] = {}
+        self._owners: dict[int, tuple[Callable[[], Any], int]] = {}
         self._kept: list[Any] = []  # while it is recorded, no other object gets an id of these
 
     def __enter__(self) -> Recorder:
@@ -92,10 +94,8 @@ class Recorder:
 
     def program(self, inputs: int, outputs: Sequence[Any]) -> Program:
         """The program from the first values to ``outputs``, terms."""
-        kinds = {i: described(value) for i, value in enumerate(self.values)}
-        sizes = {i: getattr(value, "nbytes", 0) for i, value in enumerate(self.values)}
-        memory = dict(enumerate(self.memory))
-        return Program(inputs, tuple(self.steps), tuple(outputs), kinds, sizes, memory, tuple(self.constants))
+        kinds, memory = dict(enumerate(self.kinds)), dict(enumerate(self.memory))
+        return Program(inputs, tuple(self.steps), tuple(outputs), kinds, memory, tuple(self.constants))
 
     # -- calls ---------------------------------------------------------------------------------------
 
@@ -118,20 +118,21 @@ class Recorder:
             return mine
         if answer is None or (mine is not None and may_give_back(function)):
             return mine  # nothing was computed
-        return self.result(Step(function, *terms, len(self.values), writes=written), answer, args)
+        return self.result(Step(function, *terms, len(self.kinds), writes=written), answer, args)
 
     def result(self, step: Step, answer: Any, args: Sequence[Any]) -> Any:
         """The recorded ``answer`` of a step."""
         promised = keeps_shape(step.function, args) or not hasattr(answer, "shape")
         shape = None if promised else tuple(answer.shape)
         self.steps.append(replace(step, shape=shape, pure=pure(step.function)))
-        return self.wrapped(answer)
+        fixed = step.reads <= self.fixed.keys() or fills(step.function, step.args, step.kwargs)
+        return self.wrapped(answer, fixed and type(step.function) is not Draw)
 
     def restored(self, function: Callable[..., Any], d: Any, *args: Any) -> Any:
         """The result of a function that may write into d and give it back, or make another array."""
         self._own(d, function)
         answer = function(*self.raw((d, *args)))
-        step = Step(function, self.term((d, *args)), {}, len(self.values), writes=frozenset([d.slot]))
+        step = Step(function, self.term((d, *args)), {}, len(self.kinds), writes=frozenset([d.slot]))
         return self.result(step, answer, ())
 
     def _own(self, target: Any, function: Any) -> None:
@@ -142,10 +143,15 @@ class Recorder:
                 "namespace, or return the result."
             )
 
-    def wrapped(self, value: Any) -> Any:
-        """``value``, of a new slot; of a tuple also its parts, each of a slot of its own."""
-        whole = self.array(value, len(self.values), self)
-        self.values.append(value)
+    def wrapped(self, value: Any, fixed: bool = False) -> Any:
+        """``value``, of a new slot; of a tuple also its parts, each of a slot of its own.
+
+        ``fixed`` says that it will be the same in every run of the program.
+        """
+        whole = self.array(value, len(self.kinds), self)
+        if fixed:
+            self.fixed[whole.slot] = value
+        self.kinds.append(kind_of(value))
         self.memory.append(self._memory(value))
         self._room -= getattr(value, "nbytes", 0)
         if self._room < 0:
@@ -154,8 +160,8 @@ class Recorder:
             return whole
         parts = []
         for k, part in enumerate(value):
-            self.steps.append(Step(operator.getitem, (Slot(whole.slot), k), {}, len(self.values), pure=True))
-            parts.append(self.wrapped(part))
+            self.steps.append(Step(operator.getitem, (Slot(whole.slot), k), {}, len(self.kinds), pure=True))
+            parts.append(self.wrapped(part, fixed))
         kind = type(value)
         return kind(*parts) if hasattr(value, "_fields") else kind(parts)
 
@@ -187,8 +193,12 @@ class Recorder:
         owner = value
         while getattr(owner, "base", None) is not None:
             owner = owner.base
-        self._kept.append(owner)
-        return self._owners.setdefault(id(owner), len(self.memory))
+        found, number = self._owners.get(id(owner), (_nothing, 0))
+        if found() is not owner:  # another one, which is gone, had this id
+            number = len(self.memory)
+            weak = type(owner).__weakrefoffset__
+            self._owners[id(owner)] = weakref.ref(owner) if weak else _nothing, number
+        return number
 
     def _constant(self, x: Array) -> Constant:
         """The array ``x`` from outside as it is now: what is written into it later is not seen here."""
@@ -205,6 +215,10 @@ class Recorder:
 def _same(copy: Array, x: Array) -> bool:
     """Whether an array from outside has the bits that it had."""
     return copy.shape == x.shape and copy.dtype == x.dtype and copy.tobytes() == x.tobytes()
+
+
+def _nothing() -> None:
+    """What stands for an object that is gone, or of which nobody can tell."""
 
 
 def _name(function: Any) -> str:

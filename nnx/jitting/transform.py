@@ -152,10 +152,11 @@ class Jitted:
         leaves, build = flatten(answer)
         leaves = [_settled(leaf) for leaf in leaves]
         program = recorder.program(len(arrays), [recorder.term(leaf) for leaf in leaves])
-        program = shortened(program, recorder.values, recorder.adapter.below.direct)
+        program = shortened(program, recorder.fixed, recorder.adapter.below)
         outside = [(reference, recorder.constants[k]) for reference, k in recorder.outside]
         writes = not program.written().isdisjoint(program.memory[i] for i in range(len(arrays)))
-        plan = _Plan(program, compiled(program), build, before, outside, writes)
+        replay = compiled(program, ready=recorder.adapter.below.ready)
+        plan = _Plan(program, replay, build, before, outside, writes)
         return plan, build([leaf.value if type(leaf) is Recorded else leaf for leaf in leaves])
 
     def _give_up(self, why: str, args: Any, kwargs: Any) -> Any:

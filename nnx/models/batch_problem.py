@@ -92,7 +92,8 @@ class BatchProblem:
         objective, network = self.objective, self.objective.network
         penalties = [penalty.regularizer for penalty in objective.penalties]
         things = network.layers, objective.goals, objective.program.steps, penalties
-        return StepPlans(self._step, self.adapter, things, [] if self._one is None else [self._one])
+        fixed = [] if self._one is None else [self._one]
+        return StepPlans(self._step, self.adapter, things, self._views, fixed)
 
     def _step(self, parts: Parts) -> tuple[Array, tuple[Any, ...], list[Array]]:
         """One pass forward and one back: the cost, what the network gave, and the metrics' sums."""

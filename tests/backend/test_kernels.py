@@ -42,6 +42,7 @@ def run(make, n, dtype):
 
 MAKERS = {
     "blockwise": kernels.blockwise,
+    "at once": kernels.at_once,
     "compiled": lambda recording, targets, dtype: kernels.compiled(recording, targets),
 }
 

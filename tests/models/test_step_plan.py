@@ -191,8 +191,8 @@ def test_losses_and_metrics_of_a_user_are_called_in_every_step(monkeypatch):
 def test_other_bits_are_refused(monkeypatch):
     true = step_plan.compiled
 
-    def wrong(program):
-        replay = true(program)
+    def wrong(program, *others):
+        replay = true(program, *others)
 
         def other(*arrays):
             (answer,) = replay(*arrays)
@@ -208,7 +208,7 @@ def test_other_bits_are_refused(monkeypatch):
 
 
 def test_no_failure_of_a_recording_reaches_the_user(monkeypatch):
-    def broken(program):
+    def broken(program, *others):
         raise KeyError("something that nobody thought of")
 
     plain = trained(monkeypatch, 10**9, *NETWORKS["dense"])
