@@ -285,20 +285,24 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         write: tuple[Array, ...],
         scalars: tuple[float, ...] = (),
     ) -> None:
-        n = read[0].shape[0]
-        recording = record(function, len(read), len(scalars))
+        self.mapping(function, read, write, len(scalars))(scalars)
+
+    def mapping(
+        self,
+        function: Callable[..., tuple[Array, ...]],
+        read: tuple[Array, ...],
+        write: tuple[Array, ...],
+        scalars: int,
+    ) -> Callable[[tuple[float, ...]], None]:
+        recording, n = record(function, len(read), scalars), read[0].shape[0]
         if recording is None:
-            results = without_aliases(np, function(np, *read, *scalars), read)
-            for target, value in zip(write, results, strict=True):
-                target[...] = value
-            return
+            return lambda given: Adapter.map_inplace(self, function, read, write, given)
         places = {id(x): j for j, x in enumerate(read)}
         targets = tuple([places.get(id(out)) for out in write])
         if n <= kernels.BLOCK:
-            kernels.at_once(recording, targets, write[0].dtype)(read, write, scalars)
-            return
+            return partial(kernels.at_once(recording, targets, write[0].dtype), read, write)
         kernel = kernels.compiled(recording, targets) if n >= _WORTH_COMPILING else None
-        (kernel or kernels.blockwise(recording, targets, write[0].dtype))(read, write, scalars)
+        return partial(kernel or kernels.blockwise(recording, targets, write[0].dtype), read, write)
 
     def direct(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[Any, Any, Any] | None:
         return direct_call(function, args, kwargs, kinds, self)

@@ -313,6 +313,16 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         for target, value in zip(write, results, strict=True):
             target[...] = value
 
+    def mapping(
+        self,
+        function: Callable[..., tuple[Array, ...]],
+        read: tuple[Array, ...],
+        write: tuple[Array, ...],
+        scalars: int,
+    ) -> Callable[[tuple[float, ...]], None]:
+        """:meth:`map_inplace` for these arrays, as a function of so many scalars: to be called often."""
+        return lambda given: self.map_inplace(function, read, write, given)
+
     def matmul_into(self, a: Array, b: Array, out: Array) -> Array:
         """The product a @ b; ``out``, of that shape, may be where the result is (or is ignored)."""
         return a @ b

@@ -235,18 +235,26 @@ class Batches:
         The arrays of a batch are overwritten by the next one's.
         """
         indices = [None if a is None else _index(order, a) for a in self.data.arrays]
+        rooms: list[Any] = []
+        last = -1
         for start in range(0, self.size, self.batch_size):
-            part = slice(start, min(start + self.batch_size, self.size))
-            yield self._batch(
-                [None if at is None else self._rows(i, at[0], at[1][part]) for i, at in enumerate(indices)]
-            )
+            stop = min(start + self.batch_size, self.size)
+            if stop - start != last:
+                last = stop - start
+                rooms = [None if at is None else self._room(i, at[0], last) for i, at in enumerate(indices)]
+            batch = [
+                None if at is None else at[0].take_rows(array, at[1][start:stop], room)
+                for array, at, room in zip(self.data.arrays, indices, rooms, strict=True)
+            ]
+            yield self._batch(batch)
 
-    def _rows(self, i: int, home: Adapter, rows: Any) -> Any:
-        array, key = self.data.arrays[i], (i, int(rows.shape[0]))
+    def _room(self, i: int, home: Adapter, n: int) -> Any:
+        """A buffer for n rows of an array; None where the library makes new ones."""
+        array, key = self.data.arrays[i], (i, n)
         if home.fills_buffers and key not in self._buffers:
-            shape = (key[1], *array.shape[1:])
+            shape = (n, *array.shape[1:])
             self._buffers[key] = home.xp.empty(shape, dtype=array.dtype, device=device_of(array))
-        return home.take_rows(array, rows, self._buffers.get(key))
+        return self._buffers.get(key)
 
     def _batch(self, arrays: Sequence[Any]) -> Batch:
         return Batch(*self.data.sorted(arrays if self._ready else self._moved(arrays)))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import Any
 
 from nnx.backend import adapter_of, device_of, namespace
@@ -75,6 +76,8 @@ class Plan:
     bound: float | None = None
     decay: float | None = None
     ema_momentum: float | None = None
+    #: the function of a whole step for the arrays of the last one, and these
+    ready: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def around(self, rule: Callable[..., Any], rule_vectors: int) -> Plan:
         """This plan with the function of a whole step: the rule, and around it what was asked for."""
@@ -99,8 +102,13 @@ class Plan:
         scalars: tuple[float, ...],
     ) -> None:
         """Evaluates the function of ``read`` and the rule's ``scalars``, into the vectors ``write``."""
-        own = () if self.plain else self.scalars(rate, step)
-        adapter_of(write[0]).map_inplace(self.function, read, write, (*own, *scalars))
+        given = scalars if self.plain else (*self.scalars(rate, step), *scalars)
+        arrays = (*read, *write)
+        known = self.ready.get("arrays", ())
+        if len(known) != len(arrays) or not all(map(is_, known, arrays)):  # they mostly are those of before
+            move = adapter_of(write[0]).mapping(self.function, read, write, len(given))
+            self.ready.update(arrays=arrays, move=move)
+        self.ready["move"](given)
 
     def vectors(self, average: Array) -> tuple[Array, ...]:
         """The own vectors of :class:`Update`."""
