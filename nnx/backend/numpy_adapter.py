@@ -19,7 +19,7 @@ from nnx.backend.numpy_normalizing import NumpyNormalizing
 from nnx.backend.numpy_pooling import NumpyPooling
 from nnx.backend.recording import record
 from nnx.backend.recurrent import Past
-from nnx.backend.reference import Adapter, Array, without_aliases
+from nnx.backend.reference import Adapter, Array
 from nnx.backend.team import TEAM
 from nnx.backend.threads import spread
 from nnx.errors import DataError, OptionError
@@ -38,6 +38,8 @@ _WORTH_IMPORTING_SCIPY = 128
 #: Bytes up to which a copy costs no more than recording an operation on a tape.
 _SMALL = 1 << 14
 #: where ``restored`` begins, by the bytes of a number
+#: the slopes that are as exact where nothing is to be restored
+_EVERYWHERE = frozenset(("sech_squared", "logistic_slope"))
 _FEW_DIGITS = {8: 1e-4, 4: 0.025, 2: 0.1}
 #: what says that there is nothing: complex numbers, no entries, long doubles
 _NOTHING_TO_RESTORE = (TypeError, ValueError, KeyError)
@@ -185,8 +187,11 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         least = _FEW_DIGITS[d.itemsize]
         if not d.ndim:
             return exact(self.xp, x) if d < least else d
+        few = d.size <= FEW  # then picking costs more than computing all
+        if few and exact.__name__ in _EVERYWHERE:
+            return exact(np, x)
         small = d < least
-        if d.size <= FEW:  # picking costs more than computing all
+        if few:
             np.copyto(d, exact(np, x), where=small)
         else:
             d[small] = exact(self.xp, x[small])

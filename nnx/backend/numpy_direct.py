@@ -1,13 +1,13 @@
 """The quickest call of NumPy's with the same bits, for programs that make it many times.
 
-A function of the namespace, or an operator, looks at its arguments first. Where these have the same shapes and
-types in every run, that look is made once, here.
+A function of the namespace, or an operator, looks at its arguments first. Where these have the same shapes
+and types in every run, that look is made once, here.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 

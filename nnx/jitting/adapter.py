@@ -165,7 +165,17 @@ def _kernel(base: type, name: str) -> None:
 for _base in (Convolution, Normalizing, Pooling, Recurrence):
     for _name in [name for name in vars(_base) if not name.startswith("_")]:
         _kernel(_base, _name)
-for _name in ("tanh", "sigmoid", "rectified", "erf", "erfc", "unless_nan", "unit_step", "scatter_add", "take_rows"):
+for _name in (
+    "tanh",
+    "sigmoid",
+    "rectified",
+    "erf",
+    "erfc",
+    "unless_nan",
+    "unit_step",
+    "scatter_add",
+    "take_rows",
+):
     _kernel(Adapter, _name)
 
 

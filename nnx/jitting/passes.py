@@ -22,7 +22,6 @@ from nnx.jitting.program import (
     substituted,
 )
 
-
 #: bytes from which on it pays to use an array's place again
 _WORTH_A_PLACE = 1 << 12
 
@@ -113,7 +112,9 @@ def with_constants(program: Program, fixed: Mapping[int, Any]) -> Program:
     constants = list(program.constants)
 
     def decide(step: Step, unwritten: Callable[..., bool]) -> Any:
-        if step.result not in fixed or (step.reads and not fills(step.function, step.args, step.kwargs)):
+        if step.result is None or step.result not in fixed:
+            return None
+        if step.reads and not fills(step.function, step.args, step.kwargs):
             return None
         constants.append(fixed[step.result])
         return Constant(len(constants) - 1)
@@ -128,7 +129,8 @@ def with_copies_of_what_is_known(program: Program) -> Program:
         known = getattr(step.function, "__name__", "").lstrip("_") in ("full", "ones") and not step.reads
         if known and step.result is not None and program.kinds[step.result].nbytes <= _WORTH_A_PLACE:
             constants.append(step.function(*step.args, **step.kwargs))
-            step = replace(step, function=Method("copy"), args=(Constant(len(constants) - 1),), kwargs={})
+            copy: Any = Method("copy")
+            step = replace(step, function=copy, args=(Constant(len(constants) - 1),), kwargs={})
         steps.append(step)
     return replace(program, steps=tuple(steps), constants=tuple(constants))
 

@@ -264,6 +264,6 @@ def kind_of(value: Any) -> Kind:
     if not (hasattr(value, "dtype") and hasattr(value, "shape")):
         return Kind(type(value))
     flags = getattr(value, "flags", None)
-    owner = getattr(flags, "owndata", False) and flags.writeable
+    owner = bool(getattr(flags, "owndata", False) and getattr(flags, "writeable", False))
     strides = getattr(value, "strides", None)
     return Kind(type(value), value.dtype, tuple(value.shape), strides, getattr(value, "nbytes", 0), owner)

@@ -29,8 +29,8 @@ class BatchProblem:
         self.layout = objective.network.layout
         self.adapter = weights.backend.adapter
         self.seed = seed
-        #: what random and stateful layers see of this step
-        self.context = Context(True, seed)
+        #: the number of the step that is shown
+        self._step_number = 0
         #: how often what was computed, where an optimizer's evaluation counts are kept
         self.counts: Counter[str] = Counter()
         self.batch: Batch | None = None
@@ -52,8 +52,12 @@ class BatchProblem:
 
     def show(self, batch: Batch, step: int) -> None:
         """From now on it is about ``batch``, with the random numbers of that step."""
-        self.batch, self._known = batch, None
-        self.context = Context(True, self.seed, step)
+        self.batch, self._known, self._step_number = batch, None, step
+
+    @property
+    def context(self) -> Context:
+        """What random and stateful layers see of this step."""
+        return Context(True, self.seed, self._step_number)
 
     def at(self, w: Array) -> Point:
         """The point at ``w``. Its gradient lies in the problem's buffer: valid until the next one's."""
@@ -82,7 +86,7 @@ class BatchProblem:
         assert self.batch is not None
         batch = self.batch
         parts = Parts(point.x, self._places, self._gradient, self._state, batch.xs, batch.ys, batch.weights)
-        value, ran, point.aux["statistics"] = self.plans.run(parts, self.context.step)
+        value, _, ran, point.aux["statistics"] = self.plans.run(parts, self._step_number)
         point.aux["ran"] = Ran(*ran)
         return value, self._gradient
 
@@ -95,8 +99,8 @@ class BatchProblem:
         fixed = [] if self._one is None else [self._one]
         return StepPlans(self._step, self.adapter, things, self._views, fixed)
 
-    def _step(self, parts: Parts) -> tuple[Array, tuple[Any, ...], list[Array]]:
-        """One pass forward and one back: the cost, what the network gave, and the metrics' sums."""
+    def _step(self, parts: Parts) -> tuple[Array, Array, tuple[Any, ...], list[Array]]:
+        """One pass forward and one back: cost, squared norm of the gradient, outputs, sums of the metrics."""
         batch = Batch(parts.xs, parts.ys, parts.weights)
         if parts.trained is self._views:
             leaves, params = self._leaves, self._leaf_params
@@ -113,7 +117,13 @@ class BatchProblem:
             del total  # so that the way back frees what each operation kept for it
             found = backward(seeds, [leaf.mark for leaf in leaves])
         self._pack(found, parts)
-        return value, tuple(ran), self.objective.statistics(ran, batch)
+        squares = parts.gradient @ parts.gradient
+        return value, squares, tuple(ran), self.objective.statistics(ran, batch)
+
+    @property
+    def gradient_place(self) -> Array:
+        """Where the gradient by the weights is put."""
+        return self._gradient
 
     # -- what a step tells besides ------------------------------------------------------------------
 

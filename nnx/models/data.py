@@ -6,6 +6,7 @@ import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import is_not
 from typing import Any
 
 from nnx.backend import Adapter, Backend, adapter_of, device_of, namespace, to_numpy
@@ -236,7 +237,7 @@ class Batches:
         """
         indices = [None if a is None else _index(order, a) for a in self.data.arrays]
         rooms: list[Any] = []
-        last = -1
+        last, held = -1, [None]
         for start in range(0, self.size, self.batch_size):
             stop = min(start + self.batch_size, self.size)
             if stop - start != last:
@@ -246,7 +247,9 @@ class Batches:
                 None if at is None else at[0].take_rows(array, at[1][start:stop], room)
                 for array, at, room in zip(self.data.arrays, indices, rooms, strict=True)
             ]
-            yield self._batch(batch)
+            if not self._ready or any(map(is_not, batch, held)):  # else it lies where the last one lay
+                known, held = self._batch(batch), batch
+            yield known
 
     def _room(self, i: int, home: Adapter, n: int) -> Any:
         """A buffer for n rows of an array; None where the library makes new ones."""

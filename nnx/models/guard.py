@@ -68,12 +68,17 @@ class Guard:
         squares = gradient @ gradient
         if not math.isfinite(squares) and not self._all_finite(gradient):
             raise NonFiniteError("The gradient of the loss has NaN or infinite entries.")
-        optimizer, state = self._trainer.optimizer, self._trainer.state
-        rate = max(optimizer.rate(state), 1e-6)
-        decays = rate * (getattr(optimizer, "weight_decay", None) or 0.0)
-        long = not rate * rate * max(float(squares), 1.0) <= _CALM * _CALM
-        if self._wary or long or decays > 2.0:  # a decay by more than twice a weight makes it grow
+        if not self.is_calm(self._trainer.optimizer.rate(self._trainer.state), point.value, squares):
             self._keep()
+
+    def is_calm(self, rate: float, value: Any, squares: Any) -> bool:
+        """Whether a step at this rate cannot overflow: ``squares`` is the squared norm of the gradient."""
+        if self._wary or not self._free or not math.isfinite(value):
+            return False
+        rate = max(rate, 1e-6)
+        decays = rate * (getattr(self._trainer.optimizer, "weight_decay", None) or 0.0)
+        # a decay by more than twice a weight makes it grow
+        return decays <= 2.0 and rate * rate * max(float(squares), 1.0) <= _CALM * _CALM
 
     def check(self, totals: Mapping[str, float], now: bool = False) -> None:
         """After a step: where a check is due, or ``now``, NonFiniteError if the weights are not good."""

@@ -87,7 +87,7 @@ class Run:
                         warn_if_spent(self.batches, n, "training ends here.")
                         break
                     callbacks.on_train_batch_begin(n)
-                    info = trainer.step(batch, guard.judge)
+                    info = trainer.step(batch, guard)
                     totals.add(info.point.value, batch.size, trainer.problem.statistics(info.point))
                     guard.check(totals)
                     callbacks.on_train_batch_end(n, totals)

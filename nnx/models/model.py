@@ -263,7 +263,7 @@ class Model(Applied):
             batch = next(self._batches(data, data.size, network).epoch())
             trainer = self.trainer
             with Guard(trainer) as guard:
-                point = trainer.step(batch, guard.judge).point
+                point = trainer.step(batch, guard).point
                 totals = self._totals()
                 totals.add(point.value, batch.size, trainer.problem.statistics(point))
                 guard.check(totals, now=True)

@@ -12,7 +12,6 @@ are computed both ways. Where one bit differs, or the recording fails, the steps
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -74,8 +73,8 @@ class StepPlans:
         numbers change, but not their places.
         """
         self._compute, self._adapter, self._fixed, self._own = compute, adapter, list(fixed), own
-        #: the arrays of the last batch, and what it came to
-        self._last: tuple[tuple[Array, ...], bool, Callable[..., Any]] = ((), False, compute)
+        #: the last batch, its arrays, and their program
+        self._last: tuple[Any, list[Array], Callable[..., Any]] = (None, [], compute)
         self._clock = Clock()
         self._seen: dict[Any, int] = {}
         self._plans: dict[Any, _Plan] = {}
@@ -90,16 +89,10 @@ class StepPlans:
             return self._compute(parts)
         self._clock.step = step
         own, given = parts.trained is self._own, (*parts.xs, *parts.ys, *parts.weights)
-        before, with_own, replay = self._last
-        if own is with_own and len(given) == len(before) and all(map(operator.is_, given, before)):
-            return replay(*[a for a in given if a is not None])[0]
-        key = (own, *[None if a is None else (a.shape, a.dtype, a.strides) for a in given])
+        key = _key(own, given)
         seen = self._seen.get(key, 0)
         if seen >= _BEFORE + _COMPARED:
-            replay = self._plans[key].replay
-            if own:
-                self._last = given, own, replay
-            return replay(*_changing(parts, own))[0]
+            return self._plans[key].replay(*_changing(parts, own))[0]
         if key not in self._seen and len(self._seen) == _SHAPES:
             return self._compute(parts)  # another shape every time
         self._seen[key] = seen + 1
@@ -113,6 +106,19 @@ class StepPlans:
             answer = self._compute(parts)  # an error of the step itself is raised here
             self.reason = f"{type(error).__name__}: {error}"
             return answer
+
+    def replayed(self, batch: Any, step: int) -> Any:
+        """What the step computes with the model's own weights; None where its program is not settled."""
+        self._clock.step = step
+        before, arrays, replay = self._last
+        if batch is not before:
+            given = (*batch.xs, *batch.ys, *batch.weights)
+            key = _key(True, given)
+            if self.reason or self._seen.get(key, 0) < _BEFORE + _COMPARED:
+                return None
+            arrays, replay = [a for a in given if a is not None], self._plans[key].replay
+            self._last = batch, arrays, replay
+        return replay(*arrays)[0]
 
     def text(self) -> str:
         """What is recorded, in words, or why nothing is."""
@@ -144,6 +150,11 @@ class StepPlans:
         if wanted != found:
             raise ValueError("the recorded step does not compute the same bits")
         return answer
+
+
+def _key(own: bool, given: Iterable[Array]) -> Any:
+    """What steps with one program have in common."""
+    return (own, *[None if a is None else (a.shape, a.dtype, a.strides) for a in given])
 
 
 def _arrays(parts: Parts) -> list[Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +13,8 @@ from nnx.models.full_batch import FullBatchProblem
 from nnx.models.norms import activation_norms, activation_program, gradient_norms
 from nnx.models.objective import Batch, Objective
 from nnx.models.program import Program
+from nnx.models.quick_step import QuickStep
 from nnx.models.weights import Weights
-from nnx.optimizers import Point
 
 Array = Any
 
@@ -37,22 +37,27 @@ class Trainer:
         self.gradient: Array = None
         #: whether the optimizer's average is in the place of the weights
         self._averaged = False
+        self._known: tuple[Any, QuickStep | None] = (None, None)
         #: why no more steps can be made: the model was changed
         self.retired: str | None = None
 
-    def step(self, batch: Batch, judge: Callable[[Point], None] | None = None) -> optimizers.Info:
-        """One step of the optimizer on a batch."""
+    def step(self, batch: Batch, guard: Any = None) -> optimizers.Info:
+        """One step of the optimizer on a batch; a ``guard`` judges it (:class:`nnx.models.guard.Guard`)."""
         if self.retired is not None:
             raise OptionError(self.retired)
         if self._averaged:
             self.show_average(False)
         problem, w = self.problem, self.weights.trained
-        problem.show(batch, self.state.step)
+        quick = self._quick() if guard is not None and self.first_order else None
         with self.weights.computing():
+            if quick is not None and (done := quick(batch, guard.is_calm)) is not None:
+                self.gradient = problem.gradient_place
+                return done
+            problem.show(batch, self.state.step)
             if self.first_order:
                 point = problem.at(w)
-                if judge is not None:
-                    judge(point)
+                if guard is not None:
+                    guard.judge(point)
                 problem.knows(point)
             _, self.state, info = self.optimizer.step(problem, w, self.state)
         # Methods that compare costs know it at the point where they ended, however they computed it.
@@ -61,6 +66,14 @@ class Trainer:
             self.weights.commit(problem.changes(info.point))
             self.weights.constrain()
         return info
+
+    def _quick(self) -> QuickStep | None:
+        """Steps that are settled, for the state as it is."""
+        state, known = self._known
+        if state is not self.state:
+            known = QuickStep.of(self.problem, self.weights, self.optimizer, self.state)
+            self._known = self.state, known
+        return known
 
     @property
     def learning_rate(self) -> float:

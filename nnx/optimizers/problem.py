@@ -59,11 +59,12 @@ class Point:
     (array(5.), array([2., 4.]), array([2., 0.]), False)
     """
 
-    def __init__(self, problem: Any, w: Array) -> None:
+    def __init__(self, problem: Any, w: Array, known: dict[str, Array] | None = None) -> None:
+        """``known`` are quantities that have been computed, and counted, already: by name."""
         self.w = w
         self.aux: dict[str, Any] = {}
         self._problem = problem
-        self._known: dict[str, Array] = {}
+        self._known: dict[str, Array] = {} if known is None else known
 
     def offers(self, part: str) -> bool:
         """Whether the problem has ``part``, the name of one of the quantities below. Computes nothing."""

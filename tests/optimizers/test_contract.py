@@ -173,7 +173,10 @@ def test_a_rule_is_pure_and_computes_with_arrays(entry, options, monkeypatch):
             assert (result.size, result.dtype) == (target.size, target.dtype)
             target[...] = result.reshape(target.shape)
 
-    monkeypatch.setattr(nnx.backend.adapter_of(w), "map_inplace", evaluate)
+    def mapping(function, read, write, count):
+        return lambda scalars: evaluate(function, read, write, scalars)
+
+    monkeypatch.setattr(nnx.backend.adapter_of(w), "mapping", mapping)
     monkeypatch.setattr(per_array, "store", partial(evaluate, scalar=float))  # no kernel: scalars may meet
     steps(optimizer, problem, w, optimizer.init(problem, w), 3)
     functions = set(calls)  # one, so that it is compiled once, or one for each kind of weight array

@@ -47,14 +47,19 @@ def sech_squared(xp: Any, x: Any) -> Any:
     """1/cosh²x = 4t/(1 + t)² with t = e^(−2·abs(x)), which does not overflow."""
     t = xp.exp(-2.0 * xp.abs(x))
     u = 1.0 + t
-    return 4.0 * t / (u * u)
+    u *= u
+    t *= 4.0
+    t /= u
+    return t
 
 
 def logistic_slope(xp: Any, x: Any) -> Any:
     """σ(x)·σ(−x) = t/(1 + t)² with t = e^(−abs(x))."""
     t = xp.exp(-xp.abs(x))
     u = 1.0 + t
-    return t / (u * u)
+    u *= u
+    t /= u
+    return t
 
 
 def exponential_left(xp: Any, x: Any) -> Any:

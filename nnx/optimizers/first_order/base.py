@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
-from nnx.backend import namespace
+from nnx.backend import adapter_of, namespace
 from nnx.errors import OptionError
 from nnx.optimizers.first_order.update import make_plan
 from nnx.optimizers.method import Method
@@ -135,6 +135,19 @@ class FirstOrder(Method):
         rate = self.rate(state)
         self.move(w, point, state, rate)
         return w, state, Info(point, rate)
+
+    def bound(self, w: Array, g: Array, state: State) -> Callable[[float], None] | None:
+        """:meth:`move` for gradients that are always in ``g``, as a function of the rate; None if it is more.
+
+        The number of the step is the caller's to change.
+        """
+        own = type(self).step is FirstOrder.step and type(self).move is FirstOrder.move
+        if not own or not state.plan.plain or self.watches or state.memory:
+            return None
+        slots = tuple(state.slots.values())
+        count = len(self.scalars(self.rate(state), state))
+        run = adapter_of(w).mapping(state.plan.function, (w, g, *slots), (w, *slots), count)
+        return lambda rate: run(self.scalars(rate, state))
 
     def finalize(self, w: Array, state: State) -> Array:
         """``w`` at the end of training: with ``use_ema`` the average is written into it."""
