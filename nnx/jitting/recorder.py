@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import threading
 import weakref
@@ -65,13 +64,11 @@ class Draw:
 class Recorder:
     """Calls functions on raw arrays and writes every call down, for one run of a function.
 
-    With a ``clock`` random numbers are drawn anew in every run of the program, else they are constants. An
-    error where all values together have more than ``most`` bytes.
+    With a ``clock`` random numbers are drawn anew in every run of the program, else they are constants.
     """
 
-    def __init__(self, adapter: Any, clock: Clock | None = None, most: float = math.inf) -> None:
+    def __init__(self, adapter: Any, clock: Clock | None = None) -> None:
         self.adapter, self.array, self.clock = adapter, adapter.array, clock
-        self._room, self._most = most, most
         self.steps: list[Step] = []
         self.kinds: list[Kind] = []
         #: those results that no argument has a part in
@@ -153,9 +150,6 @@ class Recorder:
             self.fixed[whole.slot] = value
         self.kinds.append(kind_of(value))
         self.memory.append(self._memory(value))
-        self._room -= getattr(value, "nbytes", 0)
-        if self._room < 0:
-            raise RecordingError(f"The results have more than {self._most} bytes together.")
         if type(value) not in _CONTAINERS and not hasattr(value, "_fields"):
             return whole
         parts = []

@@ -26,9 +26,8 @@ Array = Any
 _BEFORE = 20
 #: steps that are computed both ways
 _COMPARED = 2
-#: Bytes of all arrays of a step, weights and gradients included, up to which it is recorded: where arrays are
-#: larger, Python's part is small, and while a step is recorded all of them are kept.
-_MOST = 1 << 22
+#: bytes that the constants of a recorded step may have: they are kept as long as the model trains
+_MOST = 1 << 24
 #: what layers hold for their weights: a step does not call it
 _OF_WEIGHTS = ("_initializer", "_constraint")
 #: shapes of batches that have programs of their own
@@ -129,7 +128,7 @@ class StepPlans:
         return "\n".join(str(plan.program) for plan in self._plans.values())
 
     def _recorded(self, parts: Parts, own: bool) -> _Plan:
-        recorder = Recorder(recorded_over(self._adapter), self._clock, _MOST)
+        recorder = Recorder(recorded_over(self._adapter), self._clock)
         with recorder, recorder.adapter.serving():
             arrays = _arrays(parts)
             new = iter([recorder.wrapped(a) for a in arrays])
@@ -138,6 +137,8 @@ class StepPlans:
             raise RecordingError("An array from outside takes part in the step.")
         program = recorder.program(len(arrays), [recorder.term(answer)])
         program = shortened(program, recorder.fixed, self._adapter)
+        if sum(getattr(c, "nbytes", 0) for c in program.constants) > _MOST:
+            raise RecordingError(f"The constants of the step have more than {_MOST} bytes.")
         bound = dict(enumerate(arrays[: len(arrays) - len(_changing(parts, True))])) if own else {}
         return _Plan(program, compiled(program, bound, self._adapter.ready))
 
