@@ -191,7 +191,7 @@ def with_direct_calls(program: Program, direct: Callable[..., Any]) -> Program:
         return kind_of(constants[term.number]) if type(term) is Constant else None
 
     def constant(term: Any) -> Any:
-        if not hasattr(term, "dtype") or not hasattr(term, "shape"):
+        if isinstance(term, type) or not hasattr(term, "dtype") or not hasattr(term, "shape"):
             return term
         constants.append(term)
         return Constant(len(constants) - 1)
