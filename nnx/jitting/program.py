@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -109,6 +109,13 @@ def substituted(terms: Any, new: Mapping[Any, Any]) -> Any:
     return mapped(terms, lambda t: new.get(t, t) if type(t) in (Slot, Constant) else t)
 
 
+def with_terms(step: Step, new: Mapping[Any, Any]) -> Step:
+    """The step with other terms for some slots and constants."""
+    if new.keys().isdisjoint(step.places):
+        return step
+    return replace(step, args=substituted(step.args, new), kwargs=substituted(step.kwargs, new))
+
+
 @dataclass(frozen=True)
 class Program:
     """Steps in order, from ``inputs`` arguments (slots 0, 1, ...) to the slots and constants in ``outputs``.
@@ -136,6 +143,7 @@ class Program:
             call = written(step)
             lines.append(f"    {call}" if step.result is None else
                          f"    v{step.result}: {self.kinds[step.result]} = {call}")  # fmt: skip
+            lines += [f"        {line}" for line in getattr(step.function, "lines", list)()]
         return "\n".join([*lines, f"    return {expression(self.outputs)}"])
 
 
