@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from nnx.jitting.functions import makes_new
+from nnx.jitting.functions import gives_back_by_numbers, makes_new
 from nnx.jitting.program import Kind, Program, Slot, Step, slots, substituted, with_terms
 
 #: bytes from which on it pays to use an array's place again
@@ -22,6 +22,7 @@ def with_places_used_again(program: Program, into: Callable[..., Any]) -> Progra
     memory = program.memory
     last = {memory[i]: k for k, step in enumerate(program.steps) for i in (*step.reads, *step.writes)}
     taken = {memory[i] for i in (*range(program.inputs), *slots(program.outputs))}
+    taken |= {memory[i] for step in program.steps if gives_back_by_numbers(step.function) for i in step.reads}
     fresh: set[int] = set()
     new: dict[Any, Any] = {}
     steps = []
