@@ -71,9 +71,7 @@ def body(r: Recording, targets: tuple[int | None, ...]) -> tuple[list[str], dict
     lines = []
     for i, (name, operands) in enumerate(r.steps):
         out, given = names[r.inputs + i], [term(v) for v in operands]
-        if name == "astype":
-            lines.append(f"copyto({out}, {given[0]})")
-        elif name == "where":
+        if name == "where":
             lines += [f"copyto({out}, {given[2]})", f"copyto({out}, {given[1]}, where={given[0]})"]
         else:
             lines.append(f"{name}({', '.join(given)}, out={out})")

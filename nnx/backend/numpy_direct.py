@@ -67,7 +67,7 @@ def _are_products(a: Any, b: Any) -> bool:
     plain = a.type is b.type is np.ndarray and a.dtype == b.dtype and a.dtype.char in "fd"
     if not plain or not a.size or not b.size or a.shape[-1:] != b.shape[:1]:
         return False
-    return max(len(a.shape), len(b.shape)) == 2 and _for_blas(a) and _for_blas(b)
+    return max(len(a.shape), len(b.shape)) <= 2 and _for_blas(a) and _for_blas(b)
 
 
 def _for_blas(a: Any) -> bool:
