@@ -52,8 +52,7 @@ def _renumbered(program: Program) -> Program:
     new: dict[Any, Any] = {place: Constant(k) for k, place in enumerate(used)}
     new |= {Slot(i): Slot(k) for i, k in numbers.items()}
     steps = [
-        replace(
-            with_terms(step, new),
+        with_terms(step, new).but(
             result=None if step.result is None else numbers[step.result],
             writes=frozenset(numbers[i] for i in step.writes),
         )
@@ -137,7 +136,7 @@ def with_copies_of_what_is_known(program: Program) -> Program:
         if known and step.result is not None and program.kinds[step.result].nbytes <= FEW_BYTES:
             constants.append(step.function(*step.args, **step.kwargs))
             copy: Any = Method("copy")
-            step = replace(step, function=copy, args=(Constant(len(constants) - 1),), kwargs={})
+            step = step.but(function=copy, args=(Constant(len(constants) - 1),), kwargs={})
         steps.append(step)
     return replace(program, steps=tuple(steps), constants=tuple(constants))
 
@@ -210,7 +209,7 @@ def with_direct_calls(program: Program, direct: Callable[..., Any]) -> Program:
         function, args, kwargs = found
         method = isinstance(function, MethodDescriptorType)
         call: Any = Method(function.__name__) if method else function
-        return replace(step, function=call, args=tuple(map(constant, args)), kwargs=kwargs)
+        return step.but(function=call, args=tuple(map(constant, args)), kwargs=kwargs)
 
     steps = tuple(map(quicker, program.steps))
     return replace(program, steps=steps, constants=tuple(constants))

@@ -36,7 +36,7 @@ def with_places_used_again(program: Program, into: Callable[..., Any]) -> Progra
     for k, old in enumerate(program.steps):
         step, i = with_terms(old, new), old.result
         if step.writes:
-            step = replace(step, writes=frozenset(new.get(Slot(j), Slot(j)).number for j in step.writes))
+            step = step.but(writes=frozenset(new.get(Slot(j), Slot(j)).number for j in step.writes))
         if i is not None and not step.writes:
             kind, function = program.kinds[i], into(step.function)
             if kind.owner and memory[i] == i and (function is not None or makes_new(step.function)):
@@ -47,6 +47,6 @@ def with_places_used_again(program: Program, into: Callable[..., Any]) -> Progra
                 last[memory[j]] = last.get(memory[i], k)
                 taken |= {memory[j]} if memory[i] in taken else set()
                 into_it = {"out": Slot(j)}
-                step = replace(step, function=function, kwargs=into_it, result=None, writes=frozenset([j]))
+                step = step.but(function=function, kwargs=into_it, result=None, writes=frozenset([j]))
         steps.append(step)
     return replace(program, steps=tuple(steps), outputs=substituted(program.outputs, new))
