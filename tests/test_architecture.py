@@ -1,7 +1,8 @@
 """The rooms of nnx: a module imports only from rooms below its own, and inside a row only from further left.
 
 The imports are read from the source (AST), also those inside functions and those under ``if TYPE_CHECKING:``,
-behind which a circle could hide; only array libraries may be named there for the type checker alone.
+behind which a circle could hide; only array libraries may be named there for the type checker alone. Where a
+file imports modules by their names, each text in it that is the name of a module counts as an import.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up; in each row from left to right.
 ROOMS = (
-    ("errors", "options", "registry", "backend"),
+    ("later", "errors", "options", "registry", "backend"),
     ("autodiff", "jitting", "parameters"),
     ("initializers", "activations", "losses", "metrics", "regularizers", "constraints"),
     ("layers", "optimizers"),
@@ -49,13 +50,14 @@ MOST_LINES = 350
 class Module(NamedTuple):
     """One source file: its dotted name, its path below the root, what it imports (name, line), its text.
 
-    ``typed`` are the imports for the type checker alone.
+    ``typed`` are the imports for the type checker alone, ``late`` those by a module's name in a text.
     """
 
     name: str
     path: str
     imports: tuple[tuple[str, int], ...]
     typed: tuple[tuple[str, int], ...]
+    late: tuple[tuple[str, int], ...]
     tree: ast.AST
 
     @property
@@ -73,7 +75,8 @@ def modules(root: Path) -> dict[str, Module]:
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
         imports = tuple(imported(tree, package, set(files)))
         typed = tuple(imported(ast.Module(list(for_types(tree)), []), package, set(files)))
-        found[name] = Module(name, path.relative_to(root).as_posix(), imports, typed, tree)
+        late = tuple(imported_by_name(tree, imports, set(files)))
+        found[name] = Module(name, path.relative_to(root).as_posix(), imports, typed, late, tree)
     return found
 
 
@@ -96,6 +99,17 @@ def imported(tree: ast.AST, package: str, known: set[str]) -> Iterator[tuple[str
             yield from imported(ast.Module(node.orelse, []), package, known)
         else:
             yield from imported(node, package, known)
+
+
+def imported_by_name(
+    tree: ast.AST, imports: tuple[tuple[str, int], ...], known: set[str]
+) -> Iterator[tuple[str, int]]:
+    """(module, line) for each word of a text that names a module, in a file that imports modules by name."""
+    if {"importlib", "nnx.later"} & {module for module, _ in imports}:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                words = node.value.split()
+                yield from ((word, node.lineno) for word in words if word in known - {"nnx"})
 
 
 def for_types(tree: ast.AST) -> Iterator[ast.stmt]:
@@ -128,7 +142,7 @@ def upward_edges(root: Path) -> list[str]:
         if here is None:
             wrong.append(f"{module.path}: has no room in ROOMS of tests/test_architecture.py")
             continue
-        for target, line in module.all_imports:
+        for target, line in module.all_imports + module.late:
             if target.split(".")[0] != "nnx" or room_of(target) == room_of(module.name):
                 continue
             there = place(target)
@@ -149,7 +163,7 @@ def inner_upward_edges(root: Path) -> list[str]:
         if here is None:
             wrong.append(f"{module.path}: has no place in SUBROOMS of tests/test_architecture.py")
             continue
-        for target, line in module.all_imports:
+        for target, line in module.all_imports + module.late:
             both = {".".join(name.split(".")[2:3]) for name in (module.name, target)}
             if room_of(target) != room or len(both) == 1:
                 continue
@@ -239,11 +253,12 @@ def test_nnx_keeps(rule):
 SOUND = {
     "nnx/__init__.py": "from nnx.layers import Dense\nfrom nnx.losses import mse",
     "nnx/errors.py": "import re",
+    "nnx/later.py": "from importlib import import_module",
     "nnx/registry.py": "from nnx.errors import NnxError",
     "nnx/backend/__init__.py": "from nnx.backend.selection import namespace\nimport numpy as np",
     "nnx/backend/selection.py": "from nnx.errors import NnxError\nfrom .reference import Adapter",
     "nnx/backend/reference.py": "import numpy",
-    "nnx/losses.py": "from nnx.backend import namespace",
+    "nnx/losses.py": "import importlib\nimportlib.import_module('nnx.backend')",
     "nnx/layers/__init__.py": "from nnx.layers.dense import Dense",
     "nnx/layers/dense.py": "from nnx import losses\nfrom ..backend import namespace",
     "nnx/optimizers/__init__.py": "from nnx.losses import mse\nfrom .functions.minimize import f",
@@ -278,6 +293,13 @@ def test_a_sound_house_passes(tmp_path):
         ("nnx/losses.py", "try:\n    import nnx\nexcept ImportError:\n    pass", upward_edges),
         ("nnx/losses.py", "from . import layers", upward_edges),
         ("nnx/losses.py", "from nnx import grad", upward_edges),
+        (
+            "nnx/losses.py",
+            "from importlib import import_module as late\nlate('nnx.layers.dense')",
+            upward_edges,
+        ),
+        ("nnx/losses.py", "import importlib\nMADE = 'nnx.models nnx.layers'.split()", upward_edges),
+        ("nnx/losses.py", "from nnx import later\nlater.announce('x', 'nnx.layers')", upward_edges),
         ("nnx/activations.py", "from nnx.losses import mse", upward_edges),
         ("nnx/errors.py", "from nnx.registry import Registry", upward_edges),
         ("nnx/layers/dense.py", "from nnx.optimizers import sgd", upward_edges),
@@ -288,6 +310,7 @@ def test_a_sound_house_passes(tmp_path):
         ("nnx/optimizers/descent/bfgs.py", "from ..functions.minimize import f", inner_upward_edges),
         ("nnx/optimizers/descent/bfgs.py", "from nnx.optimizers.first_order import adam", inner_upward_edges),
         ("nnx/optimizers/first_order/adam.py", "from nnx.optimizers import get", inner_upward_edges),
+        ("nnx/optimizers/descent/bfgs.py", "import importlib\nMADE = 'nnx.optimizers'", inner_upward_edges),
         ("nnx/optimizers/helpers.py", "", inner_upward_edges),
         ("nnx/backend/reference.py", "from nnx.backend.selection import namespace", cycle),
         ("nnx/backend/reference.py", "from nnx.backend import namespace", cycle),
