@@ -184,6 +184,32 @@ def cycle(root: Path) -> list[str]:
     return []
 
 
+def deep_first(root: Path) -> list[str]:
+    """Modules of another room imported before that room as a whole.
+
+    Two threads that import at the same time wait for each other's modules, and Python gives up where they
+    wait in a circle. A package is locked while it imports its modules; who has one of these locked already,
+    and waits for the package, closes the circle. So each room's ``__init__`` begins with the whole rooms.
+    """
+    below: dict[str, set[str]] = {}  # for each room those that it imports
+    entered: dict[str, set[str]] = {}  # and those of which it imports single modules
+    for module in modules(root).values():
+        room = room_of(module.name)
+        for target, _ in module.imports:
+            if target.startswith("nnx.") and room_of(target) != room != "nnx":
+                below.setdefault(room, set()).add(room_of(target))
+                entered.setdefault(room, set()).update([room_of(target)] if target.count(".") > 1 else [])
+    wrong = []
+    for room, needed in sorted(entered.items()):
+        order = [target for target, _ in modules(root)[room].imports]
+        own = next((k for k, target in enumerate(order) if room_of(target) == room), len(order))
+        there = [target for target in order[:own] if target.count(".") == 1]
+        for other in there:  # which brings those that it imports
+            there += [more for more in below.get(other, ()) if more not in there]
+        wrong += [f"{room}: first import {other}, as a whole" for other in sorted(needed - set(there))]
+    return wrong
+
+
 def foreign_arrays(root: Path) -> list[str]:
     """Imports of an array library outside the backend room."""
     return [
@@ -240,7 +266,7 @@ def test_the_package_was_found():
     assert {"nnx", "nnx.errors", "nnx.backend.selection"} <= set(modules(ROOT))
 
 
-RULES = [upward_edges, inner_upward_edges, cycle, foreign_arrays, privates_of_others, long_files]
+RULES = [upward_edges, inner_upward_edges, cycle, deep_first, foreign_arrays, privates_of_others, long_files]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -269,6 +295,7 @@ SOUND = {
     "nnx/optimizers/functions/minimize.py": "from nnx.optimizers.first_order.adam import Adam",
     "nnx/models/__init__.py": "from nnx.layers import Dense\nfrom nnx.optimizers import sgd",
     "nnx/models/saving.py": "import numpy as np",
+    "nnx/plotting.py": "from nnx import models\nfrom nnx.layers.dense import Dense",
 }
 
 
@@ -315,6 +342,8 @@ def test_a_sound_house_passes(tmp_path):
         ("nnx/backend/reference.py", "from nnx.backend.selection import namespace", cycle),
         ("nnx/backend/reference.py", "from nnx.backend import namespace", cycle),
         ("nnx/backend/reference.py", "def f():\n    from . import namespace", cycle),
+        ("nnx/plotting.py", "from nnx.layers.dense import Dense", deep_first),
+        ("nnx/plotting.py", "from nnx.models.saving import x\nfrom nnx import models", deep_first),
         ("nnx/losses.py", "import numpy as np", foreign_arrays),
         ("nnx/layers/dense.py", "def f():\n    from torch.nn import functional", foreign_arrays),
         ("nnx/models/saving.py", "import cupy", foreign_arrays),

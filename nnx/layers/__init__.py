@@ -4,6 +4,7 @@ In ``Shapes:`` lines n is the number of samples, ``...`` stands for any number o
 length, as in ``(n, ..., inputs) → (n, ..., units)``: inputs on the left, the output on the right.
 """
 
+from nnx import activations, initializers  # noqa: F401 (whole rooms first)
 from nnx.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from nnx.layers.augmentation import (
     RandomCrop,
