@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx import autodiff  # noqa: F401 (whole rooms first)
 from nnx.autodiff import fused
 from nnx.backend import device_of, namespace
 from nnx.errors import ShapeError

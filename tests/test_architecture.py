@@ -11,6 +11,7 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -191,21 +192,22 @@ def deep_first(root: Path) -> list[str]:
     wait in a circle. A package is locked while it imports its modules; who has one of these locked already,
     and waits for the package, closes the circle. So each room's ``__init__`` begins with the whole rooms.
     """
+    rooms = {name for name in modules(root) if name.count(".") == 1}
+    order: dict[str, list[str]] = {}  # what a module imports, a room also where a module is taken from it
     below: dict[str, set[str]] = {}  # for each room those that it imports
     entered: dict[str, set[str]] = {}  # and those of which it imports single modules
     for module in modules(root).values():
         room = room_of(module.name)
-        for target, _ in module.imports:
-            if target.startswith("nnx.") and room_of(target) != room != "nnx":
-                below.setdefault(room, set()).add(room_of(target))
-                entered.setdefault(room, set()).update([room_of(target)] if target.count(".") > 1 else [])
+        package = module.name if module.path.endswith("__init__.py") else module.name.rpartition(".")[0]
+        order[module.name] = [t for t, _ in imported(module.tree, package, rooms) if t.startswith("nnx.")]
+        others = {target for target in order[module.name] if room_of(target) != room != "nnx"}
+        below.setdefault(room, set()).update(map(room_of, others))
+        entered.setdefault(room, set()).update(room_of(target) for target in others - rooms)
     wrong = []
     for room, needed in sorted(entered.items()):
-        order = [target for target, _ in modules(root)[room].imports]
-        own = next((k for k, target in enumerate(order) if room_of(target) == room), len(order))
-        there = [target for target in order[:own] if target.count(".") == 1]
+        there = list(takewhile(lambda target, room=room: target in rooms - {room}, order[room]))
         for other in there:  # which brings those that it imports
-            there += [more for more in below.get(other, ()) if more not in there]
+            there += [more for more in below[other] if more not in there]
         wrong += [f"{room}: first import {other}, as a whole" for other in sorted(needed - set(there))]
     return wrong
 

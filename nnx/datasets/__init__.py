@@ -5,7 +5,6 @@ for the same ``seed`` on every machine. Everything comes as NumPy arrays: the tr
 batches to the device.
 """
 
-from nnx import backend  # noqa: F401 (whole rooms first)
 from nnx.datasets import digits, fashion_mnist, mnist, tiny_shakespeare
 from nnx.datasets.generators import four_pixel_camera, sinc, spiral, two_moons, xor
 

@@ -4,7 +4,6 @@ Arrays of any library stay in their library and on their device; lists become Nu
 live on the host until the training loop moves them.
 """
 
-from nnx import backend  # noqa: F401 (whole rooms first)
 from nnx.utils.labels import to_categorical
 from nnx.utils.prefetch import Prefetch
 from nnx.utils.py_dataset import PyDataset
