@@ -122,30 +122,24 @@ if TYPE_CHECKING:  # the same names for those who read the source: type checkers
 else:
     __getattr__, __dir__ = later.names(
         __name__,
-        rooms=(
-            "activations applications autodiff backend callbacks constraints datasets errors initializers "
-            "interop jitting layers losses metrics models optimizers options parameters plotting registry "
-            "regularizers utils"
-        ).split(),
         taken={
-            "nnx.autodiff": (
-                "check_derivatives checkpoint custom_derivative grad hessian hvp implicit jacobian jvp "
-                "per_sample_grad per_sample_jacobian register_ufunc stop_gradient value_and_grad vjp vmap"
-            ).split(),
-            "nnx.backend": (
-                "asarray available_backends get_backend set_backend show_versions to_numpy use_backend"
-            ).split(),
-            "nnx.jitting": ["jit"],
-            "nnx.layers": ["Input", "Symbol"],
-            "nnx.models": ["Model", "Sequential", "load_model"],
-            "nnx.optimizers": ["curve_fit", "least_squares", "minimize"],
+            "nnx.autodiff": "check_derivatives checkpoint custom_derivative grad hessian hvp implicit "
+            "jacobian jvp per_sample_grad per_sample_jacobian register_ufunc stop_gradient value_and_grad "
+            "vjp vmap",
+            "nnx.backend": "asarray available_backends get_backend set_backend show_versions to_numpy "
+            "use_backend",
+            "nnx.jitting": "jit",
+            "nnx.layers": "Input Symbol",
+            "nnx.models": "Model Sequential load_model",
+            "nnx.optimizers": "curve_fit least_squares minimize",
         },
     )
 
-# What is found by a name in a file, or by the suffix of one, stands in rooms that may not be imported yet.
+# What a file names may stand in a room that was not imported yet.
 later.announce(
     "things with names",
     *"nnx.activations nnx.constraints nnx.initializers nnx.layers nnx.losses nnx.metrics".split(),
     *"nnx.optimizers nnx.regularizers".split(),
 )
+later.announce("nnx.layers", "nnx.applications")  # which has a layer of its own
 later.announce("kinds of files", "nnx.interop")
