@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -58,7 +57,10 @@ def test_importing_nnx_loads_no_room():
         ("from nnx import asarray", "nnx.autodiff nnx.registry nnx.options"),
         ("from nnx import grad", "nnx.registry nnx.layers nnx.optimizers nnx.models nnx.jitting"),
         ("import nnx; nnx.losses.mse", "nnx.layers nnx.optimizers nnx.models nnx.metrics"),
-        ("from nnx import Sequential", "nnx.applications nnx.datasets nnx.interop nnx.plotting"),
+        (
+            "import nnx; nnx.Sequential, nnx.layers.Dense",
+            "nnx.applications nnx.datasets nnx.interop nnx.plotting nnx.layers.pooling nnx.layers.recurrent",
+        ),
     ],
 )
 def test_a_name_loads_the_rooms_below_and_no_library_that_was_not_asked_for(statement, needless):
@@ -68,14 +70,16 @@ def test_a_name_loads_the_rooms_below_and_no_library_that_was_not_asked_for(stat
 # -- the names are what they were ----------------------------------------------------------------------
 
 
-def test_type_checkers_read_the_names_that_are_imported_when_asked_for():
-    tree = ast.parse(Path(nnx.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("package", [nnx, nnx.layers], ids=lambda package: package.__name__)
+def test_type_checkers_read_the_names_that_are_imported_when_asked_for(package):
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
     read = {alias.name: node.module for node in for_types(tree) for alias in node.names}
-    assert set(nnx.__all__) <= set(read) <= set(dir(nnx))
-    rooms = {name for name, module in read.items() if module == "nnx"}
-    assert {name for name in dir(nnx) if inspect.ismodule(getattr(nnx, name))} == rooms | {"later"}
-    for name in set(read) - rooms:
-        assert getattr(nnx, name) is getattr(sys.modules[read[name]], name)
+    there = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert set(package.__all__) <= {*read, *there, "get"}
+    assert set(read) <= set(dir(package))
+    for name, module in read.items():
+        taken = getattr(package, name)
+        assert taken is sys.modules[f"nnx.{name}"] if module == "nnx" else getattr(sys.modules[module], name)
 
 
 def test_dir_and_star_know_all_before_anything_is_imported():
@@ -106,13 +110,33 @@ def test_things_in_files_are_found_before_their_room_is_imported():
 from nnx.registry import from_config
 print(from_config({"kind": "regularizer", "name": "l2", "options": {"l2": 0.1}}))
 print(from_config({"kind": "layer", "name": "Flatten", "options": {}}))
+print(from_config({"kind": "layer", "name": "CustomScaleLayer", "options": {"scale": 2.0}}))  # of a network
 try:
     from_config({"kind": "liar", "name": "l2", "options": {}})
 except Exception as error:
     print("optimizer" in str(error))
 """
-    made = ["Choice(kind='regularizer', name='l2', options={'l2': 0.1})", "Flatten()", "True"]
+    made = [
+        "Choice(kind='regularizer', name='l2', options={'l2': 0.1})",
+        "Flatten()",
+        "CustomScaleLayer(scale=2.0)",
+        "True",
+    ]
     assert output_of(code).splitlines() == made
+
+
+def test_a_users_own_layer_stays_in_the_place_of_one_that_was_not_imported_yet():
+    code = """
+from dataclasses import dataclass
+import nnx
+@nnx.layers.register()
+@dataclass(frozen=True)
+class Flatten(nnx.layers.Layer):
+    pass
+nnx.layers.LSTM
+print(nnx.layers.registry.entry("Flatten").target is Flatten, nnx.layers.Flatten is Flatten)
+"""
+    assert output_of(code) == "True False\n"  # as where all layers are imported at once
 
 
 def test_threads_may_ask_for_different_rooms_at_the_same_time():
