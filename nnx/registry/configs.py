@@ -124,7 +124,7 @@ def from_config(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     if not isinstance(config, Mapping):
         return config
     kind, options = config.get("kind"), config.get("options")
-    if kind not in KINDS:
+    if str(kind) not in {"dict", *KINDS}:
         later.load("things with names")
     name, changed = config.get("name", "" if kind == "dict" else None), config.get("fields", {})
     named = isinstance(kind, str) and isinstance(name, str) and (kind == "dict" or kind in KINDS)
