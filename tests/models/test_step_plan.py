@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -138,6 +139,58 @@ def test_recorded_training_has_the_same_bits(name, monkeypatch):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss(loss, monkeypatch):
     same(monkeypatch, *NETWORKS["activations"], loss=loss, optimizer="sgd", metrics=["mae"])
+
+
+OPTIMIZERS = [
+    entry.name
+    for entry in nnx.optimizers.registry
+    if issubclass(entry.target, nnx.optimizers.FirstOrder) and entry.target.__module__.startswith("nnx.")
+]
+OPTIONS = {
+    "plain": {},
+    "decay and average": {"weight_decay": 0.01, "use_ema": True, "ema_overwrite_frequency": 3},
+    "clipped": {"clipnorm": 0.05},
+    "schedule": {"learning_rate": nnx.optimizers.schedules.ExponentialDecay(0.01, 5, 0.9)},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_of_first_order(name, options, monkeypatch):
+    given = OPTIONS[options]
+    kinds = {entry.name: entry.target for entry in nnx.optimizers.registry}
+    if "learning_rate" in given and "learning_rate" not in inspect.signature(kinds[name]).parameters:
+        pytest.skip("it has no learning rate")
+    try:
+        optimizer = kinds[name](**given)
+    except nnx.errors.OptionError as error:
+        pytest.skip(str(error))
+    whole = nnx.optimizers.registry.find(kinds[name]).traits.full_batch
+    size = {"shapes": 1, "n": 16, "epochs": 15} if whole else {"epochs": 6}
+    same(monkeypatch, lambda: [Dense(6, "tanh"), Dense(3)], (4,), optimizer=optimizer, **size)
+
+
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "sgd"])
+def test_settled_steps_go_the_short_way(optimizer, monkeypatch):
+    _, _, model = trained(monkeypatch, 1, *NETWORKS["dense"], optimizer=optimizer)
+    assert model.trainer._quick() is not None
+    assert model.trainer.problem.plans._last[0] is not None  # the last batch was replayed
+
+
+def test_a_long_step_goes_the_long_way(monkeypatch):
+    """Weights are kept before a step that may spoil them, and come back."""
+    random = np.random.default_rng(0)
+    model = nnx.Sequential([Dense(4, "tanh", input_shape=(3,)), Dense(1)], seed=1)
+    x, y = random.normal(size=(32, 3)), random.normal(size=(32, 1))
+    model.compile("sgd", "mse")
+    model.fit(x, y, batch_size=16, epochs=20, verbose=0)
+    assert model.trainer._quick() is not None
+    before = model.get_weights()
+    model.learning_rate = 1e37
+    with pytest.raises(nnx.errors.NonFiniteError):
+        model.fit(x, y, batch_size=16, epochs=5, verbose=0)
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_metrics_and_weights_of_samples(monkeypatch):

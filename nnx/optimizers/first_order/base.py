@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from nnx.backend import adapter_of, namespace
 from nnx.errors import OptionError
-from nnx.optimizers.first_order.update import make_plan
+from nnx.optimizers.first_order.update import Plan, make_plan
 from nnx.optimizers.method import Method
 from nnx.optimizers.options import LearningRate, as_rate, learning_rate, patterns
 from nnx.optimizers.problem import Info, Point, Problem
@@ -142,11 +142,12 @@ class FirstOrder(Method):
         The number of the step is the caller's to change.
         """
         own = type(self).step is FirstOrder.step and type(self).move is FirstOrder.move
-        if not own or not state.plan.plain or self.watches or state.memory:
+        plan = state.plan
+        if not own or type(plan) is not Plan or not plan.plain or self.watches or state.memory:
             return None
         slots = tuple(state.slots.values())
         count = len(self.scalars(self.rate(state), state))
-        run = adapter_of(w).mapping(state.plan.function, (w, g, *slots), (w, *slots), count)
+        run = adapter_of(w).mapping(plan.function, (w, g, *slots), (w, *slots), count)
         return lambda rate: run(self.scalars(rate, state))
 
     def finalize(self, w: Array, state: State) -> Array:
