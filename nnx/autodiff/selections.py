@@ -57,8 +57,8 @@ class Selection:
     def chosen(self, key: Any) -> Selection:
         """The view ``view[key]``; ``IndexError`` or ``TypeError`` where it is none."""
         if type(key) is slice and self.axes and (first := self.axes[0]) >= 0:  # the commonest, in short
-            picked: Any = self.picks[first]
-            return Selection((*self.picks[:first], picked[key], *self.picks[first + 1 :]), self.axes)
+            pick: Any = self.picks[first]
+            return Selection((*self.picks[:first], pick[key], *self.picks[first + 1 :]), self.axes)
         parts = list(key) if type(key) is tuple else [key]
         missing = len(self.axes) - sum(part is not None and part is not ... for part in parts)
         if not any(part is ... for part in parts):

@@ -165,7 +165,7 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         return d if top == top else super().unless_nan(x, d)
 
     def restored(self, d: Array, x: Array, exact: Callable[..., Array]) -> Array:
-        quick = _compiled_functions(d)
+        quick = d.size >= _WORTH_COMPILING_FUNCTIONS and _compiled_functions(d)  # no call for small arrays
         if quick and exact.__name__ in quick.RESTORES and x.flags.c_contiguous:
             quick.RESTORES[exact.__name__](d.reshape(-1), x.reshape(-1), _FEW_DIGITS[8])
             return d
