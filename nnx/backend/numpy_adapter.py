@@ -208,6 +208,9 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
     adds_at_places = True
 
     def add_at(self, x: Array, key: Any, values: Array) -> Array | None:
+        if not _may_repeat(key):
+            x[key] += values  # a twentieth of the time of ufunc.at
+            return x
         if 8 * values.size > x.size:
             return None  # NumPy adds at several axes slowly
         np.add.at(x, key, values)
@@ -311,6 +314,15 @@ def _posv(char: str) -> Any:
     except ImportError:
         return None
     return {"f": lapack.sposv, "d": lapack.dposv}.get(char)
+
+
+def _may_repeat(key: Any) -> bool:
+    """Whether a place can be in the index ``key`` twice: where it has several whole numbers along an axis."""
+    parts = [part for part in (key if type(key) is tuple else (key,)) if type(part) not in _SLICING]
+    return any(np.size(part) > 1 and np.asarray(part).dtype.kind != "b" for part in parts)
+
+
+_SLICING = (slice, type(...), type(None), int)
 
 
 def _compiled_functions(x: Any) -> Any:
