@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,22 @@ def keras_in_process():
         pytest.skip("Keras was loaded with another backend than torch.")
     dtypes.BIT64_TO_BIT32_DTYPE.pop("float64", None)
     return keras
+
+
+@contextmanager
+def usual_type(keras: Any, name: str) -> Iterator[None]:
+    """A context in which Keras' arrays and layers are of that type where none is given.
+
+    Both, for whoever asks first for the policy makes one of the type of that moment, and it stays.
+    """
+    policy, before = keras.config.dtype_policy(), keras.config.floatx()
+    keras.config.set_floatx(name)
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,8 @@ def _is_there(value: Any, root: Traced, place: Any) -> bool:
         return False
     if has_array(place):
         return False
+    if place is not None and value.link.is_read_at(place):  # the commonest, in short
+        return True
     steps, key = place if type(place) is Place else ((), place)
     if key is not ...:
         last = steps[-1] if steps else None
@@ -78,11 +80,11 @@ def update(x: Traced, new: Any) -> Any:
     if tuple(new.shape) != tuple(x.shape):
         raise ValueError(f"An array of shape {x.shape} cannot take in a result of shape {new.shape}.")
     _floating(x, new)
-    if not _same_kind(x.space.base, new.dtype, x.dtype):
-        raise TypeError(
-            f"An array of {x.dtype} cannot take in {new.dtype} in place: write x = x + y instead."
-        )
     if new.dtype != x.dtype:
+        if not _same_kind(x.space.base, new.dtype, x.dtype):
+            raise TypeError(
+                f"An array of {x.dtype} cannot take in {new.dtype} in place: write x = x + y instead."
+            )
         new = x.space.astype(new, x.dtype)
     _replace(x, new if type(new) is Traced else lifted(new, x.space))
     return x

@@ -161,7 +161,7 @@ class RawNamespace(Namespace):
     def _last_of_one(self, g: Any, parts: tuple[Any, ...], place: int) -> Any:
         """:meth:`last_written` for an array ``parts[place]`` beside slices: found by sorting it alone."""
         index = self.asarray(parts[place], device=device_of(g))
-        if is_mask(index) or 0 in index.shape:
+        if is_mask(index) or math.prod(index.shape) < 2:
             return 1.0
         added = sum(part is None for part in parts)
         skipped = g.ndim - (len(parts) - added - (... in parts)) if ... in parts[:place] else 0

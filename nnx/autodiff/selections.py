@@ -39,6 +39,10 @@ class Selection:
         """Whether it shows the array of that shape as it is."""
         return self == Selection.whole(shape)
 
+    def has_all(self, shape: tuple[int, ...]) -> bool:
+        """Whether it shows all entries of the array of that shape in their order along each axis."""
+        return self.picks == Selection.whole(shape).picks
+
     @property
     def in_order(self) -> bool:
         """Whether the index ``key`` alone gives the view: no axes moved, no new ones."""
@@ -52,6 +56,9 @@ class Selection:
 
     def chosen(self, key: Any) -> Selection:
         """The view ``view[key]``; ``IndexError`` or ``TypeError`` where it is none."""
+        if type(key) is slice and self.axes and (first := self.axes[0]) >= 0:  # the commonest, in short
+            pick: Any = self.picks[first]
+            return Selection((*self.picks[:first], pick[key], *self.picks[first + 1 :]), self.axes)
         parts = list(key) if type(key) is tuple else [key]
         missing = len(self.axes) - sum(part is not None and part is not ... for part in parts)
         if not any(part is ... for part in parts):

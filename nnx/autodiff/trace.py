@@ -229,7 +229,7 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
     pending: dict[int, Any] = {}
     heap: list[tuple[int, Node]] = []
     sums: set[int] = set()  #: the orders of pending cotangents that were added up here: nobody else has them
-    arrivals: Iterable[tuple[Node, Any]] = seeds
+    arrivals: Any = seeds  #: pairs of a node and a cotangent of its result
     while True:
         for node, g in arrivals:
             order = node.order
@@ -249,13 +249,20 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
             return [pending.get(leaf.order) for leaf in leaves]
         order, node = heappop(heap)
         g = pending.pop(order)
-        arrivals = ()
-        xp = node.space
-        if type(g) in _UNUSUAL:
-            xp = _namespace_of(node, g)
-        elif not node.nested:
-            xp = xp.base
-        if node.passes is None:
-            arrivals = zip(node.parents, node.pull(xp, g), strict=True)
-        else:
-            arrivals = node.passes(node, xp, g, pending, sums)
+        arrivals = None
+        while arrivals is None:
+            parents, xp = node.parents, node.space
+            if type(g) in _UNUSUAL:
+                xp = _namespace_of(node, g)
+            elif not node.nested:
+                xp = xp.base
+            if node.passes is not None:
+                arrivals = node.passes(node, xp, g, pending, sums)
+            elif len(parents) != 1:
+                arrivals = zip(parents, node.pull(xp, g), strict=True)
+            else:
+                (g,) = node.pull(xp, g)
+                node = parents[0]
+                order = node.order
+                if node.pull is None or order in pending or (heap and heap[0][0] < order):
+                    arrivals = ((node, g),)  # else it is the next one: straight on

@@ -74,6 +74,10 @@ class View:
         """Whether the array below the root belongs to the root's handle alone."""
         return bool(self.root.link.owned)
 
+    def is_read_at(self, key: Any) -> bool:
+        """Whether it came about as ``root[key]``."""
+        return type(self.before) is Root and self.call[1] == "getitem" and bool(self.call[2][0] == key)
+
     @property
     def steps(self) -> tuple[Any, ...]:
         """Selections and functions that make the view from its root, as few as there can be.
@@ -88,7 +92,8 @@ class View:
         steps: tuple[Any, ...] = (view._steps or ()) if type(view) is View else ()
         for view in reversed(chain):
             steps = view._steps = view._after(steps)
-            view.before = None  # so that long chains do not stay alive
+            if type(view.before) is View:
+                view.before = None  # so that long chains do not stay alive
         return steps
 
     def _after(self, steps: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -129,11 +134,14 @@ class View:
         """The view of ``root``, which need not be its own."""
         if root.link is not None:
             root.link.refresh(root)  # from here on it is not its handle's alone
+        if self._steps is None and type(self.before) is Root:  # a single step: as it was called
+            function, _, args, options = self.call
+            return function(root, *args, **options)
         x, space = root, root.space
         for step in self.steps:
             kind = type(step)
             if kind is Selection:
-                x = step.arranged(space, space.chosen(x, step.key))
+                x = step.arranged(space, x if step.has_all(x.shape) else space.chosen(x, step.key))
             else:
                 x = step.of(space, x) if kind is Reshaped else step(x)
         return x

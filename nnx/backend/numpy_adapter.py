@@ -173,7 +173,7 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, NumpyProgra
         return d if top == top else super().unless_nan(x, d)
 
     def restored(self, d: Array, x: Array, exact: Callable[..., Array]) -> Array:
-        quick = _compiled_functions(d) if d.size > FEW else None
+        quick = d.size >= _WORTH_COMPILING_FUNCTIONS and _compiled_functions(d)  # no call for small arrays
         if quick and exact.__name__ in quick.RESTORES and x.flags.c_contiguous:
             quick.RESTORES[exact.__name__](d.reshape(-1), x.reshape(-1), _FEW_DIGITS[8])
             return d
@@ -222,6 +222,9 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, NumpyProgra
     adds_at_places = True
 
     def add_at(self, x: Array, key: Any, values: Array) -> Array | None:
+        if not _may_repeat(key):
+            x[key] += values  # a twentieth of the time of ufunc.at
+            return x
         if 8 * values.size > x.size:
             return None  # NumPy adds at several axes slowly
         np.add.at(x, key, values)
@@ -301,6 +304,15 @@ def _posv(char: str) -> Any:
     except ImportError:
         return None
     return {"f": lapack.sposv, "d": lapack.dposv}.get(char)
+
+
+def _may_repeat(key: Any) -> bool:
+    """Whether a place can be in the index ``key`` twice: where it has several whole numbers along an axis."""
+    parts = [part for part in (key if type(key) is tuple else (key,)) if type(part) not in _SLICING]
+    return any(np.size(part) > 1 and np.asarray(part).dtype.kind != "b" for part in parts)
+
+
+_SLICING = (slice, type(...), type(None), int)
 
 
 def _compiled_functions(x: Any) -> Any:

@@ -46,6 +46,31 @@ def _argmax(x: Array, /, axis: int | None = None, *, keepdims: bool = False) -> 
     return x.argmax(axis, keepdims=keepdims)
 
 
+#: From this many numbers along an axis on, the quicker sort repays the look at its answer.
+_MANY = 1 << 13
+
+
+def _argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
+    if not stable or type(x) is not np.ndarray or x.dtype.kind != "f" or not x.ndim or x.shape[axis] < _MANY:
+        return compat.argsort(x, axis=axis, descending=descending, stable=stable)
+    if descending:  # of equal numbers the first comes first here, too
+        return x.shape[axis] - 1 - np.flip(_argsort(np.flip(x, axis), axis=axis), axis)
+    # NumPy's sort by vector instructions takes a third of the time of the stable one. It finds the same order
+    # but for equal numbers and for NaNs, which are put into the order in which they stand.
+    keys = np.moveaxis(x, axis, -1)
+    order = np.argsort(keys)
+    y = np.take_along_axis(keys, order, -1)
+    differs = y[..., 1:] > y[..., :-1]
+    if not differs.all():
+        missing = np.isnan(y)
+        differs |= missing[..., 1:] > missing[..., :-1]
+        group = np.zeros_like(order)
+        np.cumsum(differs, axis=-1, out=group[..., 1:])
+        group *= y.shape[-1]
+        order = np.sort(group + order) - group
+    return np.moveaxis(order, -1, axis)
+
+
 def _reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
     return x.reshape(shape) if copy is None else compat.reshape(x, shape, copy=copy)
 
@@ -86,6 +111,7 @@ namespace.__dict__.update(
     max=_extrema(np.maximum, "max"),
     min=_extrema(np.minimum, "min"),
     argmax=_argmax,
+    argsort=update_wrapper(_argsort, compat.argsort),
     reshape=_reshape,
     expand_dims=_expand_dims,
     zeros_like=_zeros_like,

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from keras_on_torch import keras, of_keras
+from keras_on_torch import keras, of_keras, usual_type
 
 import nnx
 from nnx.applications import application
@@ -55,12 +55,8 @@ def of_both(keras):
                 arrays.append(random.uniform(low, high, old.shape).astype(dtype))
         own.set_weights(arrays)
         keras.backend.clear_session()
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(dtype)
-        try:
+        with usual_type(keras, dtype):
             theirs = getattr(keras.applications, name)(weights=None, **options)
-        finally:
-            keras.config.set_dtype_policy(policy)
         theirs.set_weights(arrays)
         return own, theirs
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nnx
-from nnx.backend import Adapter, Stream, device_of, make_backend, numpy_adapter, to_numpy
+from nnx.backend import Adapter, Stream, adapter_of, device_of, make_backend, numpy_adapter, to_numpy
 from nnx.backend.kernels import BLOCK
 
 BOTH_SIDES = (0.0, 1e-300, 1e-8, 0.1, 0.46875, 0.46876, 0.9, 2.0, 3.999, 4.0, 4.001, 5.9, 10.0, 26.0, 1e4)
@@ -351,3 +351,34 @@ def test_solve_broadcasts_stacks_of_matrices(backend):
     np.testing.assert_allclose(
         to_numpy(found), np.linalg.solve(a[:, 0], b[0, :, 0][:, None])[..., 0], rtol=1e-12
     )
+
+
+KEYS = {
+    "one place": ([2],),
+    "one place as an array": np.asarray([[2]], np.uint8),
+    "one place twice": np.asarray([2, 2, 0]),
+    "one place behind a slice": (slice(1, 3), [1]),
+    "a place twice behind a slice": (slice(None), np.asarray([3, 0, 3])),
+    "a place twice behind dots": (..., np.asarray([0, 0])),
+    "pairs": (np.asarray([0, 2, 0]), np.asarray([1, 1, 1])),
+    "one pair": ([1], [3]),
+    "one index for several": (np.asarray([0, 2, 0]), [1]),
+    "a mask": np.arange(12).reshape(3, 4) % 3 == 0,
+    "a mask of rows and one place": (np.asarray([True, False, True]), [1]),
+    "nothing": np.asarray([], np.int64),
+}
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize("depth", [1, 100])
+def test_values_are_added_at_a_place_as_often_as_it_is_named(depth, key):
+    x = np.arange(12.0 * depth).reshape(3, 4, depth)
+    values = np.asarray(np.random.default_rng(0).standard_normal(x[key].shape))
+    expected = x.copy()
+    np.add.at(expected, key, values)
+    found = adapter_of(x).add_at(x, key, values)
+    if found is not None:  # else the caller adds by scatter_add
+        assert found is x
+        np.testing.assert_array_equal(found, expected)
+    else:
+        assert 8 * values.size > x.size

@@ -84,6 +84,33 @@ def test_a_device_that_there_is_not_is_refused(name):
         getattr(xp, name)(np.ones(2) if name == "zeros_like" else 2, device="gpu")
 
 
+_N = 9000  #: beyond the length from which argsort has a way of its own
+_DISTINCT = np.random.default_rng(0).permutation(_N) - 4000.5
+LONG = {
+    "distinct": _DISTINCT,
+    "float32": _DISTINCT.astype(np.float32),
+    "float16, many equal": _DISTINCT.astype(np.float16),
+    "half equal": np.maximum(_DISTINCT, 0.0),
+    "all equal": np.zeros(_N),
+    "zeros of both signs": np.copysign(0.0, _DISTINCT),
+    "nan and infinities": np.where(_DISTINCT > 3.0, np.nan, np.where(_DISTINCT < -3.0, -np.inf, _DISTINCT)),
+    "all nan": np.full(_N, np.nan),
+    "second axis": np.round(_DISTINCT[:_N] * [[0.01], [1.0]]),
+    "first axis": np.round(_DISTINCT[:, None] * [0.01, 1.0]),
+    "every other": np.repeat(_DISTINCT, 2)[::2],
+    "whole numbers": np.arange(_N) % 7,
+}
+
+
+@pytest.mark.parametrize("x", LONG.values(), ids=LONG)
+@pytest.mark.parametrize("descending", [False, True])
+def test_long_arrays_are_sorted_as_they_stand(x, descending):
+    axis = 0 if len(x) == _N else 1
+    found = xp.argsort(x, axis=axis, descending=descending)
+    assert found.dtype == np.int64
+    np.testing.assert_array_equal(found, compat.argsort(x, axis=axis, descending=descending))
+
+
 def test_numpys_own_positions_of_arguments():
     x = ARRAYS["matrix"]
     for found, expected in (
@@ -95,7 +122,7 @@ def test_numpys_own_positions_of_arguments():
         assert found.tolist() == expected
 
 
-@pytest.mark.parametrize("name", ["zeros", "ones", "full", "empty", "sum", "prod", "max", "min"])
+@pytest.mark.parametrize("name", ["zeros", "ones", "full", "empty", "sum", "prod", "max", "min", "argsort"])
 def test_names_documentation_and_signature_are_kept(name):
     found, expected = getattr(xp, name), getattr(compat, name)
     assert (found.__name__, found.__doc__) == (expected.__name__, expected.__doc__)

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from keras_on_torch import keras_in_process
+from keras_on_torch import keras_in_process, usual_type
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def keras() -> Iterator[Any]:
     """Keras 3 on PyTorch, in this process, computing in float64."""
     keras = keras_in_process()
-    before = keras.backend.floatx()
-    keras.backend.set_floatx("float64")
-    yield keras
-    keras.backend.set_floatx(before)
+    with usual_type(keras, "float64"):
+        yield keras

@@ -6,6 +6,7 @@ import inspect
 import operator
 
 import pytest
+from keras_on_torch import keras_in_process, usual_type
 
 import nnx
 from nnx.errors import UnknownName
@@ -83,3 +84,17 @@ def test_serialize_and_deserialize_are_the_configurations():
     loss = nnx.losses.Huber(2.0, reduction="sum")
     assert nnx.losses.deserialize(nnx.losses.serialize(loss)) == loss
     assert nnx.losses.serialize is to_config and nnx.metrics.deserialize is from_config
+
+
+def test_keras_computes_in_double_precision_for_a_test_of_this_room_alone():
+    keras = keras_in_process()
+
+    def types():
+        layer = keras.layers.Dense(1)
+        layer.build((None, 1))
+        return keras.config.floatx(), keras.config.dtype_policy().name, str(layer.dtype)
+
+    before = types()
+    with usual_type(keras, "float64"):
+        assert types() == ("float64",) * 3
+    assert types() == before == ("float32",) * 3  # not what an earlier test of this process left

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from keras_on_torch import usual_type
 
 
 def label(case):
@@ -102,15 +103,14 @@ def live_keras(problem):
     def root(x):  # of a whole number: in single precision otherwise (Muon's factor)
         return sqrt(ops.cast(x, "float64"))
 
-    before, table, sqrt = keras.config.floatx(), dict(dtypes.BIT64_TO_BIT32_DTYPE), ops.sqrt
+    table, sqrt = dict(dtypes.BIT64_TO_BIT32_DTYPE), ops.sqrt
     try:
-        keras.config.set_floatx("float64")
         dtypes.BIT64_TO_BIT32_DTYPE.pop("float64", None)
         ops.sqrt = root
-        yield LiveKeras(keras, problem)
+        with usual_type(keras, "float64"):
+            yield LiveKeras(keras, problem)
     finally:
         ops.sqrt = sqrt
-        keras.config.set_floatx(before)
         dtypes.BIT64_TO_BIT32_DTYPE.update(table)
 
 

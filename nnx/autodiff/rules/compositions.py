@@ -157,7 +157,7 @@ def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
 @composition
 def sort(xp: Any, x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
     order = xp.argsort(x, axis=axis, descending=descending, stable=stable)
-    return xp.take_along_axis(x, order, axis=axis)
+    return xp.take(x, order, axis=0) if len(x.shape) == 1 else xp.take_along_axis(x, order, axis=axis)
 
 
 @composition
