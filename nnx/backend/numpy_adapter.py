@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cache, partial
-from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from nnx.backend import kernels, loops, numpy_recurrent, philox, special
 from nnx.backend.numpy_convolution import NumpyConvolution
+from nnx.backend.numpy_ending import NumpyEndings
 from nnx.backend.numpy_namespace import direct_call, namespace
 from nnx.backend.numpy_normalizing import NumpyNormalizing
 from nnx.backend.numpy_pooling import NumpyPooling
@@ -20,15 +20,12 @@ from nnx.backend.recording import record
 from nnx.backend.recurrent import Past
 from nnx.backend.reference import Adapter, Array, without_aliases
 from nnx.backend.team import TEAM
-from nnx.backend.threads import spread
 from nnx.errors import DataError, OptionError
 
 #: From this length on, a loop compiled by Numba (if installed) repays its compilation.
 _WORTH_COMPILING = 1 << 17
 _WORTH_COMPILING_MASKS = 1 << 15
 _WORTH_COMPILING_FUNCTIONS = 1 << 14
-#: From this number of entries on, a pass over an array is shared by the cores.
-_WORTH_SHARING = 1 << 18
 #: From this many unknowns on, LAPACK's solution by Cholesky repays the import of SciPy (0.2 s) in a training:
 #: 600 unknowns take 3 ms instead of 11, but 61 take 15 µs instead of 50.
 _WORTH_IMPORTING_SCIPY = 128
@@ -42,7 +39,7 @@ _FEW_DIGITS = {8: 1e-4, 4: 0.025, 2: 0.1}
 _NOTHING_TO_RESTORE = (TypeError, ValueError, KeyError)
 
 
-class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
+class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizing, Adapter):
     """NumPy arrays in host memory."""
 
     name = "numpy"
@@ -142,21 +139,6 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
     def sigmoid(self, x: Array) -> Array:
         quick = _compiled_functions(x)
         return quick.sigmoid(x) if quick else super().sigmoid(x)
-
-    def rectified(self, x: Array, most: float | None = None) -> Array:
-        n = len(x) if type(x) is np.ndarray and x.ndim > 1 and x.flags.c_contiguous else 0
-        if n < 2 or x.size < _WORTH_SHARING or not isinstance(most, int | float | NoneType):
-            return super().rectified(x, most)
-        out, zeros = np.empty_like(x), np.zeros_like(x[0])
-
-        def part(a: int, b: int) -> None:
-            if most is None:
-                np.maximum(x[a:b], zeros, out=out[a:b])
-            else:
-                np.clip(x[a:b], 0.0, most, out=out[a:b])
-
-        spread(part, n, x.size // _WORTH_SHARING + 1)
-        return out
 
     def unless_nan(self, x: Array, d: Array) -> Array:
         if not x.size:
