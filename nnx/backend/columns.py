@@ -125,7 +125,7 @@ def forward(x: Array, kernel: Array, ending: Ending, w: Windows) -> Array:
         for i in range(w.groups):
             columns = side_by_side(_group(seen, i, w.groups), w, rows)
             np.matmul(columns, _group(matrix, i, w.groups), out=_group(flat, i, w.groups))
-        end(target)
+        end(target, None if ending.plus is None else ending.plus[block.images, block.rows])
 
     TEAM.run(do, _blocks_of(x, filters, w))
     return out

@@ -1,4 +1,4 @@
-"""The loop of :mod:`nnx.backend.ending` compiled by Numba.
+"""The loops of :mod:`nnx.backend.ending` compiled by Numba.
 
 Imported only where Numba is installed. The compiled code is cached on disk.
 """
@@ -19,5 +19,16 @@ def end(y: Any, factor: Any, offset: Any, least: Any, most: Any) -> None:
         row = y[i]
         for j in range(row.shape[0]):
             v = row[j] * factor[j] + offset[j]
+            v = least if v < least else v
+            row[j] = most if v > most else v
+
+
+@_jit
+def end_sum(y: Any, plus: Any, factor: Any, offset: Any, least: Any, most: Any) -> None:
+    """The same of y·factor + offset + plus."""
+    for i in range(y.shape[0]):
+        row, more = y[i], plus[i]
+        for j in range(row.shape[0]):
+            v = row[j] * factor[j] + offset[j] + more[j]
             v = least if v < least else v
             row[j] = most if v > most else v

@@ -1,7 +1,8 @@
 """What becomes of the outputs of a convolution or a product in prediction, in standard calls.
 
-A bias, a normalization by known moments and a rectifier behind it are one function of each output: y·factor +
-offset, cut off. A library's own adapter may compute it while the outputs are in the cache.
+A bias, a normalization by known moments, the sum with another array and a rectifier behind it are one
+function of each output: y·factor + offset + plus, cut off. A library's own adapter may compute it while the
+outputs are in the cache.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ class Ending(NamedTuple):
     """The vectors ``factor`` and ``offset``, an entry for each filter, and where outputs are cut off.
 
     None stands for ones and zeros; a factor has an offset beside it. With ``most`` outputs below 0 become 0,
-    and those above ``most``, which may be infinite, become ``most``; with None nothing is cut off.
+    and those above ``most``, which may be infinite, become ``most``; with None nothing is cut off. ``plus``
+    is an array of the outputs' shape, added before that.
     """
 
     factor: Array | None = None
     offset: Array | None = None
     most: float | None = None
+    plus: Array | None = None
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -46,12 +49,13 @@ class Endings(Convolution, Normalizing):
 
     def ended(self, y: Array, ending: Ending) -> Array:
         """The outputs ``y`` (..., filters) with the ending; what ``y`` was may be lost."""
-        factor, offset, most = ending
+        factor, offset, most, plus = ending
         if factor is not None:
             rows = self.xp.reshape(y, (math.prod(y.shape[:-1]), y.shape[-1]))
             y = self.xp.reshape(self.scaled_columns(rows, None, factor, offset), y.shape)
         elif offset is not None:
             y = y + offset
+        y = y if plus is None else y + plus
         return y if most is None else self.rectified(y, most if most < math.inf else None)
 
     def convolve_ended(self, x: Array, kernel: Array, ending: Ending, windows: Windows) -> Array:

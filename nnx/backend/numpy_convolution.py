@@ -25,12 +25,27 @@ class NumpyConvolution(Endings):
     def convolve(self, x: Array, kernel: Array, bias: Array | None, windows: Windows) -> Array:
         if not _plain(x, kernel, bias):
             return super().convolve(x, kernel, bias, windows)
-        return _ended(x, kernel, Ending(None, bias), windows)
+        return self._ended(x, kernel, Ending(None, bias), windows)
 
     def convolve_ended(self, x: Array, kernel: Array, ending: Ending, windows: Windows) -> Array:
-        if not _plain(x, kernel, ending.factor, ending.offset):
+        factor, offset, _, plus = ending
+        outputs = x.shape[0], *windows.outputs, kernel.shape[-1]
+        if not _plain(x, kernel, factor, offset, plus) or (plus is not None and plus.shape != outputs):
             return super().convolve_ended(x, kernel, ending, windows)
-        return _ended(x, kernel, ending, windows)
+        return self._ended(x, kernel, ending, windows)
+
+    def _ended(self, x: Array, kernel: Array, ending: Ending, w: Windows) -> Array:
+        """The convolution with that ending, in the fastest way."""
+        x, kernel = np.ascontiguousarray(x), np.ascontiguousarray(kernel)
+        factor, offset, plus = (
+            None if a is None else np.ascontiguousarray(a)
+            for a in (ending.factor, ending.offset, ending.plus)
+        )
+        way = _way(x.shape[0], kernel.shape[-2], kernel.shape[-1], x.itemsize, w)
+        if plus is None or way is columns:
+            return way.forward(x, kernel, Ending(factor, offset, ending.most, plus), w)
+        y = way.forward(x, kernel, Ending(factor, offset), w)
+        return self.ended(y, Ending(None, None, ending.most, plus))
 
     def convolve_input(self, g: Array, kernel: Array, windows: Windows) -> Array:
         if not _plain(g, kernel):
@@ -52,14 +67,6 @@ def _plain(*arrays: Array | None) -> bool:
     there = [a for a in arrays if a is not None]
     first = there[0].dtype
     return first in _TYPES and all(type(a) is np.ndarray and a.dtype == first and a.size for a in there)
-
-
-def _ended(x: Array, kernel: Array, ending: Ending, w: Windows) -> Array:
-    """The convolution with that ending, in the fastest way."""
-    x, kernel = np.ascontiguousarray(x), np.ascontiguousarray(kernel)
-    factor, offset = (None if v is None else np.ascontiguousarray(v) for v in ending[:2])
-    way = _way(x.shape[0], kernel.shape[-2], kernel.shape[-1], x.itemsize, w)
-    return way.forward(x, kernel, Ending(factor, offset, ending.most), w)
 
 
 def _way(n: int, channels: int, filters: int, itemsize: int, w: Windows) -> ModuleType:

@@ -47,12 +47,18 @@ class NumpyEndings(Endings):
             return super().ended(y, ending)
         rows = y.reshape(-1, y.shape[-1])
         if y.size < _WORTH_SHARING:
-            _in_numpy(y.shape[-1], *ending, rows)
+            _in_numpy(y.shape[-1], *ending[:3], rows, ending.plus)
             return y
+        plus = None if ending.plus is None else ending.plus.reshape(rows.shape)
         together = math.gcd(len(rows), LONG)
         end = over(ending, together, rows.shape[1], rows.size, rows.dtype)
         parts = len(rows) // together
-        spread(lambda a, b: end(rows[a * together : b * together]), parts, y.size // _WORTH_SHARING + 1)
+
+        def part(a: int, b: int) -> None:
+            some = slice(a * together, b * together)
+            end(rows[some], None if plus is None else plus[some])
+
+        spread(part, parts, y.size // _WORTH_SHARING + 1)
         return y
 
 
@@ -60,31 +66,48 @@ def _own(y: Array, ending: Ending) -> bool:
     """Whether the ending can be put on ``y`` in place."""
     if type(y) is not np.ndarray or not (y.ndim and y.size and y.flags.c_contiguous and y.flags.writeable):
         return False
-    return all(v is None or (type(v) is np.ndarray and v.dtype == y.dtype) for v in ending[:2])
+    plus = ending.plus
+    if plus is not None and not (plus.shape == y.shape and plus.flags.c_contiguous):
+        return False
+    arrays = (ending.factor, ending.offset, plus)
+    return all(a is None or (type(a) is np.ndarray and a.dtype == y.dtype) for a in arrays)
 
 
-def over(ending: Ending, pixels: int, filters: int, size: int, dtype: Any) -> Callable[[Array], None]:
+def over(ending: Ending, pixels: int, filters: int, size: int, dtype: Any) -> Callable[[Array, Any], None]:
     """What puts the ending on contiguous blocks of rows of ``pixels`` outputs, in place.
 
-    There are ``size`` entries in all blocks.
+    There are ``size`` entries in all blocks. It also takes what is added to the block, or None.
     """
     k = max(k for k in range(1, max(LONG // filters, 1) + 1) if pixels % k == 0)
     factor, offset = (None if v is None else np.tile(v, k) for v in ending[:2])
     quick = loops.compiled("endings") if size >= loops.WORTH_COMPILING else None
-    if quick is None or (factor is None and ending.most is None):  # to add is not worth loading Numba
+    alone = factor is None and ending.most is None and ending.plus is None  # not worth loading Numba
+    if quick is None or alone:
         return partial(_in_numpy, k * filters, factor, offset, ending.most)
     factor = np.ones(k * filters, dtype) if factor is None else factor
     offset = np.zeros(k * filters, dtype) if offset is None else offset
     least, most = (np.dtype(dtype).type(bound) for bound in ending.bounds)
-    return lambda y: quick.end(y.reshape(-1, k * filters), factor, offset, least, most)
+
+    def end(y: Array, plus: Array | None) -> None:
+        rows = y.reshape(-1, k * filters)
+        if plus is None:
+            quick.end(rows, factor, offset, least, most)
+        else:
+            quick.end_sum(rows, plus.reshape(rows.shape), factor, offset, least, most)
+
+    return end
 
 
-def _in_numpy(length: int, factor: Array | None, offset: Array | None, most: float | None, y: Array) -> None:
+def _in_numpy(
+    length: int, factor: Array | None, offset: Array | None, most: float | None, y: Array, plus: Array | None
+) -> None:
     rows = y.reshape(-1, length)
     if factor is not None:
         rows *= factor
     if offset is not None:
         rows += offset
+    if plus is not None:
+        rows += plus.reshape(rows.shape)
     if most is not None:
         cut_off(rows, most)
 

@@ -97,8 +97,9 @@ class Affine(Product):
         return z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], z.shape[-1]))
 
     def ended(self, p: Mapping[str, Any], x: Any, ending: Ending) -> Any:
-        z = adapter_of(x).ended(_flat(x) @ p["kernel"], ending)
-        return z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], z.shape[-1]))
+        z = _flat(x) @ p["kernel"]
+        z = z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], z.shape[-1]))
+        return adapter_of(x).ended(z, ending)
 
     def per_sample(
         self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context, **said: Any

@@ -14,6 +14,7 @@ from nnx.backend.ending import Ending
 from nnx.layers.activation import Activation
 from nnx.layers.base import Layer
 from nnx.layers.dropout import ReluDropout
+from nnx.layers.merging import Add
 from nnx.layers.normalization import BatchNormalization
 from nnx.layers.product import Product
 from nnx.layers.spec import Context
@@ -24,47 +25,55 @@ class Ended(Layer):
     """The ``product`` with its bias, normalized by running moments, then cut off: between 0 and ``most``.
 
     With running moments a normalization is y·factor + offset, feature by feature, and so is a bias; both and
-    the rectifier are computed while the outputs are in the cache. Its weights are those of both layers.
+    the rectifier are computed while the outputs are in the cache. Where it ``adds`` it has a second input, as
+    at the end of a residual block, which is added before the cut. Its weights are those of both layers.
     Arrays of a transform go through one after the other, where each has its derivatives.
     """
 
     product: Product
     normalization: BatchNormalization | None = None
     most: float | None = None
+    adds: bool = False
 
     @property
     def spreads(self) -> bool:  # type: ignore[override]
         return self.product.spreads
 
-    def forward(self, p: Mapping[str, Any], x: Any) -> Any:
-        if any(map(is_traced, (x, *p.values()))):
-            return self._one_by_one(p, x)
-        return self.product.ended(p, x, self._ending(p))
+    def forward(self, p: Mapping[str, Any], x: Any, *plus: Any) -> Any:
+        traced = any(map(is_traced, (x, *plus, *p.values())))
+        if traced or any(other.ndim != x.ndim for other in plus):
+            return self._one_by_one(p, x, *plus)
+        return self.product.ended(p, x, self._ending(p, *plus))
 
-    def _ending(self, p: Mapping[str, Any]) -> Ending:
+    def _ending(self, p: Mapping[str, Any], plus: Any = None) -> Ending:
         bias = p.get("bias") if "bias" in self.product.takes else None
         if self.normalization is None:
-            return Ending(None, bias, self.most)
-        return Ending(*self.normalization.as_product(p, bias), self.most)
+            return Ending(None, bias, self.most, plus)
+        return Ending(*self.normalization.as_product(p, bias), self.most, plus)
 
-    def _one_by_one(self, p: Mapping[str, Any], x: Any) -> Any:
+    def _one_by_one(self, p: Mapping[str, Any], x: Any, *plus: Any) -> Any:
         y = self.product.forward(p, x)
         if self.normalization is not None:
             y, _ = self.normalization.forward(p, y, Context())
+        if plus:
+            y = Add().forward({}, y, *plus)
         bound = {} if self.most is None or self.most == math.inf else {"max_value": self.most}
         return y if self.most is None else activations.relu(y, **bound)
 
 
-def ended(part: Layer, then: Layer, rank: int) -> Ended | None:
+def ended(part: Layer, then: Layer, rank: int, reads: int) -> Ended | None:
     """What ``part`` and the part ``then``, which reads it, are together in prediction; None: not one.
 
-    ``rank`` counts the axes of a batch between the two.
+    ``rank`` counts the axes of a batch that ``then`` gives, and ``reads`` what it reads.
     """
     one = Ended(part) if isinstance(part, Product) else part
     if not isinstance(one, Ended) or one.most is not None:
         return None
-    if type(then) is BatchNormalization and one.normalization is None and then.axis in (-1, rank - 1):
-        return replace(one, normalization=then)
+    if type(then) is BatchNormalization:
+        fits = one.normalization is None and not one.adds and then.axis in (-1, rank - 1)
+        return replace(one, normalization=then) if fits else None
+    if type(then) is Add:
+        return None if one.adds or reads > 2 else replace(one, adds=True)
     most = _most(then)
     return None if most is None else replace(one, most=most)
 

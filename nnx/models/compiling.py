@@ -88,6 +88,8 @@ class _Making:
 
 def _fused(before: Step, step: Step) -> Step | None:
     """The step that a fusion makes of two."""
+    if len(step.reads) > 1:
+        return None
     pairs = (fusion(before.part, step.part) for fusion in FUSIONS)
     one = next((part for part in pairs if part is not None), None)
     if one is None:
@@ -113,10 +115,11 @@ def joined(
         before = made[-1] if made else None
         one = None
         alone = before is not None and before.penalty is None and before.gives == 1
-        if before and alone and moved.reads == (values - 1,) and readers[step.reads[0]] == 1:
+        last = values - 1  # what the step before gives
+        if before and alone and last in moved.reads and readers[step.reads[moved.reads.index(last)]] == 1:
             one = join(before, moved)
         if one is not None and before is not None:
-            made[-1] = one._replace(reads=before.reads)
+            made[-1] = one._replace(reads=(*before.reads, *(i for i in moved.reads if i != last)))
             where.append(values - 1)
         else:
             made.append(moved)

@@ -34,7 +34,7 @@ def predicting(program: Program) -> Program:
     ranks = {call: 1 + len(shape) for shape, call in zip(network.shapes, network.made_by, strict=True)}
 
     def join(before: Step, step: Step) -> Step | None:
-        one = ended(before.part, step.part, ranks[step.call])
+        one = ended(before.part, step.part, ranks[step.call], len(step.reads))
         if one is None:
             return None
         owner = before.owner

@@ -7,7 +7,7 @@ import pytest
 from walks import walk
 
 import nnx
-from nnx.backend import loops, namespace, to_numpy
+from nnx.backend import columns, loops, namespace, numpy_ending, to_numpy
 from nnx.layers import (
     Activation,
     BatchNormalization,
@@ -127,6 +127,16 @@ def test_compiled_loops_end_as_numpys_do(product, normalization, rectifier, monk
         assert_near(*found, dtype)
 
 
+@pytest.fixture(params=["NumPy", "Numba"])
+def numba(request, monkeypatch):
+    """Without compiled loops, and with them even for the smallest arrays."""
+    if request.param == "NumPy":
+        monkeypatch.setattr(loops, "compiled", lambda name: None)
+    else:
+        pytest.importorskip("numba", exc_type=ImportError)
+        monkeypatch.setattr(loops, "WORTH_COMPILING", 0)
+
+
 def test_the_formula_of_a_dense_layer_that_is_normalized():
     model = network("dense", "plain", "cut off", dtype="float64")
     x = RNG.normal(size=(7, 4))
@@ -151,14 +161,56 @@ def test_nan_stays_and_infinities_are_cut_off(product, numba):
         assert np.isnan(found[0]).any() or number == np.inf  # of which a dense layer makes no NaN
 
 
-@pytest.fixture(params=["NumPy", "Numba"])
-def numba(request, monkeypatch):
-    """Without compiled loops, and with them even for the smallest arrays."""
-    if request.param == "NumPy":
-        monkeypatch.setattr(loops, "compiled", lambda name: None)
-    else:
-        pytest.importorskip("numba", exc_type=ImportError)
-        monkeypatch.setattr(loops, "WORTH_COMPILING", 0)
+# -- with another array added, as at the end of a residual block ----------------------------------------
+
+SUMS = {
+    "dense": (Dense(4), (4,)),
+    "dense of steps": (Dense(4), (3, 4)),
+    "pointwise": (Conv2D(4, 1), (6, 7, 4)),
+    "conv2d of winograd": (Conv2D(64, 3, padding="same"), (8, 8, 64)),
+    "depthwise": (DepthwiseConv2D(3, padding="same"), (6, 7, 16)),
+    "transposed": (Conv2DTranspose(4, 3, padding="same"), (6, 7, 4)),
+}
+ORDERS = {"first": lambda x, y: y + x, "second": lambda x, y: x + y}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@walk("product, normal, order", [(p, n, o) for p in SUMS for n in (True, False) for o in ORDERS])
+def test_a_residual_block_ends_in_one(product, normal, order, dtype, backend):
+    layer, shape = SUMS[product]
+    x = nnx.Input(shape)
+    y = layer.duplicate()(x)
+    y = ORDERS[order](x, BatchNormalization()(y) if normal else y)
+    model = shaken(nnx.Model(x, ReLU()(y), dtype=dtype, backend=backend))
+    given = backend.asarray(RNG.normal(size=(3, *shape)), dtype=dtype)
+    assert_near(to_numpy(model.predict(given)), one_by_one(model, given), dtype)
+    assert kinds(model) == ["Ended"]
+
+
+@pytest.mark.parametrize("shared", [1, 3])
+@walk("product", SUMS)
+def test_large_residual_blocks_are_shared_by_the_cores(product, shared, numba, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", str(shared))
+    monkeypatch.setattr(numpy_ending, "_WORTH_SHARING", 64)
+    monkeypatch.setattr(columns, "PRODUCTS", 2000)
+    layer, shape = SUMS[product]
+    x = nnx.Input(shape)
+    y = BatchNormalization()(layer.duplicate()(x)) + x
+    model = shaken(nnx.Model(x, ReLU()(y), dtype="float64"))
+    given = RNG.normal(size=(6, *shape))
+    assert_near(model.predict(given), one_by_one(model, given), "float64")
+
+
+def test_sums_that_stretch_an_array_or_have_three_terms(backend):
+    x, row, scalar = nnx.Input((6, 5, 3)), nnx.Input((1, 5, 3)), nnx.Input((3,))
+    for others in ((row,), (scalar,), (row, x)):
+        y = nnx.layers.Add()([*others, BatchNormalization()(Conv2D(3, 3, padding="same")(x))])
+        model = shaken(nnx.Model([x, row, scalar], ReLU()(y), dtype="float64", backend=backend))
+        given = [backend.asarray(RNG.normal(size=(2, *s.shape)), dtype="float64") for s in (x, row, scalar)]
+        found, weights = to_numpy(model.predict(given)), model._weights
+        wanted = to_numpy(weights.program.predict(weights.own_params(), given)[0])
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-13)
+        assert len(kinds(model)) == (1 if len(others) == 1 else 3)
 
 
 # -- what stays apart ----------------------------------------------------------------------------------
@@ -243,7 +295,7 @@ def test_a_layer_with_two_normalizations_of_its_own_and_a_shared_one():
     model = shaken(nnx.Model(x, y, dtype="float64"))
     given = RNG.normal(size=(6, 5))
     found = model.predict(given)
-    assert kinds(model) == ["Ended", "Ended", "Add", "Ended", "Ended", "Add"]
+    assert kinds(model) == ["Ended"] * 4
     np.testing.assert_allclose(found, one_by_one(model, given), rtol=1e-13, atol=1e-14)
 
 
