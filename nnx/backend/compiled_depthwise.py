@@ -76,8 +76,8 @@ def _forward(
     n, rows, columns, _ = shape
     length, width = x_shape[3] * x_strides[3], x_shape[2]
     along, pixel, to = x_strides[2] * dilation[1], x_strides[2] * step[1], y_strides[2]
-    # the outputs whose windows are inside of the image's rows
-    start = min(-(-before[1] // step[1]), columns)
+    # from start to stop windows see no column beyond the image
+    start = min(max(-(-before[1] // step[1]), 0), columns)
     stop = max(min((width - 1 - 2 * dilation[1] + before[1]) // step[1] + 1, columns), start)
     together = start + (stop - start) // _TOGETHER * _TOGETHER if pixel == along else start
     for line in range(n * rows):
@@ -86,24 +86,11 @@ def _forward(
         r0 = _row(image, i, x_shape[1], x_strides[1], nothing)
         r1 = _row(image, i + dilation[0], x_shape[1], x_strides[1], nothing)
         r2 = _row(image, i + 2 * dilation[0], x_shape[1], x_strides[1], nothing)
-        for j in range(start):
-            c = j * step[1] - before[1]
-            _edge(
-                r0,
-                r1,
-                r2,
-                c,
-                dilation[1],
-                width,
-                x_strides[2],
-                nothing,
-                k,
-                bias,
-                q + j * to,
-                length,
-                least,
-                most,
-            )
+        r = r0, r1, r2
+        for j in range(start + columns - stop):
+            j = j if j < start else j - start + stop
+            c, o = j * step[1] - before[1], q + j * to
+            _edge(r, nothing, c, dilation[1], width, x_strides[2], k, bias, o, length, least, most)
         for j in range(start, together, _TOGETHER):
             o, c = q + j * to, j * pixel - before[1] * x_strides[2]
             at = 0
@@ -129,24 +116,6 @@ def _forward(
                 total = _product(r2 + c + at, along, w + 6 * length, length, least, total)
                 store(q + j * to + at, between(total, least, most))
                 at += BYTES
-        for j in range(stop, columns):
-            c = j * step[1] - before[1]
-            _edge(
-                r0,
-                r1,
-                r2,
-                c,
-                dilation[1],
-                width,
-                x_strides[2],
-                nothing,
-                k,
-                bias,
-                q + j * to,
-                length,
-                least,
-                most,
-            )
 
 
 @numba.njit(error_model="numpy", nogil=True, cache=True)
@@ -157,20 +126,19 @@ def _row(image: Any, i: Any, height: Any, stride: Any, nothing: Any) -> Any:  # 
 
 @numba.njit(error_model="numpy", nogil=True, cache=True)
 def _edge(
-    r0: Any, r1: Any, r2: Any, c: Any, apart: Any, width: Any, pixel: Any, nothing: Any, k: Any, bias: Any,
-    o: Any, length: Any, least: Any, most: Any,
+    r: Any, nothing: Any, c: Any, apart: Any, width: Any, pixel: Any, k: Any, bias: Any, o: Any, length: Any,
+    least: Any, most: Any,
 ) -> None:  # fmt: skip  # pragma: no cover
-    """One output, whose window begins at column ``c`` of three rows and reaches beyond them."""
+    """One output, whose window begins at column ``c`` of three rows and reaches beyond them: to zeros."""
     at = 0
     while at < length:
         at = min(at, length - BYTES)
         total = load(bias + at, least)
-        for u in range(3):
-            if 0 <= c + u * apart < width:
-                p, w = (c + u * apart) * pixel + at, k + u * length + at
-                total = total + load(r0 + p, least) * load(w, least)
-                total = total + load(r1 + p, least) * load(w + 3 * length, least)
-                total = total + load(r2 + p, least) * load(w + 6 * length, least)
+        for t in range(3):
+            for u in range(3):
+                column = c + u * apart
+                p = r[t] + column * pixel if 0 <= column < width else nothing
+                total = total + load(p + at, least) * load(k + (3 * t + u) * length + at, least)
         store(o + at, between(total, least, most))
         at += BYTES
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from types import NoneType
 from typing import Any
 
@@ -78,7 +78,7 @@ def over(ending: Ending, pixels: int, filters: int, size: int, dtype: Any) -> Ca
 
     There are ``size`` entries in all blocks. It also takes what is added to the block, or None.
     """
-    k = max(k for k in range(1, max(LONG // filters, 1) + 1) if pixels % k == 0)
+    k = _side_by_side(pixels, filters)
     factor, offset = (None if v is None else np.tile(v, k) for v in ending[:2])
     quick = loops.compiled("endings") if size >= loops.WORTH_COMPILING else None
     alone = factor is None and ending.most is None and ending.plus is None  # not worth loading Numba
@@ -96,6 +96,12 @@ def over(ending: Ending, pixels: int, filters: int, size: int, dtype: Any) -> Ca
             quick.end_sum(rows, plus.reshape(rows.shape), factor, offset, least, most)
 
     return end
+
+
+@cache
+def _side_by_side(pixels: int, filters: int) -> int:
+    """The largest divisor of ``pixels`` of which the outputs are no longer than a row; at least 1."""
+    return max(k for k in range(1, max(LONG // filters, 1) + 1) if pixels % k == 0)
 
 
 def _in_numpy(
