@@ -66,7 +66,10 @@ def padded(x: Array, w: Windows, block: Block) -> Array:
         (-b, s * (o - 1) + r - b)
         for b, s, o, r in zip(w.before[1:], w.strides[1:], w.outputs[1:], w.reach[1:], strict=True)
     ]
-    inside = tuple(slice(max(a, 0), min(b, n)) for (a, b), n in zip(spans, w.size, strict=True))
+    # none of the image where a block sees zeros alone
+    inside = tuple(
+        slice(min(max(a, 0), n), max(min(b, n), 0)) for (a, b), n in zip(spans, w.size, strict=True)
+    )
     seen = x[(block.images, *inside)]
     shape = (seen.shape[0], *(b - a for a, b in spans), x.shape[-1])
     if shape == seen.shape:
