@@ -36,6 +36,7 @@ def torch_eager(name):
 
     model, x = built(name), pictures()
     network, expected = model.network, model.predict(x[:2])
+    last = {r: k for k, call in enumerate(network.calls) for r in call.reads}
     times = []
     with torch.inference_mode():
         for layout in (torch.contiguous_format, torch.channels_last):
@@ -43,8 +44,10 @@ def torch_eager(name):
 
             def forward(pictures, steps=steps):
                 values = [pictures]
-                for call in network.calls:
+                for k, call in enumerate(network.calls):
                     values.append(steps[call.layer](*(values[r] for r in call.reads)))
+                    for r in call.reads:  # let go after its last use, as a module's forward does
+                        values[r] = None if last[r] == k else values[r]
                 return values[network.outputs[0]]
 
             given = torch.tensor(x).permute(0, 3, 1, 2).contiguous(memory_format=layout)

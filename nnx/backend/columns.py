@@ -15,12 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from nnx.backend.ending import Ending
+from nnx.backend.numpy_ending import over
 from nnx.backend.team import TEAM
 from nnx.backend.windows import Windows
 
 Array = Any
 #: bytes of a block's copy; and below which a block is not worth a thread
 CACHED, SMALL = 1 << 21, 1 << 16
+#: bytes of a block of factors and products, where nothing is copied
+PRODUCTS = 1 << 19
 #: channels of a part of the kernel's gradient, at least; and how many shares of it there are, about
 CHANNELS, SHARES = 64, 8
 
@@ -62,7 +66,10 @@ def padded(x: Array, w: Windows, block: Block) -> Array:
         (-b, s * (o - 1) + r - b)
         for b, s, o, r in zip(w.before[1:], w.strides[1:], w.outputs[1:], w.reach[1:], strict=True)
     ]
-    inside = tuple(slice(max(a, 0), min(b, n)) for (a, b), n in zip(spans, w.size, strict=True))
+    # none of the image where a block sees zeros alone
+    inside = tuple(
+        slice(min(max(a, 0), n), max(min(b, n), 0)) for (a, b), n in zip(spans, w.size, strict=True)
+    )
     seen = x[(block.images, *inside)]
     shape = (seen.shape[0], *(b - a for a, b in spans), x.shape[-1])
     if shape == seen.shape:
@@ -107,12 +114,12 @@ def _group(a: Array, i: int, groups: int) -> Array:
     return a if groups == 1 else a[..., i * n : (i + 1) * n]
 
 
-def forward(x: Array, kernel: Array, bias: Array | None, w: Windows) -> Array:
-    """The convolution of ``x`` by ``kernel``, plus ``bias``."""
+def forward(x: Array, kernel: Array, ending: Ending, w: Windows) -> Array:
+    """The convolution of ``x`` by ``kernel``, with that ``ending``."""
     filters = kernel.shape[-1]
     out = np.empty((x.shape[0], *w.outputs, filters), x.dtype)
     matrix = kernel.reshape(-1, filters)
-    row = None if bias is None else np.tile(bias, w.outputs[-1] if len(w.outputs) > 1 else 1)
+    end = over(ending, w.outputs[-1] if len(w.outputs) > 1 else 1, filters, out.size, x.dtype)
 
     def do(block: Block) -> None:
         seen, rows = padded(x, w, block), block.rows.stop - block.rows.start
@@ -121,12 +128,18 @@ def forward(x: Array, kernel: Array, bias: Array | None, w: Windows) -> Array:
         for i in range(w.groups):
             columns = side_by_side(_group(seen, i, w.groups), w, rows)
             np.matmul(columns, _group(matrix, i, w.groups), out=_group(flat, i, w.groups))
-        if row is not None:
-            lines = target.reshape(-1, row.shape[0])
-            lines += row
+        end(target, None if ending.plus is None else ending.plus[block.images, block.rows])
 
-    TEAM.run(do, cut(x.shape[0], w.outputs[0], _bytes_of_row(w, x.shape[-1], x.dtype)))
+    TEAM.run(do, _blocks_of(x, filters, w))
     return out
+
+
+def _blocks_of(x: Array, filters: int, w: Windows) -> list[Block]:
+    """Blocks for :func:`forward`, whose copies stay in the cache, or its outputs where nothing is copied."""
+    if math.prod(w.taps) > 1:
+        return cut(x.shape[0], w.outputs[0], _bytes_of_row(w, x.shape[-1], x.dtype))
+    row = math.prod(w.outputs[1:]) * (x.shape[-1] + filters) * x.itemsize
+    return cut(x.shape[0], w.outputs[0], row, PRODUCTS)
 
 
 def kernel_gradient(x: Array, g: Array, w: Windows) -> Array:
@@ -186,7 +199,7 @@ def input_gradient(g: Array, kernel: Array, w: Windows) -> Array:
     if max(w.strides) > 1:
         return spread(g, kernel, w)
     back, windows = turned(kernel, w)
-    return forward(g, back, None, windows)
+    return forward(g, back, Ending(), windows)
 
 
 def spread(g: Array, kernel: Array, w: Windows) -> Array:

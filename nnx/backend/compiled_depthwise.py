@@ -13,17 +13,24 @@ import numba
 import numpy as np
 
 from nnx.backend.compiled_tiles import address
-from nnx.backend.vectors import BYTES, load, store
+from nnx.backend.vectors import BYTES, between, load, store
 from nnx.backend.windows import Windows
 
 Array = Any
 
 
-def forward(seen: Array, weights: Array, bias: Array, w: Windows, y: Array) -> None:
-    """The convolution of a padded block by ``weights`` (9, channels, 1), plus the ``bias``, into ``y``."""
+def forward(
+    x: Array, first: int, weights: Array, bias: Array, bounds: tuple[float, float], w: Windows, y: Array
+) -> None:
+    """The convolution of images by ``weights`` (9, channels, 1), plus the ``bias``, into rows ``y`` of it.
+
+    These are the outputs' rows from the ``first`` on. What is beyond the ``bounds`` becomes these.
+    """
+    least, most = (y.dtype.type(bound) for bound in bounds)
+    nothing = np.zeros(x.shape[2:], x.dtype)
     _forward(
-        address(seen), seen.strides, address(weights), address(bias), address(y), y.strides, y.shape[:3],
-        w.strides, w.dilation, y.shape[3] * y.itemsize, y.dtype.type(0),
+        address(x), x.strides, x.shape, address(nothing), address(weights), address(bias), address(y),
+        y.strides, y.shape, first, w.strides, w.dilation, w.before, least, most,
     )  # fmt: skip
 
 
@@ -63,41 +70,77 @@ _TOGETHER = 4
 
 @numba.njit(error_model="numpy", nogil=True, cache=True)
 def _forward(
-    x: Any, x_strides: Any, k: Any, bias: Any, y: Any, y_strides: Any, shape: Any, step: Any, dilation: Any,
-    length: Any, like: Any,
+    x: Any, x_strides: Any, x_shape: Any, nothing: Any, k: Any, bias: Any, y: Any, y_strides: Any, shape: Any,
+    first: Any, step: Any, dilation: Any, before: Any, least: Any, most: Any,
 ) -> None:  # fmt: skip  # pragma: no cover
-    n, rows, columns = shape
-    down, along = x_strides[1] * dilation[0], x_strides[2] * dilation[1]
-    pixel, to = x_strides[2] * step[1], y_strides[2]
-    together = columns - columns % _TOGETHER if pixel == along else 0
+    n, rows, columns, _ = shape
+    length, width = x_shape[3] * x_strides[3], x_shape[2]
+    along, pixel, to = x_strides[2] * dilation[1], x_strides[2] * step[1], y_strides[2]
+    # from start to stop windows see no column beyond the image
+    start = min(max(-(-before[1] // step[1]), 0), columns)
+    stop = max(min((width - 1 - 2 * dilation[1] + before[1]) // step[1] + 1, columns), start)
+    together = start + (stop - start) // _TOGETHER * _TOGETHER if pixel == along else start
     for line in range(n * rows):
-        b, i = line // rows, line % rows
-        p = x + b * x_strides[0] + i * step[0] * x_strides[1]
-        q = y + b * y_strides[0] + i * y_strides[1]
-        for j in range(0, together, _TOGETHER):
+        b, i = line // rows, (first + line % rows) * step[0] - before[0]
+        image, q = x + b * x_strides[0], y + b * y_strides[0] + line % rows * y_strides[1]
+        r0 = _row(image, i, x_shape[1], x_strides[1], nothing)
+        r1 = _row(image, i + dilation[0], x_shape[1], x_strides[1], nothing)
+        r2 = _row(image, i + 2 * dilation[0], x_shape[1], x_strides[1], nothing)
+        r = r0, r1, r2
+        for j in range(start + columns - stop):
+            j = j if j < start else j - start + stop
+            c, o = j * step[1] - before[1], q + j * to
+            _edge(r, nothing, c, dilation[1], width, x_strides[2], k, bias, o, length, least, most)
+        for j in range(start, together, _TOGETHER):
+            o, c = q + j * to, j * pixel - before[1] * x_strides[2]
             at = 0
             while at < length:
                 at = min(at, length - BYTES)
-                o, r, w = q + j * to + at, p + j * pixel + at, k + at
-                total = load(bias + at, like)
-                four = _four_products(r, along, w, length, like, (total, total, total, total))
-                four = _four_products(r + down, along, w + 3 * length, length, like, four)
-                four = _four_products(r + 2 * down, along, w + 6 * length, length, like, four)
-                store(o, four[0])
-                store(o + to, four[1])
-                store(o + 2 * to, four[2])
-                store(o + 3 * to, four[3])
+                w, total = k + at, load(bias + at, least)
+                four = _four_products(r0 + c + at, along, w, length, least, (total, total, total, total))
+                four = _four_products(r1 + c + at, along, w + 3 * length, length, least, four)
+                four = _four_products(r2 + c + at, along, w + 6 * length, length, least, four)
+                store(o + at, between(four[0], least, most))
+                store(o + at + to, between(four[1], least, most))
+                store(o + at + 2 * to, between(four[2], least, most))
+                store(o + at + 3 * to, between(four[3], least, most))
                 at += BYTES
-        for j in range(together, columns):
+        for j in range(together, stop):
+            c = j * pixel - before[1] * x_strides[2]
             at = 0
             while at < length:
                 at = min(at, length - BYTES)
-                r, w = p + j * pixel + at, k + at
-                total = _product(r, along, w, length, like, load(bias + at, like))
-                total = _product(r + down, along, w + 3 * length, length, like, total)
-                total = _product(r + 2 * down, along, w + 6 * length, length, like, total)
-                store(q + j * to + at, total)
+                w = k + at
+                total = _product(r0 + c + at, along, w, length, least, load(bias + at, least))
+                total = _product(r1 + c + at, along, w + 3 * length, length, least, total)
+                total = _product(r2 + c + at, along, w + 6 * length, length, least, total)
+                store(q + j * to + at, between(total, least, most))
                 at += BYTES
+
+
+@numba.njit(error_model="numpy", nogil=True, cache=True)
+def _row(image: Any, i: Any, height: Any, stride: Any, nothing: Any) -> Any:  # pragma: no cover
+    """Where row ``i`` of an image lies; zeros where it has no such row."""
+    return image + i * stride if 0 <= i < height else nothing
+
+
+@numba.njit(error_model="numpy", nogil=True, cache=True)
+def _edge(
+    r: Any, nothing: Any, c: Any, apart: Any, width: Any, pixel: Any, k: Any, bias: Any, o: Any, length: Any,
+    least: Any, most: Any,
+) -> None:  # fmt: skip  # pragma: no cover
+    """One output, whose window begins at column ``c`` of three rows and reaches beyond them: to zeros."""
+    at = 0
+    while at < length:
+        at = min(at, length - BYTES)
+        total = load(bias + at, least)
+        for t in range(3):
+            for u in range(3):
+                column = c + u * apart
+                p = r[t] + column * pixel if 0 <= column < width else nothing
+                total = total + load(p + at, least) * load(k + (3 * t + u) * length + at, least)
+        store(o + at, between(total, least, most))
+        at += BYTES
 
 
 @numba.njit(error_model="numpy", nogil=True, cache=True)

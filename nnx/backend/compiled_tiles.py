@@ -11,7 +11,7 @@ from typing import Any
 
 import numba
 
-from nnx.backend.vectors import BYTES, load, store
+from nnx.backend.vectors import BYTES, between, load, store
 
 Array = Any
 
@@ -30,12 +30,12 @@ def of_input(x: Array, v: Array) -> None:
     )  # fmt: skip
 
 
-def of_products(m: Array, bias: Array, y: Array) -> None:
+def of_products(m: Array, bias: Array, bounds: tuple[float, float], y: Array) -> None:
     """As :func:`nnx.backend.tiles.of_products`."""
     n, height, width, filters = y.shape
     _of_products(
         address(m), address(bias), address(y), y.strides, n, height // 2, width // 2,
-        filters * y.itemsize, y.dtype.type(0),
+        filters * y.itemsize, y.dtype.type(bounds[0]), y.dtype.type(bounds[1]),
     )  # fmt: skip
 
 
@@ -91,8 +91,9 @@ def _differences(q: Any, step: Any, a: Any, b: Any, c: Any, d: Any) -> None:  # 
 
 @numba.njit(error_model="numpy", nogil=True, cache=True)
 def _of_products(
-    m: Any, bias: Any, y: Any, strides: Any, n: Any, h: Any, w: Any, length: Any, like: Any
+    m: Any, bias: Any, y: Any, strides: Any, n: Any, h: Any, w: Any, length: Any, least: Any, most: Any
 ) -> None:  # pragma: no cover
+    like = least
     image, row, pixel, _ = strides
     step = n * h * w * length
     for t in range(n * h * w):
@@ -105,10 +106,10 @@ def _of_products(
             a1, b1 = _pair(p + step, 4 * step, like)
             a2, b2 = _pair(p + 2 * step, 4 * step, like)
             a3, b3 = _pair(p + 3 * step, 4 * step, like)
-            store(q, a0 + a1 + a2 + offset)
-            store(q + pixel, a1 - a2 - a3 + offset)
-            store(q + row, b0 + b1 + b2 + offset)
-            store(q + row + pixel, b1 - b2 - b3 + offset)
+            store(q, between(a0 + a1 + a2 + offset, least, most))
+            store(q + pixel, between(a1 - a2 - a3 + offset, least, most))
+            store(q + row, between(b0 + b1 + b2 + offset, least, most))
+            store(q + row + pixel, between(b1 - b2 - b3 + offset, least, most))
             at += BYTES
 
 

@@ -15,6 +15,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from nnx.backend import loops
 from nnx.backend.columns import Block, cut, moved, padded, turned
+from nnx.backend.ending import Ending
+from nnx.backend.numpy_ending import cut_off, offsets
 from nnx.backend.team import TEAM
 from nnx.backend.windows import Shape, Windows
 
@@ -27,27 +29,31 @@ WIDE = 512
 _MANY = 64
 
 
-def forward(x: Array, kernel: Array, bias: Array | None, w: Windows) -> Array:
-    """The convolution of ``x`` by ``kernel``, plus ``bias``."""
+def forward(x: Array, kernel: Array, ending: Ending, w: Windows) -> Array:
+    """The convolution of ``x`` by ``kernel``, with that ``ending``."""
     x = np.ascontiguousarray(x)  # neighbouring pixels side by side
     n, channels, filters = x.shape[0], x.shape[-1], kernel.shape[-1]
     out = np.empty((n, *w.outputs, filters), x.dtype)
-    offset = np.zeros(filters, x.dtype) if bias is None else bias
-    weights = np.ascontiguousarray(kernel).reshape(-1, channels, filters // channels)
+    offset = offsets(ending, filters, x.dtype)
+    scaled = kernel if ending.factor is None else kernel * ending.factor
+    weights = np.ascontiguousarray(scaled).reshape(-1, channels, filters // channels)
     fast = _loops(x, weights, w)
     columns = [] if fast is not None else [weights[..., j] for j in range(weights.shape[-1])]
 
     def do(block: Block) -> None:
-        seen, target = padded(x, w, block), out[block.images, block.rows]
+        target = out[block.images, block.rows]
         if fast is not None:
-            fast.forward(seen, weights, offset, w, target)
+            fast.forward(x[block.images], block.rows.start, weights, offset, ending.bounds, w, target)
             return
+        seen = padded(x, w, block)
         for j, column in enumerate(columns):
             mine = target[..., j :: len(columns)]
             total = mine if len(columns) == 1 else TEAM.buffer("total", mine.shape, x.dtype)
             _add_up(seen, column, w, total)
-            if bias is not None or total is not mine:
+            if ending.offset is not None or total is not mine:
                 np.add(total, offset[j :: len(columns)], out=mine)
+        if ending.most is not None:
+            cut_off(target, ending.most)
 
     TEAM.run(do, _blocks(x, out.shape, ONCE))
     return out
@@ -58,7 +64,7 @@ def input_gradient(g: Array, kernel: Array, w: Windows) -> Array:
     channels, filters = w.groups, kernel.shape[-1]
     if channels == filters and max(w.strides) == 1:
         back, windows = turned(kernel, w)
-        return forward(g, back, None, windows)
+        return forward(g, back, Ending(), windows)
     out = np.empty((g.shape[0], *w.size, channels), g.dtype)
     weights = np.ascontiguousarray(kernel).reshape(-1, channels, filters // channels)
     fast = None if channels * g.itemsize % 64 else _loops(g, weights, w)

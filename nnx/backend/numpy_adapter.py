@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cache, partial
-from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from nnx.backend import loops, numpy_recurrent, philox, special
 from nnx.backend.numpy_convolution import NumpyConvolution
+from nnx.backend.numpy_ending import NumpyEndings
 from nnx.backend.numpy_namespace import namespace
 from nnx.backend.numpy_normalizing import NumpyNormalizing
 from nnx.backend.numpy_pooling import NumpyPooling
@@ -20,14 +20,11 @@ from nnx.backend.numpy_programs import FEW, NumpyPrograms, zero
 from nnx.backend.recurrent import Past
 from nnx.backend.reference import Adapter, Array
 from nnx.backend.team import TEAM
-from nnx.backend.threads import spread
 from nnx.errors import DataError, OptionError
 
 #: From so many entries on loops compiled by Numba (if installed) repay their compilation.
 _WORTH_COMPILING_MASKS = 1 << 15
 _WORTH_COMPILING_FUNCTIONS = 1 << 14
-#: From this number of entries on, a pass over an array is shared by the cores.
-_WORTH_SHARING = 1 << 18
 #: From this many unknowns on, LAPACK's solution by Cholesky repays the import of SciPy (0.2 s) in a training:
 #: 600 unknowns take 3 ms instead of 11, but 61 take 15 µs instead of 50.
 _WORTH_IMPORTING_SCIPY = 128
@@ -43,7 +40,7 @@ _FEW_DIGITS = {8: 1e-4, 4: 0.025, 2: 0.1}
 _NOTHING_TO_RESTORE = (TypeError, ValueError, KeyError)
 
 
-class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, NumpyPrograms, Adapter):
+class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizing, NumpyPrograms, Adapter):
     """NumPy arrays in host memory."""
 
     name = "numpy"
@@ -143,23 +140,6 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, NumpyProgra
     def sigmoid(self, x: Array) -> Array:
         quick = _compiled_functions(x)
         return quick.sigmoid(x) if quick else super().sigmoid(x)
-
-    def rectified(self, x: Array, most: float | None = None) -> Array:
-        if most is None and x.size <= FEW and type(x) is np.ndarray and x.dtype.kind == "f":
-            return np.maximum(x, zero(x.dtype))
-        n = len(x) if type(x) is np.ndarray and x.ndim > 1 and x.flags.c_contiguous else 0
-        if n < 2 or x.size < _WORTH_SHARING or not isinstance(most, int | float | NoneType):
-            return super().rectified(x, most)
-        out, zeros = np.empty_like(x), np.zeros_like(x[0])
-
-        def part(a: int, b: int) -> None:
-            if most is None:
-                np.maximum(x[a:b], zeros, out=out[a:b])
-            else:
-                np.clip(x[a:b], 0.0, most, out=out[a:b])
-
-        spread(part, n, x.size // _WORTH_SHARING + 1)
-        return out
 
     def unit_step(self, x: Array) -> Array:
         if x.size > FEW or type(x) is not np.ndarray or x.dtype.kind != "f":

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from nnx.backend import error_function, philox, special
-from nnx.backend.convolution import Convolution
-from nnx.backend.normalizing import Normalizing
+from nnx.backend.ending import Endings
 from nnx.backend.pooling import Pooling
 from nnx.backend.programs import Programs
 from nnx.backend.recurrent import Recurrence
@@ -24,7 +23,7 @@ from nnx.backend.recurrent import Recurrence
 Array = Any
 
 
-class Adapter(Convolution, Normalizing, Pooling, Recurrence, Programs):
+class Adapter(Endings, Pooling, Recurrence, Programs):
     """One array library: its namespace and the few functions that the standard lacks.
 
     Arrays may have any shape where a method says nothing else, and results have the shape of the argument.
@@ -173,14 +172,6 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence, Programs):
         t = xp.exp(-xp.abs(x))
         # The numerator is 1 to the right of 0 and e^x to the left. (A choice by `where` is 30 times slower.)
         return xp.maximum(t, xp.astype(x > 0.0, t.dtype)) / (1.0 + t)
-
-    def rectified(self, x: Array, most: float | None = None) -> Array:
-        """max(x, 0), and not above ``most``, where that is given."""
-        xp = self.xp
-        if most is not None:
-            return xp.clip(x, 0.0, most)  # one pass where maximum and minimum are two
-        # A row of zeros, not the number 0: NumPy's loop over two arrays is four times as fast.
-        return xp.maximum(x, xp.zeros_like(x[0, ...]) if x.ndim > 1 and x.shape[0] else 0.0)
 
     def erf(self, x: Array) -> Array:
         """erf(x) by W. J. Cody's rational approximations (Math. Comp. 23, 1969, 631–637)."""

@@ -5,10 +5,12 @@ A batch of transformed tiles is (16, tiles, channels): for each of the 16 places
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from nnx.backend.numpy_ending import cut_off
 from nnx.backend.team import TEAM
 
 Array = Any
@@ -34,8 +36,11 @@ def _difference(d: list[Array], i: int, out: Array) -> None:
     (np.add if i == 1 else np.subtract)(d[a], d[b], out=out)
 
 
-def of_products(m: Array, bias: Array, y: Array) -> None:
-    """Aᵀ m A of the products ``m``, plus the ``bias``, into the outputs ``y`` (n, 2h, 2w, filters)."""
+def of_products(m: Array, bias: Array, bounds: tuple[float, float], y: Array) -> None:
+    """Aᵀ m A of the products ``m``, plus the ``bias``, into the outputs ``y`` (n, 2h, 2w, filters).
+
+    What is beyond the ``bounds``, the least output and the largest one, becomes these.
+    """
     n, height, width, filters = y.shape
     m = m.reshape(4, 4, n, height // 2, width // 2, filters)
     both = TEAM.buffer("row", (4, *m.shape[2:]), m.dtype)
@@ -45,6 +50,8 @@ def of_products(m: Array, bias: Array, y: Array) -> None:
             out = y[:, i::2, j::2]
             _output(both, j, out)
             out += bias
+            if bounds[0] > -math.inf:
+                cut_off(out, bounds[1])
 
 
 def _output(m: Array, i: int, out: Array) -> None:

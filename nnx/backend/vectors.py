@@ -3,7 +3,7 @@
 LLVM makes vector instructions of a loop only where it can tell that what is written is not read, and a loop
 that reads and writes sixteen rows at a time is beyond it. Here the vectors are said: ``load`` takes 64 bytes
 of numbers from an address in memory on, ``store`` puts them there, and ``+``, ``-`` and ``*`` between the two
-work on all of them; ``where_most`` and ``where_same`` choose among them.
+work on all of them; ``between`` cuts them off, ``where_most`` and ``where_same`` choose among them.
 
 Addresses, not arrays: then one compiled loop serves arrays of all layouts, read-only ones as well. Who calls
 such a loop keeps the arrays alive, and answers for their bounds. Imported only where Numba is installed.
@@ -96,6 +96,19 @@ def _everywhere(builder: Any, number: Any, form: ir.VectorType) -> Any:
     one = builder.insert_element(ir.Constant(form, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), form.count), None)
     return builder.shuffle_vector(one, ir.Constant(form, ir.Undefined), zeros)
+
+
+@intrinsic
+def between(typingctx: Any, u: Any, least: Any, most: Any) -> Any:
+    """The numbers of u; ``least`` where they are below that, ``most`` where they are above; NaN stays."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        form = signature.return_type.form
+        u, least, most = args[0], *(_everywhere(builder, bound, form) for bound in args[1:])
+        u = builder.select(builder.fcmp_ordered("<", u, least), least, u)
+        return builder.select(builder.fcmp_ordered(">", u, most), most, u)
+
+    return u(u, u.element, u.element), codegen
 
 
 @intrinsic

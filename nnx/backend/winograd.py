@@ -24,6 +24,8 @@ import numpy as np
 
 from nnx.backend import loops, tiles
 from nnx.backend.columns import Block, cut, padded, summed
+from nnx.backend.ending import Ending
+from nnx.backend.numpy_ending import offsets
 from nnx.backend.team import TEAM
 from nnx.backend.tiles import gradient_of_taps, of_taps
 from nnx.backend.windows import Windows
@@ -47,23 +49,27 @@ def pays(n: int, channels: int, filters: int, itemsize: int, w: Windows) -> bool
     return min(channels, filters) >= (LEAST_CHANNELS if in_numpy else 16)
 
 
-def forward(x: Array, kernel: Array, bias: Array | None, w: Windows) -> Array:
-    """The convolution of ``x`` by ``kernel``, plus ``bias``."""
-    return _convolved(x, of_taps(kernel), bias, w)
+def forward(x: Array, kernel: Array, ending: Ending, w: Windows) -> Array:
+    """The convolution of ``x`` by ``kernel``, with that ``ending``."""
+    u = of_taps(kernel)
+    if ending.factor is not None:
+        u *= ending.factor
+    return _convolved(x, u, ending, w)
 
 
 def input_gradient(g: Array, kernel: Array, w: Windows) -> Array:
     """The gradient by the input: the convolution of ``g`` by the turned kernel."""
     u = of_taps(np.swapaxes(kernel[::-1, ::-1], 2, 3))
     before = tuple(2 - b for b in w.before)
-    return _convolved(g, u, None, replace(w, size=w.outputs, outputs=w.size, before=before))
+    return _convolved(g, u, Ending(), replace(w, size=w.outputs, outputs=w.size, before=before))
 
 
-def _convolved(x: Array, u: Array, bias: Array | None, w: Windows) -> Array:
+def _convolved(x: Array, u: Array, ending: Ending, w: Windows) -> Array:
+    """The convolution by a kernel whose transform is ``u``, the factor of the ``ending`` in it."""
     channels, filters = u.shape[1:]
     out = np.empty((x.shape[0], *w.outputs, filters), x.dtype)
     even, blocks = _tiles(x, w, channels + filters)
-    offset = np.zeros(filters, x.dtype) if bias is None else bias
+    offset, bounds = offsets(ending, filters, x.dtype), ending.bounds
     transforms = _transforms(x.shape[0], channels, filters, x.itemsize, w)
 
     def do(block: Block) -> None:
@@ -73,10 +79,10 @@ def _convolved(x: Array, u: Array, bias: Array | None, w: Windows) -> Array:
         target = out[block.images, block.rows]
         n, rows = target.shape[0], block.rows.stop - block.rows.start
         if target.shape[1:3] == (rows, even.outputs[1]):
-            transforms.of_products(m, offset, target)
+            transforms.of_products(m, offset, bounds, target)
         else:
             whole = TEAM.buffer("outputs", (n, rows, even.outputs[1], filters), x.dtype)
-            transforms.of_products(m, offset, whole)
+            transforms.of_products(m, offset, bounds, whole)
             target[...] = whole[:, : target.shape[1], : target.shape[2]]
 
     TEAM.run(do, blocks)

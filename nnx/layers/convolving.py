@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any, ClassVar
 
 from nnx.autodiff import space_of
-from nnx.backend import namespace
+from nnx.backend import adapter_of, namespace
+from nnx.backend.ending import Ending
 from nnx.backend.windows import Windows
 from nnx.errors import OptionError, ShapeError
 from nnx.layers.base import Layer
@@ -16,6 +17,7 @@ from nnx.layers.convolve import bias_rows, convolve, convolve_input, kernel_rows
 from nnx.layers.fusion import fusion
 from nnx.layers.padding import ZeroPadding
 from nnx.layers.per_sample import Gradients, Pullback
+from nnx.layers.product import Product
 from nnx.layers.space import Padding, Pairs, each_axis, lengths_of, windows_along
 from nnx.layers.spec import Context
 from nnx.layers.symbols import Shape
@@ -52,7 +54,7 @@ def windows_of(
 
 
 @dataclass(frozen=True)
-class Convolving(Layer):
+class Convolving(Product):
     """The part of a layer that convolves by its kernel and adds its bias."""
 
     takes: ClassVar[tuple[str, ...]] = ("kernel", "bias")
@@ -77,6 +79,10 @@ class Convolving(Layer):
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
         kernel = self.kernel(p)
         return convolve(x, kernel, self._bias(p), windows=self.windows(x, kernel))
+
+    def ended(self, p: Mapping[str, Any], x: Any, ending: Ending) -> Any:
+        kernel = self.kernel(p)
+        return adapter_of(x).convolve_ended(x, kernel, ending, self.windows(x, kernel))
 
     def _bias(self, p: Mapping[str, Any]) -> Any:
         return p.get("bias") if "bias" in self.takes else None

@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 
 from nnx import activations, constraints, initializers, regularizers
 from nnx.autodiff import fused
-from nnx.backend import namespace
+from nnx.backend import adapter_of, namespace
+from nnx.backend.ending import Ending
 from nnx.layers.activation import activated, activation_parts
 from nnx.layers.base import Layer, chosen, need_features, registry
 from nnx.layers.per_sample import Gradients, Pullback
+from nnx.layers.product import Product
 from nnx.layers.spec import Context, Spec, Weight
 from nnx.layers.symbols import Shape
 from nnx.options import flag, number
@@ -76,8 +78,13 @@ def affine(x: Any, kernel: Any, bias: Any) -> Any:
     return z
 
 
+def _flat(x: Any) -> Any:
+    """All axes but the last made one, so that one matrix product does it all."""
+    return x if x.ndim == 2 else namespace(x).reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+
+
 @dataclass(frozen=True)
-class Affine(Layer):
+class Affine(Product):
     """The part of Dense and Maxout that has the weights: z = xΘ + β, for samples of any number of axes."""
 
     takes: ClassVar[tuple[str, ...]] = ("kernel", "bias")
@@ -85,10 +92,14 @@ class Affine(Layer):
 
     def forward(self, p: Mapping[str, Any], x: Any) -> Any:
         kernel, bias = p["kernel"], p.get("bias")
-        # all axes but the last made one, so that one matrix product does it all
-        flat = x if x.ndim == 2 else namespace(x).reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+        flat = _flat(x)
         z = flat @ kernel if bias is None else affine(flat, kernel, bias)
         return z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], z.shape[-1]))
+
+    def ended(self, p: Mapping[str, Any], x: Any, ending: Ending) -> Any:
+        z = _flat(x) @ p["kernel"]
+        z = z if x.ndim == 2 else namespace(z).reshape(z, (*x.shape[:-1], z.shape[-1]))
+        return adapter_of(x).ended(z, ending)
 
     def per_sample(
         self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context, **said: Any

@@ -146,11 +146,20 @@ class BatchNormalization(WithScale):
 
     def _folded(self, x: Any, gamma: Any, beta: Any, mean: Any, variance: Any) -> Any:
         """The output for given moments: one product and one sum for each entry."""
-        xp = namespace(x, variance)
+        return scaled_columns(x, *self._product(gamma, beta, mean, variance))
+
+    def _product(self, gamma: Any, beta: Any, mean: Any, variance: Any) -> tuple[Any, Any]:
+        """``(factor, offset)``: with given moments the output is x·factor + offset; a mean of None is 0."""
+        xp = namespace(variance)
         factor = 1.0 / xp.sqrt(variance + self.epsilon)
         factor = factor if gamma is None else factor * gamma
         offset = xp.zeros_like(factor) if mean is None else -mean * factor
-        return scaled_columns(x, factor, offset if beta is None else offset + beta)
+        return factor, offset if beta is None else offset + beta
+
+    def as_product(self, p: Mapping[str, Any], bias: Any = None) -> tuple[Any, Any]:
+        """``(factor, offset)``: with running moments the output for x + ``bias`` is x·factor + offset."""
+        mean = p["moving_mean"] if bias is None else p["moving_mean"] - bias
+        return self._product(p.get("gamma"), p.get("beta"), mean, p["moving_variance"])
 
     def _moved(self, running: Any, of_batch: Any) -> Any:
         return running * self.momentum + stop_gradient(of_batch) * (1.0 - self.momentum)

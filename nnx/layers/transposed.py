@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any, ClassVar
 
 from nnx import activations
+from nnx.backend import adapter_of
+from nnx.backend.ending import Ending
 from nnx.backend.windows import Windows
 from nnx.errors import OptionError, ShapeError
 from nnx.layers.activation import activated, activation_parts
@@ -16,6 +18,7 @@ from nnx.layers.convolve import convolve, convolve_input
 from nnx.layers.convolving import WithWindows, not_strided_and_dilated, rows_of
 from nnx.layers.dense import WithKernel
 from nnx.layers.per_sample import Gradients, Pullback
+from nnx.layers.product import Product
 from nnx.layers.space import POSITIVE, channels_last, each_axis, lengths_of
 from nnx.layers.spec import Context, Spec
 from nnx.layers.symbols import Shape
@@ -49,7 +52,7 @@ def windows_onto(
 
 
 @dataclass(frozen=True)
-class Spreading(Layer):
+class Spreading(Product):
     """The part that puts each entry times the kernel where its window lies, and adds the bias."""
 
     takes: ClassVar[tuple[str, ...]] = ("kernel", "bias")
@@ -72,6 +75,10 @@ class Spreading(Layer):
         kernel, bias = p["kernel"], p.get("bias")
         y = convolve_input(x, kernel, windows=self.windows(x, kernel))
         return y if bias is None else y + bias
+
+    def ended(self, p: Mapping[str, Any], x: Any, ending: Ending) -> Any:
+        adapter, kernel = adapter_of(x), p["kernel"]
+        return adapter.ended(adapter.convolve_input(x, kernel, self.windows(x, kernel)), ending)
 
     def per_sample(
         self, p: Mapping[str, Any], names: Sequence[str], xs: Sequence[Any], context: Context, **said: Any

@@ -18,10 +18,10 @@ from nnx.models.arguments import (
     weighted,
     whole_number,
 )
-from nnx.models.compiled import Compiled
 from nnx.models.data import Batches, Examples, fit_inputs, inputs, with_targets
 from nnx.models.evaluation import Totals, evaluate, predict
 from nnx.models.graph import inlined
+from nnx.models.kept import Kept
 from nnx.models.network import Network
 from nnx.models.objective import Batch
 from nnx.models.pieces import Pieces, Stream
@@ -31,7 +31,7 @@ from nnx.options import truth
 _EVALUATION_BATCH = 256
 
 
-class Applied(Compiled):
+class Applied(Kept):
     """A compiled model that is applied to data."""
 
     def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:

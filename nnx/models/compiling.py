@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nnx.layers import FUSIONS, Layer, parts_of
 from nnx.models.asked import Asked, MaskOf
@@ -78,17 +78,32 @@ class _Making:
         """The program of the steps, fused, with values freed after their last use."""
         outputs = tuple(self.where[v] for v in self.network.outputs)
         masks = tuple(self.masks[v] for v in self.network.outputs)
-        steps, where = _fused(self.steps, (*outputs, *(m for m in masks if m is not None)), self.n)
+        read = (*outputs, *(m for m in masks if m is not None))
+        steps, where = joined(self.steps, read, self.n, _fused)
         outputs = tuple(where[v] for v in outputs)
         masks = tuple(None if m is None else where[m] for m in masks)
         kept = {*outputs, *masks}
         return Program(self.network, self.n, freed(steps, kept), outputs, masks if any(masks) else ())
 
 
-def _fused(steps: Sequence[Step], outputs: tuple[int, ...], n: int) -> tuple[list[Step], list[int]]:
-    """Pairs that a fusion knows become one step, where the second reads the first and nobody else does.
+def _fused(before: Step, step: Step) -> Step | None:
+    """The step that a fusion makes of two."""
+    if len(step.reads) > 1:
+        return None
+    pairs = (fusion(before.part, step.part) for fusion in FUSIONS)
+    one = next((part for part in pairs if part is not None), None)
+    if one is None:
+        return None
+    second = one.takes and one.takes == step.part.takes and not before.part.takes
+    return step._replace(part=one, owner=(step if second else before).owner)
 
-    Also for every value its new number.
+
+def joined(
+    steps: Sequence[Step], outputs: Sequence[int], n: int, join: Callable[[Step, Step], Step | None]
+) -> tuple[list[Step], list[int]]:
+    """Pairs that ``join`` knows become one step, where the second reads the first and nobody else does.
+
+    Also for every value its new number; there are ``n`` inputs.
     """
     readers: dict[int, int] = defaultdict(int)
     for i in (*outputs, *(i for step in steps for i in step.reads)):
@@ -100,12 +115,11 @@ def _fused(steps: Sequence[Step], outputs: tuple[int, ...], n: int) -> tuple[lis
         before = made[-1] if made else None
         one = None
         alone = before is not None and before.penalty is None and before.gives == 1
-        if before and alone and moved.reads == (values - 1,) and readers[step.reads[0]] == 1:
-            pairs = (fusion(before.part, step.part) for fusion in FUSIONS)
-            one = next((part for part in pairs if part is not None), None)
+        last = values - 1  # what the step before gives
+        if before and alone and last in moved.reads and readers[step.reads[moved.reads.index(last)]] == 1:
+            one = join(before, moved)
         if one is not None and before is not None:
-            second = one.takes and one.takes == step.part.takes and not before.part.takes
-            made[-1] = moved._replace(part=one, owner=(moved if second else before).owner, reads=before.reads)
+            made[-1] = one._replace(reads=(*before.reads, *(i for i in moved.reads if i != last)))
             where.append(values - 1)
         else:
             made.append(moved)

@@ -105,7 +105,7 @@ def predict(weights: Weights, batches: Source, given: Any, callbacks: CallbackLi
             while (batch := next(found, None)) is not None:
                 callbacks.on_predict_batch_begin(n)
                 with weights.computing():
-                    ys = weights.program.predict(params, batch.xs, weights.keep)
+                    ys = weights.predicting.predict(params, batch.xs, weights.keep)
                 ys = ys if stays else [home.asarray(to_numpy(y), device=device) for y in ys]
                 whole.add(ys)
                 callbacks.on_predict_batch_end(n, {"outputs": weights.network.answer(ys)})

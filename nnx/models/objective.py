@@ -12,6 +12,7 @@ from nnx.models.goals import Goal, OwnLoss, Report, reports_of
 from nnx.models.heads import heads_of, without_heads
 from nnx.models.masks import masked
 from nnx.models.network import Network
+from nnx.models.predicting import predicting
 from nnx.models.program import Keep, Params, Program, Ran
 
 Array = Any
@@ -68,6 +69,11 @@ class Objective:
     def program(self) -> Program:
         """What runs: without the activations at the end of which the losses take pre-activations."""
         return without_heads(self.whole, self.linear)
+
+    @cached_property
+    def _predicting(self) -> Program:
+        """The same for prediction alone."""
+        return predicting(self.program)
 
     @cached_property
     def _heads(self) -> tuple[Any, ...]:
@@ -177,7 +183,7 @@ class Objective:
 
     def evaluate(self, params: Params, batch: Batch, keep: Keep | None = None) -> tuple[Array, list[Array]]:
         """``(cost, statistics)`` of a batch without training; ``keep`` as of :meth:`Program.predict`."""
-        ran = self.program.run(params, batch.xs, Context())
+        ran = self._predicting.run(params, batch.xs, Context())
         if keep is not None:
             keep(ran.changes)
         return self.total(ran, batch, params), self.statistics(ran, batch)

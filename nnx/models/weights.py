@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import Any
 
 from nnx.backend import Backend, adapter_of, make_backend, to_numpy
@@ -12,6 +13,7 @@ from nnx.layers import Layer
 from nnx.models.compiling import compiled
 from nnx.models.entrance import as_array
 from nnx.models.network import Network, Slot
+from nnx.models.predicting import predicting
 from nnx.models.program import Program
 
 Array = Any
@@ -45,6 +47,11 @@ class Weights:
                     piece[...] = known[i].reshape(-1)
                 number += 1
         self.trained, self.state = (self._own(vectors.pop(trained)) for trained in (True, False))
+
+    @cached_property
+    def predicting(self) -> Program:
+        """The program for prediction alone."""
+        return predicting(self.program)
 
     def computing(self) -> AbstractContextManager[Any]:
         """What to compute a batch in: whose threads take the cores is settled once for all of its layers.

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from nnx.backend import columns, depthwise, loops, numpy_convolution, tiles, winograd
 from nnx.backend.convolution import Convolution
+from nnx.backend.ending import Ending
 from nnx.backend.numpy_namespace import namespace
 from nnx.backend.team import TEAM, Team
 from nnx.backend.windows import Windows
@@ -34,14 +35,14 @@ def arrays(w, channels, filters, dtype="float64", n=3, seed=0):
     return [random.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
-def assert_same(mine, wanted, dtype):
-    """To rounding, relative to the largest entry: the sums are long, and in another order.
+def assert_same(mine, wanted, dtype, largest=1e-30):
+    """To rounding, relative to the ``largest`` entry: the sums are long, and in another order.
 
     Measured: at most 2e-15 in float64 and 9e-7 in float32.
     """
     assert mine.shape == wanted.shape and mine.dtype == dtype
     tolerance = 1e-13 if dtype == "float64" else 3e-6
-    assert np.max(np.abs(mine - wanted), initial=0.0) <= tolerance * np.max(np.abs(wanted), initial=1e-30)
+    assert np.max(np.abs(mine - wanted), initial=0.0) <= tolerance * np.max(np.abs(wanted), initial=largest)
 
 
 def assert_agrees(way, w, channels, filters, dtype="float64", n=3):
@@ -50,8 +51,15 @@ def assert_agrees(way, w, channels, filters, dtype="float64", n=3):
         a.flags.writeable = False
     exact = [np.asarray(a, np.float64) for a in (x, kernel, bias, g)]
     of = Reference()
-    assert_same(way.forward(x, kernel, bias, w), of.convolve(exact[0], exact[1], exact[2], w), dtype)
-    assert_same(way.forward(x, kernel, None, w), of.convolve(exact[0], exact[1], None, w), dtype)
+    wanted = of.convolve(exact[0], exact[1], exact[2], w)
+    assert_same(way.forward(x, kernel, Ending(None, bias), w), wanted, dtype)
+    plain = of.convolve(exact[0], exact[1], None, w)
+    assert_same(way.forward(x, kernel, Ending(), w), plain, dtype)
+    factor = np.linspace(-1.0, 2.0, filters).astype(dtype)
+    for most in (1.5, math.inf):  # not below 0
+        ended = np.clip(plain * factor.astype(np.float64) + exact[2], 0.0, most)
+        mine = way.forward(x, kernel, Ending(factor, bias, most), w)
+        assert_same(mine, ended, dtype, np.max(np.abs(plain)))
     assert_same(way.input_gradient(g, kernel, w), of.convolve_input(exact[3], exact[1], w), dtype)
     assert_same(way.kernel_gradient(x, g, w), of.convolve_kernel(exact[0], exact[3], w), dtype)
 
@@ -133,6 +141,7 @@ SQUARES = [
     ((6, 5), (1, 1), (1, 1)),
     ((7, 4), (2, 0), (2, 1)),
     ((5, 9), (0, 2), (1, 2)),
+    ((4, 6), (5, 3), (3, 5)),  # windows that see zeros alone
 ]
 
 
@@ -166,7 +175,7 @@ def test_compiled_transforms_are_numpys():
     g, bias = random.standard_normal((2, 6, 4, 19)), random.standard_normal(19)
     for module in (tiles, compiled):
         v, d, y = np.empty((16, 12, 19)), np.empty((16, 12, 19)), np.empty((2, 6, 4, 19))
-        module.of_input(x, v), module.of_gradient(g, d), module.of_products(m, bias, y)
+        module.of_input(x, v), module.of_gradient(g, d), module.of_products(m, bias, (-math.inf, math.inf), y)
         if module is tiles:
             wanted = v, d, y
     for mine, expected in zip((v, d, y), wanted, strict=True):
@@ -187,8 +196,7 @@ def test_every_way_is_taken(monkeypatch):
 def test_other_arrays_go_the_way_of_the_reference():
     w = square((5, 5), (1, 1), (1, 1))
     x, kernel, bias, g = arrays(w, 2, 3)
-    own = numpy_convolution.NumpyConvolution()
-    own.xp = namespace
+    own = numpy_convolution.NumpyConvolution(namespace)
     turned = np.asfortranarray(x)
     np.testing.assert_allclose(
         own.convolve(turned, kernel, bias, w), own.convolve(x, kernel, bias, w), rtol=1e-13
@@ -215,7 +223,7 @@ def all_ways(threads, monkeypatch):
     ]:
         x, kernel, bias, g = arrays(w, channels, channels, "float32", n=9)
         found += [
-            way.forward(x, kernel, bias, w),
+            way.forward(x, kernel, Ending(None, bias), w),
             way.input_gradient(g, kernel, w),
             way.kernel_gradient(x, g, w),
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnx.backend import adapter_of, numpy_adapter
+from nnx.backend import adapter_of, numpy_ending
 from nnx.backend.reference import Adapter
 
 NUMPY = adapter_of(np.ones(1))
@@ -16,7 +16,7 @@ NUMPY = adapter_of(np.ones(1))
 @pytest.mark.parametrize("shape", [(7, 30), (2, 5, 3, 4), (40,), (1, 50), (0, 3), (6, 0)])
 def test_shared_rectifiers_have_the_bits_of_the_reference(shape, dtype, most, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    monkeypatch.setattr(numpy_adapter, "_WORTH_SHARING", 4)
+    monkeypatch.setattr(numpy_ending, "_WORTH_SHARING", 4)
     x = (20.0 * np.random.default_rng(0).normal(size=shape)).astype(dtype)
     x.reshape(-1)[::5] = np.nan
     x.reshape(-1)[1::5] = -0.0
