@@ -12,6 +12,9 @@ all of that has the same outcome each time. It is found out once:
    what does not depend on the arguments, factors of 1, a call made twice, results that nobody needs.
 4. **Replay** (``replay``). The list becomes the text of a Python function, one line for each call.
 
+nnx's own functions are recorded where they are called over and over (``replayed``); one whose second part may
+be asked for later is cut in two (``halves``).
+
 What a recording cannot see is an error, or makes a new one (``surroundings``): never a number of yesterday.
 """
 
@@ -20,6 +23,7 @@ from nnx.jitting.passes import shortened
 from nnx.jitting.program import Program
 from nnx.jitting.recorder import Clock, Recorder
 from nnx.jitting.replay import compiled
+from nnx.jitting.replayed import Halved, Replayed
 from nnx.jitting.transform import jit
 
-__all__ = ["Clock", "Program", "Recorder", "compiled", "jit", "recorded_over", "shortened"]
+__all__ = ["Clock", "Halved", "Program", "Recorder", "Replayed", "compiled", "jit", "recorded_over", "shortened"]

@@ -13,9 +13,11 @@ from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
 from nnx.losses import registry as losses
 from nnx.models.batch_problem import BatchProblem
-from nnx.models.objective import Batch
+from nnx.models.full_plans import FullPlans
+from nnx.models.objective import Batch, Objective
 from nnx.models.program import Ran
 from nnx.models.sample_rows import Blocks, SampleRows
+from nnx.models.weights import Weights
 from nnx.optimizers import Point
 from nnx.optimizers.problem import read
 from nnx.options import built_in
@@ -47,14 +49,17 @@ class FullBatchProblem(BatchProblem):
     #: the first radius of a dog-leg as a share of the weights' length: the model holds not far from a start
     first_radius = 0.1
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, objective: Objective, weights: Weights, seed: int) -> None:
+        super().__init__(objective, weights, seed)
         self.version = 0
         self._checked = False
         self._units: Any = None
         self.device = device_of(self._owned)
         self.dtype = self._owned.dtype
         self.rows = SampleRows(self)
+        #: what is recorded of it beside steps of cost and gradient
+        self.full_plans = FullPlans(self, weights, self._state)
+        self._recorded = not self.plans.reason
         layers = self.objective.network.layers
         #: whether layers return changes, which no pullback tells
         self.stateful = any(layer.stateful for layer in layers)
@@ -105,20 +110,45 @@ class FullBatchProblem(BatchProblem):
 
     # -- what a point asks for --------------------------------------------------------------------
 
+    def value(self, point: Point) -> Array:
+        if not self._recorded:
+            return super().value(point)
+        if "fill" in point.aux:  # the residuals are known, and with them what the network gives
+            found, point.aux["statistics"] = self.full_plans.value_of(point.w, point.aux["ran"])
+        else:
+            found, point.aux["ran"], point.aux["statistics"] = self.full_plans.value(point.w)
+        return found
+
     def hvp(self, point: Point, v: Array) -> Array:
         """The product H·v of the Hessian with a vector."""
+        if self._recorded:
+            return self.full_plans.hvp(point.w, v)
         slope = grad(lambda pieces: self.cost(pieces)[0])
         return self.layout.pack(jvp(slope, (point.x,), (self.layout.views(v),))[1])
 
     def residual(self, point: Point) -> Array:
         """r(w) with ½‖r‖² the loss, without the penalties on weights."""
-        # Keep the pullbacks: most points evaluated here become the next iterate.
+        # Keep the way back: most points evaluated here become the next iterate.
+        if self._rows_recorded:
+            residual, point.aux["ran"], point.aux["fill"] = self.full_plans.residual(point.w)
+            return residual
+        return self.keep_pullbacks(point)
+
+    @property
+    def _rows_recorded(self) -> bool:
+        """Whether residuals and rows of all samples may be recorded: a part alone says little of others."""
+        return self._recorded and not self.stateful and self.rows.whole(self.entries)
+
+    def keep_pullbacks(self, point: Point) -> Array:
+        """The residuals; the pullbacks of the network and the loss are kept with the point."""
+        if "pullbacks" in point.aux:
+            return point.residual
         pullbacks = self.rows.pullbacks(self.params_at(point), whole=self._random)
         point.aux["pullbacks"] = pullbacks
         ran = self._joined([ran for ran, _ in pullbacks])
         point.aux["ran"] = ran = self.checked(ran._replace(changes=self._changes_of(point)))
         residual, point.aux["by_outputs"] = vjp(
-            lambda *outputs: self.residuals(ran._replace(outputs=list(outputs))), *ran.outputs
+            lambda *outputs: self.residuals(ran._replace(outputs=list(outputs)), self.batch), *ran.outputs
         )
         return residual
 
@@ -152,7 +182,7 @@ class FullBatchProblem(BatchProblem):
         """The product J·v."""
 
         def residuals(pieces: Sequence[Any]) -> Array:
-            return self.residuals(self.run(self.params(pieces)))
+            return self.residuals(self.run(self.params(pieces)), self.batch)
 
         return jvp(residuals, (point.x,), (self.layout.views(v),))[1]
 
@@ -237,14 +267,19 @@ class FullBatchProblem(BatchProblem):
                 found.append(_Term(k, end, goal.loss.residual, math.sqrt(2.0 * goal.weight)))
         return found
 
+    @property
+    def entries(self) -> int:
+        """How many residuals a sample has."""
+        return self._terms[-1].end
+
     def output_of(self, k: int) -> int:
         """The output to which the k-th entry of a sample's residuals belongs."""
         return next(term.output for term in self._terms if k < term.end)
 
-    def residuals(self, ran: Ran) -> Array:
+    def residuals(self, ran: Ran, batch: Batch | None) -> Array:
         """The r with ½‖r‖² the sum of the losses, from what the network gave: sample after sample."""
-        assert self.batch is not None
-        batch, found = self.batch, []
+        assert batch is not None
+        found = []
         for k, _, residual, scale in self._terms:
             weight = self.objective.weight_of(k, ran, batch)
             found.append(scale * residual(batch.ys[k], ran.outputs[k], weight))

@@ -81,6 +81,14 @@ class SampleRows:
     def blocks(self, point: Point, memory_limit: float) -> Blocks:
         """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold."""
         residual = namespace(point.w).reshape(point.residual, (self.problem.batch_size, -1))
+        if (fill := point.aux.get("fill")) is not None:
+            store = self._whole(residual, memory_limit)
+            if store is not None:
+                self._mark = None
+                fill(store)
+                self._mark = point.aux["rows"] = object()
+                each = [iter([(store[k, ...], residual[:, k])]) for k in range(residual.shape[1])]
+                return Blocks(each, self.each)
 
         def with_residuals(piece: Iterator[tuple[slice, Array]], k: int) -> Iterator[tuple[Array, Array]]:
             return ((rows, residual[part, k]) for part, rows in piece)
@@ -101,11 +109,20 @@ class SampleRows:
         n, count = residual.shape
         if n * count * self._row_bytes > min(_KEPT, memory_limit):
             return None
-        problem = self.problem
         if self._store is None or self._store.shape[:2] != (count, n):
-            shape = count, n, problem.layout.size
-            self._store = problem.adapter.xp.empty(shape, dtype=problem.dtype, device=problem.device)
+            self._store = self.room(count)
         return self._store
+
+    def room(self, count: int) -> Array:
+        """An array for all rows, with so many entries of a sample's residuals."""
+        problem = self.problem
+        shape = count, problem.batch_size, problem.layout.size
+        return problem.adapter.xp.empty(shape, dtype=problem.dtype, device=problem.device)
+
+    def whole(self, count: int) -> bool:
+        """Whether all rows are made at once, and kept."""
+        n = self.problem.batch_size
+        return n * count * self._row_bytes <= _KEPT and n <= self.at_once()
 
     def times(self, point: Point, u: Array) -> Array | None:
         """Jᵀ·u by the rows of this point; None where they are not there (any longer)."""
@@ -122,12 +139,17 @@ class SampleRows:
         self, point: Point, k: int, memory_limit: float = math.inf, into: Array | None = None
     ) -> Pieces:
         """The rows of the Jacobian for the k-th entry of each sample's residuals, made in ``into``."""
-        xp = namespace(point.w)
-        picked = xp.ones_like(xp.reshape(point.residual, (self.problem.batch_size, -1)))
-        if picked.shape[1] > 1:
-            index = xp.arange(picked.shape[1], device=self.problem.device)
-            picked = xp.where(index == k, picked, 0.0)
+        picked = self.picked(point.residual, k)
         return self.of(point, picked, self.at_once(memory_limit), self.problem.output_of(k), into)
+
+    def picked(self, residual: Array, k: int) -> Array:
+        """1.0 for the k-th entry of each sample's residuals and 0.0 for others, (samples, entries)."""
+        xp = namespace(residual)
+        picked = xp.ones_like(xp.reshape(residual, (self.problem.batch_size, -1)))
+        if picked.shape[1] == 1:
+            return picked
+        index = xp.arange(picked.shape[1], device=self.problem.device)
+        return xp.where(index == k, picked, 0.0)
 
     def of(
         self, point: Point, u: Array, size: int, only: int | None = None, into: Array | None = None
@@ -136,7 +158,7 @@ class SampleRows:
 
         ``only`` is the output to which the residuals belong in which u is not 0, if it is only one.
         """
-        _ = point.residual  # which keeps the pullbacks
+        self.problem.keep_pullbacks(point)
         found = point.aux["by_outputs"](namespace(u).reshape(u, (-1,)))
         by_outputs = [g if only in (None, k) else None for k, g in enumerate(found)]
         end = 0
@@ -158,7 +180,7 @@ class SampleRows:
         for start in range(first, end, size):
             stop = min(start + size, end)
             rows = self._buffer(stop - start) if into is None else into[start:stop, :]
-            self._fill(rows, gradients(slice(start - first, stop - first)))
+            self.fill(rows, gradients(slice(start - first, stop - first)))
             yield slice(start, stop), rows
 
     def _buffer(self, n: int) -> Array:
@@ -170,7 +192,7 @@ class SampleRows:
             self._buffers[get_ident()] = buffer
         return buffer[:n, :]
 
-    def _fill(self, rows: Array, by_weight: list[Array | None]) -> None:
+    def fill(self, rows: Array, by_weight: list[Array | None]) -> None:
         """Puts the gradients of samples into their rows; None stands for 0."""
         xp = namespace(rows)
         for place, g in zip(self.problem.layout.slices, by_weight, strict=True):
