@@ -26,4 +26,14 @@ from nnx.jitting.replay import compiled
 from nnx.jitting.replayed import Halved, Replayed
 from nnx.jitting.transform import jit
 
-__all__ = ["Clock", "Halved", "Program", "Recorder", "Replayed", "compiled", "jit", "recorded_over", "shortened"]
+__all__ = [
+    "Clock",
+    "Halved",
+    "Program",
+    "Recorder",
+    "Replayed",
+    "compiled",
+    "jit",
+    "recorded_over",
+    "shortened",
+]

@@ -24,8 +24,8 @@ def halves(
     """The programs of the calls before and after ``cut``, the numbers of calls and values up to there.
 
     The first takes ``inputs`` arguments and returns ``(first, kept)``; the second takes what was kept and
-    ``more`` arguments, the first values after the cut, and returns ``(second,)``. ``first`` and ``second`` are
-    terms. An error where the second writes into what the first has made, or was given.
+    ``more`` arguments, the first values after the cut, and returns ``(second,)``: ``first`` and ``second``
+    are terms. An error where the second writes into what the first has made, or was given.
     """
     steps, made = cut
     whole = recorder.program(inputs, ())

@@ -1,8 +1,9 @@
 """Functions of nnx's own that are called over and over: recorded after a while, and replayed.
 
 Such a function computes arrays from its arguments and from nothing else. What it does with arrays of given
-shapes and types it does in every call: the first calls are made as they are, then one is recorded, and two are
-made both ways. Where one bit differs, or the recording fails, calls go on as they are, and a reason says why.
+shapes and types it does in every call: the first calls are made as they are, then one is recorded, and two
+are made both ways. Where one bit differs, or the recording fails, calls go on as they are, and a reason says
+why.
 """
 
 from __future__ import annotations
@@ -137,13 +138,15 @@ class Replayed:
 
 
 class Halved(Replayed):
-    """A function that returns ``(answer, rest)``: ``rest(*more)``, a pure function, is called later, if at all.
+    """A function that returns ``(answer, rest)``: ``rest(*more)``, a pure function, is called later, if ever.
 
-    What it needs of the way to the answer is kept. ``more(*args)`` are arguments of ``rest`` for the recording,
-    which may write into them.
+    What it needs of the way to the answer is kept. ``more(*args)`` are arguments of ``rest`` for the
+    recording, which may write into them.
     """
 
-    def __init__(self, compute: Callable[..., Any], more: Callable[..., Sequence[Array]], **options: Any) -> None:
+    def __init__(
+        self, compute: Callable[..., Any], more: Callable[..., Sequence[Array]], **options: Any
+    ) -> None:
         super().__init__(compute, **options)
         self._more = more
 
@@ -208,7 +211,7 @@ def _count(args: Sequence[Any]) -> int:
 
 
 def _check(answer: Any, args: Sequence[Any], replay: Callable[..., Any]) -> None:
-    """Raises ValueError where the program computes other bits than ``answer``, or writes others into arrays."""
+    """Raises ValueError where the program computes other bits than ``answer``, or writes others."""
     wanted = _bits(answer, args)
     if _bits(replay(*args)[0], args) != wanted:
         raise ValueError("the recorded program does not compute the same bits")

@@ -141,14 +141,12 @@ class FullBatchProblem(BatchProblem):
 
     def keep_pullbacks(self, point: Point) -> Array:
         """The residuals; the pullbacks of the network and the loss are kept with the point."""
-        if "pullbacks" in point.aux:
-            return point.residual
         pullbacks = self.rows.pullbacks(self.params_at(point), whole=self._random)
         point.aux["pullbacks"] = pullbacks
         ran = self._joined([ran for ran, _ in pullbacks])
         point.aux["ran"] = ran = self.checked(ran._replace(changes=self._changes_of(point)))
         residual, point.aux["by_outputs"] = vjp(
-            lambda *outputs: self.residuals(ran._replace(outputs=list(outputs)), self.batch), *ran.outputs
+            lambda *outputs: self.residuals(ran._replace(outputs=list(outputs))), *ran.outputs
         )
         return residual
 
@@ -182,7 +180,7 @@ class FullBatchProblem(BatchProblem):
         """The product J·v."""
 
         def residuals(pieces: Sequence[Any]) -> Array:
-            return self.residuals(self.run(self.params(pieces)), self.batch)
+            return self.residuals(self.run(self.params(pieces)))
 
         return jvp(residuals, (point.x,), (self.layout.views(v),))[1]
 
@@ -276,10 +274,13 @@ class FullBatchProblem(BatchProblem):
         """The output to which the k-th entry of a sample's residuals belongs."""
         return next(term.output for term in self._terms if k < term.end)
 
-    def residuals(self, ran: Ran, batch: Batch | None) -> Array:
-        """The r with ½‖r‖² the sum of the losses, from what the network gave: sample after sample."""
+    def residuals(self, ran: Ran, batch: Batch | None = None) -> Array:
+        """The r with ½‖r‖² the sum of the losses, from what the network gave: sample after sample.
+
+        Without a ``batch`` it is the one that is shown.
+        """
+        found, batch = [], batch or self.batch
         assert batch is not None
-        found = []
         for k, _, residual, scale in self._terms:
             weight = self.objective.weight_of(k, ran, batch)
             found.append(scale * residual(batch.ys[k], ran.outputs[k], weight))

@@ -1,7 +1,7 @@
 """What methods ask of a network on all samples, recorded: costs, residuals, rows, products with the Hessian.
 
 These are called with the same shapes over and over, as training steps are (:mod:`nnx.models.step_plan`), and
-the same holds of them: only what nnx itself computes is recorded, and the bits are compared before it is used.
+the same holds of them: only what nnx itself computes is recorded, and bits are compared before it is used.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class FullPlans:
 
     def value_of(self, w: Array, ran: Ran) -> tuple[Array, list[Array]]:
         """The cost at ``w`` and the metrics' sums, of what the network gave there."""
-        value, statistics = self._value_of(w, *ran.outputs, *(ran.masks or [None] * self._counts[1]), *self._given())
+        value, statistics = self._value_of(
+            w, *ran.outputs, *(ran.masks or [None] * self._counts[1]), *self._given()
+        )
         return value, statistics
 
     def hvp(self, w: Array, v: Array) -> Array:
@@ -52,19 +54,18 @@ class FullPlans:
         return self._hvp(w, v, *self._given())
 
     def residual(self, w: Array) -> tuple[Array, Ran, Callable[[Array], None]]:
-        """The residuals at ``w``, what the network gave, and a function that puts all rows of J into an array.
+        """The residuals at ``w``, what the network gave, and a function that fills an array with rows of J.
 
-        That is of shape (entries of a sample's residuals, samples, weights).
+        That is all of them: of shape (entries of a sample's residuals, samples, weights).
         """
         (residual, ran), rows = self._residual(w, *self._given())
         return residual, Ran(*ran), rows
 
     def text(self) -> str:
         """What is recorded, in words, or why something is not."""
-        kinds = {"residuals": "_residual", "costs": "_value", "costs of residuals": "_value_of", "products with the Hessian": "_hvp"}
-        made = {name: vars(self)[kind] for name, kind in kinds.items() if kind in vars(self)}
-        found = [str(program) for plan in made.values() for program in plan.programs]
-        found += [f"{name} are computed as they are: {p.reason}" for name, p in made.items() if p.reason]
+        made = [found for found in vars(self).values() if isinstance(found, Replayed)]
+        found = [str(program) for plan in made for program in plan.programs]
+        found += [f"{p.__name__} is computed as it is: {p.reason}" for p in made if p.reason]
         return "\n".join(found)
 
     # -- the functions ----------------------------------------------------------------------------------
@@ -147,4 +148,6 @@ class FullPlans:
 
             return (found, tuple(ran)), rows
 
-        return Halved(residual, lambda *_: [problem.rows.room(problem.entries)], clock=self._clock, most=_MOST)
+        return Halved(
+            residual, lambda *_: [problem.rows.room(problem.entries)], clock=self._clock, most=_MOST
+        )

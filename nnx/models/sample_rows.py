@@ -158,7 +158,9 @@ class SampleRows:
 
         ``only`` is the output to which the residuals belong in which u is not 0, if it is only one.
         """
-        self.problem.keep_pullbacks(point)
+        _ = point.residual  # which keeps the pullbacks, unless it was replayed
+        if "pullbacks" not in point.aux:
+            self.problem.keep_pullbacks(point)
         found = point.aux["by_outputs"](namespace(u).reshape(u, (-1,)))
         by_outputs = [g if only in (None, k) else None for k, g in enumerate(found)]
         end = 0

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
+from nnx.jitting import Replayed
 from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.squares.attempts import Attempt, Path, TrialStep
 from nnx.optimizers.squares.linearized import Linearized
@@ -26,7 +27,7 @@ def bent(
     ``solve`` multiplies by −(JᵀJ + μD)⁻¹. None where a is not small compared with p in D's norm: the linear
     model does not hold that far.
     """
-    xp, h = namespace(p), 0.1  # at this fraction of p the residuals are evaluated for their second derivative
+    h = 0.1  # at this fraction of p the residuals are evaluated for their second derivative
     # r'' by a difference: ½h²r'' = r(w + hp) − r(w) − hJp.
     change = here.moved(problem, here.w + h * p).point.residual - here.point.residual
     moved, ridge = here.point.vjp(change) / h, here.ridge
@@ -34,9 +35,15 @@ def bent(
     a = solve((2.0 / h) * (moved - here.system.image(p)))
     if a is None:
         return None
-    norm, root = xp.linalg.vector_norm, xp.sqrt(scale)
-    long, short = read(norm(root * a), norm(root * p))
+    long, short = read(*_lengths(scale, a, p))
     return p + 0.5 * a if long <= 0.75 * short else None
+
+
+@Replayed
+def _lengths(scale: Array, a: Array, p: Array) -> tuple[Array, Array]:
+    """‖√D·a‖ and ‖√D·p‖."""
+    norm, root = namespace(p).linalg.vector_norm, namespace(p).sqrt(scale)
+    return norm(root * a), norm(root * p)
 
 
 @dataclass(frozen=True)

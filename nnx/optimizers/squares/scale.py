@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.backend import namespace
+from nnx.jitting import Replayed
 from nnx.optimizers.problem import read
 from nnx.optimizers.squares.linearized import Linearized
 from nnx.optimizers.squares.regions import region
@@ -34,9 +35,8 @@ def lengths(here: Linearized, state: State, measure: str | None, units: Array | 
     """D at ``here``, in squares of lengths, by the ``measure`` (None: relative or by columns, in turn)."""
     xp, memory, values, diagonal = namespace(here.w), state.memory, state.values, here.system.diagonal
     if measure == "identity":
-        now = _constant(diagonal, memory["scale"], units)
-        memory["scale"] = now
-        return xp.where(now > 0.0, now, 1.0)
+        memory["scale"], found = _constant(diagonal, memory["scale"], units)
+        return found
     memory["most"] = xp.maximum(memory["most"], diagonal)
     memory["last"] = xp.where(diagonal > 0.0, diagonal, memory["last"])
     memory["size"] = xp.maximum(memory["size"], xp.abs(here.w))
@@ -47,11 +47,13 @@ def lengths(here: Linearized, state: State, measure: str | None, units: Array | 
     return xp.where(now > 0.0, now, 1.0)
 
 
-def _constant(diagonal: Array, before: Array, units: Array | None) -> Array:
-    """The largest entry of diag(JᵀJ) at the start, in the ``units`` of the weights."""
+@Replayed
+def _constant(diagonal: Array, before: Array, units: Array | None) -> tuple[Array, Array]:
+    """The largest entry of diag(JᵀJ) at the start, in the ``units`` of the weights; and D."""
     xp = namespace(diagonal)
     now = xp.max(diagonal if units is None else diagonal * units * units)
-    return xp.where(before > 0.0, before, now if units is None else now / (units * units))
+    now = xp.where(before > 0.0, before, now if units is None else now / (units * units))
+    return now, xp.where(now > 0.0, now, 1.0)
 
 
 def _columns(diagonal: Array, before: Array) -> Array:
