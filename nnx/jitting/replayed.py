@@ -94,8 +94,6 @@ class Replayed:
             if not plan.made:
                 plan.programs = self._recorded(args)
                 plan.made = tuple(map(compiled, plan.programs))
-                if any(a is None for a in args):
-                    plan.made = (_without_none(plan.made[0]), *plan.made[1:])
             return self._compared(plan, args)
         except Exception as error:
             answer = self._compute(*args)  # an error of the function itself is raised here
@@ -116,7 +114,7 @@ class Replayed:
         """The programs for arguments of this kind."""
         with self._recorder(args) as recorder, recorder.adapter.serving():
             answer = self._compute(*_given(recorder, args))
-        program = recorder.program(_count(args), [recorder.term(answer)])
+        program = recorder.program(len(args), [recorder.term(answer)])
         return (self._short(recorder, program, recorder.values),)
 
     def _recorder(self, args: Sequence[Any]) -> Recorder:
@@ -168,7 +166,7 @@ class Halved(Replayed):
             cut = len(recorder.steps), len(recorder.values)
             found = rest(*_given(recorder, added))
         terms = recorder.term(answer), recorder.term(found)
-        both = halves(recorder, _count(args), cut, _count(added), *terms)
+        both = halves(recorder, len(args), cut, len(added), *terms)
         return tuple(self._short(recorder, half.program, half.values) for half in both)
 
     def _compared(self, plan: Plan, args: Sequence[Any]) -> Any:
@@ -198,16 +196,9 @@ def _kind(a: Any) -> Any:
 
 
 def _given(recorder: Recorder, args: Sequence[Any]) -> list[Any]:
-    """The arguments of a function that is recorded."""
-    return [a if a is None else recorder.wrapped(a) for a in args]
-
-
-def _without_none(replay: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args: replay(*[a for a in args if a is not None])
-
-
-def _count(args: Sequence[Any]) -> int:
-    return sum(a is not None for a in args)
+    """The arguments of a function that is recorded; None has a slot that nobody reads."""
+    wrapped = [recorder.wrapped(a) for a in args]
+    return [None if a is None else own for a, own in zip(args, wrapped, strict=True)]
 
 
 def _check(answer: Any, args: Sequence[Any], replay: Callable[..., Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from nnx.models.batch_problem import BatchProblem
 from nnx.models.full_plans import FullPlans
 from nnx.models.objective import Batch, Objective
 from nnx.models.program import Ran
-from nnx.models.sample_rows import Blocks, SampleRows
+from nnx.models.sample_rows import SampleRows
 from nnx.models.weights import Weights
 from nnx.optimizers import Point
 from nnx.optimizers.problem import read
@@ -60,6 +60,8 @@ class FullBatchProblem(BatchProblem):
         #: what is recorded of it beside steps of cost and gradient
         self.full_plans = FullPlans(self, weights, self._state)
         self._recorded = not self.plans.reason
+        #: a batch, and whether residuals and rows of it are recorded
+        self._whole: tuple[Batch | None, bool] = None, False
         layers = self.objective.network.layers
         #: whether layers return changes, which no pullback tells
         self.stateful = any(layer.stateful for layer in layers)
@@ -129,15 +131,17 @@ class FullBatchProblem(BatchProblem):
     def residual(self, point: Point) -> Array:
         """r(w) with ½‖r‖² the loss, without the penalties on weights."""
         # Keep the way back: most points evaluated here become the next iterate.
-        if self._rows_recorded:
+        if self._rows_recorded():
             residual, point.aux["ran"], point.aux["fill"] = self.full_plans.residual(point.w)
             return residual
         return self.keep_pullbacks(point)
 
-    @property
     def _rows_recorded(self) -> bool:
         """Whether residuals and rows of all samples may be recorded: a part alone says little of others."""
-        return self._recorded and not self.stateful and self.rows.whole(self.entries)
+        if self._whole[0] is not self.batch:
+            whole = self._recorded and not self.stateful and self.rows.whole(self.entries)
+            self._whole = self.batch, whole
+        return self._whole[1]
 
     def keep_pullbacks(self, point: Point) -> Array:
         """The residuals; the pullbacks of the network and the loss are kept with the point."""
@@ -171,7 +175,7 @@ class FullBatchProblem(BatchProblem):
         """
         return math.sqrt(2.0 * len(self._terms) / point.residual.shape[0])
 
-    def blocks(self, point: Point, memory_limit: float) -> Blocks:
+    def blocks(self, point: Point, memory_limit: float) -> Iterable[tuple[Array, Array]]:
         """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold."""
         self.check_rows(point)
         return self.rows.blocks(point, memory_limit)

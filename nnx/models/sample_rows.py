@@ -78,7 +78,7 @@ class SampleRows:
         parts = [xs] if size == n else [tuple(x[i : i + size, ...] for x in xs) for i in range(0, n, size)]
         return list(self.each(lambda part: program.per_sample(params, part, problem.context), parts))
 
-    def blocks(self, point: Point, memory_limit: float) -> Blocks:
+    def blocks(self, point: Point, memory_limit: float) -> Iterable[tuple[Array, Array]]:
         """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold."""
         residual = namespace(point.w).reshape(point.residual, (self.problem.batch_size, -1))
         if (fill := point.aux.get("fill")) is not None:
@@ -87,8 +87,8 @@ class SampleRows:
                 self._mark = None
                 fill(store)
                 self._mark = point.aux["rows"] = object()
-                each = [iter([(store[k, ...], residual[:, k])]) for k in range(residual.shape[1])]
-                return Blocks(each, self.each)
+                made = [(store[k, ...], residual[:, k]) for k in range(residual.shape[1])]
+                return made if len(made) == 1 else Blocks([iter([block]) for block in made], self.each)
 
         def with_residuals(piece: Iterator[tuple[slice, Array]], k: int) -> Iterator[tuple[Array, Array]]:
             return ((rows, residual[part, k]) for part, rows in piece)
@@ -130,6 +130,8 @@ class SampleRows:
             return None
         xp, store = namespace(u), self._store
         count, n, _ = store.shape
+        if "fill" in point.aux and count == 1:
+            return u @ store[0, ...] + xp.zeros_like(point.w)
         us, size = xp.reshape(u, (n, count)), self.at_once()
         parts = [(k, slice(i, min(i + size, n))) for k in range(count) for i in range(0, n, size)]
         products = self.each(lambda at: us[at[1], at[0]] @ store[at[0], at[1], :], parts)

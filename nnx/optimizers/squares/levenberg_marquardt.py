@@ -42,8 +42,9 @@ def bent(
 @Replayed
 def _lengths(scale: Array, a: Array, p: Array) -> tuple[Array, Array]:
     """‖√D·a‖ and ‖√D·p‖."""
-    norm, root = namespace(p).linalg.vector_norm, namespace(p).sqrt(scale)
-    return norm(root * a), norm(root * p)
+    xp, root = namespace(p), namespace(p).sqrt(scale)
+    a, p = root * a, root * p
+    return xp.sqrt(xp.vecdot(a, a)), xp.sqrt(xp.vecdot(p, p))
 
 
 @dataclass(frozen=True)

@@ -227,7 +227,11 @@ def _measures(
     w: Array, p: Array, s: Array, gradient: Array, image: Array, metric: Array
 ) -> tuple[Array, ...]:
     """Of an :class:`Attempt` at w + s what is known before the residuals are: promised ... moved."""
-    xp, norm = namespace(w), namespace(w).linalg.vector_norm
+    xp = namespace(w)
+
+    def norm(v: Array) -> Array:
+        return xp.sqrt(xp.vecdot(v, v))
+
     slope, size = xp.vecdot(gradient, p), xp.abs(w)
     # the fall that the linear model predicts for p: −gᵀp − ½‖Jp‖²
     promised = -slope - 0.5 * xp.vecdot(p, image)
