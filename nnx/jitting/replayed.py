@@ -50,6 +50,10 @@ class Plan:
         #: the first of them, where it is used instead of the function
         self.replay: Callable[..., Any] | None = None
 
+    def refuse(self, error: Exception) -> None:
+        """From now on calls are made as they are."""
+        self.reason, self.replay = f"{type(error).__name__}: {error}", None
+
 
 class Replayed:
     """``compute``, a pure function of arrays of NumPy, numbers and None, that returns containers of arrays.
@@ -68,7 +72,10 @@ class Replayed:
     def __call__(self, *args: Any) -> Any:
         plan = self._plans.get(tuple([_kind(a) for a in args]))
         if plan is not None and plan.replay is not None:
-            return plan.replay(*args)[0]
+            try:
+                return plan.replay(*args)[0]
+            except RecordingError as error:  # a shape that depends on the numbers is another one now
+                plan.refuse(error)
         return self._as_it_is(args, plan)
 
     @property
@@ -97,7 +104,7 @@ class Replayed:
             return self._compared(plan, args)
         except Exception as error:
             answer = self._compute(*args)  # an error of the function itself is raised here
-            plan.reason = f"{type(error).__name__}: {error}"
+            plan.refuse(error)
             return answer
 
     def _new(self, args: Sequence[Any]) -> Plan:
@@ -151,13 +158,19 @@ class Halved(Replayed):
     def __call__(self, *args: Any) -> Any:
         plan = self._plans.get(tuple([_kind(a) for a in args]))
         if plan is not None and plan.replay is not None:
-            answer, kept = plan.replay(*args)
-            return answer, partial(self._rest, plan, kept)
+            try:
+                answer, kept = plan.replay(*args)
+                return answer, partial(self._rest, plan, args, kept)
+            except RecordingError as error:
+                plan.refuse(error)
         return self._as_it_is(args, plan)
 
-    @staticmethod
-    def _rest(plan: Plan, kept: Sequence[Any], *more: Any) -> Any:
-        return plan.made[1](*kept, *more)[0]
+    def _rest(self, plan: Plan, args: Sequence[Any], kept: Sequence[Any], *more: Any) -> Any:
+        try:
+            return plan.made[1](*kept, *more)[0]
+        except RecordingError as error:
+            plan.refuse(error)
+        return self._compute(*args)[1](*more)
 
     def _recorded(self, args: Sequence[Any]) -> tuple[Program, ...]:
         added = self._more(*args)
@@ -179,7 +192,7 @@ class Halved(Replayed):
             try:
                 _check(found, more, lambda *more: plan.made[1](*kept, *more))
             except Exception as error:
-                plan.reason = f"{type(error).__name__}: {error}"
+                plan.refuse(error)
                 return rest(*more)
             plan.compared += 1
             if plan.compared == COMPARED and not plan.reason:

@@ -94,6 +94,11 @@ class BatchProblem:
         things = network.layers, objective.goals, objective.program.steps, penalties
         return StepPlans(self._step, self.adapter, things, [] if self._one is None else [self._one])
 
+    @property
+    def plan_text(self) -> str:
+        """What is recorded, in words, or why nothing is."""
+        return self.plans.text()
+
     def _step(self, parts: Parts) -> tuple[Array, tuple[Any, ...], list[Array]]:
         """One pass forward and one back: the cost, what the network gave, and the metrics' sums."""
         batch = Batch(parts.xs, parts.ys, parts.weights)

@@ -110,6 +110,12 @@ class FullBatchProblem(BatchProblem):
                 mask[self.layout.slices[i]] = 1.0
         return masks
 
+    @property
+    def plan_text(self) -> str:
+        steps, others = self.plans.text(), self.full_plans.text()
+        known = self.plans.reason or "program(" in steps  # a method may take no steps of cost and gradient
+        return "\n".join(filter(None, [steps if known or not others else "", others]))
+
     # -- what a point asks for --------------------------------------------------------------------
 
     def value(self, point: Point) -> Array:
