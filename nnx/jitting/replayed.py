@@ -67,6 +67,7 @@ class Replayed:
     ) -> None:
         self._compute, self._clock, self._most = compute, clock, most
         self._plans: dict[Any, Plan] = {}
+        self.name = getattr(compute, "__name__", "a function")
         update_wrapper(self, compute)
 
     def __call__(self, *args: Any) -> Any:

@@ -65,7 +65,7 @@ class FullPlans:
         """What is recorded, in words, or why something is not."""
         made = [found for found in vars(self).values() if isinstance(found, Replayed)]
         found = [str(program) for plan in made for program in plan.programs]
-        found += [f"{p.__name__} is computed as it is: {p.reason}" for p in made if p.reason]
+        found += [f"{p.name} is computed as it is: {p.reason}" for p in made if p.reason]
         return "\n".join(found)
 
     # -- the functions ----------------------------------------------------------------------------------
