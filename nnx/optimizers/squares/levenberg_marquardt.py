@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nnx.backend import namespace
 from nnx.jitting import Replayed
-from nnx.optimizers.problem import Problem, read, register
+from nnx.optimizers.problem import Problem, length, read, register
 from nnx.optimizers.squares.attempts import Attempt, Path, TrialStep
 from nnx.optimizers.squares.linearized import Linearized
 from nnx.optimizers.squares.radius import first_radius, follow
@@ -42,9 +42,8 @@ def bent(
 @Replayed
 def _lengths(scale: Array, a: Array, p: Array) -> tuple[Array, Array]:
     """‖√D·a‖ and ‖√D·p‖."""
-    xp, root = namespace(p), namespace(p).sqrt(scale)
-    a, p = root * a, root * p
-    return xp.sqrt(xp.vecdot(a, a)), xp.sqrt(xp.vecdot(p, p))
+    root = namespace(p).sqrt(scale)
+    return length(root * a), length(root * p)
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class Linearized(Iterate):
     @cached_property
     def usable(self) -> bool:
         """Whether the columns of the Jacobian are finite, and their squares."""
-        return math.isfinite(read(namespace(self.w).max(self.system.diagonal))[0])
+        return math.isfinite(read(_highest(self.system.diagonal))[0])
 
     @cached_property
     def noise(self) -> float:
@@ -140,6 +140,11 @@ class Linearized(Iterate):
         """
         size = math.sqrt(max(2.0 * self.total, 0.0))
         return read(_longest(self.projected_gradient, self.system.diagonal))[0] / size if size > 0.0 else 0.0
+
+
+@Replayed
+def _highest(diagonal: Array) -> Array:
+    return namespace(diagonal).max(diagonal)
 
 
 @Replayed

@@ -33,18 +33,24 @@ def memory(w: Array) -> dict[str, Array]:
 
 def lengths(here: Linearized, state: State, measure: str | None, units: Array | None) -> Array:
     """D at ``here``, in squares of lengths, by the ``measure`` (None: relative or by columns, in turn)."""
-    xp, memory, values, diagonal = namespace(here.w), state.memory, state.values, here.system.diagonal
+    memory, values, diagonal = state.memory, state.values, here.system.diagonal
     if measure == "identity":
         memory["scale"], found = _constant(diagonal, memory["scale"], units)
         return found
-    memory["most"] = xp.maximum(memory["most"], diagonal)
-    memory["last"] = xp.where(diagonal > 0.0, diagonal, memory["last"])
-    memory["size"] = xp.maximum(memory["size"], xp.abs(here.w))
+    seen = _seen(here.w, diagonal, memory["most"], memory["last"], memory["size"])
+    memory["most"], memory["last"], memory["size"] = seen
     if measure == "relative" or values["relative"]:
-        now = _relative(diagonal, memory["size"])
-    else:
-        now = memory["scale"] = _columns(diagonal, memory["scale"])
-    return xp.where(now > 0.0, now, 1.0)
+        return _relative(diagonal, memory["size"])
+    memory["scale"], found = _columns(diagonal, memory["scale"])
+    return found
+
+
+@Replayed
+def _seen(w: Array, diagonal: Array, most: Array, last: Array, size: Array) -> tuple[Array, ...]:
+    """The largest diag(JᵀJ) so far, the last entries of it that were not 0, and the largest variables."""
+    xp = namespace(w)
+    last = xp.where(diagonal > 0.0, diagonal, last)
+    return xp.maximum(most, diagonal), last, xp.maximum(size, xp.abs(w))
 
 
 @Replayed
@@ -56,22 +62,26 @@ def _constant(diagonal: Array, before: Array, units: Array | None) -> tuple[Arra
     return now, xp.where(now > 0.0, now, 1.0)
 
 
-def _columns(diagonal: Array, before: Array) -> Array:
-    """The largest diag(JᵀJ) so far."""
+@Replayed
+def _columns(diagonal: Array, before: Array) -> tuple[Array, Array]:
+    """The largest diag(JᵀJ) so far; and D."""
     xp = namespace(diagonal)
     highest = xp.maximum(MOST**2 * diagonal, FALL**2 * before)
     now = xp.maximum(xp.minimum(before, highest), diagonal)
     # a column of zeros has no scale of its own: it takes that of the others
-    return xp.where(now > 0.0, now, xp.max(diagonal))
+    now = xp.where(now > 0.0, now, xp.max(diagonal))
+    return now, xp.where(now > 0.0, now, 1.0)
 
 
+@Replayed
 def _relative(diagonal: Array, size: Array) -> Array:
     """By changes relative to the sizes of the variables; a variable that was always 0 takes the largest."""
     xp = namespace(diagonal)
     size = xp.where(size > 0.0, size, xp.max(size))
     size = xp.where(size > 0.0, size, 1.0)
     longest = xp.max(xp.sqrt(diagonal) * size)
-    return (longest / size) ** 2
+    now = (longest / size) ** 2
+    return xp.where(now > 0.0, now, 1.0)
 
 
 def forget(state: State) -> None:
@@ -98,9 +108,13 @@ def turns(slow: bool, state: State) -> bool:
 
 def plateau(here: Any, there: Any, most: Array) -> bool:
     """Whether a column of J that is not negligible here, compared with its longest so far, is so there."""
-    xp, now = namespace(here.w), here.system.diagonal
-    lost = (there.system.diagonal <= 1e-16 * now) & (now > 1e-16 * most)
-    return bool(read(xp.astype(xp.any(lost), here.w.dtype))[0])
+    return bool(read(_lost(here.system.diagonal, there.system.diagonal, most))[0])
+
+
+@Replayed
+def _lost(here: Array, there: Array, most: Array) -> Array:
+    xp = namespace(here)
+    return xp.astype(xp.any((there <= 1e-16 * here) & (here > 1e-16 * most)), here.dtype)
 
 
 def crawls(there: Linearized, fall: float, state: State) -> bool:

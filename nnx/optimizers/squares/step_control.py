@@ -12,7 +12,7 @@ from nnx.jitting import Replayed
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.descent.deterministic import Move
 from nnx.optimizers.descent.evaluation import precision
-from nnx.optimizers.problem import Problem, Stop, read
+from nnx.optimizers.problem import Problem, Stop, length, read
 from nnx.optimizers.squares import scale
 from nnx.optimizers.squares.attempts import Attempt, Path, TrialStep
 from nnx.optimizers.squares.gauss_newton import SumOfSquares
@@ -228,16 +228,12 @@ def _measures(
 ) -> tuple[Array, ...]:
     """Of an :class:`Attempt` at w + s what is known before the residuals are: promised ... moved."""
     xp = namespace(w)
-
-    def norm(v: Array) -> Array:
-        return xp.sqrt(xp.vecdot(v, v))
-
     slope, size = xp.vecdot(gradient, p), xp.abs(w)
     # the fall that the linear model predicts for p: −gᵀp − ½‖Jp‖²
     promised = -slope - 0.5 * xp.vecdot(p, image)
     from_zero = xp.where(s == 0.0, 0.0, xp.full_like(s, math.inf))
     moved = xp.max(xp.where(size > 0.0, xp.abs(s) / xp.where(size > 0.0, size, 1.0), from_zero))
-    return promised, slope, norm(s), norm(xp.sqrt(metric) * p), moved
+    return promised, slope, length(s), length(xp.sqrt(metric) * p), moved
 
 
 def _linear_step(here: Any, metric: Array, mask: Array) -> TrialStep | None:
