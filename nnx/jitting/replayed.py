@@ -28,8 +28,8 @@ from nnx.jitting.replay import compiled
 
 Array = Any
 
-#: calls that are made as they are: a recording takes the time of as many
-BEFORE = 20
+#: calls that are made as they are: a recording takes the time that about as many calls of its program save
+BEFORE = 40
 #: calls that are made both ways
 COMPARED = 2
 #: kinds of arguments that have programs of their own

@@ -149,6 +149,10 @@ class FullBatchProblem(BatchProblem):
             self._whole = self.batch, whole
         return self._whole[1]
 
+    def in_parts(self) -> None:
+        """From now on residuals of this batch come with pullbacks, and are not recorded."""
+        self._whole = self.batch, False
+
     def keep_pullbacks(self, point: Point) -> Array:
         """The residuals; the pullbacks of the network and the loss are kept with the point."""
         pullbacks = self.rows.pullbacks(self.params_at(point), whole=self._random)
@@ -188,6 +192,9 @@ class FullBatchProblem(BatchProblem):
 
     def jvp(self, point: Point, v: Array) -> Array:
         """The product J·v."""
+        if self._recorded:
+            self.in_parts()  # who asks for this asks for Jᵀ·u as well, by the pullbacks of each point
+            return self.full_plans.jvp(point.w, v)
 
         def residuals(pieces: Sequence[Any]) -> Array:
             return self.residuals(self.run(self.params(pieces)))

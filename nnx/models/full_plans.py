@@ -53,6 +53,10 @@ class FullPlans:
         """The product of the Hessian at ``w`` with ``v``."""
         return self._hvp(w, v, *self._given())
 
+    def jvp(self, w: Array, v: Array) -> Array:
+        """The product of the Jacobian at ``w`` with ``v``."""
+        return self._jvp(w, v, *self._given())
+
     def residual(self, w: Array) -> tuple[Array, Ran, Callable[[Array], None]]:
         """The residuals at ``w``, what the network gave, and a function that fills an array with rows of J.
 
@@ -125,6 +129,20 @@ class FullPlans:
             return layout.pack(jvp(grad(cost), (layout.views(w),), (layout.views(v),))[1])
 
         return Replayed(hvp, self._clock, _MOST)
+
+    @cached_property
+    def _jvp(self) -> Replayed:
+        problem = self.problem
+
+        def jacobian_product(w: Array, v: Array, *given: Any) -> Array:
+            batch, state = self._spread(given)
+
+            def residuals(pieces: Sequence[Array]) -> Array:
+                return problem.residuals(problem.run(self.weights.params(pieces, state), batch), batch)
+
+            return jvp(residuals, (problem.layout.views(w),), (problem.layout.views(v),))[1]
+
+        return Replayed(jacobian_product, self._clock, _MOST)
 
     @cached_property
     def _residual(self) -> Halved:

@@ -89,6 +89,7 @@ class SampleRows:
                 self._mark = point.aux["rows"] = object()
                 made = [(store[k, ...], residual[:, k]) for k in range(residual.shape[1])]
                 return made if len(made) == 1 else Blocks([iter([block]) for block in made], self.each)
+            self.problem.in_parts()
 
         def with_residuals(piece: Iterator[tuple[slice, Array]], k: int) -> Iterator[tuple[Array, Array]]:
             return ((rows, residual[part, k]) for part, rows in piece)

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
 from nnx.errors import OptionError
-from nnx.jitting import Replayed
 from nnx.optimizers.descent.evaluation import Evaluation
 from nnx.optimizers.descent.stopping import PROGRESS, SmallGradient, StoppingRules
 from nnx.optimizers.method import Method
@@ -190,9 +189,5 @@ def _is_at(kept: Any, problem: Problem, w: Array) -> bool:
     """Whether the point ``kept`` is that of ``w``, and the problem is still the same function."""
     if kept is None or kept.version != getattr(problem, "version", 0):
         return False
-    return bool(read(_same(kept.w, w))[0])
-
-
-@Replayed
-def _same(v: Array, w: Array) -> Array:
-    return namespace(w).astype(namespace(w).all(v == w), w.dtype)
+    xp = namespace(w)
+    return bool(read(xp.astype(xp.all(kept.w == w), w.dtype))[0])

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 from nnx.backend import namespace
-from nnx.jitting import Replayed
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.problem import Problem, read
 
@@ -153,11 +152,5 @@ class Evaluation(Iterate):
 
 def max_norm(g: Array) -> float:
     """The largest magnitude of an entry; NaN if an entry is, 0 without entries."""
-    return read(largest(g))[0] if g.shape[0] else 0.0
-
-
-@Replayed
-def largest(g: Array) -> Array:
-    """The largest magnitude of an entry; NaN if an entry is."""
     xp = namespace(g)
-    return xp.max(xp.abs(g))
+    return read(xp.max(xp.abs(g)))[0] if g.shape[0] else 0.0

@@ -7,7 +7,6 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
-from nnx.jitting import Replayed
 from nnx.optimizers.problem import Problem, length, read, register
 from nnx.optimizers.squares.attempts import Attempt, Path, TrialStep
 from nnx.optimizers.squares.linearized import Linearized
@@ -39,7 +38,6 @@ def bent(
     return p + 0.5 * a if long <= 0.75 * short else None
 
 
-@Replayed
 def _lengths(scale: Array, a: Array, p: Array) -> tuple[Array, Array]:
     """‖√D·a‖ and ‖√D·p‖."""
     root = namespace(p).sqrt(scale)

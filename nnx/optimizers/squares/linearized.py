@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from nnx.backend import adapter_of, namespace
-from nnx.jitting import Replayed
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.descent.evaluation import Iterate, max_norm
 from nnx.optimizers.problem import Problem, read
@@ -100,7 +99,7 @@ class Linearized(Iterate):
     @cached_property
     def usable(self) -> bool:
         """Whether the columns of the Jacobian are finite, and their squares."""
-        return math.isfinite(read(_highest(self.system.diagonal))[0])
+        return math.isfinite(read(namespace(self.w).max(self.system.diagonal))[0])
 
     @cached_property
     def noise(self) -> float:
@@ -138,27 +137,11 @@ class Linearized(Iterate):
         It is 0 at a minimum, whatever the units of the variables and of the cost. Columns of variables that
         an active bound holds do not count.
         """
+        xp = namespace(self.w)
+        lengths = xp.sqrt(self.system.diagonal)
+        part = xp.abs(self.projected_gradient) / xp.where(lengths > 0.0, lengths, 1.0)
         size = math.sqrt(max(2.0 * self.total, 0.0))
-        return read(_longest(self.projected_gradient, self.system.diagonal))[0] / size if size > 0.0 else 0.0
-
-
-@Replayed
-def _highest(diagonal: Array) -> Array:
-    return namespace(diagonal).max(diagonal)
-
-
-@Replayed
-def _longest(gradient: Array, diagonal: Array) -> Array:
-    """The largest |gᵢ|/√dᵢ; of |gᵢ| where dᵢ is 0."""
-    xp = namespace(gradient)
-    lengths = xp.sqrt(diagonal)
-    return xp.max(xp.abs(gradient) / xp.where(lengths > 0.0, lengths, 1.0))
-
-
-@Replayed
-def _fall(r: Array, s: Array) -> Array:
-    """½‖r‖² − ½‖s‖²."""
-    return 0.5 * namespace(r).vecdot(r - s, r + s)
+        return read(xp.max(part))[0] / size if size > 0.0 else 0.0
 
 
 class Unpenalized(Linearized):
@@ -182,11 +165,12 @@ class Unpenalized(Linearized):
 
     def fall_to(self, there: Any) -> Array:
         r, s = self.point.residual, there.point.residual
+        xp = namespace(r)
         with adapter_of(r).without_warnings():  # to a point whose cost is infinite the fall is −inf
-            fall = _fall(r, s)
+            fall = 0.5 * xp.vecdot(r - s, r + s)
         ridge = self.point.ridge
         if ridge is not None:
-            fall = fall + 0.5 * namespace(r).vecdot(ridge * (self.w - there.w), self.w + there.w)
+            fall = fall + 0.5 * xp.vecdot(ridge * (self.w - there.w), self.w + there.w)
         return fall
 
     def moved(self, problem: Problem, w: Array) -> Unpenalized:

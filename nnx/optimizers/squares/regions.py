@@ -15,8 +15,6 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 from nnx.backend import namespace
-from nnx.jitting import Replayed
-from nnx.optimizers.problem import length as norm
 from nnx.optimizers.problem import read
 from nnx.optimizers.squares.systems import MatrixFree, NormalEquations, OrthogonalFactors, Ridged
 
@@ -72,14 +70,20 @@ class SpectralRegion(Region):
 
     @cached_property
     def _decomposed(self) -> tuple[Array, Array, Array]:
-        return _decomposed(self.system.factor, self.system.right, self.scale, self.free)
+        xp = namespace(self.scale)
+        unit = 1.0 / xp.sqrt(self.scale)
+        unit = unit if self.free is None else unit * self.free
+        u, s, vh = xp.linalg.svd(self.system.factor * unit[None, :], full_matrices=False)
+        return u.T @ self.system.right, s, vh * unit[None, :]
 
     @cached_property
     def _newton(self) -> tuple[Array, float, float]:
         """The Gauss–Newton step by singular vectors, its length, and the largest μ for Δ = 1."""
         b, s, _ = self._decomposed
-        q, *lengths = _whole(b, s)
-        return q, *read(*lengths)
+        xp = namespace(b)
+        live = s > 0.1 * _rounding(s)
+        q = xp.where(live, b / xp.where(live, s, 1.0), 0.0)
+        return q, *read(xp.linalg.vector_norm(q), xp.linalg.vector_norm(s * b))
 
     @property
     def decrement(self) -> float:
@@ -89,14 +93,14 @@ class SpectralRegion(Region):
 
     def step(self, radius: float, mu: float) -> RegionStep:
         b, s, rows = self._decomposed
-        q, length, slope = self._newton
+        xp, (q, length, slope) = namespace(b), self._newton
         if self.fits(length, radius):
             return RegionStep(-(q @ rows), 0.0, length)
         low, high, squares = 0.0, slope / radius, s * s
         mu = min(mu, high) or slope / length
         for _ in range(self.most):
-            q, *found = _shortened(b, s, squares, mu)
-            length, bend = read(*found)
+            q = s * b / (squares + mu)
+            length, bend = read(xp.linalg.vector_norm(q), xp.sum(q * q / (squares + mu)))
             if abs(length - radius) <= self.slack * radius:
                 break
             low, high = (mu, high) if length > radius else (low, min(mu, high))
@@ -108,32 +112,6 @@ class SpectralRegion(Region):
     def solve(self, mu: float, right: Array) -> Array:
         _, s, rows = self._decomposed
         return -((rows @ right) / (s * s + mu)) @ rows
-
-
-@Replayed
-def _decomposed(factor: Array, right: Array, scale: Array, free: Array | None) -> tuple[Array, Array, Array]:
-    """Uᵀ·``right``, σ and Vᵀ in units of the variables, of R·D^(-1/2) = U·diag(σ)·Vᵀ."""
-    xp = namespace(scale)
-    unit = 1.0 / xp.sqrt(scale)
-    unit = unit if free is None else unit * free
-    u, s, vh = xp.linalg.svd(factor * unit[None, :], full_matrices=False)
-    return u.T @ right, s, vh * unit[None, :]
-
-
-@Replayed
-def _whole(b: Array, s: Array) -> tuple[Array, Array, Array]:
-    """The Gauss–Newton step by singular vectors, its length, and the length of the gradient."""
-    xp = namespace(b)
-    live = s > 0.1 * _rounding(s)
-    q = xp.where(live, b / xp.where(live, s, 1.0), 0.0)
-    return q, norm(q), norm(s * b)
-
-
-@Replayed
-def _shortened(b: Array, s: Array, squares: Array, mu: float) -> tuple[Array, Array, Array]:
-    """The step for ``mu``, its length, and what Newton's method asks for."""
-    q = s * b / (squares + mu)
-    return q, norm(q), namespace(b).sum(q * q / (squares + mu))
 
 
 class FactoredRegion(Region):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.backend import namespace
-from nnx.jitting import Replayed
 from nnx.optimizers.problem import read
 from nnx.optimizers.squares.linearized import Linearized
 from nnx.optimizers.squares.regions import region
@@ -33,55 +32,44 @@ def memory(w: Array) -> dict[str, Array]:
 
 def lengths(here: Linearized, state: State, measure: str | None, units: Array | None) -> Array:
     """D at ``here``, in squares of lengths, by the ``measure`` (None: relative or by columns, in turn)."""
-    memory, values, diagonal = state.memory, state.values, here.system.diagonal
+    xp, memory, values, diagonal = namespace(here.w), state.memory, state.values, here.system.diagonal
     if measure == "identity":
-        memory["scale"], found = _constant(diagonal, memory["scale"], units)
-        return found
-    seen = _seen(here.w, diagonal, memory["most"], memory["last"], memory["size"])
-    memory["most"], memory["last"], memory["size"] = seen
+        now = _constant(diagonal, memory["scale"], units)
+        memory["scale"] = now
+        return xp.where(now > 0.0, now, 1.0)
+    memory["most"] = xp.maximum(memory["most"], diagonal)
+    memory["last"] = xp.where(diagonal > 0.0, diagonal, memory["last"])
+    memory["size"] = xp.maximum(memory["size"], xp.abs(here.w))
     if measure == "relative" or values["relative"]:
-        return _relative(diagonal, memory["size"])
-    memory["scale"], found = _columns(diagonal, memory["scale"])
-    return found
+        now = _relative(diagonal, memory["size"])
+    else:
+        now = memory["scale"] = _columns(diagonal, memory["scale"])
+    return xp.where(now > 0.0, now, 1.0)
 
 
-@Replayed
-def _seen(w: Array, diagonal: Array, most: Array, last: Array, size: Array) -> tuple[Array, ...]:
-    """The largest diag(JᵀJ) so far, the last entries of it that were not 0, and the largest variables."""
-    xp = namespace(w)
-    last = xp.where(diagonal > 0.0, diagonal, last)
-    return xp.maximum(most, diagonal), last, xp.maximum(size, xp.abs(w))
-
-
-@Replayed
-def _constant(diagonal: Array, before: Array, units: Array | None) -> tuple[Array, Array]:
-    """The largest entry of diag(JᵀJ) at the start, in the ``units`` of the weights; and D."""
+def _constant(diagonal: Array, before: Array, units: Array | None) -> Array:
+    """The largest entry of diag(JᵀJ) at the start, in the ``units`` of the weights."""
     xp = namespace(diagonal)
     now = xp.max(diagonal if units is None else diagonal * units * units)
-    now = xp.where(before > 0.0, before, now if units is None else now / (units * units))
-    return now, xp.where(now > 0.0, now, 1.0)
+    return xp.where(before > 0.0, before, now if units is None else now / (units * units))
 
 
-@Replayed
-def _columns(diagonal: Array, before: Array) -> tuple[Array, Array]:
-    """The largest diag(JᵀJ) so far; and D."""
+def _columns(diagonal: Array, before: Array) -> Array:
+    """The largest diag(JᵀJ) so far."""
     xp = namespace(diagonal)
     highest = xp.maximum(MOST**2 * diagonal, FALL**2 * before)
     now = xp.maximum(xp.minimum(before, highest), diagonal)
     # a column of zeros has no scale of its own: it takes that of the others
-    now = xp.where(now > 0.0, now, xp.max(diagonal))
-    return now, xp.where(now > 0.0, now, 1.0)
+    return xp.where(now > 0.0, now, xp.max(diagonal))
 
 
-@Replayed
 def _relative(diagonal: Array, size: Array) -> Array:
     """By changes relative to the sizes of the variables; a variable that was always 0 takes the largest."""
     xp = namespace(diagonal)
     size = xp.where(size > 0.0, size, xp.max(size))
     size = xp.where(size > 0.0, size, 1.0)
     longest = xp.max(xp.sqrt(diagonal) * size)
-    now = (longest / size) ** 2
-    return xp.where(now > 0.0, now, 1.0)
+    return (longest / size) ** 2
 
 
 def forget(state: State) -> None:
@@ -108,13 +96,9 @@ def turns(slow: bool, state: State) -> bool:
 
 def plateau(here: Any, there: Any, most: Array) -> bool:
     """Whether a column of J that is not negligible here, compared with its longest so far, is so there."""
-    return bool(read(_lost(here.system.diagonal, there.system.diagonal, most))[0])
-
-
-@Replayed
-def _lost(here: Array, there: Array, most: Array) -> Array:
-    xp = namespace(here)
-    return xp.astype(xp.any((there <= 1e-16 * here) & (here > 1e-16 * most)), here.dtype)
+    xp, now = namespace(here.w), here.system.diagonal
+    lost = (there.system.diagonal <= 1e-16 * now) & (now > 1e-16 * most)
+    return bool(read(xp.astype(xp.any(lost), here.w.dtype))[0])
 
 
 def crawls(there: Linearized, fall: float, state: State) -> bool:

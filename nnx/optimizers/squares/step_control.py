@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
-from nnx.jitting import Replayed
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.descent.deterministic import Move
 from nnx.optimizers.descent.evaluation import precision
@@ -123,8 +122,8 @@ class GainRatio:
             p = s = target - here.w
         there = None if refused else here.moved(problem, target)
         found = read(*_measures(here.w, p, s, here.gradient, here.system.image(p), metric))
-        promised, slope, length, scaled, moved = found
-        return Attempt(there, here.total, -math.inf, promised, slope, length, scaled, moved, binds)
+        promised, slope, made, scaled, moved = found
+        return Attempt(there, here.total, -math.inf, promised, slope, made, scaled, moved, binds)
 
     # -- what becomes of an attempt -------------------------------------------------------------------------
 
@@ -222,7 +221,6 @@ class GainRatio:
         return None
 
 
-@Replayed
 def _measures(
     w: Array, p: Array, s: Array, gradient: Array, image: Array, metric: Array
 ) -> tuple[Array, ...]:

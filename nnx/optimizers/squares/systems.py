@@ -14,7 +14,6 @@ from itertools import starmap
 from typing import Any
 
 from nnx.backend import adapter_of, device_of, namespace
-from nnx.jitting import Replayed
 from nnx.optimizers.problem import read
 
 Array = Any
@@ -74,7 +73,6 @@ class NormalEquations:
         return None if p is None else scale * p
 
 
-@Replayed
 def _damped(matrix: Array, diagonal: Array, damping: Array, free: Array | None) -> tuple[Array, Array]:
     """S(G + diag(d))S and S, a diagonal matrix, with which the diagonal is 1: factors lose fewer digits."""
     xp = namespace(damping)
@@ -94,9 +92,10 @@ class OrthogonalFactors:
 
     def __init__(self, blocks: Blocks, ridge: Array | None, w: Array) -> None:
         xp = namespace(w)
+        n = w.shape[0]
         factor: Any = None
         ready = False
-        joined = of_each(blocks, _smaller)
+        joined = of_each(blocks, lambda rows, r: _smaller(xp.concat([rows, r[:, None]], axis=1)))
         for own, is_triangle in joined:
             ready = is_triangle or factor is not None
             factor = own if factor is None else _triangle(xp.concat([factor, own]))
@@ -104,7 +103,9 @@ class OrthogonalFactors:
         if ridge is not None:
             root = xp.sqrt(ridge)
             factor = _triangle(xp.concat([factor, _rows(root, root * w)]))
-        self.factor, self.right, self.gradient, self.diagonal = _squared(factor)
+        self.factor, self.right = factor[:, :n], factor[:, n]
+        self.gradient = self.factor.T @ self.right
+        self.diagonal = xp.sum(self.factor * self.factor, axis=0)
 
     @cached_property
     def matrix(self) -> Array:
@@ -285,26 +286,10 @@ def _in_units(g: Array) -> tuple[Array, Array]:
     return unit, g / unit
 
 
-@Replayed
-def _squared(factor: Array) -> tuple[Array, Array, Array, Array]:
-    """R and Qᵀr, which lie side by side; Jᵀr and diag(JᵀJ)."""
-    triangle, right = factor[:, :-1], factor[:, -1]
-    return triangle, right, triangle.T @ right, namespace(factor).sum(triangle * triangle, axis=0)
-
-
-def _smaller(rows: Array, r: Array) -> tuple[Array, bool]:
-    """[J r], or R of it where so many rows are worth a QR of their own; and whether it is that."""
-    return _joined(rows, r), _worth(rows)
-
-
-def _worth(rows: Array) -> bool:
-    return rows.shape[0] > 2 * (rows.shape[1] + 1)
-
-
-@Replayed
-def _joined(rows: Array, r: Array) -> Array:
-    joined = namespace(rows).concat([rows, r[:, None]], axis=1)
-    return _triangle(joined) if _worth(rows) else joined
+def _smaller(rows: Array) -> tuple[Array, bool]:
+    """Rows with the same R: that, where so many rows are worth a QR of their own. And whether it is that."""
+    worth = rows.shape[0] > 2 * rows.shape[1]
+    return (_triangle(rows) if worth else rows), worth
 
 
 def _triangle(rows: Array) -> Array:
