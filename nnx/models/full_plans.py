@@ -20,7 +20,7 @@ from nnx.models.weights import Weights
 Array = Any
 
 #: bytes of all arrays of a call up to which it is recorded: where arrays are larger, Python's part is small
-_MOST = 1 << 24
+_MOST = 1 << 23
 
 
 class FullPlans:
