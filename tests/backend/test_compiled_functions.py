@@ -98,5 +98,5 @@ def test_slopes_are_computed_anew_only_where_they_are_small(functions, name, siz
     assert found[~small].tobytes() == before[~small].tobytes()
     picked = np.flatnonzero(small)[:300]
     wanted = np.asarray([float(exact(mpmath.mpf(float(x[i])))) for i in picked])
-    # an exponential of an error below a unit in the last place, and four roundings; subnormal numbers have less
+    # an exponential within a unit in the last place, and four roundings; subnormal numbers have less
     np.testing.assert_allclose(found[picked], wanted, rtol=8 * 2.2e-16, atol=1e-300)
