@@ -321,12 +321,6 @@ def read(*scalars: Array) -> list[float]:
     return [float(x) for x in to_numpy(namespace(first).stack(list(scalars)))]
 
 
-def length(v: Array) -> Array:
-    """‖v‖ of a vector, an array of shape (): two calls, where ``linalg.vector_norm`` takes ten on NumPy."""
-    xp = namespace(v)
-    return xp.sqrt(xp.vecdot(v, v))
-
-
 def read_vector(x: Array) -> list[float]:
     """The entries of a vector on the host: one transfer."""
     return [float(entry) for entry in to_numpy(x)]

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 from nnx.backend import namespace
-from nnx.optimizers.problem import Problem, length, read, register
+from nnx.optimizers.problem import Problem, read, register
 from nnx.optimizers.squares.attempts import Attempt, Path, TrialStep
 from nnx.optimizers.squares.linearized import Linearized
 from nnx.optimizers.squares.radius import first_radius, follow
@@ -26,7 +26,7 @@ def bent(
     ``solve`` multiplies by −(JᵀJ + μD)⁻¹. None where a is not small compared with p in D's norm: the linear
     model does not hold that far.
     """
-    h = 0.1  # at this fraction of p the residuals are evaluated for their second derivative
+    xp, h = namespace(p), 0.1  # at this fraction of p the residuals are evaluated for their second derivative
     # r'' by a difference: ½h²r'' = r(w + hp) − r(w) − hJp.
     change = here.moved(problem, here.w + h * p).point.residual - here.point.residual
     moved, ridge = here.point.vjp(change) / h, here.ridge
@@ -34,14 +34,9 @@ def bent(
     a = solve((2.0 / h) * (moved - here.system.image(p)))
     if a is None:
         return None
-    long, short = read(*_lengths(scale, a, p))
+    norm, root = xp.linalg.vector_norm, xp.sqrt(scale)
+    long, short = read(norm(root * a), norm(root * p))
     return p + 0.5 * a if long <= 0.75 * short else None
-
-
-def _lengths(scale: Array, a: Array, p: Array) -> tuple[Array, Array]:
-    """‖√D·a‖ and ‖√D·p‖."""
-    root = namespace(p).sqrt(scale)
-    return length(root * a), length(root * p)
 
 
 @dataclass(frozen=True)

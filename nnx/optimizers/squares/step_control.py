@@ -11,7 +11,7 @@ from nnx.backend import namespace
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.descent.deterministic import Move
 from nnx.optimizers.descent.evaluation import precision
-from nnx.optimizers.problem import Problem, Stop, length, read
+from nnx.optimizers.problem import Problem, Stop, read
 from nnx.optimizers.squares import scale
 from nnx.optimizers.squares.attempts import Attempt, Path, TrialStep
 from nnx.optimizers.squares.gauss_newton import SumOfSquares
@@ -115,15 +115,22 @@ class GainRatio:
         """The attempt, before the residuals are evaluated: its ``fall`` is not known."""
         if step is None:
             return None
+        xp = namespace(here.w)
         p, s, binds, refused = step
         target = here.w + s
         if self.box is not None:
             target = self.box.project(target)
             p = s = target - here.w
+        # The fall that the linear model predicts for p: −gᵀp − ½‖Jp‖².
+        slope = xp.vecdot(here.gradient, p)
+        promised = -slope - 0.5 * xp.vecdot(p, here.system.image(p))
+        norm, size = xp.linalg.vector_norm, xp.abs(here.w)
+        from_zero = xp.where(s == 0.0, 0.0, xp.full_like(s, math.inf))
+        moved = xp.max(xp.where(size > 0.0, xp.abs(s) / xp.where(size > 0.0, size, 1.0), from_zero))
         there = None if refused else here.moved(problem, target)
-        found = read(*_measures(here.w, p, s, here.gradient, here.system.image(p), metric))
-        promised, slope, made, scaled, moved = found
-        return Attempt(there, here.total, -math.inf, promised, slope, made, scaled, moved, binds)
+        scaled = norm(xp.sqrt(metric) * p)
+        promised, slope, length, scaled, moved = read(promised, slope, norm(s), scaled, moved)
+        return Attempt(there, here.total, -math.inf, promised, slope, length, scaled, moved, binds)
 
     # -- what becomes of an attempt -------------------------------------------------------------------------
 
@@ -219,19 +226,6 @@ class GainRatio:
                 3, f"The variables no longer move: none by more than {attempt.moved:.1e} of it.", True
             )
         return None
-
-
-def _measures(
-    w: Array, p: Array, s: Array, gradient: Array, image: Array, metric: Array
-) -> tuple[Array, ...]:
-    """Of an :class:`Attempt` at w + s what is known before the residuals are: promised ... moved."""
-    xp = namespace(w)
-    slope, size = xp.vecdot(gradient, p), xp.abs(w)
-    # the fall that the linear model predicts for p: −gᵀp − ½‖Jp‖²
-    promised = -slope - 0.5 * xp.vecdot(p, image)
-    from_zero = xp.where(s == 0.0, 0.0, xp.full_like(s, math.inf))
-    moved = xp.max(xp.where(size > 0.0, xp.abs(s) / xp.where(size > 0.0, size, 1.0), from_zero))
-    return promised, slope, length(s), length(xp.sqrt(metric) * p), moved
 
 
 def _linear_step(here: Any, metric: Array, mask: Array) -> TrialStep | None:
