@@ -98,18 +98,36 @@ def _sigmoid(x: Any, out: Any) -> None:
         out[i] = sigmoid_of(x[i])
 
 
+@numba.njit(error_model="numpy", nogil=True, cache=True)
+def _small(d: Any, x: Any, least: float, places: Any, found: Any) -> int:
+    """How many entries of d are below ``least``; their places, and the entries of x there."""
+    count = 0
+    for i in range(d.shape[0]):
+        places[count], found[count] = i, x[i]
+        count += d[i] < least
+    return count
+
+
 @numba.njit(fastmath={"contract"}, error_model="numpy", nogil=True, cache=True)
 def _sech_squared(d: Any, x: Any, least: float) -> None:
-    for i in range(d.shape[0]):
-        t = exp_of(-2.0 * abs(x[i]))
-        d[i] = 4.0 * t / ((1.0 + t) * (1.0 + t)) if d[i] < least else d[i]
+    places, some = np.empty(d.shape[0], np.int64), np.empty(d.shape[0])
+    count = _small(d, x, least, places, some)
+    for j in range(count):  # one after the other in memory: several at a time
+        t = exp_of(-2.0 * abs(some[j]))
+        some[j] = 4.0 * t / ((1.0 + t) * (1.0 + t))
+    for j in range(count):
+        d[places[j]] = some[j]
 
 
 @numba.njit(fastmath={"contract"}, error_model="numpy", nogil=True, cache=True)
 def _logistic_slope(d: Any, x: Any, least: float) -> None:
-    for i in range(d.shape[0]):
-        t = exp_of(-abs(x[i]))
-        d[i] = t / ((1.0 + t) * (1.0 + t)) if d[i] < least else d[i]
+    places, some = np.empty(d.shape[0], np.int64), np.empty(d.shape[0])
+    count = _small(d, x, least, places, some)
+    for j in range(count):
+        t = exp_of(-abs(some[j]))
+        some[j] = t / ((1.0 + t) * (1.0 + t))
+    for j in range(count):
+        d[places[j]] = some[j]
 
 
 #: the slopes of :mod:`nnx.autodiff.rules.saturation`, put in the place of entries of d below ``least``

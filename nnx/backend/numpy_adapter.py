@@ -211,11 +211,20 @@ class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizin
         return x
 
     def solve_positive(self, a: Array, b: Array) -> Array | None:
-        posv = _posv(a.dtype.char) if a.shape[0] >= _WORTH_IMPORTING_SCIPY else None
-        if posv is None:
-            return super().solve_positive(a, b)
-        _, x, failed = posv(a, b, lower=1)
-        return x if failed == 0 and self._finite(x) else None
+        solve = self.solver_of_positive(a)
+        return None if solve is None else solve(b)
+
+    def solver_of_positive(self, a: Array) -> Callable[[Array], Array | None] | None:
+        lapack = _lapack(a.dtype.char) if a.shape[0] >= _WORTH_IMPORTING_SCIPY else None
+        if lapack is not None:
+            factor, failed = lapack[0](a, lower=1)
+            return partial(_by_factor, lapack[1], factor) if failed == 0 else None
+        try:
+            factor = np.linalg.cholesky(a)
+        except np.linalg.LinAlgError:
+            return None
+        # a NaN or an infinity in ``a`` has come to the diagonal, where it did not fail
+        return partial(_solved, a) if np.isfinite(factor.diagonal()).all() else None
 
     def keep_mask(
         self, stream: philox.Stream, rate: float, shape: Sequence[int], dtype: Any, device: Any
@@ -277,13 +286,27 @@ class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizin
 
 
 @cache
-def _posv(char: str) -> Any:
-    """LAPACK's solution by Cholesky for a dtype; None without SciPy."""
+def _lapack(char: str) -> Any:
+    """LAPACK's Cholesky factors, and the solution by them, for a dtype; None without SciPy."""
     try:
         from scipy.linalg import lapack
     except ImportError:
         return None
-    return {"f": lapack.sposv, "d": lapack.dposv}.get(char)
+    known = {"f": (lapack.spotrf, lapack.spotrs), "d": (lapack.dpotrf, lapack.dpotrs)}
+    return known.get(char)
+
+
+def _by_factor(potrs: Any, factor: Array, b: Array) -> Array | None:
+    x = potrs(factor, b, lower=1)[0]
+    return x if np.isfinite(x).all() else None
+
+
+def _solved(a: Array, b: Array) -> Array | None:
+    try:
+        x = np.linalg.solve(a, b)  # NumPy has no solution with triangles
+    except np.linalg.LinAlgError:  # a pivot was 0 here that rounding made positive there
+        return None
+    return x if np.isfinite(x).all() else None
 
 
 def _may_repeat(key: Any) -> bool:

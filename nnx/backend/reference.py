@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -247,6 +248,13 @@ class Adapter(Endings, Pooling, Recurrence, Programs):
         except (ValueError, RuntimeError):  # a pivot was 0 here that rounding made positive there
             return None
         return x if self._finite(x) else None
+
+    def solver_of_positive(self, a: Array) -> Callable[[Array], Array | None] | None:
+        """``b`` → x of :meth:`solve_positive`, for a matrix ``a`` that serves several b.
+
+        None where ``a`` is known not to be positive definite. Waits for the device.
+        """
+        return partial(self.solve_positive, a)
 
     def _finite(self, x: Array) -> bool:
         return bool(self.to_numpy(self.xp.all(self.xp.isfinite(x))))

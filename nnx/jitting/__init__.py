@@ -9,8 +9,13 @@ all of that has the same outcome each time. It is found out once:
 2. **The program** (``program``) is that list: numbered values, calls in order, which values share memory,
    which calls write. It can be printed.
 3. **Passes** (``passes``) take out what has no influence on the bits: copies that shield from later writes,
-   what does not depend on the arguments, factors of 1, a call made twice, results that nobody needs.
+   what does not depend on the arguments, factors of 1, a call made twice, results that nobody needs. Chains
+   of entry-by-entry calls on large arrays become one (``joining``), and large results take the places of
+   operands that are needed no more (``reusing``).
 4. **Replay** (``replay``). The list becomes the text of a Python function, one line for each call.
+
+nnx's own functions are recorded where they are called over and over (``replayed``); one whose second part may
+be asked for later is cut in two (``halves``).
 
 What a recording cannot see is an error, or makes a new one (``surroundings``): never a number of yesterday.
 """
@@ -21,6 +26,18 @@ from nnx.jitting.passes import shortened
 from nnx.jitting.program import Program
 from nnx.jitting.recorder import Clock, Recorder
 from nnx.jitting.replay import compiled
+from nnx.jitting.replayed import Halved, Replayed, need_few_constants
 from nnx.jitting.transform import jit
 
-__all__ = ["Clock", "Program", "Recorder", "compiled", "jit", "recorded_over", "shortened"]
+__all__ = [
+    "Clock",
+    "Halved",
+    "Program",
+    "Recorder",
+    "Replayed",
+    "compiled",
+    "jit",
+    "need_few_constants",
+    "recorded_over",
+    "shortened",
+]

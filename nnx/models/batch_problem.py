@@ -99,6 +99,11 @@ class BatchProblem:
         fixed = [] if self._one is None else [self._one]
         return StepPlans(self._step, self.adapter, things, self._views, fixed)
 
+    @property
+    def plan_text(self) -> str:
+        """What is recorded, in words, or why nothing is."""
+        return self.plans.text()
+
     def _step(self, parts: Parts) -> tuple[Array, Array, tuple[Any, ...], list[Array]]:
         """One pass forward and one back: cost, squared norm of the gradient, outputs, sums of the metrics."""
         batch = Batch(parts.xs, parts.ys, parts.weights)

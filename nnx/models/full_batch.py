@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
@@ -13,9 +13,11 @@ from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
 from nnx.losses import registry as losses
 from nnx.models.batch_problem import BatchProblem
-from nnx.models.objective import Batch
+from nnx.models.full_plans import FullPlans
+from nnx.models.objective import Batch, Objective
 from nnx.models.program import Ran
-from nnx.models.sample_rows import Blocks, SampleRows
+from nnx.models.sample_rows import SampleRows
+from nnx.models.weights import Weights
 from nnx.optimizers import Point
 from nnx.optimizers.problem import read
 from nnx.options import built_in
@@ -47,14 +49,19 @@ class FullBatchProblem(BatchProblem):
     #: the first radius of a dog-leg as a share of the weights' length: the model holds not far from a start
     first_radius = 0.1
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, objective: Objective, weights: Weights, seed: int) -> None:
+        super().__init__(objective, weights, seed)
         self.version = 0
         self._checked = False
         self._units: Any = None
         self.device = device_of(self._owned)
         self.dtype = self._owned.dtype
         self.rows = SampleRows(self)
+        #: what is recorded of it beside steps of cost and gradient
+        self.full_plans = FullPlans(self, weights, self._state)
+        self._recorded = not self.plans.reason
+        #: a batch, and whether residuals and rows of it are recorded
+        self._whole: tuple[Batch | None, bool] = None, False
         layers = self.objective.network.layers
         #: whether layers return changes, which no pullback tells
         self.stateful = any(layer.stateful for layer in layers)
@@ -103,16 +110,51 @@ class FullBatchProblem(BatchProblem):
                 mask[self.layout.slices[i]] = 1.0
         return masks
 
+    @property
+    def plan_text(self) -> str:
+        steps, others = self.plans.text(), self.full_plans.text()
+        known = self.plans.reason or "program(" in steps  # a method may take no steps of cost and gradient
+        return "\n".join(filter(None, [steps if known or not others else "", others]))
+
     # -- what a point asks for --------------------------------------------------------------------
+
+    def value(self, point: Point) -> Array:
+        if not self._recorded:
+            return super().value(point)
+        if "fill" in point.aux:  # the residuals are known, and with them what the network gives
+            found, point.aux["statistics"] = self.full_plans.value_of(point.w, point.aux["ran"])
+        else:
+            found, point.aux["ran"], point.aux["statistics"] = self.full_plans.value(point.w)
+        return found
 
     def hvp(self, point: Point, v: Array) -> Array:
         """The product H·v of the Hessian with a vector."""
+        if self._recorded:
+            return self.full_plans.hvp(point.w, v)
         slope = grad(lambda pieces: self.cost(pieces)[0])
         return self.layout.pack(jvp(slope, (point.x,), (self.layout.views(v),))[1])
 
     def residual(self, point: Point) -> Array:
         """r(w) with ½‖r‖² the loss, without the penalties on weights."""
-        # Keep the pullbacks: most points evaluated here become the next iterate.
+        # Keep the way back: most points evaluated here become the next iterate.
+        if self._rows_recorded():
+            residual, point.aux["ran"], point.aux["fill"] = self.full_plans.residual(point.w)
+            return residual
+        return self.keep_pullbacks(point)
+
+    def _rows_recorded(self) -> bool:
+        """Whether residuals and rows of all samples may be recorded: a part alone says little of others."""
+        if self._whole[0] is not self.batch:
+            whole = self._recorded and not self.stateful and self.rows.whole(self.entries)
+            self._whole = self.batch, whole
+        return self._whole[1]
+
+    def in_parts(self) -> None:
+        """From now on residuals of this batch come with pullbacks, and are not recorded."""
+        self._whole = self.batch, False
+
+    def keep_pullbacks(self, point: Point) -> Array:
+        """The residuals; the pullbacks of the network and the loss are kept with the point."""
         pullbacks = self.rows.pullbacks(self.params_at(point), whole=self._random)
         point.aux["pullbacks"] = pullbacks
         ran = self._joined([ran for ran, _ in pullbacks])
@@ -143,13 +185,16 @@ class FullBatchProblem(BatchProblem):
         """
         return math.sqrt(2.0 * len(self._terms) / point.residual.shape[0])
 
-    def blocks(self, point: Point, memory_limit: float) -> Blocks:
+    def blocks(self, point: Point, memory_limit: float) -> Iterable[tuple[Array, Array]]:
         """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold."""
         self.check_rows(point)
         return self.rows.blocks(point, memory_limit)
 
     def jvp(self, point: Point, v: Array) -> Array:
         """The product J·v."""
+        if self._recorded:
+            self.in_parts()  # who asks for this asks for Jᵀ·u as well, by the pullbacks of each point
+            return self.full_plans.jvp(point.w, v)
 
         def residuals(pieces: Sequence[Any]) -> Array:
             return self.residuals(self.run(self.params(pieces)))
@@ -237,14 +282,22 @@ class FullBatchProblem(BatchProblem):
                 found.append(_Term(k, end, goal.loss.residual, math.sqrt(2.0 * goal.weight)))
         return found
 
+    @property
+    def entries(self) -> int:
+        """How many residuals a sample has."""
+        return self._terms[-1].end
+
     def output_of(self, k: int) -> int:
         """The output to which the k-th entry of a sample's residuals belongs."""
         return next(term.output for term in self._terms if k < term.end)
 
-    def residuals(self, ran: Ran) -> Array:
-        """The r with ½‖r‖² the sum of the losses, from what the network gave: sample after sample."""
-        assert self.batch is not None
-        batch, found = self.batch, []
+    def residuals(self, ran: Ran, batch: Batch | None = None) -> Array:
+        """The r with ½‖r‖² the sum of the losses, from what the network gave: sample after sample.
+
+        Without a ``batch`` it is the one that is shown.
+        """
+        found, batch = [], batch or self.batch
+        assert batch is not None
         for k, _, residual, scale in self._terms:
             weight = self.objective.weight_of(k, ran, batch)
             found.append(scale * residual(batch.ys[k], ran.outputs[k], weight))

@@ -91,7 +91,7 @@ class Model(Applied):
         >>> print(model.step_plan.splitlines()[1])
             v7: float32[32, 1] = v5 @ v0
         """
-        return self.trainer.problem.plans.text()
+        return self.trainer.problem.plan_text
 
     @explained
     def fit(

@@ -78,9 +78,18 @@ class SampleRows:
         parts = [xs] if size == n else [tuple(x[i : i + size, ...] for x in xs) for i in range(0, n, size)]
         return list(self.each(lambda part: program.per_sample(params, part, problem.context), parts))
 
-    def blocks(self, point: Point, memory_limit: float) -> Blocks:
+    def blocks(self, point: Point, memory_limit: float) -> Iterable[tuple[Array, Array]]:
         """Rows of the Jacobian with their residuals, as many at a time as cache and memory hold."""
         residual = namespace(point.w).reshape(point.residual, (self.problem.batch_size, -1))
+        if (fill := point.aux.get("fill")) is not None:
+            store = self._whole(residual, memory_limit)
+            if store is not None:
+                self._mark = None
+                fill(store)
+                self._mark = point.aux["rows"] = object()
+                made = [(store[k, ...], residual[:, k]) for k in range(residual.shape[1])]
+                return made if len(made) == 1 else Blocks([iter([block]) for block in made], self.each)
+            self.problem.in_parts()
 
         def with_residuals(piece: Iterator[tuple[slice, Array]], k: int) -> Iterator[tuple[Array, Array]]:
             return ((rows, residual[part, k]) for part, rows in piece)
@@ -101,11 +110,20 @@ class SampleRows:
         n, count = residual.shape
         if n * count * self._row_bytes > min(_KEPT, memory_limit):
             return None
-        problem = self.problem
         if self._store is None or self._store.shape[:2] != (count, n):
-            shape = count, n, problem.layout.size
-            self._store = problem.adapter.xp.empty(shape, dtype=problem.dtype, device=problem.device)
+            self._store = self.room(count)
         return self._store
+
+    def room(self, count: int) -> Array:
+        """An array for all rows, with so many entries of a sample's residuals."""
+        problem = self.problem
+        shape = count, problem.batch_size, problem.layout.size
+        return problem.adapter.xp.empty(shape, dtype=problem.dtype, device=problem.device)
+
+    def whole(self, count: int) -> bool:
+        """Whether all rows are made at once, and kept."""
+        n = self.problem.batch_size
+        return n * count * self._row_bytes <= _KEPT and n <= self.at_once()
 
     def times(self, point: Point, u: Array) -> Array | None:
         """Jᵀ·u by the rows of this point; None where they are not there (any longer)."""
@@ -113,6 +131,8 @@ class SampleRows:
             return None
         xp, store = namespace(u), self._store
         count, n, _ = store.shape
+        if "fill" in point.aux and count == 1:
+            return u @ store[0, ...] + xp.zeros_like(point.w)
         us, size = xp.reshape(u, (n, count)), self.at_once()
         parts = [(k, slice(i, min(i + size, n))) for k in range(count) for i in range(0, n, size)]
         products = self.each(lambda at: us[at[1], at[0]] @ store[at[0], at[1], :], parts)
@@ -122,12 +142,17 @@ class SampleRows:
         self, point: Point, k: int, memory_limit: float = math.inf, into: Array | None = None
     ) -> Pieces:
         """The rows of the Jacobian for the k-th entry of each sample's residuals, made in ``into``."""
-        xp = namespace(point.w)
-        picked = xp.ones_like(xp.reshape(point.residual, (self.problem.batch_size, -1)))
-        if picked.shape[1] > 1:
-            index = xp.arange(picked.shape[1], device=self.problem.device)
-            picked = xp.where(index == k, picked, 0.0)
+        picked = self.picked(point.residual, k)
         return self.of(point, picked, self.at_once(memory_limit), self.problem.output_of(k), into)
+
+    def picked(self, residual: Array, k: int) -> Array:
+        """1.0 for the k-th entry of each sample's residuals and 0.0 for others, (samples, entries)."""
+        xp = namespace(residual)
+        picked = xp.ones_like(xp.reshape(residual, (self.problem.batch_size, -1)))
+        if picked.shape[1] == 1:
+            return picked
+        index = xp.arange(picked.shape[1], device=self.problem.device)
+        return xp.where(index == k, picked, 0.0)
 
     def of(
         self, point: Point, u: Array, size: int, only: int | None = None, into: Array | None = None
@@ -136,7 +161,9 @@ class SampleRows:
 
         ``only`` is the output to which the residuals belong in which u is not 0, if it is only one.
         """
-        _ = point.residual  # which keeps the pullbacks
+        _ = point.residual  # which keeps the pullbacks, unless it was replayed
+        if "pullbacks" not in point.aux:
+            self.problem.keep_pullbacks(point)
         found = point.aux["by_outputs"](namespace(u).reshape(u, (-1,)))
         by_outputs = [g if only in (None, k) else None for k, g in enumerate(found)]
         end = 0
@@ -158,7 +185,7 @@ class SampleRows:
         for start in range(first, end, size):
             stop = min(start + size, end)
             rows = self._buffer(stop - start) if into is None else into[start:stop, :]
-            self._fill(rows, gradients(slice(start - first, stop - first)))
+            self.fill(rows, gradients(slice(start - first, stop - first)))
             yield slice(start, stop), rows
 
     def _buffer(self, n: int) -> Array:
@@ -170,7 +197,7 @@ class SampleRows:
             self._buffers[get_ident()] = buffer
         return buffer[:n, :]
 
-    def _fill(self, rows: Array, by_weight: list[Array | None]) -> None:
+    def fill(self, rows: Array, by_weight: list[Array | None]) -> None:
         """Puts the gradients of samples into their rows; None stands for 0."""
         xp = namespace(rows)
         for place, g in zip(self.problem.layout.slices, by_weight, strict=True):

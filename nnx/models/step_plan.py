@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from nnx.autodiff.tree import flatten
 from nnx.errors import RecordingError
-from nnx.jitting import Clock, Program, Recorder, compiled, recorded_over, shortened
+from nnx.jitting import Clock, Program, Recorder, compiled, need_few_constants, recorded_over, shortened
 from nnx.options import built_in
 
 Array = Any
@@ -26,8 +26,6 @@ Array = Any
 _BEFORE = 20
 #: steps that are computed both ways
 _COMPARED = 2
-#: bytes that the constants of a recorded step may have: they are kept as long as the model trains
-_MOST = 1 << 24
 #: what layers hold for their weights: a step does not call it
 _OF_WEIGHTS = ("_initializer", "_constraint")
 #: shapes of batches that have programs of their own
@@ -137,8 +135,7 @@ class StepPlans:
             raise RecordingError("An array from outside takes part in the step.")
         program = recorder.program(len(arrays), [recorder.term(answer)])
         program = shortened(program, recorder.fixed, self._adapter)
-        if sum(getattr(c, "nbytes", 0) for c in program.constants) > _MOST:
-            raise RecordingError(f"The constants of the step have more than {_MOST} bytes.")
+        need_few_constants(program)
         bound = dict(enumerate(arrays[: len(arrays) - len(_changing(parts, True))])) if own else {}
         return _Plan(program, compiled(program, bound, self._adapter.ready))
 

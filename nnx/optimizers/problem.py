@@ -315,8 +315,10 @@ class Optimizer(Protocol):
 def read(*scalars: Array) -> list[float]:
     """The values of arrays of shape () on the host: one transfer for all of them."""
     first = scalars[0]
-    if len(scalars) == 1 or adapter_of(first).reads_are_free:
-        return [float(to_numpy(x)) for x in scalars]
+    if adapter_of(first).reads_are_free:
+        return [float(x) for x in scalars]
+    if len(scalars) == 1:
+        return [float(to_numpy(first))]
     return [float(x) for x in to_numpy(namespace(first).stack(list(scalars)))]
 
 

@@ -219,13 +219,29 @@ class TestSolvePositive:
         x = adapter.solve_positive(backend.asarray(a), backend.asarray(np.ones(3)))
         assert x is None or np.all(np.isfinite(to_numpy(x)))
 
+    @pytest.mark.parametrize("n", [1, 5, 150])
+    def test_one_factorization_serves_several_right_sides(self, adapter, backend, n):
+        a, b = _positive(n, 100.0), np.cos(np.arange(3.0 * n).reshape(3, n))
+        solve = adapter.solver_of_positive(backend.asarray(a))
+        for right in b:
+            x = solve(backend.asarray(right))
+            alone = adapter.solve_positive(backend.asarray(a), backend.asarray(right))
+            np.testing.assert_array_equal(to_numpy(x), to_numpy(alone))
+            np.testing.assert_allclose(a @ to_numpy(x), right, atol=1e-12)
+
+    @each_bad_matrix
+    def test_no_right_side_has_a_solution_with_a_bad_matrix(self, adapter, backend, a):
+        need_errors(adapter, backend)
+        solve = adapter.solver_of_positive(backend.asarray(a))
+        assert solve is None or solve(backend.asarray(np.ones(len(a)))) is None
+
     def test_an_overflow_is_no_solution(self, adapter, backend):
         a, b = np.diag([1.0, 1e-200]), np.asarray([1.0, 1e200])
         with np.errstate(over="ignore"):
             assert adapter.solve_positive(backend.asarray(a), backend.asarray(b)) is None
 
     def test_numpy_alone_does_it_too(self, monkeypatch):
-        monkeypatch.setattr(numpy_adapter, "_posv", lambda char: None)  # as without SciPy
+        monkeypatch.setattr(numpy_adapter, "_lapack", lambda char: None)  # as without SciPy
         a, b = _positive(200, 100.0), np.ones(200)
         x = numpy_adapter.load().solve_positive(a, b)
         np.testing.assert_allclose(a @ x, b, atol=1e-12)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import nnx
+from nnx.jitting import replayed
 from nnx.layers import (
     GRU,
     LSTM,
@@ -272,7 +273,7 @@ def test_no_failure_of_a_recording_reaches_the_user(monkeypatch):
 
 
 def test_large_constants_are_not_kept(monkeypatch):
-    monkeypatch.setattr(step_plan, "_MOST", 10)
+    monkeypatch.setattr(replayed, "MOST", 10)
     _, _, model = trained(monkeypatch, 0, *NETWORKS["convolution"])
     assert "10 bytes" in model.step_plan
 

@@ -43,6 +43,8 @@ class NormalEquations:
             matrix, g = matrix + _diagonal(ridge), g + ridge * w
         self.matrix, self.gradient = matrix, g
         self.diagonal = xp.linalg.diagonal(matrix)
+        #: the last damped system: what made it, and its solution
+        self._last: tuple[Any, ...] = (None, None, None)
 
     @cached_property
     def spectrum(self) -> Array:
@@ -63,17 +65,24 @@ class NormalEquations:
 
         ``free`` is 1 for variables that may move and 0 for others, whose p is 0.
         """
-        xp = namespace(damping)
-        matrix, g = self.matrix, self.gradient if right is None else right
-        d = self.diagonal + damping
-        # Both sides are scaled so that the diagonal is 1: the factors lose fewer digits.
-        scale = 1.0 / xp.sqrt(xp.where(d > 0.0, d, 1.0))
-        if free is not None:
-            scale = scale * free
-        rows = scale[:, None] * matrix * scale[None, :]
-        extra = damping * scale * scale if free is None else damping * scale * scale + (1.0 - free)
-        p = adapter_of(damping).solve_positive(rows + _diagonal(extra), -(scale * g))
+        if self._last[0] is not damping or self._last[1] is not free:
+            matrix, scale = _damped(self.matrix, self.diagonal, damping, free)
+            self._last = damping, free, adapter_of(damping).solver_of_positive(matrix), scale
+        *_, solve, scale = self._last
+        p = None if solve is None else solve(-(scale * (self.gradient if right is None else right)))
         return None if p is None else scale * p
+
+
+def _damped(matrix: Array, diagonal: Array, damping: Array, free: Array | None) -> tuple[Array, Array]:
+    """S(G + diag(d))S and S, a diagonal matrix, with which the diagonal is 1: factors lose fewer digits."""
+    xp = namespace(damping)
+    d = diagonal + damping
+    scale = 1.0 / xp.sqrt(xp.where(d > 0.0, d, 1.0))
+    if free is not None:
+        scale = scale * free
+    rows = scale[:, None] * matrix * scale[None, :]
+    extra = damping * scale * scale if free is None else damping * scale * scale + (1.0 - free)
+    return rows + _diagonal(extra), scale
 
 
 class OrthogonalFactors:
