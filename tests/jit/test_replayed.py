@@ -242,7 +242,7 @@ def test_both_halves_print():
     with Recorder(recorded_over(adapter_of(X))) as recorder, recorder.adapter.serving():
         x = recorder.wrapped(X)
         y = x * 2.0
-        cut = len(recorder.steps), len(recorder.values)
+        cut = len(recorder.steps), len(recorder.kinds)
         z = y + x
     first, second = halves(recorder, 1, cut, 0, recorder.term(y), recorder.term(z))
     assert [len(half.program.steps) for half in (first, second)] == [1, 1]

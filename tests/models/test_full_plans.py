@@ -158,8 +158,8 @@ def test_what_is_a_users_own_is_computed_as_it_is(method, monkeypatch):
 def test_other_bits_are_refused(monkeypatch):
     true = replayed.compiled
 
-    def wrong(program):
-        replay = true(program)
+    def wrong(program, **others):
+        replay = true(program, **others)
 
         def other(*arrays):
             answer = replay(*arrays)
@@ -179,7 +179,7 @@ def test_other_bits_are_refused(monkeypatch):
 
 
 def test_no_failure_of_a_recording_reaches_the_user(monkeypatch):
-    def broken(program):
+    def broken(program, **others):
         raise KeyError("something that nobody thought of")
 
     with monkeypatch.context() as patch:
