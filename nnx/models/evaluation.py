@@ -95,7 +95,7 @@ def evaluate(
 
 def predict(weights: Weights, batches: Source, given: Any, callbacks: CallbackList) -> Any:
     """The outputs for all batches, each as one array of the library and on the device of ``given``."""
-    params, home = weights.own_params(), adapter_of(given)
+    home = adapter_of(given)
     stays, device = home is weights.backend.adapter, device_of(given)
     whole = _Whole(home.xp, batches.size, device)
     n = 0
@@ -105,7 +105,7 @@ def predict(weights: Weights, batches: Source, given: Any, callbacks: CallbackLi
             while (batch := next(found, None)) is not None:
                 callbacks.on_predict_batch_begin(n)
                 with weights.computing():
-                    ys = weights.predicting.predict(params, batch.xs, weights.keep)
+                    ys = weights.predict(batch.xs)
                 ys = ys if stays else [home.asarray(to_numpy(y), device=device) for y in ys]
                 whole.add(ys)
                 callbacks.on_predict_batch_end(n, {"outputs": weights.network.answer(ys)})

@@ -119,16 +119,20 @@ class Program:
 
         ``keep`` is given what layers change in prediction too: a state that goes on from batch to batch.
         """
-        ran, n = self.run(params, inputs, Context()), inputs[0].shape[0]
+        ran = self.run(params, inputs, Context())
         if keep is not None:
             keep(ran.changes)
-        for y, shape in zip(ran.outputs, self.network.output_shapes, strict=True):
+        self.check_outputs(ran.outputs, inputs[0].shape[0])
+        return ran.outputs
+
+    def check_outputs(self, outputs: Sequence[Array], n: int) -> None:
+        """Raises ShapeError for outputs of n samples that do not have the shapes of the layers' specs."""
+        for y, shape in zip(outputs, self.network.output_shapes, strict=True):
             if tuple(y.shape) != (n, *shape):
                 raise ShapeError(
                     f"{self.network.model} gave outputs of shape {tuple(y.shape)} for {n} samples, but by "
                     f"its layers' specs it is {shape} for each: does every forward fit its spec?"
                 )
-        return ran.outputs
 
     def per_sample(
         self, params: Params, inputs: Sequence[Array], context: Context

@@ -14,6 +14,7 @@ from nnx.models.compiling import compiled
 from nnx.models.entrance import as_array
 from nnx.models.network import Network, Slot
 from nnx.models.predicting import predicting
+from nnx.models.predictions import Predictions
 from nnx.models.program import Program
 
 Array = Any
@@ -52,6 +53,18 @@ class Weights:
     def predicting(self) -> Program:
         """The program for prediction alone."""
         return predicting(self.program)
+
+    @cached_property
+    def _predictions(self) -> Predictions:
+        layout, state_layout = self.network.layout, self.network.state_layout
+        return Predictions(
+            self.predicting,
+            lambda trained, state: self.params(layout.views(trained), state_layout.views(state)),
+        )
+
+    def predict(self, xs: Sequence[Array]) -> list[Array]:
+        """The outputs for a batch; what layers change in prediction too is kept."""
+        return self._predictions(self.trained, self.state, xs, self.keep)
 
     def computing(self) -> AbstractContextManager[Any]:
         """What to compute a batch in: whose threads take the cores is settled once for all of its layers.

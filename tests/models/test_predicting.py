@@ -383,3 +383,45 @@ def test_arrays_of_a_transform_have_the_derivatives_of_the_layers(backend):
     for a, b in zip(mine, wanted, strict=True):
         np.testing.assert_allclose(to_numpy(a), to_numpy(b), rtol=1e-12, atol=1e-13)
         assert np.abs(to_numpy(a)).max() > 0.0
+
+
+@pytest.mark.parametrize(
+    "layers, shape",
+    [
+        ([Dense(5, "tanh"), BatchNormalization(), Dense(2, "softmax")], (3,)),
+        ([nnx.layers.LSTM(4, return_sequences=True), nnx.layers.GRU(3)], (6, 2)),
+        ([nnx.layers.Masking(), nnx.layers.SimpleRNN(3)], (5, 2)),
+    ],
+)
+def test_predictions_are_replayed_with_the_same_bits(layers, shape, monkeypatch):
+    from nnx.jitting import replayed
+
+    monkeypatch.setattr(replayed, "BEFORE", 2)
+    model = nnx.Sequential([nnx.Input(shape), *layers], seed=1)
+    x = np.random.default_rng(0).normal(size=(44, *shape))
+    x[::3, 1] = 0.0
+    replays = model.predict(x, batch_size=4, verbose=0)
+    recorded = model._weights._predictions._outputs
+    assert recorded.programs and not recorded.reason
+    model.set_weights([0.5 * w for w in model.get_weights()])  # programs read the weights as they are
+    monkeypatch.setattr(replayed, "BEFORE", 10**9)
+    plain = nnx.Sequential([nnx.Input(shape), *nnx.models.clone_model(model).layers], seed=1)
+    plain.set_weights([2.0 * w for w in model.get_weights()])
+    np.testing.assert_array_equal(replays, plain.predict(x, batch_size=4, verbose=0))
+    plain.set_weights(model.get_weights())
+    np.testing.assert_array_equal(
+        model.predict(x, batch_size=4, verbose=0), plain.predict(x, batch_size=4, verbose=0)
+    )
+
+
+def test_a_users_own_layer_is_called_for_every_batch():
+    calls = []
+
+    def counted(x):
+        calls.append(len(x))
+        return x * 2.0
+
+    model = nnx.Sequential([nnx.Input((2,)), nnx.layers.Lambda(counted)])
+    calls.clear()
+    model.predict(np.ones((100, 2)), batch_size=1, verbose=0)
+    assert calls.count(1) == 100
