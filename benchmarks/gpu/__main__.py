@@ -1,6 +1,6 @@
 """Everything that only a GPU can tell, in one report and at most eight minutes: ``python benchmarks/gpu``.
 
-The sections, in order of worth: CuPy's adapter, what nnx relies on in CuPy, the fused updates of the weights,
+The sections, in order of worth: CuPy's adapter, what nnx relies on in CuPy, the updates of the weights,
 trainings beside the same on NumPy, speed beside PyTorch, what waits for the device, the kernels compiled for
 other GPUs, functions and derivatives, the test suite. Needs an NVIDIA GPU, CuPy and NumPy; nothing is
 installed and no network is used. The packages array-api-compat and array-api-strict may lie as wheels in a
@@ -43,7 +43,7 @@ WHEELS = "Install it, or put its wheel into a folder that --wheels or NNX_WHEELS
 SECTIONS = {
     "adapter": Plan("Adapter and random numbers", 1.0),
     "contract": Plan("What nnx relies on in CuPy", 0.5),
-    "updates": Plan("Fused updates of the weights", 1.0),
+    "updates": Plan("Updates of the weights", 1.0),
     "trainings": Plan("Trainings beside NumPy", 1.5),
     "speed": Plan("Speed beside PyTorch", 1.5, 120.0),
     "syncs": Plan("Waits for the device", 0.5),

@@ -283,15 +283,6 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
     ) -> tuple[Any, tuple[Array, ...], tuple[Any, ...]]:
         return numpy_recurrent.pullback(name, kernel, recurrent_kernel, mask, past, gs, needs)
 
-    def map_inplace(
-        self,
-        function: Callable[..., tuple[Array, ...]],
-        read: tuple[Array, ...],
-        write: tuple[Array, ...],
-        scalars: tuple[float, ...] = (),
-    ) -> None:
-        self.mapping(function, read, write, len(scalars))(scalars)
-
     def mapping(
         self,
         function: Callable[..., tuple[Array, ...]],
@@ -301,7 +292,7 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
     ) -> Callable[[tuple[float, ...]], None]:
         recording, n = record(function, len(read), scalars), read[0].shape[0]
         if recording is None:
-            return lambda given: Adapter.map_inplace(self, function, read, write, given)
+            return super().mapping(function, read, write, scalars)
         places = {id(x): j for j, x in enumerate(read)}
         targets = tuple([places.get(id(out)) for out in write])
         if n <= kernels.BLOCK:

@@ -304,14 +304,11 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
     ) -> None:
         """Evaluates an elementwise ``function(xp, *read, *scalars)``; stores its results into ``write``.
 
-        All arrays are vectors of one length; ``write`` may be among ``read``. Only the owner of the
-        ``write`` buffers may call this: so an optimizer updates weights and state. Values that change from
-        step to step are ``scalars``, so that one compiled kernel serves all steps; the ``function`` must be
-        hashable and always the same object (or compare equal).
+        All arrays are vectors of one length; ``write`` may be among ``read``, and is the caller's: so an
+        optimizer updates weights and state. What changes from step to step are ``scalars``: one kernel serves
+        all steps. The ``function`` must be hashable and always the same object (or compare equal).
         """
-        results = without_aliases(self.xp, function(self.xp, *read, *scalars), read)
-        for target, value in zip(write, results, strict=True):
-            target[...] = value
+        self.mapping(function, read, write, len(scalars))(scalars)
 
     def mapping(
         self,
@@ -321,7 +318,13 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         scalars: int,
     ) -> Callable[[tuple[float, ...]], None]:
         """:meth:`map_inplace` for these arrays, as a function of so many scalars: to be called often."""
-        return lambda given: self.map_inplace(function, read, write, given)
+
+        def evaluate(given: tuple[float, ...]) -> None:
+            results = without_aliases(self.xp, function(self.xp, *read, *given), read)
+            for target, value in zip(write, results, strict=True):
+                target[...] = value
+
+        return evaluate
 
     def matmul_into(self, a: Array, b: Array, out: Array) -> Array:
         """The product a @ b; ``out``, of that shape, may be where the result is (or is ignored)."""
@@ -336,10 +339,7 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         return None
 
     def into(self, function: Any) -> Any:
-        """The entry-by-entry function that takes a place for its result as ``out``; None where there is none.
-
-        ``function`` may be an operator of Python's.
-        """
+        """For such a function, or operator, of entries one that takes ``out``, a place for its result, or None."""
         return None
 
     def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -352,9 +352,6 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
 
 
 def without_aliases(xp: Any, results: Sequence[Array], inputs: Sequence[Array]) -> list[Array]:
-    """The results, with a copy for each one that is an input, so that writing the others does not change it.
-
-    For example, a rule that keeps its last weights returns ``(w - step, w)``.
-    """
-    given = {id(x) for x in inputs}
+    """The results, with a copy for each one that is an input, so that writing others does not change it."""
+    given = {id(x) for x in inputs}  # a rule that keeps its last weights returns (w - step, w)
     return [xp.asarray(r, copy=True) if id(r) in given else r for r in results]

@@ -43,15 +43,6 @@ def silently(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         return function(*args, **options)
 
 
-class Fused:
-    """What a function sees of an array inside ``cupy.fuse``: operators and ufuncs, and nothing else."""
-
-    __array_ufunc__ = None
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
 class ufunc:  # noqa: N801 (CuPy's name)
     """A function of CuPy that goes entry by entry."""
 
@@ -60,8 +51,6 @@ class ufunc:  # noqa: N801 (CuPy's name)
         self._function = function
 
     def __call__(self, *args: Any, out: Any = None, dtype: Any = None, casting: str = "same_kind") -> Any:
-        if any(isinstance(a, Fused) for a in args):
-            return Fused(silently(self._function, *(a.value if isinstance(a, Fused) else a for a in args)))
         given = [operand(a) for a in args]
         options = {"casting": casting} | ({} if dtype is None else {"dtype": dtype})
         if out is None:
@@ -281,25 +270,14 @@ def _in_place(name: str) -> Callable[..., Any]:
     return method
 
 
-def _of_fused(name: str, swapped: bool) -> Callable[..., Any]:
-    def method(self: Fused, other: Any) -> Fused:
-        b = other.value if isinstance(other, Fused) else other
-        return Fused(silently(_UFUNCS[name], *((b, self.value) if swapped else (self.value, b))))
-
-    return method
-
-
 for _name in _BINARY:
     setattr(ndarray, f"__{_name}__", _binary(_name, False))
-    setattr(Fused, f"__{_name}__", _of_fused(_name, False))
     if _name not in _COMPARISONS:
         setattr(ndarray, f"__r{_name}__", _binary(_name, True))
-        setattr(Fused, f"__r{_name}__", _of_fused(_name, True))
         if _name != "matmul":  # x @= y makes a new array
             setattr(ndarray, f"__i{_name}__", _in_place(_name))
 for _name in ("neg", "pos", "abs", "invert"):
     _of = getattr(operator, _name)
     setattr(ndarray, f"__{_name}__", lambda self, of=_of: wrapped(silently(of, operand(self))))
-    setattr(Fused, f"__{_name}__", lambda self, of=_of: Fused(silently(of, self.value)))
 for _class in (ndarray, ufunc, Device, CUDARuntimeError):
     _class.__module__ = "cupy"
