@@ -339,7 +339,7 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         return None
 
     def into(self, function: Any) -> Any:
-        """For such a function, or operator, of entries one that takes ``out``, a place for its result, or None."""
+        """The function of entries, or of an operator, that takes a place for its result as ``out``; or None."""
         return None
 
     def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
