@@ -73,6 +73,52 @@ def _jax(f: Callable[..., Any], arrays: tuple[np.ndarray, ...], made: Callable[.
     return lambda: gradient(*moved).block_until_ready()
 
 
+# -- products of the Hessian with a vector of ones ------------------------------------------------------
+
+
+def nnx_product(f: Callable[..., Any], x: np.ndarray, *constants: np.ndarray) -> Step:
+    product, ones = _product_of_nnx(f), np.ones_like(x)
+    return lambda: product(x, ones, *constants)
+
+
+def nnx_jit_product(f: Callable[..., Any], x: np.ndarray, *constants: np.ndarray) -> Step:
+    import nnx
+
+    product, ones = nnx.jit(_product_of_nnx(f)), np.ones_like(x)
+    return lambda: product(x, ones, *constants)
+
+
+def _product_of_nnx(f: Callable[..., Any]) -> Callable[..., Any]:
+    import nnx
+
+    def product(x: Any, v: Any, *rest: Any) -> Any:
+        return nnx.jvp(nnx.grad(lambda x: f(np, x, *rest)), (x,), (v,))[1]
+
+    return product
+
+
+def hips_autograd_product(f: Callable[..., Any], x: np.ndarray, *constants: np.ndarray) -> Step:
+    import autograd
+    import autograd.numpy
+
+    product = autograd.hessian_vector_product(lambda x, *rest: f(autograd.numpy, x, *rest))
+    ones = np.ones_like(x)
+    return lambda: product(x, *constants, ones)
+
+
+def jax_jit_product(f: Callable[..., Any], x: np.ndarray, *constants: np.ndarray) -> Step:
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+    def product(x: Any, v: Any, *rest: Any) -> Any:
+        return jax.jvp(jax.grad(lambda x: f(jax.numpy, x, *rest)), (x,), (v,))[1]
+
+    compiled = jax.jit(product)
+    moved = [jax.numpy.asarray(a) for a in (x, np.ones_like(x), *constants)]
+    return lambda: compiled(*moved).block_until_ready()
+
+
 def pytorch(f: Callable[..., Any], x: np.ndarray, *constants: np.ndarray) -> Step:
     import torch
 

@@ -1,4 +1,7 @@
-"""Gradients of twelve small programs: as they are, recorded by ``nnx.jit``, and by other libraries.
+"""Derivatives of twelve small programs: as they are, recorded by ``nnx.jit``, and by other libraries.
+
+First gradients, then products of the Hessian with a vector, forward over reverse (in HIPS/autograd, which has
+no other, reverse over reverse).
 
 Ten to sixty operations on arrays of one to a thousand numbers: there the time is that of the library. A
 number is the median of many calls in microseconds; the last line is the median over the programs of the ratio
@@ -9,8 +12,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import _gradients
@@ -117,18 +121,19 @@ PROGRAMS = {
     "kernel, 20 points": (kernel, made(2, (20, 3), 20)),
     "option prices, 200": (price, made(2, 200)),
 }
+KINDS = ("gradient", "Hessian times vector")
 TOOLS = {
-    "nnx": _gradients.nnx_numpy,
-    "nnx.jit": _gradients.nnx_jit,
-    "HIPS/autograd": _gradients.hips_autograd,
-    "JAX jit": _gradients.jax_jit,
+    "nnx": (_gradients.nnx_numpy, _gradients.nnx_product),
+    "nnx.jit": (_gradients.nnx_jit, _gradients.nnx_jit_product),
+    "HIPS/autograd": (_gradients.hips_autograd, _gradients.hips_autograd_product),
+    "JAX jit": (_gradients.jax_jit, _gradients.jax_jit_product),
 }
 
 
-def run(tool: Callable[..., Callable[[], Any]]) -> dict[str, float]:
-    """Microseconds of a gradient by program."""
-    found = {}
-    for name, (f, arrays) in PROGRAMS.items():
+def run(tools: Sequence[Callable[..., Callable[[], Any]]]) -> dict[str, dict[str, float]]:
+    """Microseconds by kind of derivative and program."""
+    found: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
+    for (kind, tool), (name, (f, arrays)) in product(zip(KINDS, tools, strict=True), PROGRAMS.items()):
         step = tool(f, *arrays)
         for _ in range(5):
             step()
@@ -137,7 +142,7 @@ def run(tool: Callable[..., Callable[[], Any]]) -> dict[str, float]:
             start = time.perf_counter()
             step()
             times.append(time.perf_counter() - start)
-        found[name] = 1e6 * statistics.median(times)
+        found[kind][name] = 1e6 * statistics.median(times)
     return found
 
 
@@ -145,16 +150,18 @@ def main() -> None:
     contenders = {name: partial(run, tool) for name, tool in TOOLS.items()}
     turns, missing = _turns.in_turns(__file__, contenders, __doc__ or "", turns=3)
     done = {name: results for name, results in turns.items() if results}
-    times = {
-        n: {p: statistics.median(t[p] for t in results) for p in PROGRAMS} for n, results in done.items()
-    }
-    print(f"| gradient of, µs | {' | '.join(times)} |")
-    print("|---|" + "---:|" * len(times))
-    for program in PROGRAMS:
-        print(f"| {program} | {' | '.join(f'{of[program]:.1f}' for of in times.values())} |")
-    first = times[next(iter(times))]
-    ratios = [statistics.median(of[p] / first[p] for p in PROGRAMS) for of in times.values()]
-    print(f"| median ratio to nnx | {' | '.join(f'{ratio:.3f}' for ratio in ratios)} |")
+    for kind in KINDS:
+        times = {
+            n: {p: statistics.median(t[kind][p] for t in results) for p in PROGRAMS}
+            for n, results in done.items()
+        }
+        print(f"| {kind} of, µs | {' | '.join(times)} |")
+        print("|---|" + "---:|" * len(times))
+        for program in PROGRAMS:
+            print(f"| {program} | {' | '.join(f'{of[program]:.1f}' for of in times.values())} |")
+        first = times[next(iter(times))]
+        ratios = [statistics.median(of[p] / first[p] for p in PROGRAMS) for of in times.values()]
+        print(f"| median ratio to nnx | {' | '.join(f'{ratio:.3f}' for ratio in ratios)} |\n")
     for name in missing:
         print(_turns.not_run(name, missing))
 

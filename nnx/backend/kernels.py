@@ -31,29 +31,29 @@ def blockwise(recording: Recording, targets: tuple[int | None, ...], dtype: Any)
     ``targets`` says which of the read vectors each result overwrites (None: none). A result is computed there
     directly if no later step reads the old entries, else in a buffer. Each thread has its own buffers.
     """
-    body, kinds = _body(recording, targets)
+    calls, kinds = body(recording, targets)
     r = recording
     slices = [f"v{k} = read[{k}][a:b]" for k in range(r.vectors)]
     slices += [f"w{k} = write[{k}][a:b]" for k in range(len(r.outputs))]
     slices += [f"{name} = {name}_[:b - a]" for name in kinds]
     lines = [f"{name}_ = buffers[{n}]" for n, name in enumerate(kinds)]
     lines += [f"for a in range(0, read[0].shape[0], {BLOCK}):", f"    b = min(a + {BLOCK}, read[0].shape[0])"]
-    kernel = _kernel(recording, [*lines, *(f"    {line}" for line in (*slices, *body))])
+    kernel = made(recording, [*lines, *(f"    {line}" for line in (*slices, *calls))])
     return _called(kernel, kinds, dtype)
 
 
 @cache
 def at_once(recording: Recording, targets: tuple[int | None, ...], dtype: Any) -> Callable[..., None]:
     """As :func:`blockwise`, for vectors of at most :data:`BLOCK` entries: without blocks."""
-    body, kinds = _body(recording, targets)
+    calls, kinds = body(recording, targets)
     names = [f"v{k}" for k in range(recording.vectors)]
     lines = [f"{', '.join(names)}, = read"]
     lines += [f"{', '.join(f'w{k}' for k in range(len(recording.outputs)))}, = write"]
     lines += [f"{', '.join(kinds)}, = buffers"] if kinds else []
-    return _called(_kernel(recording, [*lines, *body]), kinds, dtype, whole=True)
+    return _called(made(recording, [*lines, *calls]), kinds, dtype, whole=True)
 
 
-def _body(r: Recording, targets: tuple[int | None, ...]) -> tuple[list[str], dict[str, bool]]:
+def body(r: Recording, targets: tuple[int | None, ...]) -> tuple[list[str], dict[str, bool]]:
     """The calls, one in each line, and for each buffer that they need whether it holds bools."""
     last = r.last_use()
     direct: dict[int, str] = {}
@@ -68,23 +68,23 @@ def _body(r: Recording, targets: tuple[int | None, ...]) -> tuple[list[str], dic
     def term(v: Any) -> str:
         return names.get(v, f"v{v}") if isinstance(v, int) else repr(v)
 
-    body = []
+    lines = []
     for i, (name, operands) in enumerate(r.steps):
         out, given = names[r.inputs + i], [term(v) for v in operands]
         if name == "where":
             chosen = given[0] if kinds.get(given[0]) else f"as_bool({given[0]})"
-            body += [f"copyto({out}, {given[2]})", f"copyto({out}, {given[1]}, where={chosen})"]
+            lines += [f"copyto({out}, {given[2]})", f"copyto({out}, {given[1]}, where={chosen})"]
         else:
-            body.append(f"{name}({', '.join(given)}, out={out})")
-    return body + [f"w{k}[...] = {names[value]}" for k, value in late], kinds
+            lines.append(f"{name}({', '.join(given)}, out={out})")
+    return lines + [f"w{k}[...] = {names[value]}" for k, value in late], kinds
 
 
-def _kernel(recording: Recording, lines: Sequence[str]) -> Any:
+def made(recording: Recording, lines: Sequence[str]) -> Any:
     """The function ``kernel(read, write, scalars, buffers)`` of these lines."""
     heads = [f"v{recording.vectors + k} = scalars[{k}]" for k in range(recording.inputs - recording.vectors)]
     source = "def kernel(read, write, scalars, buffers):\n"
     source += "".join(f"    {line}\n" for line in (*heads, *lines))
-    scope = {name: getattr(np, name) for name in FORMS if name != "where"} | {"copyto": np.copyto}
+    scope: Any = {name: getattr(np, name, None) for name, _ in recording.steps} | {"copyto": np.copyto}
     # constants are written as Python prints them
     scope |= {"as_bool": _as_bool, "inf": np.inf, "nan": np.nan}
     exec(source, scope)  # the text above, made of the rule's own operations

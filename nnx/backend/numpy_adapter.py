@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from nnx.backend import kernels, loops, numpy_recurrent, philox, special
+from nnx.backend.joined import WORTH_BLOCKS, joined
 from nnx.backend.numpy_convolution import NumpyConvolution
-from nnx.backend.numpy_direct import FEW, UFUNCS, direct_call, zero
+from nnx.backend.numpy_direct import FEW, UFUNCS, direct_call, entrywise_call, zero
 from nnx.backend.numpy_namespace import namespace
 from nnx.backend.numpy_normalizing import NumpyNormalizing
 from nnx.backend.numpy_pooling import NumpyPooling
@@ -304,7 +305,17 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         return direct_call(function, args, kwargs, kinds, self)
 
     def into(self, function: Any) -> Any:
-        return function if isinstance(function, np.ufunc) and function.nout == 1 else UFUNCS.get(function)
+        if isinstance(function, np.ufunc):
+            return function if function.nout == 1 and function.signature is None else None
+        return UFUNCS.get(function)
+
+    worth_joining = WORTH_BLOCKS
+
+    def entrywise(self, function: Any, args: Any, kwargs: Any) -> tuple[str, list[Any]] | None:
+        return entrywise_call(function, args, kwargs, self.into(function))
+
+    def joined(self, recording: Any, shapes: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        return joined(recording, shapes, shape, dtype)
 
     def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         return np.array(np.broadcast_to(np.asarray(x, dtype), shape))

@@ -24,6 +24,12 @@ UFUNCS = {
     operator.add: np.add, operator.sub: np.subtract, operator.mul: np.multiply, operator.truediv: np.divide,
     operator.neg: np.negative,
 }  # fmt: skip
+#: what else they are for arrays of floats and bools
+_ENTRYWISE = {
+    operator.lt: np.less, operator.le: np.less_equal, operator.gt: np.greater, operator.ge: np.greater_equal,
+    operator.eq: np.equal, operator.ne: np.not_equal, operator.and_: np.logical_and,
+    operator.or_: np.logical_or, operator.invert: np.logical_not, operator.abs: np.absolute,
+}  # fmt: skip
 #: up to so many entries a loop over an array and a number is as quick as one over two arrays
 FEW = 1 << 10
 
@@ -45,6 +51,8 @@ def direct_call(function: Any, args: Any, kwargs: Any, kinds: Sequence[Any], own
     if function is operator.matmul or (function == own.matmul_into and kinds[2].in_order):
         quicker: Any = np.ndarray.dot if _are_products(kinds[0], kinds[1]) else np.matmul
         return quicker, args, {}
+    if function is operator.pow and x.dtype.kind == "f" and type(args[1]) in (int, float) and args[1] == 2:
+        return np.square, args[:1], {}
     if function == own.tanh and not own.compiles(x):
         return np.tanh, args, {}
     if function == own.rectified and args[1:] in ((), (None,)) and x.size <= FEW:
@@ -59,7 +67,7 @@ def _are_products(a: Any, b: Any) -> bool:
     plain = a.type is b.type is np.ndarray and a.dtype == b.dtype and a.dtype.char in "fd"
     if not plain or not a.size or not b.size or a.shape[-1:] != b.shape[:1]:
         return False
-    return max(len(a.shape), len(b.shape)) == 2 and _for_blas(a) and _for_blas(b)
+    return max(len(a.shape), len(b.shape)) <= 2 and _for_blas(a) and _for_blas(b)
 
 
 def _for_blas(a: Any) -> bool:
@@ -81,3 +89,13 @@ def _of_namespace(function: Any, x: Any, args: Any, kwargs: Any) -> Call | None:
     if name == "astype" and kwargs.keys() <= {"copy"}:
         return np.ndarray.astype, args, kwargs
     return None
+
+
+def entrywise_call(function: Any, args: Any, kwargs: Any, ufunc: Any) -> tuple[str, list[Any]] | None:
+    """Name and operands of a call on arrays of floats and bools; ``ufunc`` is its function, where known."""
+    if function in (np.where, namespace.where) and len(args) == 3 and not kwargs:
+        return "where", list(args)
+    found = ufunc or (_ENTRYWISE.get(function) if callable(function) else None)
+    if found is None or kwargs or len(args) != found.nin or found is not getattr(np, found.__name__, None):
+        return None
+    return str(found.__name__), list(args)

@@ -21,7 +21,7 @@ _BINARY = {
 #: Operations whose results are bools.
 LOGICAL = {
     "greater", "greater_equal", "less", "less_equal", "equal", "not_equal",
-    "logical_and", "logical_or", "logical_not",
+    "logical_and", "logical_or", "logical_not", "isnan", "isinf", "isfinite",
 }  # fmt: skip
 _CHOICE = {"where": "({1} if {0} else {2})"}
 #: Operation → the expression that a compiled loop has for it.

@@ -342,6 +342,17 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
         """The function of entries, or of an operator, that takes a place for its result as ``out``; or None."""
         return None
 
+    #: bytes of a result from which on chains of entry-by-entry calls are joined; 0 where they are not
+    worth_joining = 0
+
+    def entrywise(self, function: Any, args: Any, kwargs: Any) -> tuple[str, list[Any]] | None:
+        """Name (of :mod:`nnx.backend.recording`) and operands of an entry-by-entry call; None for others."""
+        return None
+
+    def joined(self, recording: Any, shapes: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        """One function for recorded calls on arrays of these shapes; None where that does not pay."""
+        return None
+
     def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         """A number, or an array, as an array of that shape and type; None where it is as quick as it is."""
         return None

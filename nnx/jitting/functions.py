@@ -69,6 +69,15 @@ def may_give_back(function: Any) -> bool:
     return getattr(function, "__name__", "") in _GIVE_BACK
 
 
+#: functions that give back an argument or another array, as the numbers decide
+_EITHER = frozenset(["unless_nan", "restored"])
+
+
+def gives_back_by_numbers(function: Any) -> bool:
+    """Whether the result may be an argument in one run of a program, and another array in the next."""
+    return getattr(function, "__name__", "") in _EITHER
+
+
 def makes_new(function: Any) -> bool:
     """Whether the result surely is an array of its own, which nobody else has."""
     if type(function) is Method:

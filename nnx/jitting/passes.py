@@ -8,7 +8,8 @@ from dataclasses import replace
 from types import MethodDescriptorType
 from typing import Any
 
-from nnx.jitting.functions import COPIES, fills, makes_new
+from nnx.jitting.functions import COPIES, fills
+from nnx.jitting.joining import with_joined_steps
 from nnx.jitting.program import (
     Constant,
     Kind,
@@ -20,10 +21,12 @@ from nnx.jitting.program import (
     places,
     slots,
     substituted,
+    with_terms,
 )
+from nnx.jitting.reusing import with_places_used_again
 
-#: bytes from which on it pays to use an array's place again
-_WORTH_A_PLACE = 1 << 12
+#: up to so many bytes an array is copied sooner than filled
+FEW_BYTES = 1 << 12
 
 
 def shortened(program: Program, fixed: Mapping[int, Any], below: Any) -> Program:
@@ -36,7 +39,7 @@ def shortened(program: Program, fixed: Mapping[int, Any], below: Any) -> Program
     program = with_copies_of_what_is_known(program)
     for make in (without_factors_one, with_common_steps_once, without_dead_steps):
         program = make(program)
-    program = with_direct_calls(program, below.direct)
+    program = with_joined_steps(with_direct_calls(program, below.direct), below)
     return _renumbered(with_places_used_again(program, below.into))
 
 
@@ -49,8 +52,7 @@ def _renumbered(program: Program) -> Program:
     new: dict[Any, Any] = {place: Constant(k) for k, place in enumerate(used)}
     new |= {Slot(i): Slot(k) for i, k in numbers.items()}
     steps = [
-        replace(
-            _with(step, new),
+        with_terms(step, new).but(
             result=None if step.result is None else numbers[step.result],
             writes=frozenset(numbers[i] for i in step.writes),
         )
@@ -66,12 +68,6 @@ def _renumbered(program: Program) -> Program:
     )
 
 
-def _with(step: Step, new: Mapping[Any, Any]) -> Step:
-    if new.keys().isdisjoint(step.places):
-        return step
-    return replace(step, args=substituted(step.args, new), kwargs=substituted(step.kwargs, new))
-
-
 def _replaced(program: Program, decide: Callable[[Step, Callable[..., bool]], Any]) -> Program:
     """The program with the results of some steps replaced by what ``decide`` says (None: by nothing).
 
@@ -85,15 +81,25 @@ def _replaced(program: Program, decide: Callable[[Step, Callable[..., bool]], An
 
     new: dict[Any, Any] = {}
     kept = []
+    same: dict[int, int] = {}  # memory that is no longer there, and what its views are views of now
+
+    def memory(i: int) -> int:
+        found = program.memory[i]
+        while found in same:
+            found = same[found]
+        return found
+
     for old in program.steps:
-        step = _with(old, new) if new else old
+        step = with_terms(old, new) if new else old
         if step.result is not None and not step.writes and free(step.result):
             other = decide(step, lambda *numbers: all(program.memory[i] not in written for i in numbers))
             if other is not None:
                 new[Slot(step.result)] = other
+                if type(other) is Slot and memory(step.result) != memory(other.number):
+                    same[memory(step.result)] = memory(other.number)
                 continue
         kept.append(step)
-    return replace(program, steps=tuple(kept))
+    return replace(program, steps=tuple(kept), memory={i: memory(i) for i in program.memory})
 
 
 def without_copies(program: Program) -> Program:
@@ -127,10 +133,10 @@ def with_copies_of_what_is_known(program: Program) -> Program:
     constants, steps = list(program.constants), []
     for step in program.steps:
         known = getattr(step.function, "__name__", "").lstrip("_") in ("full", "ones") and not step.reads
-        if known and step.result is not None and program.kinds[step.result].nbytes <= _WORTH_A_PLACE:
+        if known and step.result is not None and program.kinds[step.result].nbytes <= FEW_BYTES:
             constants.append(step.function(*step.args, **step.kwargs))
             copy: Any = Method("copy")
-            step = replace(step, function=copy, args=(Constant(len(constants) - 1),), kwargs={})
+            step = step.but(function=copy, args=(Constant(len(constants) - 1),), kwargs={})
         steps.append(step)
     return replace(program, steps=tuple(steps), constants=tuple(constants))
 
@@ -203,54 +209,10 @@ def with_direct_calls(program: Program, direct: Callable[..., Any]) -> Program:
         function, args, kwargs = found
         method = isinstance(function, MethodDescriptorType)
         call: Any = Method(function.__name__) if method else function
-        return replace(step, function=call, args=tuple(map(constant, args)), kwargs=kwargs)
+        return step.but(function=call, args=tuple(map(constant, args)), kwargs=kwargs)
 
     steps = tuple(map(quicker, program.steps))
     return replace(program, steps=steps, constants=tuple(constants))
-
-
-def with_places_used_again(program: Program, into: Callable[..., Any]) -> Program:
-    """The program with large results in the place of an operand that is needed no more.
-
-    ``into(function)`` is the entry-by-entry function that takes a place for its result as ``out``, or None.
-    Only places that the program itself has made are used again.
-    """
-    memory = dict(program.memory)
-    last = {memory[i]: k for k, step in enumerate(program.steps) for i in (*step.reads, *step.writes)}
-    taken = {memory[i] for i in (*range(program.inputs), *slots(program.outputs))}
-    fresh: set[int] = set()
-    new: dict[Any, Any] = {}
-    steps = []
-    for k, old in enumerate(program.steps):
-        step = _with(old, new) if new else old
-        if step.writes:
-            step = replace(step, writes=frozenset(new.get(Slot(j), Slot(j)).number for j in step.writes))
-        i, function = step.result, into(step.function)
-        if i is None or step.writes:
-            steps.append(step)
-            continue
-        mine = program.kinds[i]
-        if function is None or step.kwargs or not mine.owner or mine.nbytes < _WORTH_A_PLACE:
-            steps.append(step)
-        else:
-            free = (
-                j
-                for j in (term.number for term in step.args if type(term) is Slot)
-                if j in fresh and memory[j] not in taken and last[memory[j]] == k and program.kinds[j] == mine
-            )
-            j = next(free, None)
-            if j is None:
-                steps.append(step)
-            else:
-                new[Slot(i)] = Slot(j)
-                last[memory[j]] = last.get(memory[i], k)
-                if memory[i] in taken:
-                    taken.add(memory[j])
-                steps.append(replace(step, function=function, kwargs={"out": Slot(j)}, result=None,
-                                     writes=frozenset([j])))  # fmt: skip
-        if mine.owner and memory[i] == i and (function is not None or makes_new(step.function)):
-            fresh.add(i)
-    return replace(program, steps=tuple(steps), outputs=substituted(program.outputs, new))
 
 
 def without_dead_steps(program: Program) -> Program:

@@ -6,24 +6,44 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Any, ClassVar, NamedTuple
 
 Array = Any
 
 
-@dataclass(frozen=True)
-class Slot:
+class _Place:
+    """A numbered place: one object for each number, so that it is found by identity."""
+
+    __slots__ = ("number",)
+    _made: ClassVar[dict[int, Any]]
+    number: int
+
+    def __init_subclass__(cls) -> None:
+        cls._made = {}
+
+    def __new__(cls, number: int) -> Any:
+        found = cls._made.get(number)
+        if found is None:
+            found = object.__new__(cls)
+            found.number = number
+            found = cls._made.setdefault(number, found)  # another thread may have been quicker
+        return found
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.number})"
+
+
+class Slot(_Place):
     """The place of a value: of an argument, or of a step's result."""
 
-    number: int
+    __slots__ = ()
 
 
-@dataclass(frozen=True)
-class Constant:
+class Constant(_Place):
     """The place of an array that the function did not get as an argument."""
 
-    number: int
+    __slots__ = ()
 
 
 class Method(NamedTuple):
@@ -44,9 +64,12 @@ class Attribute(NamedTuple):
         return getattr(x, self.name)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Step:
-    """One call. Its ``args`` and ``kwargs`` hold Slots and Constants in the places of arrays."""
+    """One call. Its ``args`` and ``kwargs`` hold Slots and Constants in the places of arrays.
+
+    Nobody changes a step: :meth:`but` makes another one.
+    """
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -60,29 +83,57 @@ class Step:
     #: whether two such calls with the same arguments may be made one
     pure: bool = False
 
-    @cached_property
-    def places(self) -> tuple[Slot | Constant, ...]:
-        """The slots and constants among the arguments."""
-        return tuple(places((self.args, self.kwargs)))
+    def but(self, **changes: Any) -> Step:
+        """The step with other values of some fields."""
+        new = object.__new__(Step)
+        new.__dict__ = self.__dict__ | changes
+        if "args" in changes or "kwargs" in changes:
+            new.__dict__.pop("_places", None)
+            new.__dict__.pop("_reads", None)
+        return new
 
-    @cached_property
+    @property
+    def places(self) -> list[Slot | Constant]:
+        """The slots and constants among the arguments."""
+        found = self.__dict__.get("_places")
+        if found is None:
+            found = self.__dict__["_places"] = places((self.args, self.kwargs))
+        return found
+
+    @property
     def reads(self) -> frozenset[int]:
         """The slots that it reads."""
-        return frozenset(place.number for place in self.places if type(place) is Slot)
+        found = self.__dict__.get("_reads")
+        if found is None:
+            found = self.__dict__["_reads"] = frozenset([p.number for p in self.places if type(p) is Slot])
+        return found
 
 
-def places(terms: Any) -> Iterator[Slot | Constant]:
+def places(terms: Any) -> list[Slot | Constant]:
     """All slots and constants in nested terms."""
+    found: list[Slot | Constant] = []
+    _collect(terms, found)
+    return found
+
+
+def _collect(terms: Any, found: list[Slot | Constant]) -> None:
     kind = type(terms)
     if kind is Slot or kind is Constant:
-        yield terms
-    elif kind in (tuple, list) or hasattr(kind, "_fields"):
+        found.append(terms)
+    elif _holds(kind):
+        if kind is dict:
+            terms = terms.values()
+        elif kind is slice:
+            terms = (terms.start, terms.stop, terms.step)
         for part in terms:
-            yield from places(part)
-    elif kind is dict:
-        yield from places(list(terms.values()))
-    elif kind is slice:
-        yield from places((terms.start, terms.stop, terms.step))
+            _collect(part, found)
+
+
+@cache
+def _holds(kind: Any) -> bool:
+    """Whether terms of this type are made of terms."""
+    made_of_fields = hasattr(kind, "_fields") and kind not in (Method, Attribute)
+    return kind in (tuple, list, dict, slice) or made_of_fields
 
 
 def slots(terms: Any) -> Iterator[int]:
@@ -93,20 +144,27 @@ def slots(terms: Any) -> Iterator[int]:
 def mapped(x: Any, function: Callable[[Any], Any]) -> Any:
     """``function`` of everything in nested tuples, lists, dicts and slices, in such containers again."""
     kind = type(x)
-    if kind in (tuple, list):
+    if not _holds(kind):
+        return function(x)
+    if kind is tuple or kind is list:
         return kind([mapped(part, function) for part in x])
-    if hasattr(kind, "_fields") and kind not in (Method, Attribute):
-        return kind(*(mapped(part, function) for part in x))
     if kind is dict:
         return {name: mapped(part, function) for name, part in x.items()}
     if kind is slice:
         return slice(*(mapped(part, function) for part in (x.start, x.stop, x.step)))
-    return function(x)
+    return kind(*(mapped(part, function) for part in x))
 
 
 def substituted(terms: Any, new: Mapping[Any, Any]) -> Any:
     """The terms with other ones for some slots and constants."""
     return mapped(terms, lambda t: new.get(t, t) if type(t) in (Slot, Constant) else t)
+
+
+def with_terms(step: Step, new: Mapping[Any, Any]) -> Step:
+    """The step with other terms for some slots and constants."""
+    if new.keys().isdisjoint(step.places):
+        return step
+    return step.but(args=substituted(step.args, new), kwargs=substituted(step.kwargs, new))
 
 
 @dataclass(frozen=True)
@@ -136,6 +194,7 @@ class Program:
             call = written(step)
             lines.append(f"    {call}" if step.result is None else
                          f"    v{step.result}: {self.kinds[step.result]} = {call}")  # fmt: skip
+            lines += [f"        {line}" for line in getattr(step.function, "lines", list)()]
         return "\n".join([*lines, f"    return {expression(self.outputs)}"])
 
 

@@ -6,7 +6,6 @@ import operator
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -101,11 +100,11 @@ class Recorder:
 
         A function that gives back one of these, as ``x += y`` does, has no result of its own.
         """
-        args, kwargs = tuple(args), dict(kwargs)
+        args = tuple(args)
         for target in into:
             self._own(target, function)
-        terms = self.term(args), self.term(kwargs)
-        answer = function(*self.raw(args), **self.raw(kwargs))
+        terms = self.term(args), self.term(dict(kwargs)) if kwargs else {}
+        answer = function(*self.raw(args), **self.raw(dict(kwargs))) if kwargs else function(*self.raw(args))
         if describes(function, answer):
             return answer
         mine = next((x for x in (*args, *into) if type(x) is self.array and x.value is answer), None)
@@ -121,7 +120,7 @@ class Recorder:
         """The recorded ``answer`` of a step."""
         promised = keeps_shape(step.function, args) or not hasattr(answer, "shape")
         shape = None if promised else tuple(answer.shape)
-        self.steps.append(replace(step, shape=shape, pure=pure(step.function)))
+        self.steps.append(step.but(shape=shape, pure=pure(step.function)))
         fixed = step.reads <= self.fixed.keys() or fills(step.function, step.args, step.kwargs)
         return self.wrapped(answer, fixed and type(step.function) is not Draw)
 

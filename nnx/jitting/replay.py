@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from nnx.errors import RecordingError
@@ -106,7 +105,7 @@ def _with_ready_operands(program: Program, step: Step, ready: Callable[..., Any]
             continue
         array = _ready(program, one, kind, ready)
         if array is not None:
-            return replace(step, args=(step.args[0], array) if k else (array, step.args[1]))
+            return step.but(args=(step.args[0], array) if k else (array, step.args[1]))
     return step
 
 

@@ -116,6 +116,16 @@ class TestUnlessNan:
         np.testing.assert_array_equal(to_numpy(y), np.where(np.isnan(x), math.nan, 7.0))
 
 
+class TestUnitStep:
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("n", [0, 5, 3000])  # few entries, and many
+    def test_is_one_to_the_right_of_zero_and_nan_of_nan(self, adapter, backend, n, dtype):
+        x = np.resize(np.asarray([-1.0, 0.0, -0.0, 2.5, math.nan, math.inf, -math.inf], dtype), n)
+        y = adapter.unit_step(backend.asarray(x))
+        wanted = np.resize(np.asarray([0.0, 0.0, 0.0, 1.0, math.nan, 1.0, 0.0], dtype), n)
+        np.testing.assert_array_equal(to_numpy(y), wanted, strict=True)
+
+
 class TestScatterAdd:
     @pytest.mark.parametrize("tail", [(), (3,), (2, 3)])
     @pytest.mark.parametrize("index", [[0, 4, 4, 1, 4], [2, 2, 2, 2, 2]])

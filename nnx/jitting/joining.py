@@ -1,0 +1,181 @@
+"""Neighbouring entry-by-entry calls on large arrays become one call: what lies between never goes to memory.
+
+The calls of a chain have results of one shape; the library's adapter makes one function of them
+(``Adapter.joined``). Other calls in between are made before, where they need nothing of the chain.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nnx.backend.recording import LOGICAL, Recording
+from nnx.jitting.program import Constant, Kind, Program, Slot, Step, kind_of, slots
+
+Term = Any
+
+
+class Joined:
+    """One function in the place of several: what it computes, and the function itself."""
+
+    def __init__(self, recording: Recording, function: Callable[..., Any]) -> None:
+        self.recording, self._function = recording, function
+        self.__name__ = "joined"
+
+    def __call__(self, *arrays: Any) -> Any:
+        return self._function(*arrays)
+
+    def lines(self) -> list[str]:
+        """The calls as a program writes them, with a, b, ... for arguments and t0, t1, ... for results."""
+        r = self.recording
+
+        def term(x: Any) -> str:
+            return repr(x) if isinstance(x, float) else f"a{x}" if x < r.inputs else f"t{x - r.inputs}"
+
+        return [f"t{i} = {name}({', '.join(map(term, xs))})" for i, (name, xs) in enumerate(r.steps)]
+
+
+@dataclass
+class _Chain:
+    """Steps that may become one."""
+
+    kind: Kind
+    steps: list[tuple[Step, str, list[Term]]] = field(default_factory=list)
+    reads: set[int] = field(default_factory=set)
+    results: set[int] = field(default_factory=set)
+
+
+class Joining:
+    """The pass over one program."""
+
+    def __init__(self, program: Program, below: Any) -> None:
+        self._program, self._below = program, below
+        self._kinds, self._memory = dict(program.kinds), dict(program.memory)
+        self._steps: list[Step] = []
+        self._chain: _Chain | None = None
+        self._later: dict[int, int] = {}  # for each slot the last step that reads it
+        for k, step in enumerate(program.steps):
+            self._later.update(dict.fromkeys(step.reads, k))
+        self._later.update(dict.fromkeys(slots(program.outputs), len(program.steps)))
+        self._at = 0
+
+    def program(self) -> Program:
+        """The program with chains joined."""
+        for k, step in enumerate(self._program.steps):
+            self._at = k
+            call = self._call(step)
+            if call is None:
+                self._pass(step)
+            else:
+                self._add(step, *call)
+        self._at = len(self._program.steps)
+        self._flush()
+        return replace(self._program, steps=tuple(self._steps), kinds=self._kinds, memory=self._memory)
+
+    # -- steps ---------------------------------------------------------------------------------------
+
+    def _call(self, step: Step) -> tuple[str, list[Term]] | None:
+        """Name and operands of an entry-by-entry call on large arrays; None for other steps."""
+        i = step.result
+        if i is None or step.writes or step.shape is not None:
+            return None
+        kind = self._kinds[i]
+        if not kind.owner or not kind.in_order or not kind.shape or kind.nbytes < self._below.worth_joining:
+            return None
+        call = self._below.entrywise(step.function, step.args, dict(step.kwargs))
+        if call is None or (call[0] in LOGICAL) != (kind.dtype.kind == "b"):
+            return None
+        return call if all(self._fits(term, kind) for term in call[1]) else None
+
+    def _fits(self, term: Term, result: Kind) -> bool:
+        if type(term) is float or type(term) is int:
+            return abs(term) < 2**53
+        kind = self._kind(term)
+        if kind is None or kind.shape is None or (kind.type is not result.type and kind.shape):
+            return False
+        if getattr(kind.dtype, "kind", "") not in "fb" or len(kind.shape) > len(result.shape or ()):
+            return False
+        return kind.in_order
+
+    def _kind(self, term: Term) -> Kind | None:
+        if type(term) is Slot:
+            return self._kinds[term.number]
+        return kind_of(self._program.constants[term.number]) if type(term) is Constant else None
+
+    def _pass(self, step: Step) -> None:
+        """A step that stays as it is: before the chain, or, where it needs it, after."""
+        chain = self._chain
+        if chain is not None and (step.writes or step.reads & chain.results):
+            self._flush()
+        self._steps.append(step)
+
+    def _add(self, step: Step, name: str, operands: list[Term]) -> None:
+        kind = self._kinds[step.result]  # type: ignore[index]
+        floats = {k.dtype for k in map(self._kind, operands) if k is not None and k.dtype.kind == "f"}
+        floats |= {kind.dtype} if kind.dtype.kind == "f" else set()
+        chain = self._chain
+        if chain is not None and (chain.kind.shape != kind.shape or not floats <= {chain.kind.dtype}):
+            self._flush()
+            chain = None
+        if chain is None:
+            if len(floats) != 1:
+                self._steps.append(step)
+                return
+            chain = self._chain = _Chain(kind._replace(dtype=next(iter(floats))))
+        chain.steps.append((step, name, operands))
+        chain.reads |= step.reads
+        chain.results.add(step.result)  # type: ignore[arg-type]
+
+    # -- chains --------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """The end of the chain: one step in the place of several, if that pays."""
+        chain, self._chain = self._chain, None
+        if chain is None:
+            return
+        olds = [step for step, _, _ in chain.steps]
+        function = recording = None
+        if len(olds) > 1:
+            inputs, recording, outputs = self._recorded(chain)
+            shapes = [self._kind(term).shape for term in inputs]  # type: ignore[union-attr]
+            function = self._below.joined(recording, shapes, chain.kind.shape, chain.kind.dtype)
+        if function is None or recording is None:
+            self._steps.extend(olds)
+            return
+        call: Any = Joined(recording, function)
+        if len(outputs) == 1:
+            self._steps.append(Step(call, tuple(inputs), {}, outputs[0]))
+            return
+        whole = len(self._kinds)
+        while whole in self._kinds:
+            whole += 1
+        self._kinds[whole], self._memory[whole] = Kind(tuple), whole
+        self._steps.append(Step(call, tuple(inputs), {}, whole))
+        for k, i in enumerate(outputs):
+            self._steps.append(Step(operator.getitem, (Slot(whole), k), {}, i, pure=True))
+
+    def _recorded(self, chain: _Chain) -> tuple[list[Term], Recording, list[int]]:
+        """The arguments of the chain, its calls, and the slots of the results that others need."""
+        inputs: dict[Term, int] = {}
+        for _, _, operands in chain.steps:
+            for term in operands:
+                if type(term) is Constant or (type(term) is Slot and term.number not in chain.results):
+                    inputs.setdefault(term, len(inputs))
+        values: dict[Term, int] = dict(inputs)
+        steps, outputs = [], []
+        for k, (step, name, operands) in enumerate(chain.steps):
+            steps.append((name, tuple(values[t] if t in values else float(t) for t in operands)))
+            values[Slot(step.result)] = len(inputs) + k  # type: ignore[arg-type]
+            if self._later.get(step.result, -1) >= self._at:  # type: ignore[arg-type]
+                outputs.append(step.result)
+        inside = {step.result for step, _, _ in chain.steps}
+        own = {i: k for k, i in enumerate(step.result for step, _, _ in chain.steps)}
+        found = tuple(len(inputs) + own[i] for i in outputs if i in inside)
+        return list(inputs), Recording(len(inputs), len(inputs), tuple(steps), found), outputs  # type: ignore[return-value]
+
+
+def with_joined_steps(program: Program, below: Any) -> Program:
+    """The program with chains of entry-by-entry calls on large arrays joined; ``below`` is the adapter."""
+    return Joining(program, below).program() if below.worth_joining else program
