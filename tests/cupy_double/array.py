@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -108,6 +109,18 @@ def _axes(part: Any) -> int:
     return part.ndim if mask else 1
 
 
+#: by the identity of their memory, the arrays that are no views
+_owners: WeakValueDictionary[int, ndarray] = WeakValueDictionary()
+
+
+def _owner_of(a: np.ndarray) -> ndarray | None:
+    """The array whose memory ``a`` is a view of; None where it has its own."""
+    if not isinstance(a.base, np.ndarray):
+        return None
+    found = _owners.get(id(a.base))
+    return found if found is not None and found._a is a.base else ndarray(a.base)
+
+
 class ndarray:  # noqa: N801 (CuPy's name)
     """An array on a GPU: it becomes NumPy's by ``get`` alone, and every read of a number waits."""
 
@@ -117,6 +130,9 @@ class ndarray:  # noqa: N801 (CuPy's name)
     def __init__(self, a: np.ndarray) -> None:
         self._a = a
         self.device = Device()
+        self.base = _owner_of(a)
+        if self.base is None:
+            _owners[id(a)] = self
 
     shape = property(lambda self: self._a.shape)
     dtype = property(lambda self: self._a.dtype)
@@ -160,6 +176,9 @@ class ndarray:  # noqa: N801 (CuPy's name)
 
     def item(self, *args: Any) -> Any:
         return self.get().item(*args)
+
+    def tobytes(self, order: str = "C") -> bytes:
+        return self.get().tobytes(order)
 
     def tolist(self) -> Any:
         return self.get().tolist()
