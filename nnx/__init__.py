@@ -1,59 +1,12 @@
-"""nnx: a differentiable array API, neural networks written against it, and their training."""
+"""nnx: a differentiable array API, neural networks written against it, and their training.
 
-from importlib import import_module
-from typing import Any
+Nothing is imported before it is asked for: ``nnx.grad`` imports the derivatives, ``nnx.Sequential`` the
+networks.
+"""
 
-from nnx import (
-    activations,
-    applications,
-    autodiff,
-    backend,
-    callbacks,
-    constraints,
-    datasets,
-    errors,
-    initializers,
-    interop,  # noqa: F401 (makes its files known to save and load)
-    layers,
-    losses,
-    metrics,
-    models,
-    optimizers,
-    parameters,
-    regularizers,
-    utils,
-)
-from nnx.autodiff import (
-    check_derivatives,
-    checkpoint,
-    custom_derivative,
-    grad,
-    hessian,
-    hvp,
-    implicit,
-    jacobian,
-    jvp,
-    per_sample_grad,
-    per_sample_jacobian,
-    register_ufunc,
-    stop_gradient,
-    value_and_grad,
-    vjp,
-    vmap,
-)
-from nnx.backend import (
-    asarray,
-    available_backends,
-    get_backend,
-    set_backend,
-    show_versions,
-    to_numpy,
-    use_backend,
-)
-from nnx.jitting import jit
-from nnx.layers import Input, Symbol
-from nnx.models import Model, Sequential, load_model
-from nnx.optimizers import curve_fit, least_squares, minimize
+from typing import TYPE_CHECKING
+
+from nnx import later
 
 __version__ = "0.1.0"
 
@@ -110,13 +63,83 @@ __all__ = [
     "vmap",
 ]
 
+if TYPE_CHECKING:  # the same names for those who read the source: type checkers and editors
+    from nnx import (
+        activations,
+        applications,
+        autodiff,
+        backend,
+        callbacks,
+        constraints,
+        datasets,
+        errors,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        optimizers,
+        parameters,
+        plotting,
+        regularizers,
+        utils,
+    )
+    from nnx import interop as interop
+    from nnx import jitting as jitting
+    from nnx import options as options
+    from nnx import registry as registry
+    from nnx.autodiff import (
+        check_derivatives,
+        checkpoint,
+        custom_derivative,
+        grad,
+        hessian,
+        hvp,
+        implicit,
+        jacobian,
+        jvp,
+        per_sample_grad,
+        per_sample_jacobian,
+        register_ufunc,
+        stop_gradient,
+        value_and_grad,
+        vjp,
+        vmap,
+    )
+    from nnx.backend import (
+        asarray,
+        available_backends,
+        get_backend,
+        set_backend,
+        show_versions,
+        to_numpy,
+        use_backend,
+    )
+    from nnx.jitting import jit
+    from nnx.layers import Input, Symbol
+    from nnx.models import Model, Sequential, load_model
+    from nnx.optimizers import curve_fit, least_squares, minimize
+else:
+    __getattr__, __dir__ = later.names(
+        __name__,
+        taken={
+            "nnx.autodiff": "check_derivatives checkpoint custom_derivative grad hessian hvp implicit "
+            "jacobian jvp per_sample_grad per_sample_jacobian register_ufunc stop_gradient value_and_grad "
+            "vjp vmap",
+            "nnx.backend": "asarray available_backends get_backend set_backend show_versions to_numpy "
+            "use_backend",
+            "nnx.jitting": "jit",
+            "nnx.layers": "Input Symbol",
+            "nnx.models": "Model Sequential load_model",
+            "nnx.optimizers": "curve_fit least_squares minimize",
+        },
+    )
 
-def __getattr__(name: str) -> Any:
-    """``nnx.plotting``, imported at its first use: a program that draws nothing does not wait for it."""
-    if name == "plotting":
-        return import_module("nnx.plotting")
-    raise AttributeError(f"module 'nnx' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), "plotting"})
+# What a file names may stand in a room that was not imported yet.
+later.announce(
+    "things with names",
+    *"nnx.activations nnx.constraints nnx.initializers nnx.layers nnx.losses nnx.metrics".split(),
+    *"nnx.optimizers nnx.regularizers".split(),
+)
+later.announce("nnx.layers", "nnx.applications")  # which has a layer of its own
+later.announce("kinds of files", "nnx.interop")

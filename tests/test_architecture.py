@@ -1,7 +1,8 @@
 """The rooms of nnx: a module imports only from rooms below its own, and inside a row only from further left.
 
 The imports are read from the source (AST), also those inside functions and those under ``if TYPE_CHECKING:``,
-behind which a circle could hide; only array libraries may be named there for the type checker alone.
+behind which a circle could hide; only array libraries may be named there for the type checker alone. Where a
+file imports modules by their names, each text in it that is the name of a module counts as an import.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up; in each row from left to right.
 ROOMS = (
-    ("errors", "options", "registry", "backend"),
+    ("later", "errors", "options", "registry", "backend"),
     ("autodiff", "jitting", "parameters"),
     ("initializers", "activations", "losses", "metrics", "regularizers", "constraints"),
     ("layers", "optimizers"),
@@ -49,13 +51,14 @@ MOST_LINES = 350
 class Module(NamedTuple):
     """One source file: its dotted name, its path below the root, what it imports (name, line), its text.
 
-    ``typed`` are the imports for the type checker alone.
+    ``typed`` are the imports for the type checker alone, ``late`` those by a module's name in a text.
     """
 
     name: str
     path: str
     imports: tuple[tuple[str, int], ...]
     typed: tuple[tuple[str, int], ...]
+    late: tuple[tuple[str, int], ...]
     tree: ast.AST
 
     @property
@@ -73,7 +76,8 @@ def modules(root: Path) -> dict[str, Module]:
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
         imports = tuple(imported(tree, package, set(files)))
         typed = tuple(imported(ast.Module(list(for_types(tree)), []), package, set(files)))
-        found[name] = Module(name, path.relative_to(root).as_posix(), imports, typed, tree)
+        late = tuple(imported_by_name(tree, imports, set(files)))
+        found[name] = Module(name, path.relative_to(root).as_posix(), imports, typed, late, tree)
     return found
 
 
@@ -96,6 +100,17 @@ def imported(tree: ast.AST, package: str, known: set[str]) -> Iterator[tuple[str
             yield from imported(ast.Module(node.orelse, []), package, known)
         else:
             yield from imported(node, package, known)
+
+
+def imported_by_name(
+    tree: ast.AST, imports: tuple[tuple[str, int], ...], known: set[str]
+) -> Iterator[tuple[str, int]]:
+    """(module, line) for each word of a text that names a module, in a file that imports modules by name."""
+    if {"importlib", "nnx.later"} & {module for module, _ in imports}:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                words = node.value.split()
+                yield from ((word, node.lineno) for word in words if word in known - {"nnx"})
 
 
 def for_types(tree: ast.AST) -> Iterator[ast.stmt]:
@@ -128,7 +143,7 @@ def upward_edges(root: Path) -> list[str]:
         if here is None:
             wrong.append(f"{module.path}: has no room in ROOMS of tests/test_architecture.py")
             continue
-        for target, line in module.all_imports:
+        for target, line in module.all_imports + module.late:
             if target.split(".")[0] != "nnx" or room_of(target) == room_of(module.name):
                 continue
             there = place(target)
@@ -149,7 +164,7 @@ def inner_upward_edges(root: Path) -> list[str]:
         if here is None:
             wrong.append(f"{module.path}: has no place in SUBROOMS of tests/test_architecture.py")
             continue
-        for target, line in module.all_imports:
+        for target, line in module.all_imports + module.late:
             both = {".".join(name.split(".")[2:3]) for name in (module.name, target)}
             if room_of(target) != room or len(both) == 1:
                 continue
@@ -168,6 +183,33 @@ def cycle(root: Path) -> list[str]:
     except CycleError as error:
         return list(error.args[1])
     return []
+
+
+def deep_first(root: Path) -> list[str]:
+    """Modules of another room imported before that room as a whole.
+
+    Two threads that import at the same time wait for each other's modules, and Python gives up where they
+    wait in a circle. A package is locked while it imports its modules; who has one of these locked already,
+    and waits for the package, closes the circle. So each room's ``__init__`` begins with the whole rooms.
+    """
+    rooms = {name for name in modules(root) if name.count(".") == 1}
+    order: dict[str, list[str]] = {}  # what a module imports, a room also where a module is taken from it
+    below: dict[str, set[str]] = {}  # for each room those that it imports
+    entered: dict[str, set[str]] = {}  # and those of which it imports single modules
+    for module in modules(root).values():
+        room = room_of(module.name)
+        package = module.name if module.path.endswith("__init__.py") else module.name.rpartition(".")[0]
+        order[module.name] = [t for t, _ in imported(module.tree, package, rooms) if t.startswith("nnx.")]
+        others = {target for target in order[module.name] if room_of(target) != room != "nnx"}
+        below.setdefault(room, set()).update(map(room_of, others))
+        entered.setdefault(room, set()).update(room_of(target) for target in others - rooms)
+    wrong = []
+    for room, needed in sorted(entered.items()):
+        there = list(takewhile(lambda target, room=room: target in rooms - {room}, order[room]))
+        for other in there:  # which brings those that it imports
+            there += [more for more in below[other] if more not in there]
+        wrong += [f"{room}: first import {other}, as a whole" for other in sorted(needed - set(there))]
+    return wrong
 
 
 def foreign_arrays(root: Path) -> list[str]:
@@ -226,7 +268,7 @@ def test_the_package_was_found():
     assert {"nnx", "nnx.errors", "nnx.backend.selection"} <= set(modules(ROOT))
 
 
-RULES = [upward_edges, inner_upward_edges, cycle, foreign_arrays, privates_of_others, long_files]
+RULES = [upward_edges, inner_upward_edges, cycle, deep_first, foreign_arrays, privates_of_others, long_files]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -239,11 +281,12 @@ def test_nnx_keeps(rule):
 SOUND = {
     "nnx/__init__.py": "from nnx.layers import Dense\nfrom nnx.losses import mse",
     "nnx/errors.py": "import re",
+    "nnx/later.py": "from importlib import import_module",
     "nnx/registry.py": "from nnx.errors import NnxError",
     "nnx/backend/__init__.py": "from nnx.backend.selection import namespace\nimport numpy as np",
     "nnx/backend/selection.py": "from nnx.errors import NnxError\nfrom .reference import Adapter",
     "nnx/backend/reference.py": "import numpy",
-    "nnx/losses.py": "from nnx.backend import namespace",
+    "nnx/losses.py": "import importlib\nimportlib.import_module('nnx.backend')",
     "nnx/layers/__init__.py": "from nnx.layers.dense import Dense",
     "nnx/layers/dense.py": "from nnx import losses\nfrom ..backend import namespace",
     "nnx/optimizers/__init__.py": "from nnx.losses import mse\nfrom .functions.minimize import f",
@@ -254,6 +297,7 @@ SOUND = {
     "nnx/optimizers/functions/minimize.py": "from nnx.optimizers.first_order.adam import Adam",
     "nnx/models/__init__.py": "from nnx.layers import Dense\nfrom nnx.optimizers import sgd",
     "nnx/models/saving.py": "import numpy as np",
+    "nnx/plotting.py": "from nnx import models\nfrom nnx.layers.dense import Dense",
 }
 
 
@@ -278,6 +322,13 @@ def test_a_sound_house_passes(tmp_path):
         ("nnx/losses.py", "try:\n    import nnx\nexcept ImportError:\n    pass", upward_edges),
         ("nnx/losses.py", "from . import layers", upward_edges),
         ("nnx/losses.py", "from nnx import grad", upward_edges),
+        (
+            "nnx/losses.py",
+            "from importlib import import_module as late\nlate('nnx.layers.dense')",
+            upward_edges,
+        ),
+        ("nnx/losses.py", "import importlib\nMADE = 'nnx.models nnx.layers'.split()", upward_edges),
+        ("nnx/losses.py", "from nnx import later\nlater.announce('x', 'nnx.layers')", upward_edges),
         ("nnx/activations.py", "from nnx.losses import mse", upward_edges),
         ("nnx/errors.py", "from nnx.registry import Registry", upward_edges),
         ("nnx/layers/dense.py", "from nnx.optimizers import sgd", upward_edges),
@@ -288,10 +339,13 @@ def test_a_sound_house_passes(tmp_path):
         ("nnx/optimizers/descent/bfgs.py", "from ..functions.minimize import f", inner_upward_edges),
         ("nnx/optimizers/descent/bfgs.py", "from nnx.optimizers.first_order import adam", inner_upward_edges),
         ("nnx/optimizers/first_order/adam.py", "from nnx.optimizers import get", inner_upward_edges),
+        ("nnx/optimizers/descent/bfgs.py", "import importlib\nMADE = 'nnx.optimizers'", inner_upward_edges),
         ("nnx/optimizers/helpers.py", "", inner_upward_edges),
         ("nnx/backend/reference.py", "from nnx.backend.selection import namespace", cycle),
         ("nnx/backend/reference.py", "from nnx.backend import namespace", cycle),
         ("nnx/backend/reference.py", "def f():\n    from . import namespace", cycle),
+        ("nnx/plotting.py", "from nnx.layers.dense import Dense", deep_first),
+        ("nnx/plotting.py", "from nnx.models.saving import x\nfrom nnx import models", deep_first),
         ("nnx/losses.py", "import numpy as np", foreign_arrays),
         ("nnx/layers/dense.py", "def f():\n    from torch.nn import functional", foreign_arrays),
         ("nnx/models/saving.py", "import cupy", foreign_arrays),

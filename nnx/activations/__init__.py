@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx import autodiff  # noqa: F401 (whole rooms first)
 from nnx.activations.base import registry
 from nnx.activations.bounded import hard_sigmoid, hard_tanh, sigmoid, softsign, sparse_sigmoid, tanh
 from nnx.activations.exponentials import celu, elu, exponential, log_sigmoid, selu, softplus

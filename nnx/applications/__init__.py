@@ -20,6 +20,7 @@ are too small, FileNotFoundError where there is no such file, and what ``load_we
 does not fit. Each has a module as in Keras, with its ``preprocess_input`` and ``decode_predictions``.
 """
 
+from nnx import datasets  # noqa: F401 (whole rooms first)
 from nnx.applications import (
     imagenet_utils,
     inception_resnet_v2,

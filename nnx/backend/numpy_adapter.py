@@ -11,22 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend import kernels, loops, numpy_recurrent, philox, special
-from nnx.backend.joined import WORTH_BLOCKS, joined
+from nnx.backend import loops, numpy_recurrent, philox, special
 from nnx.backend.numpy_convolution import NumpyConvolution
-from nnx.backend.numpy_direct import FEW, UFUNCS, direct_call, entrywise_call, zero
 from nnx.backend.numpy_namespace import namespace
 from nnx.backend.numpy_normalizing import NumpyNormalizing
 from nnx.backend.numpy_pooling import NumpyPooling
-from nnx.backend.recording import record
+from nnx.backend.numpy_programs import FEW, NumpyPrograms, zero
 from nnx.backend.recurrent import Past
 from nnx.backend.reference import Adapter, Array
 from nnx.backend.team import TEAM
 from nnx.backend.threads import spread
 from nnx.errors import DataError, OptionError
 
-#: From this length on, a loop compiled by Numba (if installed) repays its compilation.
-_WORTH_COMPILING = 1 << 17
+#: From so many entries on loops compiled by Numba (if installed) repay their compilation.
 _WORTH_COMPILING_MASKS = 1 << 15
 _WORTH_COMPILING_FUNCTIONS = 1 << 14
 #: From this number of entries on, a pass over an array is shared by the cores.
@@ -46,7 +43,7 @@ _FEW_DIGITS = {8: 1e-4, 4: 0.025, 2: 0.1}
 _NOTHING_TO_RESTORE = (TypeError, ValueError, KeyError)
 
 
-class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
+class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, NumpyPrograms, Adapter):
     """NumPy arrays in host memory."""
 
     name = "numpy"
@@ -283,42 +280,6 @@ class NumpyAdapter(NumpyConvolution, NumpyPooling, NumpyNormalizing, Adapter):
         needs: tuple[bool, bool] = (True, True),
     ) -> tuple[Any, tuple[Array, ...], tuple[Any, ...]]:
         return numpy_recurrent.pullback(name, kernel, recurrent_kernel, mask, past, gs, needs)
-
-    def mapping(
-        self,
-        function: Callable[..., tuple[Array, ...]],
-        read: tuple[Array, ...],
-        write: tuple[Array, ...],
-        scalars: int,
-    ) -> Callable[[tuple[float, ...]], None]:
-        recording, n = record(function, len(read), scalars), read[0].shape[0]
-        if recording is None:
-            return super().mapping(function, read, write, scalars)
-        places = {id(x): j for j, x in enumerate(read)}
-        targets = tuple([places.get(id(out)) for out in write])
-        if n <= kernels.BLOCK:
-            return partial(kernels.at_once(recording, targets, write[0].dtype), read, write)
-        kernel = kernels.compiled(recording, targets) if n >= _WORTH_COMPILING else None
-        return partial(kernel or kernels.blockwise(recording, targets, write[0].dtype), read, write)
-
-    def direct(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[Any, Any, Any] | None:
-        return direct_call(function, args, kwargs, kinds, self)
-
-    def into(self, function: Any) -> Any:
-        if isinstance(function, np.ufunc):
-            return function if function.nout == 1 and function.signature is None else None
-        return UFUNCS.get(function)
-
-    worth_joining = WORTH_BLOCKS
-
-    def entrywise(self, function: Any, args: Any, kwargs: Any) -> tuple[str, list[Any]] | None:
-        return entrywise_call(function, args, kwargs, self.into(function))
-
-    def joined(self, recording: Any, shapes: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        return joined(recording, shapes, shape, dtype)
-
-    def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        return np.array(np.broadcast_to(np.asarray(x, dtype), shape))
 
     def compiles(self, x: Any) -> bool:
         """Whether functions of arrays like x, an array or a description of one, are loops of Numba's."""

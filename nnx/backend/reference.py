@@ -18,12 +18,13 @@ from nnx.backend import error_function, philox, special
 from nnx.backend.convolution import Convolution
 from nnx.backend.normalizing import Normalizing
 from nnx.backend.pooling import Pooling
+from nnx.backend.programs import Programs
 from nnx.backend.recurrent import Recurrence
 
 Array = Any
 
 
-class Adapter(Convolution, Normalizing, Pooling, Recurrence):
+class Adapter(Convolution, Normalizing, Pooling, Recurrence, Programs):
     """One array library: its namespace and the few functions that the standard lacks.
 
     Arrays may have any shape where a method says nothing else, and results have the shape of the argument.
@@ -295,74 +296,10 @@ class Adapter(Convolution, Normalizing, Pooling, Recurrence):
 
     # -- the training loop's kernels --------------------------------------------------------------
 
-    def map_inplace(
-        self,
-        function: Callable[..., tuple[Array, ...]],
-        read: tuple[Array, ...],
-        write: tuple[Array, ...],
-        scalars: tuple[float, ...] = (),
-    ) -> None:
-        """Evaluates an elementwise ``function(xp, *read, *scalars)``; stores its results into ``write``.
-
-        All arrays are vectors of one length; ``write`` may be among ``read``, and is the caller's: so an
-        optimizer updates weights and state. What changes from step to step are ``scalars``: one kernel serves
-        all steps. The ``function`` must be hashable and always the same object (or compare equal).
-        """
-        self.mapping(function, read, write, len(scalars))(scalars)
-
-    def mapping(
-        self,
-        function: Callable[..., tuple[Array, ...]],
-        read: tuple[Array, ...],
-        write: tuple[Array, ...],
-        scalars: int,
-    ) -> Callable[[tuple[float, ...]], None]:
-        """:meth:`map_inplace` for these arrays, as a function of so many scalars: to be called often."""
-
-        def evaluate(given: tuple[float, ...]) -> None:
-            results = without_aliases(self.xp, function(self.xp, *read, *given), read)
-            for target, value in zip(write, results, strict=True):
-                target[...] = value
-
-        return evaluate
-
     def matmul_into(self, a: Array, b: Array, out: Array) -> Array:
         """The product a @ b; ``out``, of that shape, may be where the result is (or is ignored)."""
         return a @ b
 
-    def direct(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[Any, Any, Any] | None:
-        """A quicker call for ``function(*args, **kwargs)`` with the same bits; None where there is none.
-
-        In ``args`` there are other things in the place of arrays; ``kinds`` says of each argument what array
-        it is (None where it is none). For programs that make the same call many times (:mod:`nnx.jitting`).
-        """
-        return None
-
-    def into(self, function: Any) -> Any:
-        """The function of entries, or of an operator, that takes a place for its result as ``out``; or None."""
-        return None
-
-    #: bytes of a result from which on chains of entry-by-entry calls are joined; 0 where they are not
-    worth_joining = 0
-
-    def entrywise(self, function: Any, args: Any, kwargs: Any) -> tuple[str, list[Any]] | None:
-        """Name (of :mod:`nnx.backend.recording`) and operands of an entry-by-entry call; None for others."""
-        return None
-
-    def joined(self, recording: Any, shapes: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        """One function for recorded calls on arrays of these shapes; None where that does not pay."""
-        return None
-
-    def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        """A number, or an array, as an array of that shape and type; None where it is as quick as it is."""
-        return None
-
     def take_rows(self, x: Array, index: Array, out: Array | None = None) -> Array:
         """``x[index]`` along the first axis; ``out`` may be a buffer to reuse (or is ignored)."""
         return self.xp.take(x, index, axis=0)
-
-
-def without_aliases(xp: Any, results: Sequence[Array], inputs: Sequence[Array]) -> list[Array]:
-    """The results, with a copy for each one that is an input, so that writing others does not change it."""
-    given = {id(x) for x in inputs}  # a rule that keeps its last weights returns (w - step, w)
-    return [xp.asarray(r, copy=True) if id(r) in given else r for r in results]

@@ -12,6 +12,7 @@ data type, so that the float64 numbers of a large network are never there all at
 
 from __future__ import annotations
 
+from nnx import backend  # noqa: F401 (whole rooms first)
 from nnx.initializers.base import Initializer, registry
 from nnx.initializers.constants import constant, identity, ones, zeros
 from nnx.initializers.directions import nguyen_widrow, orthogonal

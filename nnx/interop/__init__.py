@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from nnx import models  # noqa: F401 (whole rooms first)
 from nnx.models.formats import register_format
 
 

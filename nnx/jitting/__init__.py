@@ -15,6 +15,7 @@ all of that has the same outcome each time. It is found out once:
 What a recording cannot see is an error, or makes a new one (``surroundings``): never a number of yesterday.
 """
 
+from nnx import autodiff  # noqa: F401 (whole rooms first)
 from nnx.jitting.adapter import recorded_over
 from nnx.jitting.passes import shortened
 from nnx.jitting.program import Program

@@ -117,7 +117,7 @@ def places(terms: Any) -> list[Slot | Constant]:
 
 
 def _collect(terms: Any, found: list[Slot | Constant]) -> None:
-    kind = type(terms)
+    kind: Any = type(terms)
     if kind is Slot or kind is Constant:
         found.append(terms)
     elif _holds(kind):
@@ -143,7 +143,7 @@ def slots(terms: Any) -> Iterator[int]:
 
 def mapped(x: Any, function: Callable[[Any], Any]) -> Any:
     """``function`` of everything in nested tuples, lists, dicts and slices, in such containers again."""
-    kind = type(x)
+    kind: Any = type(x)
     if not _holds(kind):
         return function(x)
     if kind is tuple or kind is list:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from nnx.backend.programs import Under, error_settings
 from nnx.errors import RecordingError
 from nnx.jitting.functions import describes, fills, keeps_shape, may_give_back, pure
 from nnx.jitting.program import Constant, Kind, Program, Slot, Step, kind_of, mapped
@@ -83,6 +84,7 @@ class Recorder:
 
     def __enter__(self) -> Recorder:
         self._before, _active.recorder = getattr(_active, "recorder", None), self
+        self._settings = error_settings()
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -101,6 +103,8 @@ class Recorder:
         A function that gives back one of these, as ``x += y`` does, has no result of its own.
         """
         args = tuple(args)
+        if (settings := error_settings()) != self._settings:
+            function = Under(function, settings)
         for target in into:
             self._own(target, function)
         terms = self.term(args), self.term(dict(kwargs)) if kwargs else {}

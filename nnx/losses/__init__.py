@@ -16,6 +16,7 @@ In ``Shapes:`` lines ``...`` stands for any number of axes and a name for a leng
 
 from __future__ import annotations
 
+from nnx import activations  # noqa: F401 (whole rooms first)
 from nnx.losses.base import registry
 from nnx.losses.crossentropies import (
     binary_crossentropy,

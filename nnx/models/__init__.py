@@ -1,5 +1,6 @@
 """Models: ``Sequential`` for a stack of layers, ``Model`` for graphs, ``load_model`` for saved ones."""
 
+from nnx import callbacks, layers, losses, optimizers, utils  # noqa: F401 (whole rooms first)
 from nnx.models.loading import load_model
 from nnx.models.model import Model
 from nnx.models.sequential import Sequential

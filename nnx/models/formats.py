@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from nnx import later
 from nnx.errors import OptionError
 
 #: what is written by others, and by nnx under another name
@@ -47,6 +48,7 @@ def register_format(suffix: str, kind: Format) -> None:
 
 def foreign(path: Any) -> Format | None:
     """The kind of file that the suffix of ``path`` means; None for nnx's own."""
+    later.load("kinds of files")
     name = Path(path).name.lower()
     fitting = [suffix for suffix in _FORMATS if name.endswith(suffix)]
     return _FORMATS[max(fitting, key=len)] if fitting else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnx import autodiff  # noqa: F401 (whole rooms first)
 from nnx.errors import UnknownName
 from nnx.optimizers import refused, schedules, searches
 from nnx.optimizers.descent.conjugate_gradient import ConjugateGradient, FletcherReeves, PolakRibiere

@@ -10,6 +10,7 @@ in force, so the pictures are right on a light and on a dark ground.
 Data may be arrays of any library that nnx knows, or lists. Matplotlib is imported by the first picture.
 """
 
+from nnx import models  # noqa: F401 (whole rooms first)
 from nnx.plotting.activations import activation
 from nnx.plotting.bands import fit
 from nnx.plotting.classification import confusion_matrix, decision_regions

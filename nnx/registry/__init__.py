@@ -4,6 +4,7 @@
 ``configs`` things as JSON and back; ``naming`` how names are made; ``frozen`` errors of assignments.
 """
 
+from nnx import options  # noqa: F401 (whole rooms first)
 from nnx.registry.configs import from_config, to_config
 from nnx.registry.entries import Choice, Entry, Traits
 from nnx.registry.naming import snake_case, unique_name

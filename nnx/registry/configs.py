@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from nnx import later
 from nnx.errors import FileFormatError, NnxError, OptionError, UnknownName
 from nnx.options import changed_fields, made_with
 from nnx.registry.entries import Choice, Entry
@@ -79,8 +80,8 @@ def _registered(target: Any, kind: str = "") -> Entry[Any] | None:
 def _why_not(thing: Any, kind: str) -> str:
     """Why a file cannot name ``thing``, and what to do."""
     what, rest = (f"the {kind} {thing!r}" if kind else repr(thing)), "or save the weights alone."
-    place = KINDS[kind].module if kind in KINDS else "nnx.layers"
-    decorate = f"`@{place}.registry.register()`"
+    register = f"{KINDS[kind].module}.registry" if kind in KINDS else "nnx.layers.registry"
+    decorate = f"`@{register}.register()`"
     function = inspect.isfunction(thing)
     target = thing if function else type(thing)
     name = getattr(target, "__name__", "")
@@ -123,6 +124,8 @@ def from_config(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     if not isinstance(config, Mapping):
         return config
     kind, options = config.get("kind"), config.get("options")
+    if str(kind) not in {"dict", *KINDS}:
+        later.load("things with names")
     name, changed = config.get("name", "" if kind == "dict" else None), config.get("fields", {})
     named = isinstance(kind, str) and isinstance(name, str) and (kind == "dict" or kind in KINDS)
     if not (named and isinstance(options, Mapping) and isinstance(changed, Mapping)):

@@ -15,6 +15,7 @@ from dataclasses import fields, is_dataclass
 from numbers import Real
 from typing import Any, ClassVar, Generic
 
+from nnx import later
 from nnx.errors import OptionError, UnknownName
 from nnx.options import Check, need_known, remembering
 from nnx.options.pairs import Agreement
@@ -94,6 +95,8 @@ class Registry(Generic[T]):
 
         def add(target: Any) -> Any:
             entry = self._entry(target, aliases, class_name, declared, checks or {}, agree)
+            if not str(getattr(target, "__module__", "")).startswith("nnx."):
+                later.load(self.module)  # a user's own comes after those that it may replace
             names = (entry.name, entry.class_name, *aliases)
             for known in names:
                 if (owner := self._names.get(known, entry.name)) != entry.name:
@@ -150,17 +153,18 @@ class Registry(Generic[T]):
     # -- finding --------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Entry[T]]:
+        later.load(self.module)
         return iter(self._entries.values())
 
     def __contains__(self, name: str) -> bool:
-        return name in self._names
+        return name in self._names or any(name in self._names for _ in later.loading(self.module))
 
     def entry(self, name: str) -> Entry[T]:
         """The row of a name, an alias or a class name.
 
         Raises :class:`nnx.errors.UnknownName` with the nearest names.
         """
-        if name not in self._names and (lower := str(name).lower()) in self._names:
+        if name not in self and (lower := str(name).lower()) in self._names:
             name = lower
         if name in self.refused:
             raise UnknownName(f"There is no {self.kind} '{name}': {self.refused[name]}.")
@@ -176,7 +180,7 @@ class Registry(Generic[T]):
 
     def find(self, target: Any) -> Entry[T] | None:
         """The row of a function or class, which must be the registered one and not a namesake."""
-        for entry in self:
+        for entry in self._entries.values():  # what is registered in a module not yet imported, nobody has
             if entry.target is target or (target is not None and self._classes.get(entry.name) is target):
                 return entry
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.special
@@ -245,3 +247,26 @@ def test_reshape_with_an_order() -> None:
         same_bits(
             nnx.jit(lambda x, order=order: np.reshape(x, (2, 3), order))(x), np.reshape(x, (2, 3), order)
         )
+
+
+def test_errstate_around_a_part_is_around_that_part_alone() -> None:
+    def function(x):
+        with np.errstate(divide="ignore"):
+            quiet = 1.0 / x
+        return quiet, np.log(x)
+
+    def silent(x):
+        with np.errstate(divide="ignore"):
+            y = 1.0 / x
+            return np.where(np.isfinite(y), y, 0.0)
+
+    jitted, x = nnx.jit(function), np.asarray([0.0, 2.0])
+    for _ in range(3):
+        with pytest.warns(RuntimeWarning, match="log") as found:
+            jitted(x)
+        assert len(found) == 1
+    same_bits(nnx.jit(silent)(x), silent(x))
+    again = nnx.jit(silent)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [again(x)[1] for _ in range(3)] == [0.5] * 3

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from nnx.backend import device_of, namespace
-from nnx.backend.reference import without_aliases
+from nnx.backend.programs import without_aliases
 from nnx.optimizers.first_order.base import FirstOrder, Rule
 from nnx.optimizers.first_order.update import Plan, make_plan, matching
 from nnx.optimizers.problem import Problem

@@ -1,4 +1,4 @@
-"""The quickest call of NumPy's with the same bits, for programs that make it many times.
+"""Recorded functions in NumPy: kernels of functions of entries, and the quickest calls with the same bits.
 
 A function of the namespace, or an operator, looks at its arguments first. Where these have the same shapes
 and types in every run, that look is made once, here.
@@ -7,16 +7,22 @@ and types in every run, that look is made once, here.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
+from nnx.backend import kernels
+from nnx.backend.joined import WORTH_BLOCKS, joined
 from nnx.backend.numpy_namespace import namespace
+from nnx.backend.programs import Programs
+from nnx.backend.recording import record
 
 Array = Any
 Call = tuple[Any, Any, Any]
+#: From this length on, a loop compiled by Numba (if installed) repays its compilation.
+_WORTH_COMPILING = 1 << 17
 #: reductions whose ufunc does the same without a look at the arguments
 _REDUCES = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
 #: what the operators of Python are for arrays
@@ -38,6 +44,46 @@ FEW = 1 << 10
 def zero(dtype: Any) -> Array:
     """0 as an array without axes, which costs half of what a Python number does."""
     return np.zeros((), dtype)
+
+
+class NumpyPrograms(Programs):
+    """Kernels in NumPy or Numba for functions of entries, and NumPy's quickest calls."""
+
+    def mapping(
+        self,
+        function: Callable[..., tuple[Array, ...]],
+        read: tuple[Array, ...],
+        write: tuple[Array, ...],
+        scalars: int,
+    ) -> Callable[[tuple[float, ...]], None]:
+        recording, n = record(function, len(read), scalars), read[0].shape[0]
+        if recording is None:
+            return super().mapping(function, read, write, scalars)
+        places = {id(x): j for j, x in enumerate(read)}
+        targets = tuple([places.get(id(out)) for out in write])
+        if n <= kernels.BLOCK:
+            return partial(kernels.at_once(recording, targets, write[0].dtype), read, write)
+        kernel = kernels.compiled(recording, targets) if n >= _WORTH_COMPILING else None
+        return partial(kernel or kernels.blockwise(recording, targets, write[0].dtype), read, write)
+
+    def direct(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[Any, Any, Any] | None:
+        return direct_call(function, args, kwargs, kinds, self)
+
+    def into(self, function: Any) -> Any:
+        if isinstance(function, np.ufunc):
+            return function if function.nout == 1 and function.signature is None else None
+        return UFUNCS.get(function)
+
+    worth_joining = WORTH_BLOCKS
+
+    def entrywise(self, function: Any, args: Any, kwargs: Any) -> tuple[str, list[Any]] | None:
+        return entrywise_call(function, args, kwargs, self.into(function))
+
+    def joined(self, recording: Any, shapes: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        return joined(recording, shapes, shape, dtype)
+
+    def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        return np.array(np.broadcast_to(np.asarray(x, dtype), shape))
 
 
 def direct_call(function: Any, args: Any, kwargs: Any, kinds: Sequence[Any], own: Any) -> Call | None:
