@@ -1,8 +1,8 @@
 """Everything that only a GPU can tell, in one report and at most eight minutes: ``python benchmarks/gpu``.
 
 The sections, in order of worth: CuPy's adapter, what nnx relies on in CuPy, the updates of the weights,
-trainings beside the same on NumPy, speed beside PyTorch, what waits for the device, the kernels compiled for
-other GPUs, functions and derivatives, the test suite. Needs an NVIDIA GPU, CuPy and NumPy; nothing is
+trainings beside the same on NumPy, speed beside PyTorch, what waits for the device, recorded programs, the
+kernels compiled for other GPUs, functions and derivatives, the test suite. Needs an NVIDIA GPU, CuPy and NumPy; nothing is
 installed and no network is used. The packages array-api-compat and array-api-strict may lie as wheels in a
 folder (``--wheels``, or NNX_WHEELS in the environment).
 
@@ -47,6 +47,7 @@ SECTIONS = {
     "trainings": Plan("Trainings beside NumPy", 1.5),
     "speed": Plan("Speed beside PyTorch", 1.5, 120.0),
     "syncs": Plan("Waits for the device", 0.5),
+    "jit": Plan("Recorded programs", 0.5),
     "kernels": Plan("Kernels compiled", 0.5),
     "formulas": Plan("Functions and derivatives", 1.0),
     "suite": Plan("Test suite", 2.0, None),

@@ -160,11 +160,16 @@ def promotion(cp: Any, b: Any) -> None:
 
 
 def layouts(cp: Any, b: Any) -> None:
-    """Slices are views; a broadcast array has strides of 0, and materialized copies it."""
+    """Slices and entries are views; a broadcast array has strides of 0, and materialized copies it."""
     x = cp.zeros((2, 3))
     assert b.adapter.shares_memory(x[:, 1:], x) and not b.adapter.shares_memory(x.copy(), x)
+    first = x[0, 0]
     x[:, 1:][...] = 1.0
-    same(x, [[0.0, 1.0, 1.0]] * 2)
+    same(x[0], [0.0, 1.0, 1.0])
+    x[0, 0] = 1.0
+    same(first, 1.0)
+    assert first.base is x[1].base is x and x.base is None
+    same(x, [[1.0, 1.0, 1.0], [0.0, 1.0, 1.0]])
     wide = cp.broadcast_to(x[0], (4, 3))
     assert 0 in wide.strides and 0 not in b.adapter.materialized(wide).strides
 

@@ -11,6 +11,7 @@ import cupy
 import numpy as np
 
 from nnx.backend import cupy_kernels, philox
+from nnx.backend.cupy_graphs import capture
 from nnx.backend.cupy_namespace import namespace
 from nnx.backend.recording import Recording, record
 from nnx.backend.reference import Adapter, Array
@@ -145,6 +146,14 @@ class CupyAdapter(Adapter):
             return super().mapping(function, read, write, scalars)
         # as Python's numbers, which take the type of the vectors: NumPy's have one of their own
         return lambda given: kernel(*read, *map(float, given), *write)
+
+    def captured(
+        self, function: Callable[..., Sequence[Any]], arrays: Sequence[Array]
+    ) -> Callable[..., Sequence[Any]]:
+        try:
+            return capture(function, arrays)
+        except (RuntimeError, NotImplementedError):  # CUDA's own errors are the former
+            return function
 
 
 def _bools(read: Sequence[Array], write: Sequence[Array]) -> tuple[bool, ...] | None:

@@ -77,6 +77,15 @@ class Programs:
         """One function for recorded calls on arrays of these shapes; None where that does not pay."""
         return None
 
+    def captured(
+        self, function: Callable[..., Sequence[Any]], arrays: Sequence[Array]
+    ) -> Callable[..., Sequence[Any]]:
+        """``function`` of arrays like these as one launch on the device; ``function`` where that cannot be.
+
+        For a program that waits for nothing and does not write into its arguments.
+        """
+        return function
+
     def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         """A number, or an array, as an array of that shape and type; None where it is as quick as it is."""
         return None

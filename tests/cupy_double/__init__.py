@@ -27,7 +27,10 @@ from cupy_double.device import Machine
 from nnx.backend import Backend, arrays, selection
 from nnx.backend.reference import Adapter
 
-_ROOTS = ("cupy", "cupyx", "array_api_compat.cupy", "nnx.backend.cupy_adapter", "nnx.backend.cupy_namespace")
+_ROOTS = (
+    "cupy", "cupyx", "array_api_compat.cupy",
+    *(f"nnx.backend.cupy_{name}" for name in ("adapter", "graphs", "namespace")),
+)  # fmt: skip
 
 
 def _theirs(name: str) -> bool:

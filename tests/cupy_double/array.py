@@ -198,7 +198,10 @@ class ndarray:  # noqa: N801 (CuPy's name)
         return (self[i] for i in range(len(self._a)))
 
     def __getitem__(self, key: Any) -> ndarray:
-        return ndarray(np.asarray(self._a[places(self.shape, key)]))
+        found = places(self.shape, key)
+        if not any(part is Ellipsis for part in found):
+            found = (*found, ...)  # an entry is a view without axes, too
+        return ndarray(self._a[found])
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(value, np.ndarray) and value.ndim:

@@ -8,6 +8,7 @@ compares it with CuPy where its wheel is installed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,7 @@ import on_the_cpu
 
 from cupy_double import linalg
 from cupy_double.array import ndarray, operand, silently, ufunc, waiting, wrapped
-from cupy_double.device import CUDARuntimeError, Device, Machine
+from cupy_double.device import CUDARuntimeError, Device, Machine, MemoryPool, Stream
 from cupy_double.surface import stored
 from nnx.backend.cupy_kernels import Kernel
 
@@ -162,7 +163,10 @@ def modules() -> dict[str, ModuleType]:
         get_array_module=lambda *_: made["cupy"], __version__="14.2.0",
     )  # fmt: skip
     made["cupy.linalg"].__dict__.update(cholesky=linalg.cholesky, solve=linalg.solve, inv=linalg.inv)
-    made["cupy.cuda"].__dict__.update(Device=Device)
+    made["cupy.cuda"].__dict__.update(
+        Device=Device, Stream=Stream, get_current_stream=Stream, MemoryPool=MemoryPool,
+        using_allocator=lambda allocator: nullcontext(),
+    )  # fmt: skip
     made["cupy.cuda.device"].__dict__.update(Device=Device)
     made["cupy.cuda.runtime"].__dict__.update(
         getDeviceCount=lambda: Machine.count, CUDARuntimeError=CUDARuntimeError
