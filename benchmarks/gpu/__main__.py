@@ -2,9 +2,9 @@
 
 The sections, in order of worth: CuPy's adapter, what nnx relies on in CuPy, the updates of the weights,
 trainings beside the same on NumPy, speed beside PyTorch, what waits for the device, recorded programs, the
-kernels compiled for other GPUs, functions and derivatives, the test suite. Needs an NVIDIA GPU, CuPy and NumPy; nothing is
-installed and no network is used. The packages array-api-compat and array-api-strict may lie as wheels in a
-folder (``--wheels``, or NNX_WHEELS in the environment).
+kernels compiled for other GPUs, functions and derivatives, the test suite. Needs an NVIDIA GPU, CuPy and
+NumPy; nothing is installed and no network is used. array-api-compat and array-api-strict may lie as wheels
+in a folder (``--wheels``, or NNX_WHEELS in the environment).
 
 The report (``--report``, default out/gpu.md) is written as it grows. Exit status: 0 if all went well, 1 if
 something failed, 2 (and one sentence) where there is no GPU, no CuPy, or nnx cannot be imported.

@@ -35,9 +35,7 @@ def test_recorded_programs_are_checked_on_the_double_too(modules, cupys):
     machine = SimpleNamespace(backend=cupys, name="cupy", rehearsal=False)
     told = [check.run(machine) for check in modules.jit.checks(machine) if "the function" in check.name]
     assert told == ["bit for bit"] * 12
-    with pytest.raises(
-        modules.checks.Skip, match="CuPy does not capture it: CUDARuntimeError: .*Unsupported"
-    ):
+    with pytest.raises(modules.checks.Skip, match="does not capture it: CUDARuntimeError: cuda"):
         modules.jit.graph(machine, modules.jit.chain)
 
 
