@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnx.backend import cupy_kernels, kernels
 from nnx.backend.cupy_kernels import Kernel
+from nnx.backend.recording import record
 
 _CUDA = """
 #include <algorithm>
@@ -67,12 +69,31 @@ def run(kernel: Kernel, *arguments: Any) -> None:
     Arrays are C-contiguous and of one shape; numbers are the same for all entries. A letter as a type (``T``)
     stands for that of the first array which has it.
     """
+    run_together([(kernel, *arguments)])
+
+
+def run_together(calls: Sequence[tuple[Any, ...]]) -> None:
+    """:func:`run` of several ``(kernel, *arguments)``, which are compiled together: that is much quicker."""
+    numbers: dict[str, int] = {}
+    ready = []
+    for kernel, *arguments in calls:
+        values, kinds, arrays = _values(kernel, arguments)
+        text = source(kernel, kinds, arrays)
+        ready.append((numbers.setdefault(text, len(numbers)), arguments[-1].size, values))
+    library = _library(tuple(numbers))
+    for number, size, values in ready:
+        places = (ctypes.c_void_p * len(values))(*(value.ctypes.data for value in values))
+        getattr(library, f"kernel_{number}")(ctypes.c_longlong(size), places)
+
+
+def _values(kernel: Kernel, arguments: Sequence[Any]) -> tuple[list[Any], tuple[Any, ...], tuple[bool, ...]]:
+    """The arguments as arrays; what each letter stands for; which arguments were arrays."""
     given = list(parameters(kernel))
+    arrays = tuple(isinstance(value, np.ndarray) for value in arguments)
     kinds: dict[str, str] = {}
-    for (kind, _), value in zip(given, arguments, strict=True):
-        if kind not in _TYPES:
-            kinds.setdefault(kind, str(np.asarray(value).dtype))
-    arrays = [isinstance(value, np.ndarray) for value in arguments]
+    for (kind, _), value, array in zip(given, arguments, arrays, strict=True):
+        if kind not in _TYPES and array:
+            kinds.setdefault(kind, str(value.dtype))
     typed = [np.dtype(kinds.get(kind, kind)) for kind, _ in given]
     values = [v if a else np.asarray(v, t) for v, a, t in zip(arguments, arrays, typed, strict=True)]
     for (_, name), value, wanted, array in zip(given, values, typed, arrays, strict=True):
@@ -80,9 +101,36 @@ def run(kernel: Kernel, *arguments: Any) -> None:
             raise TypeError(f"{name} is of {value.dtype} instead of {wanted}, or not contiguous")
         if array and value.shape != arguments[-1].shape:
             raise ValueError(f"{name} has the shape {value.shape} instead of {arguments[-1].shape}")
-    places = (ctypes.c_void_p * len(values))(*(value.ctypes.data for value in values))
-    text = source(kernel, tuple(kinds.items()), tuple(arrays))
-    getattr(_library(text), kernel.name)(ctypes.c_longlong(arguments[-1].size), places)
+    return values, tuple(kinds.items()), arrays
+
+
+def updates_beside_numpy(cases: Sequence[tuple[Any, ...]]) -> None:
+    """Asserts that the kernels which nnx writes for CuPy compute what NumPy does.
+
+    Each case is ``(function, read, scalars, targets)``; targets: which of the vectors ``read`` each result
+    overwrites (None: none). Zeros must have the same sign as well; of two NaN the sign is open.
+    """
+    calls, pairs = [], []
+    for function, read, scalars, targets in cases:
+        recording = record(function, len(read), len(scalars))
+        kernel = cupy_kernels.update(recording, [x.dtype == bool for x in read])
+        dtype = next(x.dtype for x in read if x.dtype != bool)
+        (mine, out), (theirs, wanted) = (_placed(read, targets, dtype) for _ in range(2))
+        with np.errstate(all="ignore"):
+            kernels.at_once(recording, targets, dtype)(theirs, wanted, scalars)
+        calls.append((kernel, *mine, *scalars, *out))
+        pairs += [(function, *pair) for pair in zip(out, wanted, strict=True)]
+    run_together(calls)
+    for function, found, wanted in pairs:
+        np.testing.assert_array_equal(found, wanted, err_msg=f"{function}")
+        same_sign = (np.signbit(found) == np.signbit(wanted)) | np.isnan(wanted)
+        assert same_sign.all(), f"{function}: {found[~same_sign]} instead of {wanted[~same_sign]}"
+
+
+def _placed(read: Sequence[Any], targets: Sequence[int | None], dtype: Any) -> tuple[list[Any], list[Any]]:
+    """Copies of what is read, and where the results are written."""
+    given = [np.array(x) for x in read]
+    return given, [np.full(read[0].shape, np.nan, dtype) if t is None else given[t] for t in targets]
 
 
 def parameters(kernel: Kernel) -> list[tuple[str, str]]:
@@ -92,7 +140,7 @@ def parameters(kernel: Kernel) -> list[tuple[str, str]]:
 
 
 def source(kernel: Kernel, kinds: tuple[tuple[str, str], ...], arrays: tuple[bool, ...]) -> str:
-    """The text of a C++ function ``name(size, places)``: the kernel's own, and around it what CuPy puts."""
+    """The kernel's own text, and around it what CuPy puts: a loop over ``size`` entries at ``places``."""
     types = "".join(f"typedef {_TYPES[name]} {letter};\n" for letter, name in kinds)
     heads, entries = [], []
     outputs = len(kernel.out_params.split(","))
@@ -102,22 +150,27 @@ def source(kernel: Kernel, kinds: tuple[tuple[str, str], ...], arrays: tuple[boo
         const = "const " if k < len(given) - outputs else ""
         heads.append(f"{const}{ctype} *_raw_{name} = ({const}{ctype} *)places[{k}];")
         entries.append(f"{const}{ctype} &{name} = _raw_{name}[{'i' if array else '0'}];")
-    preamble = re.sub(r'#include "cupy/float16.cuh"', "", kernel.preamble)  # half precision is not used
     return "\n".join([
-        _CUDA, types, preamble,
-        f'extern "C" void {kernel.name}(long long size, void **places) {{', *heads,
+        types, kernel.preamble, f"static void {kernel.name}(long long size, void **places) {{", *heads,
         "for (ptrdiff_t i = 0; i < size; ++i) {", *entries, f"{kernel.operation};", "}", "}",
+        f"const auto the_kernel = {kernel.name};",
     ])  # fmt: skip
 
 
 @cache
-def _library(text: str) -> ctypes.CDLL:
+def _library(texts: tuple[str, ...]) -> ctypes.CDLL:
+    """The functions ``kernel_0``, ... of these texts."""
     need_compiler()
     handle, path = tempfile.mkstemp(".so", dir=_FOLDER.name)
     os.close(handle)
-    done = subprocess.run(
-        [str(compiler()), *_OPTIONS, "-o", path, "-"], input=text, capture_output=True, text=True, check=False
-    )
+    parts = [
+        f"namespace text_{k} {{\n{text}\n}}\n"
+        f'extern "C" void kernel_{k}(long long n, void **places) {{ text_{k}::the_kernel(n, places); }}\n'
+        for k, text in enumerate(texts)
+    ]
+    command = [str(compiler()), *_OPTIONS, "-o", path, "-"]
+    text = _CUDA + "".join(parts)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise AssertionError(f"the kernel is no C++: {done.stderr[:2000]}")
     return ctypes.CDLL(str(Path(path)))

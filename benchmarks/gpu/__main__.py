@@ -1,10 +1,10 @@
 """Everything that only a GPU can tell, in one report and at most eight minutes: ``python benchmarks/gpu``.
 
-The sections, in order of worth: CuPy's adapter, what nnx relies on in CuPy, the fused updates of the weights,
-trainings beside the same on NumPy, speed beside PyTorch, what waits for the device, the kernels compiled for
-other GPUs, functions and derivatives, the test suite. Needs an NVIDIA GPU, CuPy and NumPy; nothing is
-installed and no network is used. The packages array-api-compat and array-api-strict may lie as wheels in a
-folder (``--wheels``, or NNX_WHEELS in the environment).
+The sections, in order of worth: CuPy's adapter, what nnx relies on in CuPy, the updates of the weights,
+trainings beside the same on NumPy, speed beside PyTorch, what waits for the device, recorded programs, the
+kernels compiled for other GPUs, functions and derivatives, the test suite. Needs an NVIDIA GPU, CuPy and
+NumPy; nothing is installed and no network is used. array-api-compat and array-api-strict may lie as wheels
+in a folder (``--wheels``, or NNX_WHEELS in the environment).
 
 The report (``--report``, default out/gpu.md) is written as it grows. Exit status: 0 if all went well, 1 if
 something failed, 2 (and one sentence) where there is no GPU, no CuPy, or nnx cannot be imported.
@@ -43,10 +43,11 @@ WHEELS = "Install it, or put its wheel into a folder that --wheels or NNX_WHEELS
 SECTIONS = {
     "adapter": Plan("Adapter and random numbers", 1.0),
     "contract": Plan("What nnx relies on in CuPy", 0.5),
-    "updates": Plan("Fused updates of the weights", 1.0),
+    "updates": Plan("Updates of the weights", 1.0),
     "trainings": Plan("Trainings beside NumPy", 1.5),
     "speed": Plan("Speed beside PyTorch", 1.5, 120.0),
     "syncs": Plan("Waits for the device", 0.5),
+    "jit": Plan("Recorded programs", 0.5),
     "kernels": Plan("Kernels compiled", 0.5),
     "formulas": Plan("Functions and derivatives", 1.0),
     "suite": Plan("Test suite", 2.0, None),

@@ -34,6 +34,13 @@ def checks(machine: Machine) -> Iterator[Check]:
     yield against_numpy("cholesky and solve_positive give None without positive definiteness", not_positive)
     yield against_numpy("map_inplace", map_inplace, 1e-14, 1e-15)
     yield against_numpy("map_inplace reads all before it writes, and sees changing scalars", in_place)
+    for t in ("float16", *FLOATS):
+        yield against_numpy(
+            f"map_inplace of every operation, with NaN and infinities, {t}",
+            lambda b, t=t: every_operation(b, t),
+            4 * eps(t),
+            eps(t),
+        )
     yield against_numpy("take_rows by a permutation", shuffled)
     yield against_numpy("matmul_into", matmul_into, 1e-13, 1e-13)
     yield against_numpy("there and back, every type and layout", moving)
@@ -154,6 +161,26 @@ def swap(xp: Any, a: Any, b: Any) -> Any:
 
 def scale(xp: Any, w: Any, rate: float) -> Any:
     return (w * rate,)
+
+
+def operations(xp: Any, x: Any, y: Any, mask: Any, a: Any) -> Any:
+    """Every operation that a step may have: the entries of x and y are any, a is a number."""
+    low, other = (x < y) & ~mask, (x >= y) | xp.logical_not(x <= a)
+    first = xp.where(low, xp.maximum(x, y) - a, xp.minimum(y, 0.1) / x)
+    second = xp.where(xp.where(mask, low, other), xp.sqrt(xp.abs(x)) + 1.0, -xp.sign(y) * math.inf)
+    third = xp.exp(xp.minimum(x, 1.0)) + xp.abs(y) ** a + xp.minimum(x * x, 9.0) ** 2.0
+    fourth = xp.where((x > y) | (x == y), 1.0, math.nan) + xp.where(x != x, -math.inf, mask * x)
+    return first, second, third, fourth, xp.logical_or(x, y) * a + xp.logical_and(x, mask) * x
+
+
+def every_operation(b: Any, dtype: str) -> Any:
+    values = [0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -3.0, math.inf, -math.inf, math.nan]
+    x, y = (b.asarray(v.ravel(), dtype=dtype) for v in np.meshgrid(values, values))
+    mask = b.asarray(np.arange(len(values) ** 2) % 3 == 0)
+    results = tuple(b.xp.zeros_like(x) for _ in range(5))
+    with np.errstate(all="ignore"):
+        b.adapter.map_inplace(operations, (x, y, mask), results, (0.7,))
+    return results
 
 
 def map_inplace(b: Any) -> Any:

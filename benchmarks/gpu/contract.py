@@ -24,7 +24,7 @@ def checks(machine: Machine) -> Iterator[Check]:
     """In order of worth."""
     for what in (
         conversions, foreign_operands, indices, repeated_indices, failed_factorizations, batches,
-        nan_and_bounds, results, promotion, layouts, entries_of_the_host, fusion, numpys_functions, devices,
+        nan_and_bounds, results, promotion, layouts, entries_of_the_host, kernels, numpys_functions, devices,
     ):  # fmt: skip
         yield Check(str(what.__doc__).partition("\n")[0].rstrip("."), partial(with_cupy, what))
     for name, (call, waits) in calls().items():
@@ -160,11 +160,16 @@ def promotion(cp: Any, b: Any) -> None:
 
 
 def layouts(cp: Any, b: Any) -> None:
-    """Slices are views; a broadcast array has strides of 0, and materialized copies it."""
+    """Slices and entries are views; a broadcast array has strides of 0, and materialized copies it."""
     x = cp.zeros((2, 3))
     assert b.adapter.shares_memory(x[:, 1:], x) and not b.adapter.shares_memory(x.copy(), x)
+    first = x[0, 0]
     x[:, 1:][...] = 1.0
-    same(x, [[0.0, 1.0, 1.0]] * 2)
+    same(x[0], [0.0, 1.0, 1.0])
+    x[0, 0] = 1.0
+    same(first, 1.0)
+    assert first.base is x[1].base is x and x.base is None
+    same(x, [[1.0, 1.0, 1.0], [0.0, 1.0, 1.0]])
     wide = cp.broadcast_to(x[0], (4, 3))
     assert 0 in wide.strides and 0 not in b.adapter.materialized(wide).strides
 
@@ -188,19 +193,18 @@ def entries_of_the_host(cp: Any, b: Any) -> None:
         refuses((TypeError, ValueError), b.asarray, x.astype(np.longdouble))
 
 
-def fusion(cp: Any, b: Any) -> None:
-    """A fused function sees operators and functions of entries alone, and may return its arguments."""
-    seen: list[bool] = []
-
-    def rule(xp: Any, w: Any, g: Any, rate: Any) -> Any:
-        seen.append(hasattr(w, "__array_namespace__"))
-        return xp.where(g > 0.0, w - rate * xp.sqrt(xp.abs(g)), xp.maximum(w, g)), w
-
-    w, g = cp.asarray([1.0, 2.0]), cp.asarray([4.0, -9.0])
-    b.adapter.map_inplace(rule, (w, g), (w, g), (0.5,))
-    same(w, [0.0, 2.0])
-    same(g, [1.0, 2.0])
-    assert not any(seen)
+def kernels(cp: Any, b: Any) -> None:
+    """A kernel's letter is the type of its arrays, also for Python's numbers; it may write where it reads."""
+    text = "T v = m ? (T)(x * a) : x; y = v; z = x"
+    kernel = cp.ElementwiseKernel("T x, bool m, T a", "T y, T z", text, "nnx_contract")
+    mask = cp.asarray([True, False])
+    for dtype in ("float32", "float64"):
+        x, z = cp.asarray([3.0, 5.0], dtype=dtype), cp.zeros(2, dtype=dtype)
+        kernel(x, mask, 0.1, x, z)
+        product = np.asarray(3.0, dtype) * np.asarray(0.1, dtype)
+        same(x, np.asarray([product, 5.0], dtype), dtype)
+        same(z, x.get(), dtype)  # y is x, and has been written
+    refuses(TypeError, kernel, x, mask, 0.1, cp.zeros(2, dtype="float32"), z)
 
 
 def numpys_functions(cp: Any, b: Any) -> None:

@@ -1,17 +1,18 @@
 """Section: every kernel that nnx hands to CuPy, compiled by CUDA's compiler for three generations of GPUs.
 
-These are the texts for random numbers and masks, the kernel that ``cupy.fuse`` makes of the step of each
-optimizer of first order, and the one that holds the device in ``syncs.py``. Needs CuPy and NVRTC, no GPU:
-``nox -s kernels`` runs it anywhere. What they compute is seen on a GPU by the other sections, and on the host
-by ``tests/backend/test_cupy_kernels.py``.
+These are the texts for random numbers and masks, the one that nnx writes of the step of each optimizer of
+first order, and the one that holds the device in ``syncs.py``. Needs CuPy and NVRTC, no GPU: ``nox -s
+kernels`` runs it anywhere. What they compute is seen on a GPU by the other sections, and on the host by
+``tests/backend/test_cupy_kernels.py`` and ``tests/benchmarks/test_gpu_kernels.py``.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import adapter
 import numpy as np
 import nvrtc
 import syncs
@@ -19,7 +20,7 @@ import updates
 from checks import Check, Found, Skip
 from machine import Machine
 
-FLOATS = ("float32", "float64")
+FLOATS = ("float16", "float32", "float64")
 
 
 class Rule(NamedTuple):
@@ -28,6 +29,8 @@ class Rule(NamedTuple):
     function: Callable[..., Any]
     read: tuple[Any, ...]
     scalars: tuple[float, ...]
+    #: which of the vectors that are read each result overwrites; None where none
+    targets: tuple[int | None, ...]
 
 
 def checks(machine: Machine) -> Iterator[Check]:
@@ -35,10 +38,11 @@ def checks(machine: Machine) -> Iterator[Check]:
     yield Check("random numbers and masks", lambda m: philox(), twice=False)
     yield Check("the kernel that holds the device", lambda m: held(), twice=False)
     yield Check("a text that is no program is refused", lambda m: refused(), twice=False)
-    for options, dtype in (("plain", "float32"), ("everything", "float64")):
+    yield Check("every operation of a step", lambda m: operations(), twice=False)
+    for options, types in (("plain", FLOATS), ("everything", ("float32",))):
         for entry in updates.entries():
-            name = f"{entry.name}, {options}, {dtype}"
-            yield Check(name, lambda m, e=entry, o=options, d=dtype: fused(e, o, d), twice=False)
+            name = f"{entry.name}, {options}"
+            yield Check(name, lambda m, e=entry, o=options, t=types: step(e, o, t), twice=False)
 
 
 def need_cupy() -> None:
@@ -68,7 +72,7 @@ def philox() -> Found:
     key = [np.uint64(1)] * 4
     mask = [*key, np.int64(1), np.float64(1.0)]
     texts = {"uniform": nvrtc.elementwise(cupy_adapter._philox_uniform, key, ["float64"])}
-    for t in FLOATS:
+    for t in ("float32", "float64"):
         texts[f"keep_mask, {t}"] = nvrtc.elementwise(cupy_adapter._philox_keep, mask, [t])
     return everywhere(texts)
 
@@ -96,36 +100,69 @@ def rules(entry: Any, options: str, dtype: str, n: int = 5) -> list[Rule]:
     from nnx.backend import Adapter, make_backend
 
     seen: dict[Any, Rule] = {}
-    adapter = make_backend("numpy").adapter
+    numpys = make_backend("numpy").adapter
 
-    def record(function: Any, read: Any, write: Any, scalars: tuple[float, ...] = ()) -> None:
-        copies = tuple(np.array(x) for x in read)
-        seen.setdefault((function, tuple(x.dtype for x in read)), Rule(function, copies, scalars))
-        Adapter.map_inplace(adapter, function, read, write, scalars)
+    def mapping(function: Any, read: Any, write: Any, count: int) -> Callable[[tuple[float, ...]], None]:
+        places = {id(x): k for k, x in enumerate(read)}
+        targets = tuple(places.get(id(x)) for x in write)
+
+        def evaluate(scalars: tuple[float, ...]) -> None:
+            rule = Rule(function, tuple(np.array(x) for x in read), scalars, targets)
+            seen.setdefault((function, tuple(x.dtype for x in read)), rule)
+            Adapter.mapping(numpys, function, read, write, count)(scalars)
+
+        return evaluate
 
     optimizer = entry.create(**updates.OPTIONS[options])
     problem, w = updates.quadratic(make_backend("numpy"), dtype, n)
-    adapter.map_inplace = record
+    numpys.mapping = mapping
     try:
         state = optimizer.init(problem, w)
         for _ in range(3):
             w, state, _ = optimizer.step(problem, w, state)
     finally:
-        del adapter.map_inplace
+        del numpys.mapping
     return list(seen.values())
 
 
-def fused(entry: Any, options: str, dtype: str) -> Found:
+def text(rule: Rule) -> Any:
+    """The kernel of a step as nnx writes it; raises AssertionError where there is none."""
+    from nnx.backend import cupy_kernels
+    from nnx.backend.recording import record
+
+    recording = record(rule.function, len(rule.read), len(rule.scalars))
+    kernel = recording and cupy_kernels.update(recording, [x.dtype == bool for x in rule.read])
+    if not kernel:
+        raise AssertionError(f"{rule.function} is no kernel")
+    return kernel
+
+
+def step(entry: Any, options: str, types: Sequence[str]) -> Found:
+    """Compiles an optimizer's step for these types."""
     need_cupy()
-    texts = {}
-    for k, (function, read, scalars) in enumerate(rules(entry, options, dtype)):
-        kernel = nvrtc.fused(function, (*read, *scalars), "nnx_update")
-        made = [p.dtype for p in kernel.out_params]
-        if any(t != np.dtype(dtype) for t in made):
-            raise AssertionError(f"the results are of {', '.join(map(str, made))} instead of {dtype}")
-        texts[f"{entry.name} {k}"] = nvrtc.elementwise(
-            kernel, [*(str(x.dtype) for x in read), *scalars], made
-        )
-    if not texts:
+    found = rules(entry, options, "float64")
+    if not found:
         raise Skip("its step is no elementwise function")
+    texts = {}
+    for k, rule in enumerate(found):
+        texts |= typed(f"{entry.name} {k}", rule, types)
     return everywhere(texts)
+
+
+def operations() -> Found:
+    """Compiles a function of every operation, with bools and constants of all kinds, for all types."""
+    need_cupy()
+    rule = Rule(adapter.operations, (np.ones(1), np.ones(1), np.ones(1, bool)), (0.5,), (None,) * 5)
+    return everywhere(typed("operations", rule, FLOATS))
+
+
+def typed(name: str, rule: Rule, types: Sequence[str]) -> dict[str, str]:
+    """What CuPy makes of a step's kernel for each type of real numbers."""
+    import cupy
+
+    kernel = cupy.ElementwiseKernel(**text(rule)._asdict())
+    texts = {}
+    for t in types:
+        given = [*("bool" if x.dtype == bool else t for x in rule.read), *rule.scalars]
+        texts[f"{name}, {t}"] = nvrtc.elementwise(kernel, given, [t] * kernel.nout)
+    return texts

@@ -7,8 +7,7 @@ public: another version of CuPy may name them otherwise, which then shows as an 
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,16 @@ CAPABILITIES = ("75", "80", "90")
 def elementwise(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> str:
     """The text of a ``cupy.ElementwiseKernel`` for these arguments.
 
-    A number among the ``inputs`` (of NumPy, or a float) is a number there; a name of a dtype is a vector.
+    A number of NumPy's among the ``inputs`` is a number there, a float one of the type that the kernel says;
+    a name of a dtype is a vector.
     """
     import cupy
     from cupy._core import _carray, _kernel, _scalar
 
     numbers = [not isinstance(x, str) for x in inputs]
     kinds = [
-        np.asarray(x).dtype if number else np.dtype(x) for x, number in zip(inputs, numbers, strict=True)
+        None if type(x) is float else np.asarray(x).dtype if number else np.dtype(x)
+        for x, number in zip(inputs, numbers, strict=True)
     ]
     taken, made, types = kernel._decide_params_type(tuple(kinds), tuple(map(np.dtype, outputs)))
     infos = [
@@ -41,34 +42,6 @@ def elementwise(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> s
     return _kernel._get_elementwise_kernel_code(
         tuple(infos), types, kernel.params, kernel.operation, kernel.name, kernel.preamble
     )
-
-
-def fused(function: Callable[..., Any], arguments: Sequence[Any], name: str) -> Any:
-    """The ``cupy.ElementwiseKernel`` that ``cupy.fuse`` makes of ``function(cupy, *arguments)``.
-
-    The arguments are vectors of NumPy, whose memory CuPy's arrays then have and never look at, and numbers.
-    """
-    import cupy
-    from cupy._core import fusion
-
-    history = fusion._FusionHistory()
-    fusion._thread_local.history, fusion._thread_local.is_old_fusing = history, True
-    try:
-        given = [unseen(a) if isinstance(a, np.ndarray) else a for a in arguments]
-        kernel, options = history.get_fusion(functools.partial(function, cupy), given, name)
-    finally:
-        fusion._thread_local.history, fusion._thread_local.is_old_fusing = None, False
-    if options or not isinstance(kernel, cupy.ElementwiseKernel):
-        raise AssertionError(f"{name} is no elementwise kernel: {kernel}, {options}")
-    return kernel
-
-
-def unseen(host: np.ndarray) -> Any:
-    """A ``cupy.ndarray`` of that shape and dtype in the host's memory: to be described, not computed with."""
-    import cupy
-
-    memory = cupy.cuda.UnownedMemory(host.ctypes.data, host.nbytes, host, device_id=0)
-    return cupy.ndarray(host.shape, host.dtype, memptr=cupy.cuda.MemoryPointer(memory, 0))
 
 
 def compiled(text: str, capability: str, headers: bool = True) -> int:

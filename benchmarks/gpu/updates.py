@@ -1,4 +1,4 @@
-"""Section: every optimizer of first order, whose whole step is one fused kernel on a GPU, beside NumPy."""
+"""Section: every optimizer of first order, whose whole step is one kernel of nnx on a GPU, beside NumPy."""
 
 from __future__ import annotations
 

@@ -234,20 +234,23 @@ class TapeAdapter(Adapter):
     def shares_memory(self, y: Any, x: Any) -> bool:
         return y is x
 
-    def map_inplace(
-        self, function: Callable[..., Any], read: Any, write: Any, scalars: tuple[Any, ...] = ()
-    ) -> None:
+    def mapping(
+        self, function: Callable[..., Any], read: Any, write: Any, scalars: int
+    ) -> Callable[[tuple[Any, ...]], None]:
         """Puts on the tape what the kernels for the CPU are made of: nnx's recording of the function."""
-        recording = record(function, len(read), len(scalars))
+        recording = record(function, len(read), scalars)
         if recording is None:  # then the function itself is evaluated, as NumPy's adapter does
-            super().map_inplace(function, read, write, scalars)
-            return
-        values = [*read, *scalars]
-        for name, operands in recording.steps:
-            given = [values[x] if isinstance(x, int) else x for x in operands]
-            values.append(getattr(self.xp, name)(*given))
-        for target, value in zip(write, recording.outputs, strict=True):
-            target[...] = values[value]
+            return super().mapping(function, read, write, scalars)
+
+        def evaluate(given: tuple[Any, ...]) -> None:
+            values = [*read, *given]
+            for name, operands in recording.steps:
+                parts = [values[x] if isinstance(x, int) else x for x in operands]
+                values.append(getattr(self.xp, name)(*parts))
+            for target, value in zip(write, recording.outputs, strict=True):
+                target[...] = values[value]
+
+        return evaluate
 
 
 def load() -> Adapter:

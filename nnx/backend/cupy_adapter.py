@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache
 from typing import Any
 
 import cupy
 import numpy as np
 
 from nnx.backend import cupy_kernels, philox
+from nnx.backend.cupy_graphs import capture
 from nnx.backend.cupy_namespace import namespace
+from nnx.backend.recording import Recording, record
 from nnx.backend.reference import Adapter, Array
 from nnx.errors import IncompleteLibraries, NoUsableDevice, OptionError
 
@@ -20,10 +22,6 @@ class CupyAdapter(Adapter):
     """CuPy arrays; a device is a number or a ``cupy.cuda.Device``."""
 
     name = "cupy"
-
-    def __init__(self, namespace: Any) -> None:
-        super().__init__(namespace)
-        self._fused: dict[Any, Callable[..., Any]] = {}
 
     def device(self, spec: Any) -> Any:
         if not isinstance(spec, int | cupy.cuda.Device | None):
@@ -135,17 +133,41 @@ class CupyAdapter(Adapter):
             _philox_keep(*_address(stream), round(rate * 65536), 1.0 / (1.0 - rate), out)
         return out
 
-    def map_inplace(
+    def mapping(
         self,
         function: Callable[..., tuple[Array, ...]],
         read: tuple[Array, ...],
         write: tuple[Array, ...],
-        scalars: tuple[float, ...] = (),
-    ) -> None:
-        if function not in self._fused:
-            self._fused[function] = cupy.fuse(kernel_name="nnx_update")(partial(function, cupy))
-        for target, value in zip(write, self._fused[function](*read, *scalars), strict=True):
-            target[...] = value
+        scalars: int,
+    ) -> Callable[[tuple[float, ...]], None]:
+        recording, bools = record(function, len(read), scalars), _bools(read, write)
+        kernel = _update(recording, bools) if recording is not None and bools is not None else None
+        if kernel is None:
+            return super().mapping(function, read, write, scalars)
+        # as Python's numbers, which take the type of the vectors: NumPy's have one of their own
+        return lambda given: kernel(*read, *map(float, given), *write)
+
+    def captured(
+        self, function: Callable[..., Sequence[Any]], arrays: Sequence[Array]
+    ) -> Callable[..., Sequence[Any]]:
+        try:
+            return capture(function, arrays)
+        except (RuntimeError, NotImplementedError):  # CUDA's own errors are the former
+            return function
+
+
+def _bools(read: Sequence[Array], write: Sequence[Array]) -> tuple[bool, ...] | None:
+    """Which of the vectors ``read`` are of bools; None unless all others have one type of real numbers."""
+    bools = tuple(x.dtype.kind == "b" for x in read)
+    types = {x.dtype for x, b in zip(read, bools, strict=True) if not b} | {x.dtype for x in write}
+    return bools if len(types) == 1 and types.pop().kind == "f" else None
+
+
+@cache
+def _update(recording: Recording, bools: tuple[bool, ...]) -> Any:
+    """The kernel of a recorded function, which CuPy compiles for each type; None where there is none."""
+    text = cupy_kernels.update(recording, bools)
+    return None if text is None else cupy.ElementwiseKernel(**text._asdict())
 
 
 def _address(stream: philox.Stream) -> tuple[np.uint64, ...]:

@@ -1,12 +1,17 @@
 """The texts of nnx's own kernels for CuPy: C++ that the adapter hands to CUDA's compiler.
 
-They stand apart from the adapter, which only imports where CuPy is installed, so that they can be computed on
-a machine without a GPU or CuPy as well (``tests/backend/test_cupy_kernels.py``).
+Two are written by hand, for random numbers and for masks; :func:`update` writes that of an optimizer's step
+from the recording of its rule. They stand apart from the adapter, which only imports where CuPy is installed,
+so that they can be computed on a machine without a GPU or CuPy as well (``tests/on_the_cpu.py``).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from nnx.backend.recording import FORMS, LOGICAL, Recording
 
 
 class Kernel(NamedTuple):
@@ -53,3 +58,62 @@ KEEP = Kernel(
     "nnx_philox_keep",
     _PHILOX,
 )
+
+#: Operation → its expression in C++, which is mostly Python's. As in NumPy, the sign of NaN is NaN and that
+#: of −0 is 0, and a maximum or minimum with NaN is NaN.
+_EXPRESSIONS = FORMS | {
+    "sqrt": "sqrt({0})", "abs": "fabs({0})", "exp": "exp({0})", "pow": "pow({0}, {1})",
+    "sign": "{0} > (T)0 ? (T)1 : {0} < (T)0 ? (T)-1 : {0} == (T)0 ? (T)0 : {0}",
+    "maximum": "{0} > {1} || {0} != {0} ? {0} : {1}", "minimum": "{0} < {1} || {0} != {0} ? {0} : {1}",
+    "logical_and": "{0} && {1}", "logical_or": "{0} || {1}", "logical_not": "!{0}",
+    "where": "{0} ? {1} : {2}",
+}  # fmt: skip
+
+
+def update(r: Recording, bools: Sequence[bool]) -> Kernel | None:
+    """The kernel of a recorded function: vectors ``r0, ...``, numbers ``s0, ...``, results ``w0, ...``.
+
+    ``bools`` says which of the vectors are of bools; all others, the numbers and the results have one type T,
+    and so has each value in between: nothing is computed in a wider type, and half precision is rounded after
+    every operation, as by CuPy's own functions. Results are stored at the end, because they may overwrite
+    what is read. None where bools alone are computed with as if they were numbers: libraries do not agree
+    on that.
+    """
+    given = [("bool" if b else "T", f"r{k}") for k, b in enumerate(bools)]
+    given += [("T", f"s{k}") for k in range(r.inputs - r.vectors)]
+    logical = [kind == "bool" for kind, _ in given]
+    lines = [f"{kind} v{k} = {name};" for k, (kind, name) in enumerate(given)]
+    for k, (name, operands) in enumerate(r.steps, r.inputs):
+        parts = operands[1:] if name == "where" else operands
+        of_bools = all(isinstance(x, int) and logical[x] for x in parts)
+        if of_bools and name not in LOGICAL | {"where"}:
+            return None
+        logical.append(of_bools or name in LOGICAL)
+        kind = "bool" if logical[k] else "T"
+        lines.append(f"{kind} v{k} = ({kind})({_expression(name, operands, logical)});")
+    lines += [f"w{k} = (T)v{value};" for k, value in enumerate(r.outputs)]
+    made = ", ".join(f"T w{k}" for k in range(len(r.outputs)))
+    return Kernel(", ".join(map(" ".join, given)), made, "\n".join(lines), "nnx_update")
+
+
+def _expression(name: str, operands: Sequence[Any], logical: Sequence[bool]) -> str:
+    """One operation; ``logical`` says which values are bools, that of the result at the end."""
+    if name == "pow" and isinstance(operands[1], float) and operands[1] == 2.0:
+        name, operands = "multiply", (operands[0], operands[0])  # rounded once, and much quicker
+
+    def term(x: Any, number: bool) -> str:
+        if isinstance(x, int):
+            return f"(T)v{x}" if number and logical[x] else f"v{x}"
+        return f"(T){_literal(x)}"
+
+    numbers = [not name.startswith("logical")] * len(operands)
+    if name == "where":
+        numbers = [False, not logical[-1], not logical[-1]]
+    return _EXPRESSIONS[name].format(*map(term, operands, numbers))
+
+
+def _literal(x: float) -> str:
+    """A constant in C++, to the last bit."""
+    if math.isfinite(x):
+        return repr(x)
+    return ("-" if x < 0.0 else "") + f"__int_as_float({0x7F800000 if x == x else 0x7FC00000:#x})"

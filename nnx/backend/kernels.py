@@ -72,7 +72,8 @@ def body(r: Recording, targets: tuple[int | None, ...]) -> tuple[list[str], dict
     for i, (name, operands) in enumerate(r.steps):
         out, given = names[r.inputs + i], [term(v) for v in operands]
         if name == "where":
-            lines += [f"copyto({out}, {given[2]})", f"copyto({out}, {given[1]}, where={given[0]})"]
+            chosen = given[0] if kinds.get(given[0]) else f"as_bool({given[0]})"
+            lines += [f"copyto({out}, {given[2]})", f"copyto({out}, {given[1]}, where={chosen})"]
         else:
             lines.append(f"{name}({', '.join(given)}, out={out})")
     return lines + [f"w{k}[...] = {names[value]}" for k, value in late], kinds
@@ -84,8 +85,15 @@ def made(recording: Recording, lines: Sequence[str]) -> Any:
     source = "def kernel(read, write, scalars, buffers):\n"
     source += "".join(f"    {line}\n" for line in (*heads, *lines))
     scope: Any = {name: getattr(np, name, None) for name, _ in recording.steps} | {"copyto": np.copyto}
+    # constants are written as Python prints them
+    scope |= {"as_bool": _as_bool, "inf": np.inf, "nan": np.nan}
     exec(source, scope)  # the text above, made of the rule's own operations
     return scope["kernel"]
+
+
+def _as_bool(x: Array) -> Array:
+    """A condition that may be numbers: those other than 0 are true, as for NumPy's ``where``."""
+    return x if x.dtype == bool else x != 0
 
 
 def _called(kernel: Any, kinds: Mapping[str, bool], dtype: Any, whole: bool = False) -> Callable[..., None]:

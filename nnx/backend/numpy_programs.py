@@ -49,15 +49,6 @@ def zero(dtype: Any) -> Array:
 class NumpyPrograms(Programs):
     """Kernels in NumPy or Numba for functions of entries, and NumPy's quickest calls."""
 
-    def map_inplace(
-        self,
-        function: Callable[..., tuple[Array, ...]],
-        read: tuple[Array, ...],
-        write: tuple[Array, ...],
-        scalars: tuple[float, ...] = (),
-    ) -> None:
-        self.mapping(function, read, write, len(scalars))(scalars)
-
     def mapping(
         self,
         function: Callable[..., tuple[Array, ...]],
@@ -67,7 +58,7 @@ class NumpyPrograms(Programs):
     ) -> Callable[[tuple[float, ...]], None]:
         recording, n = record(function, len(read), scalars), read[0].shape[0]
         if recording is None:
-            return lambda given: Programs.map_inplace(self, function, read, write, given)
+            return super().mapping(function, read, write, scalars)
         places = {id(x): j for j, x in enumerate(read)}
         targets = tuple([places.get(id(out)) for out in write])
         if n <= kernels.BLOCK:

@@ -33,9 +33,7 @@ class Programs:
         step to step are ``scalars``, so that one compiled kernel serves all steps; the ``function`` must be
         hashable and always the same object (or compare equal).
         """
-        results = without_aliases(self.xp, function(self.xp, *read, *scalars), read)
-        for target, value in zip(write, results, strict=True):
-            target[...] = value
+        self.mapping(function, read, write, len(scalars))(scalars)
 
     def mapping(
         self,
@@ -45,7 +43,13 @@ class Programs:
         scalars: int,
     ) -> Callable[[tuple[float, ...]], None]:
         """:meth:`map_inplace` for these arrays, as a function of so many scalars: to be called often."""
-        return lambda given: self.map_inplace(function, read, write, given)
+
+        def evaluate(given: tuple[float, ...]) -> None:
+            results = without_aliases(self.xp, function(self.xp, *read, *given), read)
+            for target, value in zip(write, results, strict=True):
+                target[...] = value
+
+        return evaluate
 
     def direct(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[Any, Any, Any] | None:
         """A quicker call for ``function(*args, **kwargs)`` with the same bits; None where there is none.
@@ -72,6 +76,15 @@ class Programs:
     def joined(self, recording: Any, shapes: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         """One function for recorded calls on arrays of these shapes; None where that does not pay."""
         return None
+
+    def captured(
+        self, function: Callable[..., Sequence[Any]], arrays: Sequence[Array]
+    ) -> Callable[..., Sequence[Any]]:
+        """``function`` of arrays like these as one launch on the device; ``function`` where that cannot be.
+
+        For a program that waits for nothing and does not write into its arguments.
+        """
+        return function
 
     def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         """A number, or an array, as an array of that shape and type; None where it is as quick as it is."""

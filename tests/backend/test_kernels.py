@@ -134,3 +134,24 @@ def test_threads_have_buffers_of_their_own():
         t.join()
     for got in results.values():
         np.testing.assert_allclose(got, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("n", [5, 2 * kernels.BLOCK + 5])
+def test_conditions_may_be_any_values_and_constants_infinite(name, n):
+    if name == "compiled":
+        pytest.importorskip("numba")
+    if name == "at once":
+        n = min(n, kernels.BLOCK)
+
+    def chosen_twice(xp, w, g, mask):
+        low = w < g
+        twice = xp.where(xp.where(mask, w > g, w < 0.0), w, g)
+        return twice, xp.where(w, g, -np.inf), xp.where(low, w, np.nan), low
+
+    w, g, s = arrays(n, "float64")
+    w[::3] = 0.0
+    mask, out = s > 0.5, tuple(np.empty_like(w) for _ in range(4))
+    MAKERS[name](record(chosen_twice, 3, 0), (None,) * 4, w.dtype)((w, g, mask), out, ())
+    for got, want in zip(out, chosen_twice(np, w, g, mask), strict=True):
+        np.testing.assert_array_equal(got, want)

@@ -23,7 +23,7 @@ from nnx.backend import make_backend
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "gpu"
 STRICT = "array_api_strict:device1"
-SECTIONS = "adapter contract updates trainings speed syncs kernels formulas suite".split()
+SECTIONS = "adapter contract updates trainings speed syncs jit kernels formulas suite".split()
 #: What finds out nothing here: NumPy waits for no device, and CuPy's wheel need not be installed.
 NOTHING = {("syncs", "numpy"), ("contract", STRICT)}
 LONG = ("speed", "suite", "trainings")  # those that train and measure

@@ -31,6 +31,14 @@ def test_the_double_keeps_the_contract(modules, cupys):
     assert failed == {}
 
 
+def test_recorded_programs_are_checked_on_the_double_too(modules, cupys):
+    machine = SimpleNamespace(backend=cupys, name="cupy", rehearsal=False)
+    told = [check.run(machine) for check in modules.jit.checks(machine) if "the function" in check.name]
+    assert told == ["bit for bit"] * 12
+    with pytest.raises(modules.checks.Skip, match="does not capture it: CUDARuntimeError: cuda"):
+        modules.jit.graph(machine, modules.jit.chain)
+
+
 def test_a_contract_that_is_broken_is_found(modules, cupys, monkeypatch):
     import cupy
 

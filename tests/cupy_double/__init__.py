@@ -3,8 +3,8 @@
 It behaves as CuPy 14.2 does where that differs from NumPy and array-api-strict: no implicit conversion to
 NumPy; whole numbers as indices wrap around; the main namespace is not the standard's (array-api-compat's real
 layer lies over the double); a failed factorization is garbage unless one asks for errors; results are arrays,
-never numbers; kernels are C++ texts; ``cupy.fuse`` shows a function only operators and ufuncs; an operation
-takes place on the current device; an error on the device shows when the host waits. Waits are counted.
+never numbers; kernels are C++ texts; an operation takes place on the current device; an error on the device
+shows when the host waits. Waits are counted.
 
 It computes with NumPy: what it cannot show is CuPy's own arithmetic, and speed. That it behaves as CuPy is
 what ``benchmarks/gpu/contract.py`` says in so many checks, which run on the double in the tests and on CuPy
@@ -27,7 +27,10 @@ from cupy_double.device import Machine
 from nnx.backend import Backend, arrays, selection
 from nnx.backend.reference import Adapter
 
-_ROOTS = ("cupy", "cupyx", "array_api_compat.cupy", "nnx.backend.cupy_adapter", "nnx.backend.cupy_namespace")
+_ROOTS = (
+    "cupy", "cupyx", "array_api_compat.cupy",
+    *(f"nnx.backend.cupy_{name}" for name in ("adapter", "graphs", "namespace")),
+)  # fmt: skip
 
 
 def _theirs(name: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -43,15 +44,6 @@ def silently(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         return function(*args, **options)
 
 
-class Fused:
-    """What a function sees of an array inside ``cupy.fuse``: operators and ufuncs, and nothing else."""
-
-    __array_ufunc__ = None
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
 class ufunc:  # noqa: N801 (CuPy's name)
     """A function of CuPy that goes entry by entry."""
 
@@ -60,8 +52,6 @@ class ufunc:  # noqa: N801 (CuPy's name)
         self._function = function
 
     def __call__(self, *args: Any, out: Any = None, dtype: Any = None, casting: str = "same_kind") -> Any:
-        if any(isinstance(a, Fused) for a in args):
-            return Fused(silently(self._function, *(a.value if isinstance(a, Fused) else a for a in args)))
         given = [operand(a) for a in args]
         options = {"casting": casting} | ({} if dtype is None else {"dtype": dtype})
         if out is None:
@@ -119,6 +109,18 @@ def _axes(part: Any) -> int:
     return part.ndim if mask else 1
 
 
+#: by the identity of their memory, the arrays that are no views
+_owners: WeakValueDictionary[int, ndarray] = WeakValueDictionary()
+
+
+def _owner_of(a: np.ndarray) -> ndarray | None:
+    """The array whose memory ``a`` is a view of; None where it has its own."""
+    if not isinstance(a.base, np.ndarray):
+        return None
+    found = _owners.get(id(a.base))
+    return found if found is not None and found._a is a.base else ndarray(a.base)
+
+
 class ndarray:  # noqa: N801 (CuPy's name)
     """An array on a GPU: it becomes NumPy's by ``get`` alone, and every read of a number waits."""
 
@@ -128,6 +130,9 @@ class ndarray:  # noqa: N801 (CuPy's name)
     def __init__(self, a: np.ndarray) -> None:
         self._a = a
         self.device = Device()
+        self.base = _owner_of(a)
+        if self.base is None:
+            _owners[id(a)] = self
 
     shape = property(lambda self: self._a.shape)
     dtype = property(lambda self: self._a.dtype)
@@ -172,6 +177,9 @@ class ndarray:  # noqa: N801 (CuPy's name)
     def item(self, *args: Any) -> Any:
         return self.get().item(*args)
 
+    def tobytes(self, order: str = "C") -> bytes:
+        return self.get().tobytes(order)
+
     def tolist(self) -> Any:
         return self.get().tolist()
 
@@ -190,7 +198,10 @@ class ndarray:  # noqa: N801 (CuPy's name)
         return (self[i] for i in range(len(self._a)))
 
     def __getitem__(self, key: Any) -> ndarray:
-        return ndarray(np.asarray(self._a[places(self.shape, key)]))
+        found = places(self.shape, key)
+        if not any(part is Ellipsis for part in found):
+            found = (*found, ...)  # an entry is a view without axes, too
+        return ndarray(self._a[found])
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(value, np.ndarray) and value.ndim:
@@ -281,25 +292,14 @@ def _in_place(name: str) -> Callable[..., Any]:
     return method
 
 
-def _of_fused(name: str, swapped: bool) -> Callable[..., Any]:
-    def method(self: Fused, other: Any) -> Fused:
-        b = other.value if isinstance(other, Fused) else other
-        return Fused(silently(_UFUNCS[name], *((b, self.value) if swapped else (self.value, b))))
-
-    return method
-
-
 for _name in _BINARY:
     setattr(ndarray, f"__{_name}__", _binary(_name, False))
-    setattr(Fused, f"__{_name}__", _of_fused(_name, False))
     if _name not in _COMPARISONS:
         setattr(ndarray, f"__r{_name}__", _binary(_name, True))
-        setattr(Fused, f"__r{_name}__", _of_fused(_name, True))
         if _name != "matmul":  # x @= y makes a new array
             setattr(ndarray, f"__i{_name}__", _in_place(_name))
 for _name in ("neg", "pos", "abs", "invert"):
     _of = getattr(operator, _name)
     setattr(ndarray, f"__{_name}__", lambda self, of=_of: wrapped(silently(of, operand(self))))
-    setattr(Fused, f"__{_name}__", lambda self, of=_of: Fused(silently(of, self.value)))
 for _class in (ndarray, ufunc, Device, CUDARuntimeError):
     _class.__module__ = "cupy"

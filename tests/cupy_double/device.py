@@ -56,3 +56,32 @@ class Device:
 
     def __repr__(self) -> str:
         return f"<CUDA Device {self.id}>"
+
+
+class Stream:
+    """``cupy.cuda.Stream``: the double computes at once, whatever the stream, and captures nothing."""
+
+    def __init__(self, *, non_blocking: bool = False) -> None:
+        self.non_blocking = non_blocking
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        Machine.wait()
+
+    def begin_capture(self) -> None:
+        raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: operation not permitted when capturing")
+
+    def end_capture(self) -> Any:
+        raise CUDARuntimeError("cudaErrorIllegalState: the operation cannot be performed in this state")
+
+
+class MemoryPool:
+    """``cupy.cuda.MemoryPool``, from which nothing is taken."""
+
+    def malloc(self, size: int) -> Any:
+        raise NotImplementedError

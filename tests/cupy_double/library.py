@@ -8,6 +8,7 @@ compares it with CuPy where its wheel is installed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -15,8 +16,8 @@ import numpy as np
 import on_the_cpu
 
 from cupy_double import linalg
-from cupy_double.array import Fused, ndarray, operand, silently, ufunc, waiting, wrapped
-from cupy_double.device import CUDARuntimeError, Device, Machine
+from cupy_double.array import ndarray, operand, silently, ufunc, waiting, wrapped
+from cupy_double.device import CUDARuntimeError, Device, Machine, MemoryPool, Stream
 from cupy_double.surface import stored
 from nnx.backend.cupy_kernels import Kernel
 
@@ -52,7 +53,7 @@ def _argument(x: Any) -> Any:
         return operand(x)
     if isinstance(x, list | tuple):
         return type(x)(map(_argument, x)) if not hasattr(x, "_fields") else x
-    if isinstance(x, np.ndarray | Fused):
+    if isinstance(x, np.ndarray):
         raise TypeError(f"Unsupported type {type(x)}")
     return x
 
@@ -118,8 +119,6 @@ def _sign(x: np.ndarray, **_: Any) -> Any:
 
 
 def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
-    if any(isinstance(part, Fused) for part in (condition, x, y)):
-        return ufunc("where", np.where)(condition, x, y)
     if x is None:
         waiting()
         return wrapped(np.nonzero(operand(condition)))
@@ -143,23 +142,6 @@ class ElementwiseKernel:
         return args[-1]
 
 
-def fuse(*, kernel_name: str | None = None) -> Callable[..., Any]:
-    """``cupy.fuse``: inside the function arrays have operators and ufuncs, and nothing else."""
-
-    def decorate(of: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
-            found = of(*(Fused(operand(a)) if isinstance(a, ndarray) else a for a in args))
-            return (
-                tuple(wrapped(f.value.copy()) for f in found)
-                if isinstance(found, tuple)
-                else wrapped(found.value)
-            )
-
-        return call
-
-    return decorate
-
-
 def modules() -> dict[str, ModuleType]:
     """``cupy``, ``cupyx`` and their parts, by name."""
     names = (
@@ -177,11 +159,14 @@ def modules() -> dict[str, ModuleType]:
     made["cupy"].__dict__.update(
         ndarray=ndarray, ufunc=ufunc, array=_created, asarray=_asarray, asnumpy=_asnumpy, take=_take,
         take_along_axis=_take_along_axis, full=_full, full_like=_full_like, repeat=_repeat, where=_where,
-        sign=ufunc("sign", _sign), ElementwiseKernel=ElementwiseKernel, fuse=fuse, is_available=lambda: True,
+        sign=ufunc("sign", _sign), ElementwiseKernel=ElementwiseKernel, is_available=lambda: True,
         get_array_module=lambda *_: made["cupy"], __version__="14.2.0",
     )  # fmt: skip
     made["cupy.linalg"].__dict__.update(cholesky=linalg.cholesky, solve=linalg.solve, inv=linalg.inv)
-    made["cupy.cuda"].__dict__.update(Device=Device)
+    made["cupy.cuda"].__dict__.update(
+        Device=Device, Stream=Stream, get_current_stream=Stream, MemoryPool=MemoryPool,
+        using_allocator=lambda allocator: nullcontext(),
+    )  # fmt: skip
     made["cupy.cuda.device"].__dict__.update(Device=Device)
     made["cupy.cuda.runtime"].__dict__.update(
         getDeviceCount=lambda: Machine.count, CUDARuntimeError=CUDARuntimeError

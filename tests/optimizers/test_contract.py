@@ -145,7 +145,7 @@ class Lone(float):
 
     def _with(self, other):
         if isinstance(other, int | float):
-            raise AssertionError("a rule computed with two scalars: cupy.fuse does that in half precision")
+            raise AssertionError("a rule computed with two scalars: kernels round that to the arrays' type")
         return NotImplemented
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _with
