@@ -18,9 +18,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Modules that only import where their library is installed have no doctests to lose.
 collect_ignore = [
     f"nnx/backend/{module}.py"
-    for library, module in {
-        "cupy": "cupy_adapter", "cupyx": "cupy_namespace", "torch": "torch_adapter",
-        "numba": "compiled_masks",
+    for module, library in {
+        "cupy_adapter": "cupy", "cupy_graphs": "cupy", "cupy_namespace": "cupyx",
+        "torch_adapter": "torch", "compiled_masks": "numba",
     }.items()
     if importlib.util.find_spec(library) is None
 ]  # fmt: skip

@@ -23,7 +23,7 @@ def capture(
     """``function`` of arrays like these as one launch; for one thread and one stream at a time.
 
     It must not write into its arguments, nor wait for the device. Raises what CuPy raises where it cannot be
-    captured: a wait, or a library that refuses (CuPy's cuBLAS, cuSOLVER and cuRAND do).
+    captured: a wait, or a library that refuses (cuBLAS, cuSOLVER and cuRAND ask for it).
     """
     stream, pool = cupy.cuda.Stream(non_blocking=True), cupy.cuda.MemoryPool()
     given = [x.copy() for x in arrays]

@@ -202,6 +202,8 @@ class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizin
     adds_at_places = True
 
     def add_at(self, x: Array, key: Any, values: Array) -> Array | None:
+        if not x.flags.writeable:
+            return None
         if not _may_repeat(key):
             x[key] += values  # a twentieth of the time of ufunc.at
             return x

@@ -42,7 +42,7 @@ class Programs:
         write: tuple[Array, ...],
         scalars: int,
     ) -> Callable[[tuple[float, ...]], None]:
-        """:meth:`map_inplace` for these arrays, as a function of so many scalars: to be called often."""
+        """:meth:`map_inplace` for these arrays, as a function of ``scalars`` ≥ 0 numbers: to be called often."""
 
         def evaluate(given: tuple[float, ...]) -> None:
             results = without_aliases(self.xp, function(self.xp, *read, *given), read)
@@ -74,7 +74,10 @@ class Programs:
         return None
 
     def joined(self, recording: Any, shapes: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        """One function for recorded calls on arrays of these shapes; None where that does not pay."""
+        """One function for recorded calls on arrays of these shapes; None where that does not pay.
+
+        ``shape`` is that of all results, whole numbers ≥ 0, and ``dtype`` that of those that are not bools.
+        """
         return None
 
     def captured(

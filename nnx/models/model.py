@@ -82,14 +82,13 @@ class Model(Applied):
 
         After twenty steps with batches of one shape the calls on raw arrays are written down, and from then
         on only these are made: the same bits, without Python's way through layers and tapes. Steps of layers,
-        losses or metrics of your own are computed as they are, and so are those of large arrays. See
-        :func:`nnx.jit`.
+        losses or metrics of your own are computed as they are. See :func:`nnx.jit`.
 
         >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))], backend="numpy")
         >>> model.compile("sgd", "mse")
         >>> _ = model.fit(np.ones((64, 2)), np.ones((64, 1)), batch_size=32, epochs=15, verbose=0)
         >>> print(model.step_plan.splitlines()[1])
-            v7: float32[32, 1] = v5 @ v0
+            v7: float32[32, 1] = v5.dot(v0)
         """
         return self.trainer.problem.plan_text
 

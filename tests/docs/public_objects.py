@@ -65,10 +65,11 @@ def exports(module: ModuleType) -> list[str]:
 @cache
 def public_objects() -> tuple[Public, ...]:
     """All of them, each once, under the first name that is found."""
-    entries = [entry for kind in Registry.kinds.values() for entry in kind if own(entry)]
+    modules = public_modules()  # with which all registries are there
+    entries = [entry for kind in [*Registry.kinds.values()] for entry in kind if own(entry)]
     registered = {id(entry.target): entry for entry in reversed(entries)}  # a loss is a metric as well
     found: dict[int, Public] = {}
-    for module in public_modules():
+    for module in modules:
         found[id(module)] = Public(module.__name__, "module", module, inspect.getdoc(module) or "")
         names = [(f"{module.__name__}.{name}", getattr(module, name)) for name in exports(module)]
         for name, thing in names:

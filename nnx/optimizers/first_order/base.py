@@ -146,9 +146,16 @@ class FirstOrder(Method):
         if not own or type(plan) is not Plan or not plan.plain or self.watches or state.memory:
             return None
         slots = tuple(state.slots.values())
-        count = len(self.scalars(self.rate(state), state))
-        run = adapter_of(w).mapping(plan.function, (w, g, *slots), (w, *slots), count)
-        return lambda rate: run(self.scalars(rate, state))
+        known: list[Callable[[tuple[float, ...]], None]] = []
+
+        def move(rate: float) -> None:
+            scalars = self.scalars(rate, state)  # which may change the state: once in a step
+            if not known:
+                made = adapter_of(w).mapping(plan.function, (w, g, *slots), (w, *slots), len(scalars))
+                known.append(made)
+            known[0](scalars)
+
+        return move
 
     def finalize(self, w: Array, state: State) -> Array:
         """``w`` at the end of training: with ``use_ema`` the average is written into it."""
