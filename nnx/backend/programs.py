@@ -42,7 +42,7 @@ class Programs:
         write: tuple[Array, ...],
         scalars: int,
     ) -> Callable[[tuple[float, ...]], None]:
-        """:meth:`map_inplace` for these arrays, as a function of ``scalars`` ≥ 0 numbers: to be called often."""
+        """:meth:`map_inplace` for these arrays, as a function of ``scalars`` ≥ 0 numbers."""
 
         def evaluate(given: tuple[float, ...]) -> None:
             results = without_aliases(self.xp, function(self.xp, *read, *given), read)
