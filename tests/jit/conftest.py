@@ -1,4 +1,4 @@
-"""Tests of recorded programs run twice: as these are for small arrays, and as they are for large ones."""
+"""Tests of recorded programs that run twice: with arrays as they are, and as if these were large."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nnx.backend.numpy_adapter import NumpyAdapter
 from nnx.jitting import reusing
 
 
-@pytest.fixture(scope="module", params=["small", "large"], autouse=True)
+@pytest.fixture(scope="module", params=["small", "large"])
 def sizes(request):
     """For "large" every array counts as large: chains are joined, in tiny blocks, and places used again."""
     with pytest.MonkeyPatch.context() as patch:

@@ -13,6 +13,8 @@ from jit.test_programs import same_bits
 
 import nnx
 
+pytestmark = pytest.mark.usefixtures("sizes")
+
 RANDOM = np.random.default_rng(0)
 X, A, B = RANDOM.normal(size=5), RANDOM.normal(size=(4, 4)) + 4.0 * np.eye(4), RANDOM.normal(size=(6, 4))
 

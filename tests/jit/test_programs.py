@@ -11,6 +11,8 @@ from programs.test_programs import PROGRAMS, STANDARD, example, on
 import nnx
 from nnx.errors import RecordingError
 
+pytestmark = pytest.mark.usefixtures("sizes")
+
 #: it iterates until its numbers no longer change
 BRANCHES = {"kepler"}
 

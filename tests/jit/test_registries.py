@@ -9,6 +9,8 @@ from layers.test_layers import EXAMPLES, NAMES, run
 import nnx
 from nnx.backend import make_backend
 
+pytestmark = pytest.mark.usefixtures("sizes")
+
 
 def same_leaves(found, wanted) -> None:
     for a, b in zip(nnx.autodiff.flatten(found)[0], nnx.autodiff.flatten(wanted)[0], strict=True):
