@@ -7,12 +7,24 @@ The calls of a chain have results of one shape; the library's adapter makes one 
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from nnx.backend.recording import LOGICAL, Recording
-from nnx.jitting.program import Constant, Kind, Program, Slot, Step, kind_of, slots
+from nnx.jitting.program import (
+    Constant,
+    Kind,
+    Program,
+    Slot,
+    Step,
+    kind_of,
+    slots,
+    substituted,
+    with_terms,
+)
 
 Term = Any
 
@@ -84,10 +96,21 @@ class Joining:
         kind = self._kinds[i]
         if not kind.owner or not kind.in_order or not kind.shape or kind.nbytes < self._below.worth_joining:
             return None
-        call = self._below.entrywise(step.function, step.args, dict(step.kwargs))
+        args = [self._number(term) for term in step.args]
+        call = self._below.entrywise(step.function, args, dict(step.kwargs))
         if call is None or (call[0] in LOGICAL) != (kind.dtype.kind == "b"):
             return None
         return call if all(self._fits(term, kind) for term in call[1]) else None
+
+    def _number(self, term: Term) -> Term:
+        """The number that fills a constant whose entries share one place; other terms as they are."""
+        if type(term) is not Constant:
+            return term
+        x = self._program.constants[term.number]
+        kind = kind_of(x)
+        if not kind.strides or any(kind.strides) or not kind.size or kind.dtype.kind != "f":
+            return term
+        return float(x[(0,) * len(kind.strides)])
 
     def _fits(self, term: Term, result: Kind) -> bool:
         if type(term) is float or type(term) is int:
@@ -178,4 +201,55 @@ class Joining:
 
 def with_joined_steps(program: Program, below: Any) -> Program:
     """The program with chains of entry-by-entry calls on large arrays joined; ``below`` is the adapter."""
-    return Joining(program, below).program() if below.worth_joining else program
+    if not below.worth_joining:
+        return program
+    return Joining(without_writes(program, below.worth_joining), below).program()
+
+
+#: what writes its result into its first argument, and what makes a new array of it
+_WRITES: dict[Any, Any] = {
+    operator.iadd: operator.add,
+    operator.isub: operator.sub,
+    operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+}
+
+
+def without_writes(program: Program, least: int) -> Program:
+    """The program with new arrays for sums and the like that go into an array of ``least`` bytes or more.
+
+    Only into one that the program has made, of which there is no view: nobody else sees what was there.
+    """
+    kinds, memory = dict(program.kinds), dict(program.memory)
+    sharing = Counter(memory.values())
+    made = {step.result for step in program.steps}
+    numbers = count(max(kinds, default=-1) + 1)
+    now: dict[Any, Any] = {}
+    steps = []
+    for old in program.steps:
+        step, call = with_terms(old, now), _WRITES.get(old.function)
+        j = old.args[0].number if call is not None and type(old.args[0]) is Slot else -1
+        alone = j in made and sharing[memory[j]] == 1 and kinds[j].owner and kinds[j].nbytes >= least
+        if call and alone and not old.kwargs and _keeps_kind(program, kinds[j], old.args[1]):
+            i = next(numbers)
+            kinds[i], memory[i] = kinds[j], i
+            step = Step(call, step.args, {}, i, pure=True)
+            now[Slot(j)] = Slot(i)
+        elif step.writes:
+            step = step.but(writes=frozenset(now.get(Slot(k), Slot(k)).number for k in step.writes))
+        steps.append(step)
+    outputs = substituted(program.outputs, now)
+    return replace(program, steps=tuple(steps), outputs=outputs, kinds=kinds, memory=memory)
+
+
+def _keeps_kind(program: Program, kind: Kind, term: Term) -> bool:
+    """Whether the sum of an array of that kind and the term has that kind as well."""
+    if type(term) in (int, float):
+        return bool(kind.dtype.kind == "f")
+    if type(term) is Slot:
+        other = program.kinds[term.number]
+    elif type(term) is Constant:
+        other = kind_of(program.constants[term.number])
+    else:
+        return False
+    return bool(other.dtype == kind.dtype and other.shape == kind.shape and other.in_order and kind.in_order)

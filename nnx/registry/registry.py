@@ -154,7 +154,7 @@ class Registry(Generic[T]):
 
     def __iter__(self) -> Iterator[Entry[T]]:
         later.load(self.module)
-        return iter(self._entries.values())
+        return iter([*self._entries.values()])  # what is done with one may import others
 
     def __contains__(self, name: str) -> bool:
         return name in self._names or any(name in self._names for _ in later.loading(self.module))
