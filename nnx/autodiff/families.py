@@ -42,6 +42,16 @@ def unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return g if dtype is None or g.dtype == dtype else cast(xp, g, dtype)
 
 
+def unchanged(xp: Any, g: Any) -> Sequence[Any]:
+    """The pullback of an operation of one argument, x + 1 say, that has the cotangent of its result."""
+    return (g,)
+
+
+def keeps_form(answer: Any, x: Any) -> bool:
+    """Whether ``answer`` has the shape and data type of its argument ``x``: nothing was broadcast."""
+    return answer.dtype is x.dtype and answer.shape == x.shape
+
+
 def is_complex(xp: Any, x: Any) -> bool:
     """Whether ``x`` is a complex number or array."""
     return type(x) is complex or (hasattr(x, "dtype") and xp.isdtype(x.dtype, "complex floating"))
@@ -147,7 +157,10 @@ class ElementwisePair(Rule):
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         x1, x2 = values
         d = self.d
-
+        if len(argnums) == 1 and type(values[1 - argnums[0]]) in (float, int):
+            slope = d[argnums[0]]
+            if keeps_form(answer, values[argnums[0]]):
+                return lambda xp, g: (g * slope(xp, answer, x1, x2),)
         return lambda xp, g: [
             unbroadcast(xp, g * d[i](xp, answer, x1, x2), values[i].shape, values[i].dtype) for i in argnums
         ]
@@ -271,6 +284,8 @@ class Bilinear(Rule):
         if len(argnums) == 1:  # keeps only the other factor alive
             i = argnums[0]
             transpose, other, shape, dtype = transposes[i], values[1 - i], values[i].shape, values[i].dtype
+            if self.entrywise and keeps_form(answer, values[i]):
+                return lambda xp, g: (transpose(xp, g, other, shape),)
             return lambda xp, g: (unbroadcast(xp, transpose(xp, g, other, shape, **kwargs), shape, dtype),)
         (one, two), (x1, x2) = transposes, values
         if x1 is x2 and one is two:  # x * x: the same product for both
@@ -280,6 +295,8 @@ class Bilinear(Rule):
                 return c, c
 
             return pull
+        if self.entrywise and keeps_form(answer, x1) and keeps_form(answer, x2):
+            return lambda xp, g: (one(xp, g, x2, x1.shape), two(xp, g, x1, x2.shape))
         return lambda xp, g: (
             unbroadcast(xp, one(xp, g, x2, x1.shape, **kwargs), x1.shape, x1.dtype),
             unbroadcast(xp, two(xp, g, x1, x2.shape, **kwargs), x2.shape, x2.dtype),

@@ -96,6 +96,7 @@ def space_over(adapter: Adapter) -> Any:
     """The differentiable namespace over one library, made once; its functions on first use."""
     space: Any = DifferentiableNamespace(f"nnx.autodiff.over_{adapter.name}", adapter)
     base = space.base = raw_namespace(adapter)
+    space.kinds = adapter.kinds
     for name in _BOUND:
         setattr(space, name, bind(RULES[name], getattr(base, name), space))
     for name in _CONSTANT:
@@ -112,7 +113,6 @@ def space_over(adapter: Adapter) -> Any:
     # ones with a warning only.)
     space.constant = (lambda y: lifted(y, space)) if adapter.takes_index_by_protocol else (lambda y: y)
     space.differentiated = frozenset((*RULES, *COMPOSITIONS))
-    space.kinds = adapter.kinds
     space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
     space.broadcast_copy = lambda x, shape: space.broadcast_to(x, shape)
