@@ -69,8 +69,15 @@ def space_of(x: Any) -> Any:
     >>> xp.sin(np.asarray([0.0]))
     array([0.])
     """
-    space = x.space if type(x) is Traced else space_over(adapter_of(x))
+    space = _spaces.get(type(x))
+    if space is None:
+        space = x.space if type(x) is Traced else space_over(adapter_of(x))
+        if type(x) in space.kinds and not hasattr(x, "adapter"):  # which would be its own, not its class's
+            _spaces[type(x)] = space
     return current(space) if running else space
+
+
+_spaces: dict[type, Any] = {}  #: by the classes of plain arrays that were met
 
 
 class DifferentiableNamespace(Namespace):
