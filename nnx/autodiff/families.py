@@ -284,8 +284,6 @@ class Bilinear(Rule):
         if len(argnums) == 1:  # keeps only the other factor alive
             i = argnums[0]
             transpose, other, shape, dtype = transposes[i], values[1 - i], values[i].shape, values[i].dtype
-            if self.entrywise and keeps_form(answer, values[i]):
-                return lambda xp, g: (transpose(xp, g, other, shape),)
             return lambda xp, g: (unbroadcast(xp, transpose(xp, g, other, shape, **kwargs), shape, dtype),)
         (one, two), (x1, x2) = transposes, values
         if x1 is x2 and one is two:  # x * x: the same product for both
@@ -295,8 +293,6 @@ class Bilinear(Rule):
                 return c, c
 
             return pull
-        if self.entrywise and keeps_form(answer, x1) and keeps_form(answer, x2):
-            return lambda xp, g: (one(xp, g, x2, x1.shape), two(xp, g, x1, x2.shape))
         return lambda xp, g: (
             unbroadcast(xp, one(xp, g, x2, x1.shape, **kwargs), x1.shape, x1.dtype),
             unbroadcast(xp, two(xp, g, x1, x2.shape, **kwargs), x2.shape, x2.dtype),

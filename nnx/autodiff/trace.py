@@ -17,6 +17,7 @@ from nnx.autodiff.array import Traced
 from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.families import unchanged
 from nnx.autodiff.levels import levels
+from nnx.autodiff.sums import Outer
 from nnx.errors import DerivativeError
 
 _orders = count(0, -1)
@@ -80,19 +81,26 @@ class Tape:
         if not self.open:
             raise escaped()
         if len(values) > len(argnums) and rule.keeps and self.locked is not None:
-            self._lock(argnums, values, space.adapter)
+            if len(values) == 2:
+                if type(x := values[i := 1 - argnums[0]]) is not float:
+                    values[i] = self._kept(x, space.adapter)
+            else:
+                for i, x in enumerate(values):
+                    values[i] = x if i in argnums else self._kept(x, space.adapter)
         pull = rule.pull(argnums, answer, values, kwargs)
         if pull is unchanged:
             return Traced(answer, self, marks[0], space)
         node = _made(Node, (next(_orders), marks, pull, space, nested, rule.passes, None))
         return Traced(answer, self, node, space)
 
-    def _lock(self, argnums: Sequence[int], values: Any, adapter: Any) -> None:
-        for i, x in enumerate(values):
-            if type(x) is not float and i not in argnums and hasattr(x, "dtype"):
-                values[i] = y = adapter.copied_if_small(x)
-                if y is x and (lock := adapter.lock(x)):
-                    self.locked.append(lock)  # type: ignore[union-attr]
+    def _kept(self, x: Any, adapter: Any) -> Any:
+        """The constant ``x`` as it may be kept: a copy of a small array, else locked."""
+        if not hasattr(x, "dtype"):
+            return x
+        y = adapter.copied_if_small(x)
+        if y is x and (lock := adapter.lock(x)):
+            self.locked.append(lock)  # type: ignore[union-attr]
+        return y
 
 
 def release(locks: Sequence[Callable[[], Any]]) -> None:
@@ -206,7 +214,7 @@ class Parts:
         return next((g for g in self.gs.values() if type(g) is Batched), None)
 
 
-_UNUSUAL = frozenset((Traced, Batched, Parts))
+_UNUSUAL = frozenset((Traced, Batched, Parts, Outer))
 
 
 def _namespace_of(node: Node, g: Any) -> Any:
@@ -246,13 +254,15 @@ def backward(seeds: Iterable[tuple[Node, Any]], leaves: Sequence[Node]) -> list[
                 if node[2] is not None:  # else a leaf, where cotangents stay
                     heappush(heap, node)
         if not heap:
-            return [pending.get(leaf.order) for leaf in leaves]
+            found = [pending.get(leaf.order) for leaf in leaves]
+            return [g.total() if type(g) is Outer else g for g in found]
         node = heappop(heap)
         g = pending.pop(node[0])
         arrivals = None
         while arrivals is None:
             _, parents, _, xp, nested, passes, _ = node  # no name for what it keeps: it is to be free soon
             if type(g) in _UNUSUAL:
+                g = g.total() if type(g) is Outer else g
                 xp = _namespace_of(node, g)
             elif not nested:
                 xp = xp.base

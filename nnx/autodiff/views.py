@@ -188,7 +188,7 @@ def reading(choose: Callable[..., Any], library: Callable[..., Any]) -> Callable
         basic = type(key) is int or type(key) is slice
         if not basic:
             key = plain(key)
-        if x.link is None or not _owns(x):
+        if not _owns(x):
             y = choose(x, key)
             return y if not basic and has_array(key) else _linked(y, x, choose, "getitem", (key,), {}, False)
         if not has_array(key) and x.space.shares_memory(part := library(below(x), key), below(x)):

@@ -104,7 +104,7 @@ class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizin
         return out
 
     def copied_if_small(self, x: Array) -> Array:
-        return x.copy() if type(x) is np.ndarray and x.nbytes <= _SMALL and x.flags.writeable else x
+        return x.copy() if type(x) is np.ndarray and x.nbytes <= _SMALL else x
 
     def lock(self, x: Any) -> Callable[[], Any] | None:
         if type(x) is not np.ndarray or not x.flags.writeable:

@@ -163,14 +163,46 @@ class _Sum(JointlyLinear):
         self.plain = plain  #: of a, of b, of both where nothing is broadcast: these keep nothing
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
-        for i in argnums:
-            if not keeps_form(answer, values[i]):
-                return super().pull(argnums, answer, values, kwargs)
-        return self.plain[2 if len(argnums) > 1 else argnums[0]]
+        if len(argnums) == 1:
+            i = argnums[0]
+            if type(values[1 - i]) is float or keeps_form(answer, values[i]):
+                return self.plain[i]
+        elif keeps_form(answer, values[0]) and keeps_form(answer, values[1]):
+            return self.plain[2]
+        return super().pull(argnums, answer, values, kwargs)
 
 
 def _times(xp: Any, g: Any, other: Any, shape: Any) -> Any:
     return g * other
+
+
+class _Product(Bilinear):
+    """y = a·b. Where nothing is broadcast, the pullback need not look at shapes."""
+
+    def __init__(self) -> None:
+        super().__init__("multiply", lambda xp, a, b: a * b, _times, _times, entrywise=True)
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        a, b = values
+        if len(argnums) == 1:
+            x, other = (b, a) if argnums[0] else (a, b)
+            if type(other) is float or keeps_form(answer, x):
+                return _by(other)
+        elif a is not b and keeps_form(answer, a) and keeps_form(answer, b):
+            return _by_both(a, b)
+        return super().pull(argnums, answer, values, kwargs)
+
+
+def _by(other: Any) -> Pull:
+    return lambda xp, g: (g * other,)
+
+
+def _by_both(a: Any, b: Any) -> Pull:
+    return lambda xp, g: (g * b, g * a)
+
+
+def _over(other: Any) -> Pull:
+    return lambda xp, g: (g / other,)
 
 
 class _Quotient(Rule):
@@ -183,8 +215,8 @@ class _Quotient(Rule):
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         b, y = values[1], answer if 1 in argnums else None
-        if y is None and keeps_form(answer, values[0]):
-            return lambda xp, g: (g / b,)
+        if y is None and (type(b) is float or keeps_form(answer, values[0])):
+            return _over(b)
         sizes = [(i, values[i].shape, values[i].dtype) for i in argnums]
 
         def pull(xp: Any, g: Any) -> list[Any]:
@@ -237,7 +269,7 @@ ELEMENTWISE = (
         "subtract", lambda xp, a, b: a - b, _minus_back,
         unchanged, lambda xp, g: (-g,), lambda xp, g: (g, -g),
     ),
-    Bilinear("multiply", lambda xp, a, b: a * b, _times, _times, entrywise=True),
+    _Product(),
     _Quotient("divide"),
     ElementwisePair("pow", pow_base, pow_exponent),
     ElementwisePair("atan2", _over_square(1), _over_square(0)),
