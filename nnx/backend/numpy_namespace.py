@@ -48,7 +48,9 @@ def _mean(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
         n = x.size if axis is None else x.shape[axis] if type(axis) is int and x.ndim else 0
     if not n:  # NumPy warns of an empty one, and adds up short types in longer ones
         return compat.mean(x, axis=axis, keepdims=keepdims)
-    return np.add.reduce(x, axis, None, None, keepdims) / n
+    total = np.add.reduce(x, axis, None, None, keepdims)
+    total /= n  # in place, as NumPy does; of a number it makes another
+    return total
 
 
 def _matrix_transpose(x: Array, /) -> Array:
