@@ -19,6 +19,7 @@ from nnx.backend.numpy_pooling import NumpyPooling
 from nnx.backend.numpy_programs import FEW, NumpyPrograms, zero
 from nnx.backend.recurrent import Past
 from nnx.backend.reference import Adapter, Array
+from nnx.backend.sums import NumpySums
 from nnx.backend.team import TEAM
 from nnx.errors import DataError, OptionError
 
@@ -40,7 +41,9 @@ _FEW_DIGITS = {8: 1e-4, 4: 0.025, 2: 0.1}
 _NOTHING_TO_RESTORE = (TypeError, ValueError, KeyError)
 
 
-class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizing, NumpyPrograms, Adapter):
+class NumpyAdapter(
+    NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizing, NumpyPrograms, NumpySums, Adapter
+):
     """NumPy arrays in host memory."""
 
     name = "numpy"
