@@ -18,7 +18,7 @@ class Sums:
     xp: Any
 
     def summed(self, x: Array, axis: int | None = None, keepdims: bool = False) -> Array:
-        """The standard's sum; not to the last bit where the library has a quicker way."""
+        """The sum of all numbers, or along ``axis``; not to the last bit where there is a quicker way."""
         return self.xp.sum(x, axis=axis, keepdims=keepdims)
 
 
