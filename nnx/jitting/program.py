@@ -10,6 +10,8 @@ from functools import cache, partial
 from typing import Any, ClassVar, NamedTuple
 
 Array = Any
+#: the type of an argument that nobody reads
+_NOTHING = type(None)
 
 
 class _Place:
@@ -187,7 +189,7 @@ class Program:
         return frozenset(self.memory[i] for step in self.steps for i in step.writes)
 
     def __str__(self) -> str:
-        names = [f"v{i}: {self.kinds[i]}" for i in range(self.inputs)]
+        names = [f"v{i}: {self.kinds[i]}" for i in range(self.inputs) if self.kinds[i].type is not _NOTHING]
         names += [f"c{k}: {kind_of(c)}" for k, c in enumerate(self.constants)]
         lines = [f"program({', '.join(names)}):"]
         for step in self.steps:

@@ -223,9 +223,9 @@ def test_a_second_half_of_other_bits_is_refused(monkeypatch):
     true = replayed.compiled
     made = []
 
-    def wrong(program):
+    def wrong(program, *others):
         made.append(program)
-        replay = true(program)
+        replay = true(program, *others)
         return (lambda *a: (replay(*a)[0] + 1e-9,)) if len(made) == 2 else replay
 
     monkeypatch.setattr(replayed, "compiled", wrong)
