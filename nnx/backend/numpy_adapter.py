@@ -91,7 +91,11 @@ class NumpyAdapter(
         return TEAM.each(function, blocks)
 
     def shares_memory(self, y: Array, x: Array) -> bool:
-        return isinstance(y, np.ndarray) and (y is x or y.base is not None) and np.may_share_memory(y, x)
+        if not isinstance(y, np.ndarray):
+            return False
+        if y is x or (y.base is x and y.size):  # the commonest, in short
+            return True
+        return y.base is not None and np.may_share_memory(y, x)
 
     def laid_out(self, x: Array, like: Array) -> Array:
         if x.ndim == 0:
@@ -103,7 +107,7 @@ class NumpyAdapter(
         return out
 
     def copied_if_small(self, x: Array) -> Array:
-        return x.copy() if type(x) is np.ndarray and x.nbytes <= _SMALL and x.flags.writeable else x
+        return x.copy() if type(x) is np.ndarray and x.nbytes <= _SMALL else x
 
     def lock(self, x: Any) -> Callable[[], Any] | None:
         if type(x) is not np.ndarray or not x.flags.writeable:
