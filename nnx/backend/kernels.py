@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nnx.backend import loops
-from nnx.backend.recording import FORMS, LOGICAL, Recording
+from nnx.backend.recording import LOGICAL, Recording
 
 Array = Any
 #: Entries in one block: the buffers then stay in the second-level cache.
@@ -153,44 +153,5 @@ def compiled(recording: Recording, targets: tuple[int | None, ...]) -> Callable[
     ``targets`` says which of the read vectors each result overwrites. Such a vector is passed once, so that
     the compiler sees that no two arguments overlap and can use vector instructions.
     """
-    if loops.left_out():
-        return None
-    try:
-        import numba
-    except ImportError:  # not installed, or (which Numba reports so too) not for this version of NumPy
-        return None
-
-    lines, constants = [], []
-
-    def term(v: Any) -> str:
-        if isinstance(v, int):
-            return f"v{v}"
-        constants.append(v)
-        return f"c[{len(constants) - 1}]"
-
-    for i, (name, operands) in enumerate(recording.steps):
-        lines.append(f"v{recording.inputs + i} = " + FORMS[name].format(*(term(v) for v in operands)))
-    places = [f"w{k}" if j is None else f"r{j}" for k, j in enumerate(targets)]
-    lines += [f"{place}[i] = v{value}" for place, value in zip(places, recording.outputs, strict=True)]
-    reads = [f"r{k}" for k in range(recording.vectors)]
-    writes = [place for place in places if place.startswith("w")]
-    head = [f"v{recording.vectors + k} = s[{k}]" for k in range(recording.inputs - recording.vectors)]
-    source = f"def kernel({', '.join([*reads, *writes, 's', 'c'])}):\n"
-    source += "".join(f"    {line}\n" for line in head)
-    source += f"    for i in range({reads[0]}.shape[0]):\n"
-    source += "".join(f"        v{k} = r{k}[i]\n" for k in range(recording.vectors))
-    source += "".join(f"        {line}\n" for line in lines)
-    # maximum and minimum propagate NaN, as NumPy's do
-    scope: dict[str, Any] = {
-        "np": np,
-        "max_": numba.njit(lambda a, b: a if a > b or a != a else b),
-        "min_": numba.njit(lambda a, b: a if a < b or a != a else b),
-    }
-    exec(source, scope)  # the text above, made of the rule's own operations
-    kernel = numba.njit(error_model="numpy", nogil=True)(scope["kernel"])
-
-    def call(read: Sequence[Array], write: Sequence[Array], scalars: Sequence[float]) -> None:
-        dtype, others = write[0].dtype, [x for x, j in zip(write, targets, strict=True) if j is None]
-        kernel(*read, *others, np.asarray(scalars, dtype=dtype), np.asarray(constants, dtype=dtype))
-
-    return call
+    module = loops.compiled("entries")
+    return module.update(recording, targets) if module else None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nnx.backend import kernels
-from nnx.backend.joined import WORTH_BLOCKS, joined
+from nnx.backend.joined import WORTH_BLOCKS, Reduction, joined
 from nnx.backend.numpy_namespace import namespace
 from nnx.backend.programs import Programs
 from nnx.backend.recording import record
@@ -79,8 +79,13 @@ class NumpyPrograms(Programs):
     def entrywise(self, function: Any, args: Any, kwargs: Any) -> tuple[str, list[Any]] | None:
         return entrywise_call(function, args, kwargs, self.into(function))
 
-    def joined(self, recording: Any, shapes: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        return joined(recording, shapes, shape, dtype)
+    def reduction(self, function: Any, args: Any, kwargs: Any, kind: Any) -> Any:
+        return reduction_call(function, args, kwargs, kind)
+
+    def joined(
+        self, recording: Any, given: Any, shape: tuple[int, ...], dtype: Any, asked: Any, exact: bool
+    ) -> Any:
+        return joined(recording, given, shape, dtype, asked, exact)
 
     def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         return np.array(np.broadcast_to(np.asarray(x, dtype), shape))
@@ -145,3 +150,26 @@ def entrywise_call(function: Any, args: Any, kwargs: Any, ufunc: Any) -> tuple[s
     if found is None or kwargs or len(args) != found.nin or found is not getattr(np, found.__name__, None):
         return None
     return str(found.__name__), list(args)
+
+
+def reduction_call(function: Any, args: Any, kwargs: Any, kind: Any) -> Reduction | None:
+    """A sum or mean of all entries, or a sum, mean or extremum of each row; ``kind`` is that of the array.
+
+    Only those of which NumPy's order of adding is known, and kept when blocks are summed one by one.
+    """
+    if len(args) > 1 or not kwargs.keys() <= {"axis", "keepdims"} or kind.dtype.char not in "fd":
+        return None
+    axis = args[0] if args else kwargs.get("axis")
+    n, name, owner = len(kind.shape), getattr(function, "__name__", ""), getattr(function, "__self__", None)
+    if function in (np.mean, namespace.mean, "mean"):
+        ufunc, name = np.add, "mean"
+    elif type(function) is str and function in _REDUCES:
+        ufunc = _REDUCES[function]
+    elif name == "reduce" and owner in _REDUCES.values():
+        ufunc, axis = owner, axis if args or "axis" in kwargs else 0
+    else:
+        return None
+    last = type(axis) is int and axis in (-1, n - 1)
+    if not (last or axis is None) or (ufunc is not np.add and (not last or n == 1)):
+        return None
+    return Reduction(ufunc, last and n > 1, bool(kwargs.get("keepdims")), name == "mean")

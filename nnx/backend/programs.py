@@ -73,10 +73,22 @@ class Programs:
         """Name (of :mod:`nnx.backend.recording`) and operands of an entry-by-entry call; None for others."""
         return None
 
-    def joined(self, recording: Any, shapes: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        """One function for recorded calls on arrays of these shapes; None where that does not pay.
+    def reduction(self, function: Any, args: Any, kwargs: Any, kind: Any) -> Any:
+        """What :meth:`joined` computes in the place of this call on a result of a chain; None for others.
 
-        ``shape`` is that of all results, whole numbers ≥ 0, and ``dtype`` that of those that are not bools.
+        ``args`` are those after the array, of which ``kind`` tells.
+        """
+        return None
+
+    def joined(
+        self, recording: Any, given: Any, shape: tuple[int, ...], dtype: Any, asked: Any, exact: bool
+    ) -> Any:
+        """One function for recorded calls; None where that does not pay.
+
+        ``given`` says of each argument its shape and whether it holds bools; ``shape`` is that of all
+        results, and ``dtype`` that of those that are not bools. ``asked`` are the numbers of the outputs that
+        are returned, and pairs of a number and what :meth:`reduction` said. Where ``exact`` the bits are
+        those of the calls.
         """
         return None
 

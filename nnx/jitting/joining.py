@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from nnx.backend.recording import LOGICAL, Recording
+from nnx.backend.recording import LOGICAL, Asked, Recording
 from nnx.jitting.program import (
     Constant,
     Kind,
+    Method,
     Program,
     Slot,
     Step,
@@ -32,8 +33,8 @@ Term = Any
 class Joined:
     """One function in the place of several: what it computes, and the function itself."""
 
-    def __init__(self, recording: Recording, function: Callable[..., Any]) -> None:
-        self.recording, self._function = recording, function
+    def __init__(self, recording: Recording, asked: Asked, function: Callable[..., Any]) -> None:
+        self.recording, self.asked, self._function = recording, asked, function
         self.__name__ = "joined"
 
     def __call__(self, *arrays: Any) -> Any:
@@ -46,7 +47,8 @@ class Joined:
         def term(x: Any) -> str:
             return repr(x) if isinstance(x, float) else f"a{x}" if x < r.inputs else f"t{x - r.inputs}"
 
-        return [f"t{i} = {name}({', '.join(map(term, xs))})" for i, (name, xs) in enumerate(r.steps)]
+        lines = [f"t{i} = {name}({', '.join(map(term, xs))})" for i, (name, xs) in enumerate(r.steps)]
+        return lines + [f"{of.name} of {term(r.outputs[k])}" for k, of in self.asked.reductions]
 
 
 @dataclass
@@ -57,13 +59,19 @@ class _Chain:
     steps: list[tuple[Step, str, list[Term]]] = field(default_factory=list)
     reads: set[int] = field(default_factory=set)
     results: set[int] = field(default_factory=set)
+    #: sums of results, and the like: the step, the slot of what is summed, what the adapter says of it
+    reductions: list[tuple[Step, int, Any]] = field(default_factory=list)
+
+    def calls(self) -> list[Step]:
+        """What becomes one step."""
+        return [step for step, *_ in (*self.steps, *self.reductions)]
 
 
 class Joining:
     """The pass over one program."""
 
-    def __init__(self, program: Program, below: Any) -> None:
-        self._program, self._below = program, below
+    def __init__(self, program: Program, below: Any, exact: bool) -> None:
+        self._program, self._below, self._exact = program, below, exact
         self._kinds, self._memory = dict(program.kinds), dict(program.memory)
         self._steps: list[Step] = []
         self._chain: _Chain | None = None
@@ -78,10 +86,10 @@ class Joining:
         for k, step in enumerate(self._program.steps):
             self._at = k
             call = self._call(step)
-            if call is None:
-                self._pass(step)
-            else:
+            if call is not None:
                 self._add(step, *call)
+            elif not self._reduced(step):
+                self._pass(step)
         self._at = len(self._program.steps)
         self._flush()
         return replace(self._program, steps=tuple(self._steps), kinds=self._kinds, memory=self._memory)
@@ -134,12 +142,39 @@ class Joining:
             self._flush()
         self._steps.append(step)
 
+    def _reduced(self, step: Step) -> bool:
+        """Whether the step is a sum of a result of the chain, or the like, and has become a part of it."""
+        chain, x = self._chain, step.args[0] if step.args else None
+        if (
+            chain is None
+            or step.result is None
+            or step.writes
+            or step.shape is not None
+            or type(x) is not Slot
+        ):
+            return False
+        if step.reads != {x.number} or x.number not in {old.result for old, _, _ in chain.steps}:
+            return False
+        function: Any = step.function
+        function = function.name if type(function) is Method else function
+        kind = self._kinds[x.number]
+        found = self._below.reduction(function, step.args[1:], dict(step.kwargs), kind)
+        if found is None or kind.dtype != chain.kind.dtype:
+            return False
+        chain.reductions.append((step, x.number, found))
+        chain.results.add(step.result)
+        return True
+
     def _add(self, step: Step, name: str, operands: list[Term]) -> None:
         kind = self._kinds[step.result]  # type: ignore[index]
         floats = {k.dtype for k in map(self._kind, operands) if k is not None and k.dtype.kind == "f"}
         floats |= {kind.dtype} if kind.dtype.kind == "f" else set()
         chain = self._chain
-        if chain is not None and (chain.kind.shape != kind.shape or not floats <= {chain.kind.dtype}):
+        if chain is not None and (
+            chain.kind.shape != kind.shape
+            or not floats <= {chain.kind.dtype}
+            or any(old.result in step.reads for old, _, _ in chain.reductions)
+        ):
             self._flush()
             chain = None
         if chain is None:
@@ -158,19 +193,23 @@ class Joining:
         chain, self._chain = self._chain, None
         if chain is None:
             return
-        olds = [step for step, _, _ in chain.steps]
-        function = recording = None
-        if len(olds) > 1:
-            inputs, recording, outputs = self._recorded(chain)
-            shapes = [self._kind(term).shape for term in inputs]  # type: ignore[union-attr]
-            function = self._below.joined(recording, shapes, chain.kind.shape, chain.kind.dtype)
-        if function is None or recording is None:
-            self._steps.extend(olds)
-            return
-        call: Any = Joined(recording, function)
+        if len(chain.calls()) == 1 or not self._join(chain):
+            self._steps.extend(chain.calls())
+
+    def _join(self, chain: _Chain) -> bool:
+        """Whether the chain has become one step."""
+        inputs, recording, asked, outputs = self._recorded(chain)
+        kinds: list[Any] = [self._kind(term) for term in inputs]
+        given = [(kind.shape, kind.dtype.kind == "b") for kind in kinds]
+        function = self._below.joined(
+            recording, given, chain.kind.shape, chain.kind.dtype, asked, self._exact
+        )
+        if function is None:
+            return False
+        call: Any = Joined(recording, asked, function)
         if len(outputs) == 1:
             self._steps.append(Step(call, tuple(inputs), {}, outputs[0]))
-            return
+            return True
         whole = len(self._kinds)
         while whole in self._kinds:
             whole += 1
@@ -178,9 +217,10 @@ class Joining:
         self._steps.append(Step(call, tuple(inputs), {}, whole))
         for k, i in enumerate(outputs):
             self._steps.append(Step(operator.getitem, (Slot(whole), k), {}, i, pure=True))
+        return True
 
-    def _recorded(self, chain: _Chain) -> tuple[list[Term], Recording, list[int]]:
-        """The arguments of the chain, its calls, and the slots of the results that others need."""
+    def _recorded(self, chain: _Chain) -> tuple[list[Term], Recording, Asked, list[int]]:
+        """The arguments of the chain, its calls, what is asked of them, and the slots of what is returned."""
         inputs: dict[Term, int] = {}
         for _, _, operands in chain.steps:
             for term in operands:
@@ -193,17 +233,23 @@ class Joining:
             values[Slot(step.result)] = len(inputs) + k  # type: ignore[arg-type]
             if self._later.get(step.result, -1) >= self._at:  # type: ignore[arg-type]
                 outputs.append(step.result)
-        inside = {step.result for step, _, _ in chain.steps}
-        own = {i: k for k, i in enumerate(step.result for step, _, _ in chain.steps)}
-        found = tuple(len(inputs) + own[i] for i in outputs if i in inside)
-        return list(inputs), Recording(len(inputs), len(inputs), tuple(steps), found), outputs  # type: ignore[return-value]
+        made = list(dict.fromkeys([*outputs, *(i for _, i, _ in chain.reductions)]))
+        found = tuple(values[Slot(i)] for i in made)
+        asked = Asked(
+            tuple(range(len(outputs))), tuple((made.index(i), what) for _, i, what in chain.reductions)
+        )
+        outputs += [step.result for step, _, _ in chain.reductions]
+        return list(inputs), Recording(len(inputs), len(inputs), tuple(steps), found), asked, outputs
 
 
-def with_joined_steps(program: Program, below: Any) -> Program:
-    """The program with chains of entry-by-entry calls on large arrays joined; ``below`` is the adapter."""
+def with_joined_steps(program: Program, below: Any, exact: bool) -> Program:
+    """The program with chains of entry-by-entry calls on large arrays joined; ``below`` is the adapter.
+
+    Where ``exact`` the bits are those of the calls in any case.
+    """
     if not below.worth_joining:
         return program
-    return Joining(without_writes(program, below.worth_joining), below).program()
+    return Joining(without_writes(program, below.worth_joining), below, exact).program()
 
 
 #: what writes its result into its first argument, and what makes a new array of it

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from nnx.backend import kernels
+from nnx.backend import kernels, loops
 from nnx.backend.recording import record
 from nnx.optimizers import FirstOrder, PerArray, registry
 
@@ -79,8 +79,10 @@ def test_without_numba_there_are_blocks(monkeypatch):
     def move(xp, w, g):
         return (w - 0.5 * g,)
 
-    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.setitem(sys.modules, "nnx.backend.compiled_entries", None)
+    loops.compiled.cache_clear()
     assert kernels.compiled(record(move, 2, 0), (0,)) is None
+    loops.compiled.cache_clear()
 
 
 def test_what_cannot_be_recorded_is_left_alone():

@@ -1,0 +1,137 @@
+"""Recorded functions of entries as one loop: rules of optimizers, chains of recorded programs.
+
+What stands in the loop computes the numbers that NumPy's calls give, bit for bit, but for the functions of
+:data:`INEXACT`, whose last place may differ: no product is fused with a sum, none is left out where NaN or ∞
+may come in, and everything has one type.
+
+Imported only where Numba is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core.errors import NumbaError
+
+from nnx.backend.compiled_functions import exp_of, tanh_of
+from nnx.backend.compiled_logarithms import expm1_of, log1p_of, log_of
+from nnx.backend.recording import FORMS, LOGICAL, Recording
+
+Array = Any
+#: Operation → its expression in the loop; T is the type of all numbers.
+_EXPRESSIONS = FORMS | {
+    "absolute": "abs({0})", "positive": "{0}", "square": "{0} * {0}", "reciprocal": "T(1) / {0}",
+    "logical_not": "{0} == 0", "logical_and": "({0} != 0) & ({1} != 0)", "isnan": "{0} != {0}",
+    "logical_or": "({0} != 0) | ({1} != 0)", "isfinite": "{0} - {0} == 0",
+    "isinf": "abs({0}) == np.inf", "exp": "T(exp_of(D({0})))", "log": "T(log_of(D({0})))",
+    "log1p": "T(log1p_of(D({0})))", "expm1": "T(expm1_of(D({0})))", "tanh": "T(tanh_of(D({0})))",
+}  # fmt: skip
+
+
+@numba.njit(inline="always")
+def _max(a: Any, b: Any) -> Any:
+    """The larger one, NaN if one is; of two zeros the second, as in NumPy."""
+    return a if a > b or a != a else b
+
+
+@numba.njit(inline="always")
+def _min(a: Any, b: Any) -> Any:
+    return a if a < b or a != a else b
+
+
+def loop(
+    recording: Recording,
+    dtype: Any,
+    bools: Sequence[bool],
+    targets: Sequence[int | None],
+    axes: Sequence[Sequence[int]] | None = None,
+) -> tuple[Any, tuple[float, ...]] | None:
+    """``kernel(*read, *write, numbers)`` and its constants; None where there is no such loop.
+
+    ``targets`` says which of the read arrays each result overwrites. Such an array is passed once, so that
+    the compiler sees that no two arguments overlap and can use vector instructions. ``numbers`` are the
+    scalars, and after them the constants. ``axes``: those that each array has, of those of the results; by
+    default all are vectors.
+    """
+    found = text(recording, bools, targets, axes)
+    if found is None:
+        return None
+    source, constants = found
+    scope: dict[str, Any] = {
+        "np": np, "T": np.dtype(dtype).type, "D": np.float64, "max_": _max, "min_": _min, "exp_of": exp_of,
+        "log_of": log_of, "log1p_of": log1p_of, "expm1_of": expm1_of, "tanh_of": tanh_of,
+    }  # fmt: skip
+    exec(source, scope)  # the text above, made of the function's own operations
+    return numba.njit(error_model="numpy", nogil=True)(scope["kernel"]), constants
+
+
+def text(
+    r: Recording, bools: Sequence[bool], targets: Sequence[int | None], axes: Any = None
+) -> tuple[str, tuple[float, ...]] | None:
+    """The function as Python writes it, and its constants."""
+    constants: list[float] = []
+    scalars = r.inputs - r.vectors
+
+    def number(x: float) -> str:
+        constants.append(x)
+        return f"n{scalars + len(constants) - 1}"
+
+    made = r.expressions(_EXPRESSIONS, [*bools, *[False] * scalars], number)
+    if made is None:
+        return None
+    each = axes or [(0,)] * r.vectors
+    count = 1 + max((d for of in each for d in of), default=0)
+    whole = ", ".join(f"i{d}" for d in range(count))
+    places = [f"w{k}" if j is None else f"r{j}" for k, j in enumerate(targets)]
+    names = [f"r{k}" for k in range(r.vectors)] + [p for p in places if p.startswith("w")]
+    lines = [f"n{k} = numbers[{k}]" for k in range(scalars + len(constants))]
+    lines += [f"v{r.vectors + k} = n{k}" for k in range(scalars)]
+    lines += [f"{'    ' * d}for i{d} in range({places[0]}.shape[{d}]):" for d in range(count)]
+    inside = [f"v{k} = r{k}[{', '.join(f'i{d}' for d in of) or '()'}]" for k, of in enumerate(each)]
+    inside += [f"v{k} = {expression}" for k, (_, expression) in enumerate(made, r.inputs)]
+    inside += [f"{place}[{whole}] = v{v}" for place, v in zip(places, r.outputs, strict=True)]
+    body = [*lines, *("    " * count + line for line in inside)]
+    return f"def kernel({', '.join([*names, 'numbers'])}):\n" + "".join(f"    {x}\n" for x in body), tuple(
+        constants
+    )
+
+
+def update(recording: Recording, targets: Sequence[int | None]) -> Callable[..., None] | None:
+    """One loop over vectors ``(read, write, scalars)``; compiled when it is first called."""
+    made: dict[Any, Any] = {}
+
+    def call(read: Sequence[Array], write: Sequence[Array], scalars: Sequence[float]) -> None:
+        kind = write[0].dtype, *[x.dtype == bool for x in read]
+        if kind not in made:
+            made[kind] = loop(recording, kind[0], kind[1:], targets)
+        kernel, constants = made[kind]
+        others = [x for x, j in zip(write, targets, strict=True) if j is None]
+        kernel(*read, *others, np.asarray((*scalars, *constants), dtype=write[0].dtype))
+
+    return call
+
+
+def chain(recording: Recording, dtype: Any, bools: Sequence[bool], axes: Any) -> Callable[..., None] | None:
+    """A loop over C-contiguous arrays ``(*read, *write)``, compiled now; None where there is none."""
+    found = loop(recording, dtype, bools, [None] * len(recording.outputs), axes)
+    if found is None:
+        return None
+    kernel, constants = found
+    real, logical = numba.from_dtype(np.dtype(dtype)), numba.types.boolean
+    read = [
+        numba.types.Array(logical if b else real, len(of), "C", readonly=True)
+        for b, of in zip(bools, axes, strict=True)
+    ]
+    whole = 1 + max((d for of in axes for d in of), default=0)
+    names = [recording.steps[i - recording.inputs][0] for i in recording.outputs]
+    write = [numba.types.Array(logical if name in LOGICAL else real, whole, "C") for name in names]
+    try:
+        kernel.compile((*read, *write, numba.types.Array(real, 1, "C", readonly=True)))
+    except NumbaError:
+        return None
+    kernel.disable_compile()
+    numbers = np.asarray(constants, dtype)
+    return lambda *arrays: kernel(*arrays, numbers)
