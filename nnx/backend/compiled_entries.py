@@ -10,6 +10,7 @@ Imported only where Numba is installed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numba
@@ -26,6 +27,8 @@ _EXPRESSIONS = FORMS | {
     "absolute": "abs({0})", "positive": "{0}", "square": "{0} * {0}", "reciprocal": "T(1) / {0}",
     "logical_not": "{0} == 0", "logical_and": "({0} != 0) & ({1} != 0)", "isnan": "{0} != {0}",
     "logical_or": "({0} != 0) | ({1} != 0)", "isfinite": "{0} - {0} == 0",
+    "power": "{0} ** {1}",
+    "sign": "(T(1) if {0} > 0 else (T(-1) if {0} < 0 else (T(0) if {0} == 0 else {0})))",
     "isinf": "abs({0}) == np.inf", "exp": "T(exp_of(D({0})))", "log": "T(log_of(D({0})))",
     "log1p": "T(log1p_of(D({0})))", "expm1": "T(expm1_of(D({0})))", "tanh": "T(tanh_of(D({0})))",
 }  # fmt: skip
@@ -42,36 +45,30 @@ def _min(a: Any, b: Any) -> Any:
     return a if a < b or a != a else b
 
 
-def loop(
-    recording: Recording,
-    dtype: Any,
-    bools: Sequence[bool],
-    targets: Sequence[int | None],
-    axes: Sequence[Sequence[int]] | None = None,
-) -> tuple[Any, tuple[float, ...]] | None:
-    """``kernel(*read, *write, numbers)`` and its constants; None where there is no such loop.
+@cache
+def _compiled(source: str, dtype: Any, signature: Any = None) -> Any:
+    """The function of that text, for numbers of that type: one for all that differ in constants alone.
 
-    ``targets`` says which of the read arrays each result overwrites. Such an array is passed once, so that
-    the compiler sees that no two arguments overlap and can use vector instructions. ``numbers`` are the
-    scalars, and after them the constants. ``axes``: those that each array has, of those of the results; by
-    default all are vectors.
+    It is compiled now for a ``signature``, and for no other, or when it is called.
     """
-    found = text(recording, bools, targets, axes)
-    if found is None:
-        return None
-    source, constants = found
     scope: dict[str, Any] = {
-        "np": np, "T": np.dtype(dtype).type, "D": np.float64, "max_": _max, "min_": _min, "exp_of": exp_of,
+        "np": np, "T": dtype.type, "D": np.float64, "max_": _max, "min_": _min, "exp_of": exp_of,
         "log_of": log_of, "log1p_of": log1p_of, "expm1_of": expm1_of, "tanh_of": tanh_of,
     }  # fmt: skip
-    exec(source, scope)  # the text above, made of the function's own operations
-    return numba.njit(error_model="numpy", nogil=True)(scope["kernel"]), constants
+    exec(source, scope)  # the text below, made of the function's own operations
+    return numba.njit(signature, error_model="numpy", nogil=True)(scope["kernel"])
 
 
 def text(
     r: Recording, bools: Sequence[bool], targets: Sequence[int | None], axes: Any = None
 ) -> tuple[str, tuple[float, ...]] | None:
-    """The function as Python writes it, and its constants."""
+    """The function ``kernel(*read, *write, numbers)`` as Python writes it, and its constants.
+
+    ``targets`` says which of the read arrays each result overwrites. Such an array is passed once, so that
+    the compiler sees that no two arguments overlap and can use vector instructions. ``numbers`` are the
+    scalars, and after them the constants. ``axes``: those that each array has, of those of the results; by
+    default all are vectors. None where an operation has no form.
+    """
     constants: list[float] = []
     scalars = r.inputs - r.vectors
 
@@ -99,27 +96,28 @@ def text(
     )
 
 
-def update(recording: Recording, targets: Sequence[int | None]) -> Callable[..., None] | None:
-    """One loop over vectors ``(read, write, scalars)``; compiled when it is first called."""
-    made: dict[Any, Any] = {}
+def update(
+    recording: Recording, targets: Sequence[int | None], bools: Sequence[bool]
+) -> Callable[..., None] | None:
+    """One loop over vectors ``(read, write, scalars)``, compiled when first called; None without one."""
+    found = text(recording, bools, targets)
+    if found is None:
+        return None
+    source, constants = found
 
     def call(read: Sequence[Array], write: Sequence[Array], scalars: Sequence[float]) -> None:
-        kind = write[0].dtype, *[x.dtype == bool for x in read]
-        if kind not in made:
-            made[kind] = loop(recording, kind[0], kind[1:], targets)
-        kernel, constants = made[kind]
-        others = [x for x, j in zip(write, targets, strict=True) if j is None]
-        kernel(*read, *others, np.asarray((*scalars, *constants), dtype=write[0].dtype))
+        dtype, others = write[0].dtype, [x for x, j in zip(write, targets, strict=True) if j is None]
+        _compiled(source, dtype)(*read, *others, np.asarray((*scalars, *constants), dtype=dtype))
 
     return call
 
 
 def chain(recording: Recording, dtype: Any, bools: Sequence[bool], axes: Any) -> Callable[..., None] | None:
     """A loop over C-contiguous arrays ``(*read, *write)``, compiled now; None where there is none."""
-    found = loop(recording, dtype, bools, [None] * len(recording.outputs), axes)
+    found = text(recording, bools, [None] * len(recording.outputs), axes)
     if found is None:
         return None
-    kernel, constants = found
+    source, constants = found
     real, logical = numba.from_dtype(np.dtype(dtype)), numba.types.boolean
     read = [
         numba.types.Array(logical if b else real, len(of), "C", readonly=True)
@@ -128,10 +126,10 @@ def chain(recording: Recording, dtype: Any, bools: Sequence[bool], axes: Any) ->
     whole = 1 + max((d for of in axes for d in of), default=0)
     names = [recording.steps[i - recording.inputs][0] for i in recording.outputs]
     write = [numba.types.Array(logical if name in LOGICAL else real, whole, "C") for name in names]
+    signature = numba.void(*read, *write, numba.types.Array(real, 1, "C", readonly=True))
     try:
-        kernel.compile((*read, *write, numba.types.Array(real, 1, "C", readonly=True)))
+        kernel = _compiled(source, np.dtype(dtype), signature)
     except NumbaError:
         return None
-    kernel.disable_compile()
     numbers = np.asarray(constants, dtype)
     return lambda *arrays: kernel(*arrays, numbers)

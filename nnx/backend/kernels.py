@@ -147,11 +147,12 @@ def _buffers(
 
 
 @cache
-def compiled(recording: Recording, targets: tuple[int | None, ...]) -> Callable[..., None] | None:
+def compiled(
+    recording: Recording, targets: tuple[int | None, ...], bools: tuple[bool, ...]
+) -> Callable[..., None] | None:
     """One compiled loop over ``(read, write, scalars)``; None where Numba cannot be used.
 
-    ``targets`` says which of the read vectors each result overwrites. Such a vector is passed once, so that
-    the compiler sees that no two arguments overlap and can use vector instructions.
+    ``targets`` says which of the read vectors each result overwrites, ``bools`` which hold bools.
     """
     module = loops.compiled("entries")
-    return module.update(recording, targets) if module else None
+    return module.update(recording, targets, bools) if module else None

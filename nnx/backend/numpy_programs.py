@@ -63,7 +63,8 @@ class NumpyPrograms(Programs):
         targets = tuple([places.get(id(out)) for out in write])
         if n <= kernels.BLOCK:
             return partial(kernels.at_once(recording, targets, write[0].dtype), read, write)
-        kernel = kernels.compiled(recording, targets) if n >= _WORTH_COMPILING else None
+        bools = tuple([x.dtype == bool for x in read])
+        kernel = kernels.compiled(recording, targets, bools) if n >= _WORTH_COMPILING else None
         return partial(kernel or kernels.blockwise(recording, targets, write[0].dtype), read, write)
 
     def direct(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[Any, Any, Any] | None:
@@ -161,6 +162,7 @@ def reduction_call(function: Any, args: Any, kwargs: Any, kind: Any) -> Reductio
         return None
     axis = args[0] if args else kwargs.get("axis")
     n, name, owner = len(kind.shape), getattr(function, "__name__", ""), getattr(function, "__self__", None)
+    ufunc: Any
     if function in (np.mean, namespace.mean, "mean"):
         ufunc, name = np.add, "mean"
     elif type(function) is str and function in _REDUCES:
