@@ -15,10 +15,11 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import types
 from numba.core.errors import NumbaError
+from numba.extending import intrinsic
 
-from nnx.backend.compiled_functions import exp_of, tanh_of
-from nnx.backend.compiled_logarithms import expm1_of, log1p_of, log_of
+from nnx.backend import compiled_functions, compiled_logarithms
 from nnx.backend.recording import FORMS, LOGICAL, Recording
 
 Array = Any
@@ -28,21 +29,34 @@ _EXPRESSIONS = FORMS | {
     "logical_not": "{0} == 0", "logical_and": "({0} != 0) & ({1} != 0)", "isnan": "{0} != {0}",
     "logical_or": "({0} != 0) | ({1} != 0)", "isfinite": "{0} - {0} == 0",
     "power": "{0} ** {1}",
-    "sign": "(T(1) if {0} > 0 else (T(-1) if {0} < 0 else (T(0) if {0} == 0 else {0})))",
+    "sign": "chosen({0} != {0}, {0}, T({0} > 0) - T({0} < 0))", "where": "chosen({0} != 0, {1}, {2})",
     "isinf": "abs({0}) == np.inf", "exp": "T(exp_of(D({0})))", "log": "T(log_of(D({0})))",
     "log1p": "T(log1p_of(D({0})))", "expm1": "T(expm1_of(D({0})))", "tanh": "T(tanh_of(D({0})))",
+    "own_tanh": "tanh_of({0})", "own_sigmoid": "sigmoid_of({0})",  # of float64 only
+    "restored_sech_squared": "chosen({0} < few, sech_squared_of({1}), {0})",
+    "restored_logistic_slope": "chosen({0} < few, logistic_slope_of({1}), {0})",
 }  # fmt: skip
+
+
+@intrinsic
+def _chosen(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
+    """``a if condition else b`` of two numbers that are both computed: no branch, which vectors lack."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(*args)
+
+    return a(types.boolean, a, a), codegen
 
 
 @numba.njit(inline="always")
 def _max(a: Any, b: Any) -> Any:
     """The larger one, NaN if one is; of two zeros the second, as in NumPy."""
-    return a if a > b or a != a else b
+    return _chosen((a > b) | (a != a), a, b)
 
 
 @numba.njit(inline="always")
 def _min(a: Any, b: Any) -> Any:
-    return a if a < b or a != a else b
+    return _chosen((a < b) | (a != a), a, b)
 
 
 @cache
@@ -52,11 +66,25 @@ def _compiled(source: str, dtype: Any, signature: Any = None) -> Any:
     It is compiled now for a ``signature``, and for no other, or when it is called.
     """
     scope: dict[str, Any] = {
-        "np": np, "T": dtype.type, "D": np.float64, "max_": _max, "min_": _min, "exp_of": exp_of,
-        "log_of": log_of, "log1p_of": log1p_of, "expm1_of": expm1_of, "tanh_of": tanh_of,
+        "np": np, "T": dtype.type, "D": np.float64, "max_": _max, "min_": _min, "chosen": _chosen,
+        "few": compiled_functions.FEW_DIGITS,
     }  # fmt: skip
+    scope |= _FUNCTIONS
     exec(source, scope)  # the text below, made of the function's own operations
     return numba.njit(signature, error_model="numpy", nogil=True)(scope["kernel"])
+
+
+def _with_flags(function: Any) -> Any:
+    """The function of one number compiled apart: what it may fuse, the loop around it may not."""
+    return numba.njit(fastmath={"contract"}, error_model="numpy", forceinline=True)(function.py_func)
+
+
+_FUNCTIONS = {
+    name: _with_flags(function)
+    for module in (compiled_functions, compiled_logarithms)
+    for name, function in vars(module).items()
+    if name.endswith("_of") and not name.startswith("_")
+}
 
 
 def text(

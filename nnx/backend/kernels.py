@@ -84,11 +84,19 @@ def made(recording: Recording, lines: Sequence[str]) -> Any:
     heads = [f"v{recording.vectors + k} = scalars[{k}]" for k in range(recording.inputs - recording.vectors)]
     source = "def kernel(read, write, scalars, buffers):\n"
     source += "".join(f"    {line}\n" for line in (*heads, *lines))
-    scope: Any = {name: getattr(np, name, None) for name, _ in recording.steps} | {"copyto": np.copyto}
+    names = {name for name, _ in recording.steps}
+    scope: Any = {name: getattr(np, name, None) for name in names} | {"copyto": np.copyto}
+    scope |= {name: own_functions()[name] for name in names if name.startswith(("own_", "restored_"))}
     # constants are written as Python prints them
     scope |= {"as_bool": _as_bool, "inf": np.inf, "nan": np.nan}
     exec(source, scope)  # the text above, made of the rule's own operations
     return scope["kernel"]
+
+
+def own_functions() -> Mapping[str, Any]:
+    """Functions of nnx's own that are compiled loops, by the names that they have in recordings."""
+    module = loops.compiled("functions")
+    return module.INTO if module else {}
 
 
 def _as_bool(x: Array) -> Array:

@@ -77,8 +77,9 @@ class NumpyPrograms(Programs):
 
     worth_joining = WORTH_BLOCKS
 
-    def entrywise(self, function: Any, args: Any, kwargs: Any) -> tuple[str, list[Any]] | None:
-        return entrywise_call(function, args, kwargs, self.into(function))
+    def entrywise(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[str, list[Any]] | None:
+        own = own_call(function, args, kwargs, kinds, self)
+        return own or entrywise_call(function, args, kwargs, self.into(function))
 
     def reduction(self, function: Any, args: Any, kwargs: Any, kind: Any) -> Any:
         return reduction_call(function, args, kwargs, kind)
@@ -151,6 +152,21 @@ def entrywise_call(function: Any, args: Any, kwargs: Any, ufunc: Any) -> tuple[s
     if found is None or kwargs or len(args) != found.nin or found is not getattr(np, found.__name__, None):
         return None
     return str(found.__name__), list(args)
+
+
+def own_call(
+    function: Any, args: Any, kwargs: Any, kinds: Sequence[Any], own: Any
+) -> tuple[str, list[Any]] | None:
+    """The same of a call of the adapter's that is a compiled loop on arrays of these kinds."""
+    x = kinds[0] if kinds else None
+    if x is None or x.shape is None or kwargs or not x.in_order or not own.compiles(x):
+        return None
+    if function in (own.tanh, own.sigmoid):
+        return f"own_{function.__name__}", list(args)
+    if function == own.restored and kinds[1] is not None and kinds[1]._replace(owner=x.owner) == x:
+        name = f"restored_{args[2].__name__}"
+        return (name, list(args[:2])) if name in kernels.own_functions() else None
+    return None
 
 
 def reduction_call(function: Any, args: Any, kwargs: Any, kind: Any) -> Reduction | None:

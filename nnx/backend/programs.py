@@ -69,8 +69,11 @@ class Programs:
     #: bytes of a result from which on chains of entry-by-entry calls are joined; 0 where they are not
     worth_joining = 0
 
-    def entrywise(self, function: Any, args: Any, kwargs: Any) -> tuple[str, list[Any]] | None:
-        """Name (of :mod:`nnx.backend.recording`) and operands of an entry-by-entry call; None for others."""
+    def entrywise(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[str, list[Any]] | None:
+        """Name (of :mod:`nnx.backend.recording`) and operands of an entry-by-entry call; None for others.
+
+        ``kinds`` says of each argument what array it is (None where it is none).
+        """
         return None
 
     def reduction(self, function: Any, args: Any, kwargs: Any, kind: Any) -> Any:

@@ -93,7 +93,8 @@ class Joining:
         if not kind.owner or not kind.in_order or not kind.shape or kind.nbytes < self._below.worth_joining:
             return None
         args = [self._number(term) for term in step.args]
-        call = self._below.entrywise(step.function, args, dict(step.kwargs))
+        kinds = [self._kind(term) for term in args]
+        call = self._below.entrywise(step.function, args, dict(step.kwargs), kinds)
         if call is None or (call[0] in LOGICAL) != (kind.dtype.kind == "b"):
             return None
         return call if all(self._fits(term, kind) for term in call[1]) else None
@@ -238,4 +239,4 @@ def with_joined_steps(program: Program, below: Any, exact: bool) -> Program:
     """
     if not below.worth_joining:
         return program
-    return Joining(without_writes(program, below.worth_joining), below, exact).program()
+    return Joining(without_writes(program, below), below, exact).program()

@@ -21,10 +21,12 @@ _WRITES: dict[Any, Any] = {
 }
 
 
-def without_writes(program: Program, least: int) -> Program:
-    """The program with new arrays for sums and the like that go into an array of ``least`` bytes or more.
+def without_writes(program: Program, below: Any) -> Program:
+    """The program with new arrays for sums and the like that go into an array that is large enough to join.
 
-    Only into one that the program has made, of which there is no view: nobody else sees what was there.
+    Only into one that the program has made, of which there is no view: nobody else sees what was there. What
+    has the written array as its result is taken for one that makes a new one only where it can be joined: the
+    adapter ``below`` knows it as an entry-by-entry call.
     """
     kinds, memory = dict(program.kinds), dict(program.memory)
     sharing = Counter(memory.values())
@@ -34,10 +36,15 @@ def without_writes(program: Program, least: int) -> Program:
     steps = []
     for old in program.steps:
         step, call = with_terms(old, now), _WRITES.get(old.function)
+        i = old.result
+        if call is None and i is not None and old.writes and _is_known(program, old, below):
+            call = old.function
         j = old.args[0].number if call is not None and type(old.args[0]) is Slot else -1
-        alone = j in made and sharing[memory[j]] == 1 and kinds[j].owner and kinds[j].nbytes >= least
-        if call and alone and not old.kwargs and _keeps_kind(program, kinds[j], old.args[1]):
-            i = next(numbers)
+        same = 1 if i is None or j < 0 else 1 + (memory[i] == memory[j])
+        alone = j in made and sharing[memory[j]] == same and kinds[j].owner
+        large = alone and kinds[j].nbytes >= below.worth_joining
+        if call and large and not old.kwargs and _keeps_kind(program, kinds[j], old.args[1]):
+            i = next(numbers) if i is None else i
             kinds[i], memory[i] = kinds[j], i
             step = Step(call, step.args, {}, i, pure=True)
             now[Slot(j)] = Slot(i)
@@ -46,6 +53,12 @@ def without_writes(program: Program, least: int) -> Program:
         steps.append(step)
     outputs = substituted(program.outputs, now)
     return replace(program, steps=tuple(steps), outputs=outputs, kinds=kinds, memory=memory)
+
+
+def _is_known(program: Program, step: Step, below: Any) -> bool:
+    """Whether a step that writes can be joined as a call that makes a new array."""
+    kinds = [program.kinds[x.number] if type(x) is Slot else None for x in step.args]
+    return below.entrywise(step.function, step.args, dict(step.kwargs), kinds) is not None
 
 
 def _keeps_kind(program: Program, kind: Kind, term: Term) -> bool:

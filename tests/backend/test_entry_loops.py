@@ -200,3 +200,22 @@ def test_joined_reductions_have_numpys_bits(name, dtype, compiled, monkeypatch):
             for got, want in zip(found, wanted, strict=True):
                 assert type(got) is type(want)
                 np.testing.assert_array_equal(got, want, strict=True)
+
+
+def test_nnx_functions_and_their_slopes_have_the_bits_that_they_have_apart(monkeypatch):
+    needs_numba()
+    functions = loops.compiled("functions")
+    x = np.concatenate([np.asarray([*SPECIAL, 30.0, -40.0]), 8.0 * RANDOM.normal(size=3001)])
+    steps = [("own_tanh", (0,)), ("square", (1,)), ("subtract", (1.0, 2)), ("restored_sech_squared", (3, 0))]
+    steps += [("own_sigmoid", (0,)), ("subtract", (1.0, 5)), ("multiply", (5, 6))]
+    steps += [("restored_logistic_slope", (7, 0))]
+    recording = Recording(1, 1, tuple(steps), (1, 4, 5, 8))
+    monkeypatch.setattr(entry_loops, "_MOST_PAIRS", 10**6)
+    with np.errstate(all="ignore"):
+        found = by_loop(recording, [x], x.shape, "float64", monkeypatch)
+        y, s = functions.tanh(x), functions.sigmoid(x)
+        d, e = 1.0 - np.square(y), s * (1.0 - s)
+        functions.RESTORES["sech_squared"](d, x, functions.FEW_DIGITS)
+        functions.RESTORES["logistic_slope"](e, x, functions.FEW_DIGITS)
+    for got, want in zip(found, (y, d, s, e), strict=True):
+        np.testing.assert_array_equal(got, want)
