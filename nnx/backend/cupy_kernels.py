@@ -67,18 +67,24 @@ _EXPRESSIONS = FORMS | {
     "sign": "{0} > (T)0 ? (T)1 : {0} < (T)0 ? (T)-1 : {0} == (T)0 ? (T)0 : {0}",
     "maximum": "{0} > {1} || {0} != {0} ? {0} : {1}", "minimum": "{0} < {1} || {0} != {0} ? {0} : {1}",
     "logical_and": "{0} && {1}", "logical_or": "{0} || {1}", "logical_not": "!{0}",
-    "where": "{0} ? {1} : {2}",
+    "where": "{0} ? {1} : {2}", "absolute": "fabs({0})", "positive": "{0}", "square": "{0} * {0}",
+    "reciprocal": "(T)1 / {0}", "log": "log({0})", "log1p": "log1p({0})", "expm1": "expm1({0})",
+    "tanh": "tanh({0})", "sin": "sin({0})", "cos": "cos({0})", "power": "pow({0}, {1})",
+    "isnan": "isnan({0})", "isinf": "isinf({0})", "isfinite": "isfinite({0})",
 }  # fmt: skip
 
+#: functions of CuPy's that have one
+CALLS = sorted(set(_EXPRESSIONS) - {"abs", "pow"})
 
-def update(r: Recording, bools: Sequence[bool]) -> Kernel | None:
+
+def update(r: Recording, bools: Sequence[bool], keep_bools: bool = False) -> Kernel | None:
     """The kernel of a recorded function: vectors ``r0, ...``, numbers ``s0, ...``, results ``w0, ...``.
 
     ``bools`` says which of the vectors are of bools; all others, the numbers and the results have one type T,
     and so has each value in between: nothing is computed in a wider type, and half precision is rounded after
     every operation, as by CuPy's own functions. Results are stored at the end, because they may overwrite
     what is read. None where bools alone are computed with as if they were numbers: libraries do not agree
-    on that.
+    on that. Results that are bools have arrays of bools where ``keep_bools``.
     """
     given = [("bool" if b else "T", f"r{k}") for k, b in enumerate(bools)]
     given += [("T", f"s{k}") for k in range(r.inputs - r.vectors)]
@@ -89,8 +95,9 @@ def update(r: Recording, bools: Sequence[bool]) -> Kernel | None:
     for k, (logical, expression) in enumerate(made, r.inputs):
         kind = "bool" if logical else "T"
         lines.append(f"{kind} v{k} = ({kind})({expression});")
-    lines += [f"w{k} = (T)v{value};" for k, value in enumerate(r.outputs)]
-    out = ", ".join(f"T w{k}" for k in range(len(r.outputs)))
+    kinds = ["bool" if keep_bools and made[v - r.inputs][0] else "T" for v in r.outputs]
+    lines += [f"w{k} = ({kind})v{v};" for k, (kind, v) in enumerate(zip(kinds, r.outputs, strict=True))]
+    out = ", ".join(f"{kind} w{k}" for k, kind in enumerate(kinds))
     return Kernel(", ".join(map(" ".join, given)), out, "\n".join(lines), "nnx_update")
 
 
