@@ -26,6 +26,8 @@ WORTH_COMPILING = 3e8
 #: operations → nanoseconds that NumPy takes for an entry, and whether the loop may differ in the last place
 _SLOW = {"exp": 5.0, "log": 5.0, "log1p": 10.0, "expm1": 10.0, "tanh": 15.0, "divide": 1.0, "sqrt": 1.5}
 _INEXACT = frozenset(("exp", "log", "log1p", "expm1", "tanh", "pow", "power"))
+#: settings of ``np.errstate`` for which a loop will do
+_SILENT = frozenset(("ignore", "warn"))
 #: LLVM compares so many pairs of arrays before a loop, to see whether they overlap; with more it uses no
 #: vector instructions
 _MOST_PAIRS = 8
@@ -44,7 +46,8 @@ class Growing:
         dtype: Any,
         exact: bool,
     ) -> None:
-        self._kernel, self._calls = blocks, 0
+        self._blocks = self._kernel = blocks
+        self._calls = 0
         self._make: Callable[[], Any] | None = None
         self._made: tuple[int, Future[Any]] | None = None
         if loops.left_out() or dtype.char not in "fd" or not _pays(recording, exact):
@@ -57,6 +60,8 @@ class Growing:
     def __call__(self) -> Callable[..., None]:
         if self._make is not None:
             self._grow()
+        if self._kernel is not self._blocks and not _SILENT.issuperset(np.geterr().values()):
+            return self._blocks  # where NumPy is to raise errors: a loop has none
         return self._kernel
 
     def _grow(self) -> None:

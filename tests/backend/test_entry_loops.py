@@ -145,6 +145,18 @@ def test_the_loop_comes_when_the_chain_has_run_for_a_while(monkeypatch):
     assert used == [False] * 6 + [True] * 2
 
 
+def test_where_numpy_is_to_raise_it_does(monkeypatch):
+    needs_numba()
+    monkeypatch.setattr(entry_loops, "WORTH_COMPILING", 0.0)
+    x = RANDOM.normal(size=1000)
+    recording = Recording(1, 1, (("negative", (0,)), ("sqrt", (1,))), (2,))
+    function = joined.joined(recording, [(x.shape, False)], x.shape, x.dtype)
+    with np.errstate(all="ignore"):
+        assert np.isnan(function(x)).any()
+    with np.errstate(invalid="raise"), pytest.raises(FloatingPointError, match="sqrt"):
+        function(x)
+
+
 def test_without_numba_chains_stay_in_blocks(monkeypatch):
     monkeypatch.setattr(entry_loops, "WORTH_COMPILING", 0.0)
     monkeypatch.setenv("NNX_NUMBA", "0")
