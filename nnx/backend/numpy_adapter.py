@@ -162,7 +162,7 @@ class NumpyAdapter(
     def restored(self, d: Array, x: Array, exact: Callable[..., Array]) -> Array:
         quick = d.size >= _WORTH_COMPILING_FUNCTIONS and _compiled_functions(d)  # no call for small arrays
         if quick and exact.__name__ in quick.RESTORES and x.flags.c_contiguous:
-            quick.RESTORES[exact.__name__](d.reshape(-1), x.reshape(-1), _FEW_DIGITS[8])
+            quick.RESTORES[exact.__name__](d.reshape(-1), x.reshape(-1), quick.FEW_DIGITS)
             return d
         try:
             if d.item(d.argmin()) >= _FEW_DIGITS[d.itemsize]:  # as saturates: a call less in every slope

@@ -29,17 +29,17 @@ from nnx.jitting.reusing import with_places_used_again
 FEW_BYTES = 1 << 12
 
 
-def shortened(program: Program, fixed: Mapping[int, Any], below: Any) -> Program:
+def shortened(program: Program, fixed: Mapping[int, Any], below: Any, exact: bool = True) -> Program:
     """The program after all passes.
 
     ``fixed`` are the values that do not depend on the arguments' numbers, by slot; ``below`` is the adapter
-    of the library.
+    of the library. Where ``exact`` the bits are those of the calls even where compiled loops have others.
     """
     program = with_constants(without_copies(program), fixed)
     program = with_copies_of_what_is_known(program)
     for make in (without_factors_one, with_common_steps_once, without_dead_steps):
         program = make(program)
-    program = with_joined_steps(with_direct_calls(program, below.direct), below)
+    program = with_joined_steps(with_direct_calls(program, below.direct), below, exact)
     return _renumbered(with_places_used_again(program, below.into))
 
 

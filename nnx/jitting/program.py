@@ -325,6 +325,7 @@ def kind_of(value: Any) -> Kind:
     if not (hasattr(value, "dtype") and hasattr(value, "shape")):
         return Kind(type(value))
     flags = getattr(value, "flags", None)
-    owner = bool(getattr(flags, "owndata", False) and getattr(flags, "writeable", False))
+    # CuPy's flags say nothing of writing: all of its arrays may be written into
+    owner = bool(getattr(flags, "owndata", False) and getattr(flags, "writeable", True))
     strides = getattr(value, "strides", None)
     return Kind(type(value), value.dtype, tuple(value.shape), strides, getattr(value, "nbytes", 0), owner)

@@ -152,7 +152,7 @@ class Jitted:
         leaves, build = flatten(answer)
         leaves = [_settled(leaf) for leaf in leaves]
         program = recorder.program(len(arrays), [recorder.term(leaf) for leaf in leaves])
-        program = shortened(program, recorder.fixed, recorder.adapter.below)
+        program = shortened(program, recorder.fixed, recorder.adapter.below, exact=False)
         outside = [(reference, recorder.constants[k]) for reference, k in recorder.outside]
         writes = not program.written().isdisjoint(program.memory[i] for i in range(len(arrays)))
         replay = compiled(program, ready=recorder.adapter.below.ready)
