@@ -226,7 +226,8 @@ def without_dead_steps(program: Program) -> Program:
     kept: list[Step] = []
     for step in reversed(program.steps):
         # a shape that depends on the numbers may have made other numbers: it is asked for again
-        if step.result in read or step.shape is not None or any(memory[i] in needed for i in step.writes):
+        asked = step.shape is not None or step.dtype is not None
+        if step.result in read or asked or any(memory[i] in needed for i in step.writes):
             read |= step.reads
             needed |= {memory[i] for i in step.reads}
             kept.append(step)

@@ -78,8 +78,9 @@ class Step:
     kwargs: Mapping[str, Any]
     #: where the result is put; None where there is none, as of x[key] = y
     result: int | None
-    #: the result's shape, where calls of this function promise no shape, to be compared
+    #: the result's shape and data type, where calls of this function promise no such, to be compared
     shape: tuple[int, ...] | None = None
+    dtype: Any = None
     #: the slots into whose memory it may write
     writes: frozenset[int] = frozenset()
     #: whether two such calls with the same arguments may be made one
