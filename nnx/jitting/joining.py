@@ -16,15 +16,14 @@ from typing import Any
 from nnx.backend.recording import LOGICAL, Recording
 from nnx.jitting.program import (
     Constant,
-    Kind,
     Program,
     Slot,
     Step,
-    kind_of,
     slots,
     substituted,
     with_terms,
 )
+from nnx.jitting.values import Kind, kind_of
 
 Term = Any
 

@@ -11,8 +11,9 @@ from nnx.autodiff.batching.array import Batched
 from nnx.backend import register_carrier
 from nnx.errors import RecordingError
 from nnx.jitting.functions import COMPARISONS, DESCRIBING, ESCAPES, IN_PLACE_METHODS, OPERATORS, UNARY
-from nnx.jitting.program import Attribute, Method, kind_of
+from nnx.jitting.program import Attribute, Method
 from nnx.jitting.recorder import Recorder, active
+from nnx.jitting.values import kind_of
 
 
 class Recorded:

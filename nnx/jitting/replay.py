@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnx.errors import RecordingError
-from nnx.jitting.program import Constant, Kind, Program, Slot, Step, expression, mapped, slots, written
+from nnx.jitting.program import Constant, Program, Slot, Step, expression, mapped, slots, written
+from nnx.jitting.values import Kind, copied
 
 Array = Any
 #: the memory of results from this size on is given back after their last use
@@ -85,6 +86,8 @@ def _is_done(program: Program, step: Step, fixed: dict[int, Array]) -> bool:
         return False
     if any(type(place) is Constant for place in step.places):
         return False
+    if program.kinds[i].strides is None:  # of a library that does not tell views from numbers of their own
+        return False
     if all(program.memory[i] != program.memory[j] for j in reads):  # numbers of its own, which change
         return False
 
@@ -123,8 +126,8 @@ def _ready(program: Program, one: Any, kind: Kind, ready: Callable[..., Any]) ->
 
 def _output(term: Any, name: Callable[[Any], str]) -> str:
     """An output; an array from outside as a copy, for the caller may write into it."""
-    copies = type(term) is Constant
-    return f"{expression(term, name)}.copy()" if copies else expression(term, name)
+    text = expression(term, name)
+    return f"{name(copied)}({text})" if type(term) is Constant else text
 
 
 def _locked(constant: Any) -> Any:
