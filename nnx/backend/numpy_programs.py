@@ -76,7 +76,6 @@ class NumpyPrograms(Programs):
             return function if function.nout == 1 and function.signature is None else None
         return UFUNCS.get(function)
 
-    worth_recording = True
     worth_joining = WORTH_BLOCKS
 
     def entrywise(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[str, list[Any]] | None:

@@ -66,8 +66,6 @@ class Programs:
         """
         return None
 
-    #: whether nnx records by itself what it calls over and over
-    worth_recording = False
     #: bytes of a result from which on chains of entry-by-entry calls are joined; 0 where they are not
     worth_joining = 0
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from nnx.autodiff.array import Traced
 from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.tree import flatten
-from nnx.backend import adapter_of, to_numpy
+from nnx.backend import adapter_of
 from nnx.errors import RecordingError
 from nnx.jitting.adapter import recorded_over
 from nnx.jitting.passes import shortened
@@ -23,6 +23,7 @@ from nnx.jitting.program import Program
 from nnx.jitting.recorded import Recorded
 from nnx.jitting.recorder import Clock, Recorder, recording
 from nnx.jitting.replay import compiled
+from nnx.jitting.values import bits
 
 Array = Any
 
@@ -141,9 +142,7 @@ class Replayed:
             self._plans = {kind: plan for kind, plan in self._plans.items() if plan.made or plan.reason}
         if len(self._plans) >= KINDS:
             return Plan("arguments are of another kind in every call")
-        below = adapter_of(*self._held, *args)
-        plan = Plan("" if below.worth_recording else f"calls with arrays of {below.name} are not recorded")
-        return self._plans.setdefault(kinds(args), plan)
+        return self._plans.setdefault(kinds(args), Plan())
 
     def _recorded(self, args: Sequence[Any]) -> tuple[Replay, ...]:
         """The programs for arguments of this kind."""
@@ -216,4 +215,4 @@ def need_same_bits(answer: Any, arrays: Sequence[Any], made: Replay, args: Seque
 
 def _bits(answer: Any, written: Sequence[Array]) -> list[Any]:
     leaves = (*flatten(answer)[0], *written)
-    return [(a.dtype, a.shape, to_numpy(a).tobytes()) if hasattr(a, "shape") else a for a in leaves]
+    return [bits(a) if hasattr(a, "shape") else a for a in leaves]

@@ -23,6 +23,7 @@ from nnx.jitting.recorded import Recorded
 from nnx.jitting.recorder import Recorder, recording
 from nnx.jitting.replay import compiled
 from nnx.jitting.surroundings import Surroundings, Wrapper
+from nnx.jitting.values import bits
 
 Array = Any
 #: so often may the surroundings change, or numbers among the arguments be others, until it is no use
@@ -48,7 +49,7 @@ class _Plan(NamedTuple):
         """What outside of the function is not what it was."""
         for reference, copy in self.outside:
             x = reference()
-            if x is not None and (x.shape != copy.shape or x.tobytes() != copy.tobytes()):
+            if x is not None and bits(x) != bits(copy):
                 return f"an array of shape {copy.shape} from outside"
         return self.surroundings.changed()
 

@@ -108,11 +108,10 @@ class BatchProblem:
         kind = Halved if options else Replayed
         return kind(function, clock=self.clock, held=(self._state, *held), reason=self.reason, **options)
 
-    @cached_property
+    @property
     def reason(self) -> str:
         """Why nothing is recorded; empty where it is, or will be."""
-        name = "" if self.adapter.worth_recording else self.adapter.name
-        return self.objective.users_own or (f"steps on {name} are not recorded" if name else "")
+        return self.objective.users_own
 
     def functions(self) -> list[Replayed]:
         """What is recorded after a while, as far as it was asked for."""
