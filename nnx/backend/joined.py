@@ -127,7 +127,7 @@ class _Chain:
         self._buffers = _Buffers(recording, (size, *block), dtype, dict.fromkeys(hidden, (most, *block)))
 
     def _shares(self, n: int, size: int) -> tuple[int, list[list[Piece]]]:
-        """The most entries that the sum of a piece is of; pieces of up to ``size`` of n rows, for each core."""
+        """The most entries that a piece's sum is of; pieces of up to ``size`` of n rows, for each core."""
         row = self._row
         most = max(size - (0 if self._flat else 2), 1) * row  # entries whose rows are at most ``size``
         if all(r.last for _, r in self._asked.reductions):
