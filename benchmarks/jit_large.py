@@ -2,7 +2,7 @@
 
 Values, gradients by all entries, the mean of the values, and this with its gradient, in float64. Call by call
 NumPy writes every result to memory; joined calls go through the caches block by block, or are one loop. A
-number is the median of several calls in milliseconds, after calls of a second.
+number is the median of several calls in milliseconds, after calls of three seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import _turns
 import numpy as np
 
-N, CALLS, WARMUP = 1_000_000, 15, 1.2
+N, CALLS, WARMUP = 1_000_000, 15, 3.0
 RANDOM = np.random.default_rng(0)
 
 

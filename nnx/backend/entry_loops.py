@@ -1,16 +1,14 @@
 """When a chain of entry-by-entry calls becomes a compiled loop: after it has taken the time of compiling one.
 
-Until then its calls are NumPy's, on blocks. Then another thread compiles, and the loop is used when the
-chain has run for as long again. How long that is, the operations tell and not a clock: two runs of a script
-change at the same call, and have the same bits.
+Until then its calls are NumPy's, on blocks: so no run takes much more than twice its time. How long that is,
+the operations tell and not a clock: two runs of a script change at the same call, and have the same bits. A
+thread beside would not help: it needs the interpreter, for which each block would then have to wait.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -18,11 +16,10 @@ import numpy as np
 
 from nnx.backend import loops
 from nnx.backend.recording import Recording
-from nnx.backend.threads import later
 
 Array = Any
-#: nanoseconds of NumPy's that repay a loop: about what Numba takes to be loaded and to compile one
-WORTH_COMPILING = 3e8
+#: nanoseconds of NumPy's on one core that repay a loop: Numba is loaded (0.5 s), and compiles (0.2 to 1 s)
+WORTH_COMPILING = 1.5e9
 #: operations → nanoseconds that NumPy takes for an entry, and whether the loop may differ in the last place
 _SLOW = {"exp": 5.0, "log": 5.0, "log1p": 10.0, "expm1": 10.0, "tanh": 15.0, "divide": 1.0, "sqrt": 1.5}
 _INEXACT = frozenset(("exp", "log", "log1p", "expm1", "tanh", "pow", "power"))
@@ -49,7 +46,6 @@ class Growing:
         self._blocks = self._kernel = blocks
         self._calls = 0
         self._make: Callable[[], Any] | None = None
-        self._made: tuple[int, Future[Any]] | None = None
         if loops.left_out() or dtype.char not in "fd" or not _pays(recording, exact):
             return
         work = math.prod(shape) * sum(_SLOW.get(name, 0.5) for name, _ in recording.steps)
@@ -66,11 +62,8 @@ class Growing:
 
     def _grow(self) -> None:
         self._calls += 1
-        here = os.getpid()  # a forked process has not the thread that compiles
-        if self._calls > self._ask and (self._made is None or self._made[0] != here):
-            self._made = here, later(self._make)  # type: ignore[arg-type]
-        if self._calls > 2 * self._ask and self._made is not None:
-            self._kernel, self._make = self._made[1].result() or self._kernel, None
+        if self._calls > self._ask and self._make is not None:
+            self._kernel, self._make = self._make() or self._kernel, None
 
 
 def _pays(recording: Recording, exact: bool) -> bool:

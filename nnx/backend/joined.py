@@ -27,6 +27,8 @@ from nnx.backend.threads import cores, together
 Array = Any
 #: bytes of one buffer: those of a chain stay in the cache of a core
 _BLOCK = 1 << 17
+#: so many blocks at a time a compiled loop takes, which has no buffers but those of what is summed
+_LONGER = 4
 #: bytes of a result from which on blocks pay
 WORTH_BLOCKS = 1 << 19
 #: entries from which on another core pays
@@ -110,30 +112,34 @@ class _Chain:
         size: int,
     ) -> None:
         self._flat, self._shape, self._asked = flat, shape, asked
-        self._row = row = 1 if flat else math.prod(shape[1:])
+        self._row = 1 if flat else math.prod(shape[1:])
         shapes, bools = [of for of, _ in given], [b for _, b in given]
         self._cut = [of == shape if flat else len(of) == len(shape) and of[0] > 1 for of in shapes]
         logical = [recording.steps[i - recording.inputs][0] in LOGICAL for i in recording.outputs]
         self._kinds = [np.dtype(bool if x else dtype) for x in logical]
         n, block = (math.prod(shape), ()) if flat else (shape[0], shape[1:])
-        self._most = max(size - (0 if flat else 2), 1) * row  # entries whose rows are at most ``size``
-        pieces = self._pieces(n, size) or [Piece(0, 0)]
-        count = max(1, min(cores(), n * row // _WORTH_A_CORE, len(pieces)))
-        self._shares = [pieces[a:b] for a, b in pairwise(len(pieces) * k // count for k in range(count + 1))]
-        if not asked.reductions:  # the kernel has blocks of its own
-            self._shares = [[Piece(share[0].start, share[-1].end)] for share in self._shares if share]
-        most = max((p.end - p.start for p in pieces), default=0)
+        self._blocks = _blockwise(recording, tuple(self._cut), size)
+        self._kernel = Growing(self._blocks, recording, shapes, bools, shape, dtype, exact)
+        short, long = (self._shares(n, m) for m in (size, _LONGER * size))
+        self._work = {True: short, False: long}
+        most = max(p.end - p.start for share in (*short[1], *long[1]) for p in share)
         hidden = {k for k, _ in asked.reductions} - set(asked.entries)
         self._buffers = _Buffers(recording, (size, *block), dtype, dict.fromkeys(hidden, (most, *block)))
-        blocks = _blockwise(recording, tuple(self._cut), size)
-        self._kernel = Growing(blocks, recording, shapes, bools, shape, dtype, exact)
 
-    def _pieces(self, n: int, size: int) -> list[Piece]:
+    def _shares(self, n: int, size: int) -> tuple[int, list[list[Piece]]]:
+        """The most entries that a piece's sum is of; pieces of up to ``size`` of n rows, for each core."""
         row = self._row
+        most = max(size - (0 if self._flat else 2), 1) * row  # entries whose rows are at most ``size``
         if all(r.last for _, r in self._asked.reductions):
-            return [Piece(a, min(a + size, n)) for a in range(0, n, size)]
-        ranges = parts(n * row, self._most)
-        return [Piece(a // row, -(-b // row), a % row, a % row + b - a) for a, b in ranges]
+            pieces = [Piece(a, min(a + size, n)) for a in range(0, n, size)] or [Piece(0, 0)]
+        else:
+            ranges = parts(n * row, most)
+            pieces = [Piece(a // row, -(-b // row), a % row, a % row + b - a) for a, b in ranges]
+        count = max(1, min(cores(), n * row // _WORTH_A_CORE, len(pieces)))
+        shares = [pieces[a:b] for a, b in pairwise(len(pieces) * k // count for k in range(count + 1))]
+        if not self._asked.reductions:  # the kernel has blocks of its own
+            shares = [[Piece(share[0].start, share[-1].end)] for share in shares if share]
+        return most, shares
 
     def __call__(self, *arrays: Array) -> Any:
         entries = {k: reused(self._shape, self._kinds[k]) for k in self._asked.entries}
@@ -144,19 +150,20 @@ class _Chain:
             read = [x.reshape(-1) if c else x for x, c in zip(arrays, self._cut, strict=True)]
             write = {k: x.reshape(-1) for k, x in entries.items()}
         kernel = self._kernel()
-        together([partial(self._share, kernel, share, read, write, found) for share in self._shares])
+        most, shares = self._work[kernel is self._blocks]
+        together([partial(self._share, kernel, share, read, write, found) for share in shares])
         results = list(entries.values())
         for (_, r), x in zip(self._asked.reductions, found, strict=True):
-            results.append(r.of_parts(x if r.last else self._total(x), self._shape))
+            results.append(r.of_parts(x if r.last else self._total(x, most), self._shape))
         return results[0] if len(results) == 1 else tuple(results)
 
     def _place(self, k: int, r: Reduction) -> Any:
         """Where parts of a reduction are put: a number for each row, or by the place where they begin."""
         return np.empty(self._shape[:-1], self._kinds[k]) if r.last else {}
 
-    def _total(self, sums: dict[int, Any]) -> Any:
+    def _total(self, sums: dict[int, Any], most: int) -> Any:
         in_order = iter([sums[a] for a in sorted(sums)])
-        return total(math.prod(self._shape), self._most, in_order)
+        return total(math.prod(self._shape), most, in_order)
 
     def _share(self, kernel: Any, share: Any, read: Any, write: Any, found: Any) -> None:
         """One core's part."""

@@ -245,7 +245,7 @@ class NumpyAdapter(
             masks = loops.compiled("masks")
             if masks is not None:
                 return masks.positive_keep_mask(stream, rate, z)
-        return philox.keep_mask(stream, rate, z.shape, z.dtype.type, among=z > 0)
+        return self.unless_nan(z, philox.keep_mask(stream, rate, z.shape, z.dtype.type, among=z > 0))
 
     def recurrence(
         self,

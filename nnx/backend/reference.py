@@ -287,12 +287,12 @@ class Adapter(Endings, Pooling, Recurrence, Programs, Sums):
         return self.asarray(philox.keep_mask(stream, rate, tuple(shape), kind), dtype=dtype, device=device)
 
     def positive_keep_mask(self, stream: philox.Stream, rate: float, z: Array) -> Array:
-        """The mask of :meth:`keep_mask` for ``z``, and 0 where z ≤ 0: relu and dropout in one.
+        """The mask of :meth:`keep_mask` for ``z``, 0 where z ≤ 0 and NaN where z is: relu and dropout in one.
 
         ``rate`` in [0, 1), kept to 2⁻¹⁶.
         """
         mask = self.keep_mask(stream, rate, z.shape, z.dtype, getattr(z, "device", None))
-        return mask * self.xp.astype(z > 0, z.dtype)
+        return self.unless_nan(z, mask * self.xp.astype(z > 0, z.dtype))
 
     # -- the training loop's kernels --------------------------------------------------------------
 
