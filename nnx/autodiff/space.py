@@ -122,6 +122,7 @@ def space_over(adapter: Adapter) -> Any:
     space.differentiated = frozenset((*RULES, *COMPOSITIONS))
     space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
+    space.summed = lambda x, axis=None, keepdims=False: space.sum(x, axis=axis, keepdims=keepdims)
     space.broadcast_copy = lambda x, shape: space.broadcast_to(x, shape)
     space.hand_out = views.hand_out
     space.assign = aliasing.assign

@@ -19,6 +19,7 @@ from nnx.backend.numpy_pooling import NumpyPooling
 from nnx.backend.numpy_programs import FEW, NumpyPrograms, zero
 from nnx.backend.recurrent import Past
 from nnx.backend.reference import Adapter, Array
+from nnx.backend.sums import NumpySums
 from nnx.backend.team import TEAM
 from nnx.errors import DataError, OptionError
 
@@ -40,7 +41,9 @@ _FEW_DIGITS = {8: 1e-4, 4: 0.025, 2: 0.1}
 _NOTHING_TO_RESTORE = (TypeError, ValueError, KeyError)
 
 
-class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizing, NumpyPrograms, Adapter):
+class NumpyAdapter(
+    NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizing, NumpyPrograms, NumpySums, Adapter
+):
     """NumPy arrays in host memory."""
 
     name = "numpy"
@@ -159,7 +162,7 @@ class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizin
     def restored(self, d: Array, x: Array, exact: Callable[..., Array]) -> Array:
         quick = d.size >= _WORTH_COMPILING_FUNCTIONS and _compiled_functions(d)  # no call for small arrays
         if quick and exact.__name__ in quick.RESTORES and x.flags.c_contiguous:
-            quick.RESTORES[exact.__name__](d.reshape(-1), x.reshape(-1), _FEW_DIGITS[8])
+            quick.RESTORES[exact.__name__](d.reshape(-1), x.reshape(-1), quick.FEW_DIGITS)
             return d
         try:
             if d.item(d.argmin()) >= _FEW_DIGITS[d.itemsize]:  # as saturates: a call less in every slope
@@ -242,7 +245,7 @@ class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizin
             masks = loops.compiled("masks")
             if masks is not None:
                 return masks.positive_keep_mask(stream, rate, z)
-        return philox.keep_mask(stream, rate, z.shape, z.dtype.type, among=z > 0)
+        return self.unless_nan(z, philox.keep_mask(stream, rate, z.shape, z.dtype.type, among=z > 0))
 
     def recurrence(
         self,
