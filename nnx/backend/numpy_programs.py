@@ -18,6 +18,7 @@ from nnx.backend.joined import WORTH_BLOCKS, Reduction, joined
 from nnx.backend.numpy_namespace import namespace
 from nnx.backend.programs import Programs
 from nnx.backend.recording import record
+from nnx.backend.sums import ones_for
 
 Array = Any
 Call = tuple[Any, Any, Any]
@@ -112,6 +113,8 @@ def direct_call(function: Any, args: Any, kwargs: Any, kinds: Sequence[Any], own
         return np.maximum, (args[0], zero(x.dtype)), {}
     if function == own.unit_step and x.size <= FEW:
         return np.heaviside, (args[0], zero(x.dtype)), {}
+    if function == own.summed and (factor := ones_for(x, *args[1:], **kwargs)) is not None:
+        return np.ndarray.dot, (args[0], factor), {}
     return _of_namespace(function, x, args, kwargs)
 
 

@@ -20,11 +20,12 @@ from nnx.backend.ending import Endings
 from nnx.backend.pooling import Pooling
 from nnx.backend.programs import Programs
 from nnx.backend.recurrent import Recurrence
+from nnx.backend.sums import Sums
 
 Array = Any
 
 
-class Adapter(Endings, Pooling, Recurrence, Programs):
+class Adapter(Endings, Pooling, Recurrence, Programs, Sums):
     """One array library: its namespace and the few functions that the standard lacks.
 
     Arrays may have any shape where a method says nothing else, and results have the shape of the argument.

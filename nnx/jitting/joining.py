@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnx.backend.recording import LOGICAL, Asked, Recording
-from nnx.jitting.program import Constant, Kind, Method, Program, Slot, Step, kind_of, slots
+from nnx.jitting.program import Constant, Method, Program, Slot, Step, slots
 from nnx.jitting.unwritten import without_writes
+from nnx.jitting.values import Kind, kind_of
 
 Term = Any
 

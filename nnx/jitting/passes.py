@@ -12,18 +12,17 @@ from nnx.jitting.functions import COPIES, fills
 from nnx.jitting.joining import with_joined_steps
 from nnx.jitting.program import (
     Constant,
-    Kind,
     Method,
     Program,
     Slot,
     Step,
-    kind_of,
     places,
     slots,
     substituted,
     with_terms,
 )
 from nnx.jitting.reusing import with_places_used_again
+from nnx.jitting.values import Kind, copied, kind_of
 
 #: up to so many bytes an array is copied sooner than filled
 FEW_BYTES = 1 << 12
@@ -134,8 +133,8 @@ def with_copies_of_what_is_known(program: Program) -> Program:
     for step in program.steps:
         known = getattr(step.function, "__name__", "").lstrip("_") in ("full", "ones") and not step.reads
         if known and step.result is not None and program.kinds[step.result].nbytes <= FEW_BYTES:
-            constants.append(step.function(*step.args, **step.kwargs))
-            copy: Any = Method("copy")
+            constants.append(known := step.function(*step.args, **step.kwargs))
+            copy: Any = Method("copy") if hasattr(known, "copy") else copied
             step = step.but(function=copy, args=(Constant(len(constants) - 1),), kwargs={})
         steps.append(step)
     return replace(program, steps=tuple(steps), constants=tuple(constants))
@@ -226,7 +225,8 @@ def without_dead_steps(program: Program) -> Program:
     kept: list[Step] = []
     for step in reversed(program.steps):
         # a shape that depends on the numbers may have made other numbers: it is asked for again
-        if step.result in read or step.shape is not None or any(memory[i] in needed for i in step.writes):
+        asked = step.shape is not None or step.dtype is not None
+        if step.result in read or asked or any(memory[i] in needed for i in step.writes):
             read |= step.reads
             needed |= {memory[i] for i in step.reads}
             kept.append(step)

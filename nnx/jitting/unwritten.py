@@ -8,7 +8,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from nnx.jitting.program import Constant, Kind, Program, Slot, Step, kind_of, substituted, with_terms
+from nnx.jitting.program import Constant, Program, Slot, Step, substituted, with_terms
+from nnx.jitting.values import Kind, kind_of
 
 Term = Any
 
