@@ -135,7 +135,9 @@ def pure(function: Any) -> bool:
     """Whether the same arguments surely give the same result, and nothing else happens."""
     if is_ufunc(function) or function in _PURE or function is operator.getitem:
         return True
-    return type(function) is Attribute or (type(function) is Method and function.name in _REDUCING | _MOVING)
+    if type(function) is Attribute or _name(function) == "reshape":
+        return True
+    return type(function) is Method and function.name in _REDUCING | _MOVING
 
 
 #: functions of arrays whose results have shapes that depend on the numbers
@@ -156,11 +158,16 @@ def keeps_shape(function: Any, args: Any) -> bool:
         return not _has_array(args[1])
     if pure(function):
         return True
-    name = function.name if type(function) is Method else getattr(function, "__name__", "")
     if type(function) is Method:
-        return name not in _OWN_SHAPE
+        return function.name not in _OWN_SHAPE
+    name = _name(function)
+    return bool(name) and (name not in _OWN_SHAPE or (name == "where" and len(args) == 3))
+
+
+def _name(function: Any) -> str:
+    """The name of a known library's function; empty for others."""
     library = str(getattr(function, "__module__", "")).partition(".")[0]
-    return library in _LIBRARIES and (name not in _OWN_SHAPE or (name == "where" and len(args) == 3))
+    return str(getattr(function, "__name__", "")) if library in _LIBRARIES else ""
 
 
 def keeps_type(function: Any) -> bool:

@@ -12,34 +12,33 @@ from nnx.jitting.functions import COPIES, fills
 from nnx.jitting.joining import with_joined_steps
 from nnx.jitting.program import (
     Constant,
-    Kind,
     Method,
     Program,
     Slot,
     Step,
-    kind_of,
     places,
     slots,
     substituted,
     with_terms,
 )
 from nnx.jitting.reusing import with_places_used_again
+from nnx.jitting.values import Kind, copied, kind_of
 
 #: up to so many bytes an array is copied sooner than filled
 FEW_BYTES = 1 << 12
 
 
-def shortened(program: Program, fixed: Mapping[int, Any], below: Any) -> Program:
+def shortened(program: Program, fixed: Mapping[int, Any], below: Any, exact: bool = True) -> Program:
     """The program after all passes.
 
     ``fixed`` are the values that do not depend on the arguments' numbers, by slot; ``below`` is the adapter
-    of the library.
+    of the library. Where ``exact`` the bits are those of the calls even where compiled loops have others.
     """
     program = with_constants(without_copies(program), fixed)
     program = with_copies_of_what_is_known(program)
     for make in (without_factors_one, with_common_steps_once, without_dead_steps):
         program = make(program)
-    program = with_joined_steps(with_direct_calls(program, below.direct), below)
+    program = with_joined_steps(with_direct_calls(program, below.direct), below, exact)
     return _renumbered(with_places_used_again(program, below.into))
 
 
@@ -134,8 +133,8 @@ def with_copies_of_what_is_known(program: Program) -> Program:
     for step in program.steps:
         known = getattr(step.function, "__name__", "").lstrip("_") in ("full", "ones") and not step.reads
         if known and step.result is not None and program.kinds[step.result].nbytes <= FEW_BYTES:
-            constants.append(step.function(*step.args, **step.kwargs))
-            copy: Any = Method("copy")
+            constants.append(known := step.function(*step.args, **step.kwargs))
+            copy: Any = Method("copy") if hasattr(known, "copy") else copied
             step = step.but(function=copy, args=(Constant(len(constants) - 1),), kwargs={})
         steps.append(step)
     return replace(program, steps=tuple(steps), constants=tuple(constants))

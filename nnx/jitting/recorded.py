@@ -20,8 +20,9 @@ from nnx.jitting.functions import (
     UNARY,
     targets,
 )
-from nnx.jitting.program import Attribute, Method, kind_of
+from nnx.jitting.program import Attribute, Method
 from nnx.jitting.recorder import Recorder, active
+from nnx.jitting.values import kind_of
 
 
 class Recorded:

@@ -21,7 +21,8 @@ from nnx.jitting.functions import (
     pure,
     tells,
 )
-from nnx.jitting.program import Constant, Kind, Program, Slot, Step, kind_of, mapped
+from nnx.jitting.program import Constant, Program, Slot, Step, mapped
+from nnx.jitting.values import Kind, bits, copied, kind_of
 
 Array = Any
 _CONTAINERS = (tuple, list)
@@ -247,9 +248,9 @@ class Recorder:
     def _constant(self, x: Array) -> Constant:
         """The array ``x`` from outside as it is now: what is written into it later is not seen here."""
         number = self._numbers.get(id(x))
-        if number is None or not _same(self.constants[number], x):
+        if number is None or bits(self.constants[number]) != bits(x):
             number = self._numbers[id(x)] = len(self.constants)
-            self.constants.append(x.copy() if hasattr(x, "copy") else x)
+            self.constants.append(copied(x))
             self._kept.append(x)
             if type(x).__weakrefoffset__:  # else it is a scalar, which nobody can write into
                 self.outside.append((weakref.ref(x), number))
@@ -262,11 +263,6 @@ def _with_expected(step: Step, answer: Any, promised: tuple[bool, bool]) -> Step
         return step
     shape, dtype = promised
     return step.but(shape=None if shape else tuple(answer.shape), dtype=None if dtype else answer.dtype)
-
-
-def _same(copy: Array, x: Array) -> bool:
-    """Whether an array from outside has the bits that it had."""
-    return copy.shape == x.shape and copy.dtype == x.dtype and copy.tobytes() == x.tobytes()
 
 
 def _nothing() -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnx.errors import RecordingError
-from nnx.jitting.program import Constant, Kind, Program, Slot, Step, expression, mapped, slots, written
+from nnx.jitting.program import Constant, Program, Slot, Step, expression, mapped, slots, written
+from nnx.jitting.values import Kind, copied
 
 Array = Any
 #: the memory of results from this size on is given back after their last use
@@ -50,7 +51,9 @@ def compiled(
     body = _lines(program, steps, name)
     outputs = ", ".join(_output(term, name) for term in program.outputs)
     copies = {term.number for term in program.outputs if type(term) is Constant}
-    body += [f"r{k} = c{k}.copy()" for k in sorted(copies)]  # the caller may write into what is handed out
+    body += [
+        f"r{k} = {name(copied)}(c{k})" for k in sorted(copies)
+    ]  # the caller may write into what is handed out
     arguments = ", ".join(f"v{i}" for i in range(program.inputs) if i not in fixed)
     source = f"def replay({arguments}):\n" + "".join(f"    {line}\n" for line in body)
     exec(
@@ -88,6 +91,8 @@ def _is_done(program: Program, step: Step, fixed: dict[int, Array]) -> bool:
     if i is None or not step.pure or not reads or not reads <= fixed.keys():
         return False
     if any(type(place) is Constant for place in step.places):
+        return False
+    if program.kinds[i].strides is None:  # of a library that does not tell views from numbers of their own
         return False
     if all(program.memory[i] != program.memory[j] for j in reads):  # numbers of its own, which change
         return False

@@ -23,6 +23,7 @@ from nnx.jitting.recorded import Recorded
 from nnx.jitting.recorder import Recorder, recording
 from nnx.jitting.replay import compiled
 from nnx.jitting.surroundings import Surroundings, Wrapper
+from nnx.jitting.values import bits
 
 Array = Any
 #: so often may the surroundings change, or numbers among the arguments be others, until it is no use
@@ -48,7 +49,7 @@ class _Plan(NamedTuple):
         """What outside of the function is not what it was."""
         for reference, copy in self.outside:
             x = reference()
-            if x is not None and (x.shape != copy.shape or x.tobytes() != copy.tobytes()):
+            if x is not None and bits(x) != bits(copy):
                 return f"an array of shape {copy.shape} from outside"
         return self.surroundings.changed()
 
@@ -182,7 +183,7 @@ class Jitted(Wrapper):
         if any(isinstance(leaf, str) and "Recorded(v" in leaf for leaf in leaves):
             raise RecordingError("The function under nnx.jit returns a text with numbers of its arguments.")
         program = recorder.program(len(arrays), [recorder.term(leaf) for leaf in leaves])
-        program = shortened(program, recorder.fixed, recorder.adapter.below)
+        program = shortened(program, recorder.fixed, recorder.adapter.below, exact=False)
         outside = [(reference, recorder.constants[k]) for reference, k in recorder.outside]
         written = program.written()
         apart = before.compares or any(program.memory[i] in written for i in range(len(arrays)))
