@@ -86,11 +86,12 @@ class Recorded:
 
     def asks(self, what: str) -> NoReturn:
         """Raises the error for who asks for numbers."""
-        raise RecordingError(
+        self.recorder.asked = (
             f"{what} of an array under nnx.jit asks for its numbers, which are others whenever the program "
             "runs. Choose with np.where, keep to array functions, leave this part out of the function under "
             "jit, or make the argument static (static_argnums)."
         )
+        raise RecordingError(self.recorder.asked)
 
     def __float__(self) -> float:
         self.asks("float(x)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import threading
 import weakref
@@ -65,9 +66,12 @@ class Recorder:
     """Calls functions on raw arrays and writes every call down, for one run of a function.
 
     With a ``clock`` random numbers are drawn anew in every run of the program, else they are constants.
+    After ``longest`` steps there is an error. ``asked`` says how an array was asked for its numbers, if one
+    was: the function may have caught that error.
     """
 
-    def __init__(self, adapter: Any, clock: Clock | None = None) -> None:
+    def __init__(self, adapter: Any, clock: Clock | None = None, longest: float = math.inf) -> None:
+        self.longest, self.asked = longest, ""
         self.adapter, self.array, self.clock = adapter, adapter.array, clock
         self.steps: list[Step] = []
         self.kinds: list[Kind] = []
@@ -122,6 +126,8 @@ class Recorder:
 
     def result(self, step: Step, answer: Any, args: Sequence[Any]) -> Any:
         """The recorded ``answer`` of a step."""
+        if len(self.steps) >= self.longest:
+            raise RecordingError(f"The function makes more than {self.longest} calls of array functions.")
         promised = keeps_shape(step.function, args) or not hasattr(answer, "shape")
         shape = None if promised else tuple(answer.shape)
         self.steps.append(step.but(shape=shape, pure=pure(step.function)))

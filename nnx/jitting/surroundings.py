@@ -7,10 +7,12 @@ same items of lists and dictionaries, the same bits of arrays.
 
 from __future__ import annotations
 
+import builtins
 import random
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import is_
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -31,6 +33,8 @@ _CLOCKS = frozenset("time datetime secrets uuid".split())
 _MOST = 10_000
 #: functions of Python that read what is outside of it
 _READERS = frozenset("open input".split())
+#: raised where something is not there any more
+_GONE = (AttributeError, KeyError, ValueError, NameError, RuntimeError)
 
 
 class Surroundings:
@@ -38,19 +42,47 @@ class Surroundings:
 
     def __init__(self, *roots: Any) -> None:
         self._checks: list[tuple[str, Callable[[], Any], Callable[[Any], bool]]] = []
+        #: names and attributes: where they stand, how they are read, what is read
+        self._paths: list[str] = []
+        self._reads: list[Callable[[], Any]] = []
+        self._values: list[Any] = []
         self._seen: dict[int, Any] = {}
+        self.arrays: list[Any] = []
+        #: the names of those things that were seen as attributes of classes only, by id
+        self.members: dict[int, str] = {}
         for root in roots:
             self._look("", root)
         self._random = _states(self._seen.values())
 
+    @property
+    def things(self) -> list[Any]:
+        """What was found, but for numbers and text."""
+        return list(self._seen.values())
+
     def changed(self) -> str | None:
         """What is another thing now than it was, in words; None if all is the same."""
+        try:  # the commonest case, in few steps of Python
+            if not all(map(is_, [read() for read in self._reads], self._values)):
+                return self._moved()
+        except _GONE:
+            return self._moved()
         for path, read, same in self._checks:
             try:
                 if not same(read()):
                     return path
-            except (AttributeError, KeyError, ValueError, NameError, RuntimeError):
-                return path  # it is not there any more
+            except _GONE:
+                return path
+        return None
+
+    def _moved(self) -> str | None:
+        """The first name or attribute that stands for another thing now."""
+        for path, read, value in zip(self._paths, self._reads, self._values, strict=True):
+            try:
+                now = read()
+            except _GONE:
+                return path
+            if now is not value and not _equal(now, value):
+                return path
         return None
 
     def drew(self) -> str | None:
@@ -62,6 +94,9 @@ class Surroundings:
 
     def _look(self, path: str, x: Any) -> None:
         if isinstance(x, _FIXED) or id(x) in self._seen or is_ufunc(x):
+            if isinstance(x, BuiltinFunctionType):
+                self._seen[id(x)] = x
+            self.members.pop(id(x), None)
             return
         if len(self._seen) >= _MOST:
             raise RecordingError(
@@ -79,6 +114,7 @@ class Surroundings:
         elif isinstance(x, ModuleType | CodeType):
             return
         elif not isinstance(x, type) and hasattr(x, "dtype") and hasattr(x, "tobytes"):
+            self.arrays.append(x)
             state = _bits(x)
             self._checks.append((path, lambda: x, lambda x: _bits(x) == state))
         elif hasattr(type(x), "__next__"):
@@ -87,29 +123,33 @@ class Surroundings:
                 "Take from it outside, and give what it yields as an argument."
             )
         elif isinstance(x, dict):
-            self._items(path, lambda: list(x.items()))
+            self._items(path, partial(_entries, x))
         elif isinstance(x, tuple):
             for k, part in enumerate(x):
                 self._look(f"{path}[{k}]", part)
         elif isinstance(x, list | set | frozenset):
-            self._items(path, lambda: list(enumerate(x)))
+            self._items(path, lambda: (range(len(x)), list(x)))
         elif isinstance(x, type):
-            if not _trusted(x.__module__):
+            if not trusted(x.__module__):
                 for base in x.__mro__:
-                    if not _trusted(base.__module__):
+                    if not trusted(base.__module__):
+                        new = {id(v): k for k, v in vars(base).items() if id(v) not in self._seen}
                         self._items(path, partial(_plain_items, base), ".")
+                        self.members |= new
         else:
             self._object(path, x)
 
     def _function(self, path: str, f: FunctionType) -> None:
         where = f"{path} in " if path else ""
-        trusted = _trusted(f.__module__)
+        of_library = trusted(f.__module__)
         for cell, name in zip(f.__closure__ or (), f.__code__.co_freevars, strict=True):
-            self._name(f"{where}{name}", partial(getattr, cell, "cell_contents"), f, not trusted)
+            self._name(f"{where}{name}", partial(getattr, cell, "cell_contents"), f, not of_library)
         if hasattr(f, "__wrapped__"):
             self._look(path, f.__wrapped__)
-        if trusted:
+        if of_library:
             return
+        if vars(f):
+            self._items(f"{where}{f.__name__}", lambda: _entries(vars(f)), ".")
         for part in ("__code__", "__defaults__", "__kwdefaults__"):
             self._place(f"{where}{part} of {f.__name__}", partial(getattr, f, part))
         names = f.__globals__
@@ -121,6 +161,8 @@ class Surroundings:
                 )
             if name in names:
                 self._name(f"{where}{name}", partial(names.__getitem__, name), f)
+            elif hasattr(builtins, name):  # a global name may come to stand before Python's own
+                self._place(f"{where}{name}", partial(names.get, name))
 
     def _name(self, path: str, read: Callable[[], Any], f: FunctionType, varies: bool = True) -> None:
         """A name of a function's code; of a module only those attributes that the code names."""
@@ -139,7 +181,7 @@ class Surroundings:
                 f"The function under nnx.jit reads the environment ({path}), which is not compared. Read it "
                 "outside, and give it as an argument."
             )
-        if isinstance(x, ModuleType) and not _trusted(x.__name__):
+        if isinstance(x, ModuleType) and not trusted(x.__name__):
             for attribute in _names(f.__code__):
                 if hasattr(x, attribute):
                     self._place(f"{path}.{attribute}", partial(getattr, x, attribute))
@@ -151,22 +193,24 @@ class Surroundings:
         except (ValueError, AttributeError):  # an empty cell
             return
         if varies:
-            self._checks.append((path, read, lambda now: now is x or _equal(now, x)))
+            self._paths.append(path)
+            self._reads.append(read)
+            self._values.append(x)
         self._look(path, x)
 
-    def _items(self, path: str, items: Callable[[], list[tuple[Any, Any]]], dot: str = "") -> None:
+    def _items(self, path: str, read: Callable[[], tuple[Any, list[Any]]], dot: str = "") -> None:
         """A container's keys and values (or an object's attributes, with a ``dot``)."""
-        before = items()
+        keys, values = read()
 
-        def same(now: list[tuple[Any, Any]]) -> bool:
-            return (
-                len(now) == len(before)
-                and all(k is m or k == m for (k, _), (m, _) in zip(now, before, strict=True))
-                and all(v is w or _equal(v, w) for (_, v), (_, w) in zip(now, before, strict=True))
+        def same(now: tuple[Any, list[Any]]) -> bool:
+            if len(now[1]) != len(values) or now[0] != keys:
+                return False
+            return all(map(is_, now[1], values)) or all(
+                v is w or _equal(v, w) for v, w in zip(now[1], values, strict=True)
             )
 
-        self._checks.append((f"an attribute of {path}" if dot else path, items, same))
-        for key, value in before:
+        self._checks.append((f"an attribute of {path}" if dot else path, read, same))
+        for key, value in zip(keys, values, strict=True):
             self._look(f"{path}.{key}" if dot else f"{path}[{key!r}]", value)
 
     def _object(self, path: str, x: Any) -> None:
@@ -175,25 +219,30 @@ class Surroundings:
             for part in (x.func, x.args, x.keywords):
                 self._look(path, part)
         if isinstance(getattr(x, "__dict__", None), dict):
-            self._items(path, lambda: list(vars(x).items()), ".")
+            self._items(path, lambda: _entries(vars(x)), ".")
         for name in (n for base in kind.__mro__ for n in _slots(base)):
             if hasattr(x, name):
                 self._place(f"{path}.{name}", partial(getattr, x, name))
         self._look(path, kind)
 
 
-def _trusted(module: Any) -> bool:
+def trusted(module: Any) -> bool:
+    """Whether the module of this name is one whose functions are taken to read nothing that changes."""
     return str(module).partition(".")[0] in _TRUSTED
 
 
 def _slots(kind: type) -> tuple[str, ...]:
     own = kind.__dict__.get("__slots__", ())
-    return () if _trusted(kind.__module__) else (own,) if isinstance(own, str) else tuple(own)
+    return () if trusted(kind.__module__) else (own,) if isinstance(own, str) else tuple(own)
 
 
-def _plain_items(kind: type) -> list[tuple[str, Any]]:
+def _entries(x: dict[Any, Any]) -> tuple[list[Any], list[Any]]:
+    return list(x), list(x.values())
+
+
+def _plain_items(kind: type) -> tuple[list[Any], list[Any]]:
     """The attributes of a class, without what Python itself keeps there."""
-    return [(k, v) for k, v in vars(kind).items() if not k.startswith("__") or k == "__call__"]
+    return _entries({k: v for k, v in vars(kind).items() if not k.startswith("__") or k == "__call__"})
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -223,7 +272,7 @@ def _equal(x: Any, y: Any) -> bool:
 
 
 def _bits(x: Any) -> Any:
-    return x.shape, str(x.dtype), x.tobytes()
+    return x.shape, x.dtype, x.tobytes()
 
 
 def _states(things: Any) -> dict[str, Any]:
