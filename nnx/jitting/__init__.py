@@ -23,7 +23,7 @@ What a recording cannot see is an error, or makes a new one (``surroundings``): 
 
 from nnx import autodiff  # noqa: F401 (whole rooms first)
 from nnx.jitting.adapter import recorded_over
-from nnx.jitting.guarded import Guarded, Watch, told
+from nnx.jitting.guarded import Guarded, Kept, Watch, told
 from nnx.jitting.passes import shortened
 from nnx.jitting.program import Program
 from nnx.jitting.recorder import Clock, Recorder, recording
@@ -35,6 +35,7 @@ __all__ = [
     "Clock",
     "Guarded",
     "Halved",
+    "Kept",
     "Program",
     "Recorder",
     "Replayed",

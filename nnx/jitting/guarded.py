@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from types import FunctionType, MethodType
 from typing import Any
 
 from nnx.autodiff.array import Traced
@@ -25,7 +26,7 @@ from nnx.jitting.program import Program
 from nnx.jitting.recorded import Recorded
 from nnx.jitting.recorder import Recorder, recording
 from nnx.jitting.replay import compiled
-from nnx.jitting.surroundings import Surroundings
+from nnx.jitting.surroundings import Surroundings, trusted
 
 Array = Any
 
@@ -98,6 +99,50 @@ class Watch:
                 self._more.append((reference, recorder.constants[number]))
 
 
+class Kept:
+    """The recorded derivatives of the functions that were used last, for further runs with the same ones.
+
+    >>> from nnx.jitting.guarded import Kept
+    >>> kept, f = Kept(), lambda x: x
+    >>> kept.of(f, dict) is kept.of(f, dict), kept.of(f, dict) is kept.of(lambda x: x, dict)
+    (True, False)
+    """
+
+    #: so many are kept: what they read lives as long
+    most = 8
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[Any, dict[str, Guarded]]] = []
+
+    def of(self, functions: Any, make: Callable[[], dict[str, Guarded]]) -> dict[str, Guarded]:
+        """What was made for the same functions, where what they read is what it was; else it is made."""
+        entries = [entry for entry in self._entries if not any(f.spoiled for f in entry[1].values())]
+        found = next((own for known, own in entries if _same(known, functions)), None)
+        if found is None:
+            found = make()
+            entries.append((functions, found))
+        self._entries = entries[-self.most :]
+        return found
+
+
+def _same(f: Any, g: Any) -> bool:
+    """Whether two functions, or tuples of them, are the same for all that can be told by identity."""
+    if f is g:
+        return True
+    kind = type(f)
+    if kind is not type(g):
+        return False
+    if kind is tuple:
+        return len(f) == len(g) and all(map(_same, f, g))
+    if kind is MethodType:
+        return f.__func__ is g.__func__ and f.__self__ is g.__self__
+    if kind is FunctionType:  # those that nnx itself wraps around a user's
+        wraps = trusted(f.__module__) and f.__code__ is g.__code__ and not (f.__defaults__ or g.__defaults__)
+        mine, other = ([cell.cell_contents for cell in h.__closure__ or ()] for h in (f, g))
+        return wraps and all(map(_same, mine, other))
+    return False
+
+
 class _Plan:
     """What is known of calls with arguments of one kind."""
 
@@ -145,6 +190,11 @@ class Guarded:
             except Exception as error:  # the function itself says it, and better
                 plan.disturb(error)
         return self._compute(*args)
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether it will not be recorded any more, or what its functions read is not what it was."""
+        return bool(self.reason) or self._watch.changed()
 
     @property
     def program(self) -> Program | None:

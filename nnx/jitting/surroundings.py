@@ -12,7 +12,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from operator import is_
+from operator import eq, is_
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -115,8 +115,7 @@ class Surroundings:
             return
         elif not isinstance(x, type) and hasattr(x, "dtype") and hasattr(x, "tobytes"):
             self.arrays.append(x)
-            state = _bits(x)
-            self._checks.append((path, lambda: x, lambda x: _bits(x) == state))
+            self._checks.append((path, partial(_bits, x), partial(eq, _bits(x))))
         elif hasattr(type(x), "__next__"):
             raise RecordingError(
                 f"The function under nnx.jit reads from an iterator ({path}), which the program would not. "
@@ -134,7 +133,7 @@ class Surroundings:
                 for base in x.__mro__:
                     if not trusted(base.__module__):
                         new = {id(v): k for k, v in vars(base).items() if id(v) not in self._seen}
-                        self._items(path, partial(_plain_items, base), ".")
+                        self._items(path, partial(_plain_items, base), ".", partial(_all_of, base))
                         self.members |= new
         else:
             self._object(path, x)
@@ -198,18 +197,28 @@ class Surroundings:
             self._values.append(x)
         self._look(path, x)
 
-    def _items(self, path: str, read: Callable[[], tuple[Any, list[Any]]], dot: str = "") -> None:
-        """A container's keys and values (or an object's attributes, with a ``dot``)."""
-        keys, values = read()
+    def _items(
+        self, path: str, read: Callable[[], tuple[Any, list[Any]]], dot: str = "", more: Any = None
+    ) -> None:
+        """A container's keys and values (or an object's attributes, with a ``dot``).
 
-        def same(now: tuple[Any, list[Any]]) -> bool:
+        ``more`` reads quickly what may be too much: where that is the same, all is.
+        """
+        keys, values = read()
+        quick, known = more or read, more() if more else None
+
+        def same(now: Any) -> bool:
+            if known is not None:
+                if len(now) == len(known) and all(map(is_, now, known)):
+                    return True
+                now = read()
             if len(now[1]) != len(values) or now[0] != keys:
                 return False
             return all(map(is_, now[1], values)) or all(
                 v is w or _equal(v, w) for v, w in zip(now[1], values, strict=True)
             )
 
-        self._checks.append((f"an attribute of {path}" if dot else path, read, same))
+        self._checks.append((f"an attribute of {path}" if dot else path, quick, same))
         for key, value in zip(keys, values, strict=True):
             self._look(f"{path}.{key}" if dot else f"{path}[{key!r}]", value)
 
@@ -238,6 +247,10 @@ def _slots(kind: type) -> tuple[str, ...]:
 
 def _entries(x: dict[Any, Any]) -> tuple[list[Any], list[Any]]:
     return list(x), list(x.values())
+
+
+def _all_of(kind: type) -> list[Any]:
+    return [*vars(kind), *vars(kind).values()]
 
 
 def _plain_items(kind: type) -> tuple[list[Any], list[Any]]:

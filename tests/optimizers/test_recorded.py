@@ -637,3 +637,37 @@ def test_whole_numbers_and_other_libraries_stay_as_they_are(backend):
     w = backend.asarray([1.0, 2.0], dtype="float64")
     result = nnx.minimize(lambda w: nnx.backend.namespace(w).sum((w - 1.0) ** 4), w)
     np.testing.assert_allclose(nnx.to_numpy(result.x), [1.0, 1.0], atol=1e-2)
+
+
+SCALE = 1.0
+
+
+def scaled(b):
+    return decay(b) * SCALE
+
+
+def test_a_further_run_uses_what_was_recorded_only_where_nothing_has_changed(monkeypatch):
+    global SCALE
+    calls = []
+    compute = nnx.optimizers.ResidualProblem._all_rows
+    monkeypatch.setattr(
+        nnx.optimizers.ResidualProblem, "_all_rows", lambda self, p: (calls.append(1), compute(self, p))[1]
+    )
+    monkeypatch.setattr(guarded, "BEFORE", 2)
+    SCALE = 1.0
+    for scale, anew in [(1.0, True), (1.0, False), (2.0, True), (1.0, True)]:
+        SCALE = scale
+        calls.clear()
+        found = nnx.least_squares(scaled, START)
+        assert found.recorded == "Jacobian: recorded"
+        assert bool(calls) == anew
+        scales = found.fun / decay(found.x)
+        np.testing.assert_allclose(scales, scale, rtol=1e-12)
+        np.testing.assert_allclose(found.jac[:, 0], scale * np.exp(-found.x[1] * T), rtol=1e-12)
+
+
+def test_data_of_another_run_are_not_those_of_the_first(monkeypatch):
+    monkeypatch.setattr(guarded, "BEFORE", 2)
+    for factor in (1.0, 2.0, 1.0):
+        found = nnx.least_squares(decay, START, args=(T, factor * Y))
+        np.testing.assert_allclose(found.x[0], factor * 1.50093, rtol=1e-4)

@@ -11,7 +11,7 @@ from typing import Any
 from nnx.autodiff import Traced, flatten, grad, jvp, value_and_grad, zeros_absorb
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.errors import DerivativeError, DtypeError, OptionError, ShapeError
-from nnx.jitting import Guarded, Watch, told
+from nnx.jitting import Guarded, Kept, Watch, told
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.functions.differences import Differences, cannot_be_traced, rounding
 from nnx.optimizers.functions.mending import mended
@@ -19,6 +19,7 @@ from nnx.optimizers.problem import Point, before_a_call
 from nnx.parameters import Layout
 
 Array = Any
+_KEPT = Kept()
 
 
 class Packed:
@@ -100,11 +101,9 @@ class FunctionProblem:
             self._slope = gradient
         else:
             self._slope = grad(lambda x: _one_number(f(x)[0] if gradient is True else f(x)))
-        watch = Watch(f, gradient) if callable(gradient) else Watch(f)
-        self._guarded = {
-            "value and gradient": Guarded(self._value_and_gradient, watch),
-            "product with the Hessian": Guarded(self._slope_derivative, watch),
-        }
+        # the gradient's kind is a part of what is the same, a layout never is
+        known = (f, gradient if callable(gradient) else type(gradient), layout if layout is None else self)
+        self._guarded = _KEPT.of(known, self._recordings)
 
     def at(self, w: Array) -> Point:
         """The :class:`Point` at ``w``, a vector."""
@@ -194,6 +193,13 @@ class FunctionProblem:
         return told(self._guarded)
 
     # -- details --------------------------------------------------------------------------------------
+
+    def _recordings(self) -> dict[str, Guarded]:
+        watch = Watch(self.f, self._gradient) if callable(self._gradient) else Watch(self.f)
+        return {
+            "value and gradient": Guarded(self._value_and_gradient, watch),
+            "product with the Hessian": Guarded(self._slope_derivative, watch),
+        }
 
     def _value_and_gradient(self, w: Array) -> tuple[Array, Array, Any]:
         """The cost and its gradient at ``w``, and what the function returned."""

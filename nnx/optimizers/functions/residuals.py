@@ -13,7 +13,7 @@ from nnx.autodiff.recording import jacobian_by_rows
 from nnx.autodiff.tree import aligned
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.errors import DataError, DtypeError, RecordingError, ShapeError
-from nnx.jitting import Guarded, Watch, recording, told
+from nnx.jitting import Guarded, Kept, Watch, recording, told
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.functions.contradiction import contradicted
 from nnx.optimizers.functions.differences import Differences, cannot_be_traced, rounding
@@ -23,6 +23,7 @@ from nnx.optimizers.problem import Point, before_a_call
 from nnx.parameters import Layout
 
 Array = Any
+_KEPT = Kept()
 
 
 #: a run that may make fewer calls than this spends none on a check of the user's Jacobian
@@ -66,12 +67,7 @@ class ResidualProblem:
         self.counts: Counter[str] = Counter()
         self._jacobian, self._box = jacobian, box
         self._mixed = False  #: whether the function was found to mix its samples
-        watch = Watch(r)
-        self._guarded = {
-            "Jacobian": Guarded(lambda w, r: self._all_rows(Point(self, w, {"residual": r})), watch),
-            "product with the Jacobian": Guarded(lambda w, v: self._pushed(Point(self, w), v), watch),
-            "product with its transpose": Guarded(lambda w, u: self._pullback(Point(self, w))(u), watch),
-        }
+        self._guarded = _KEPT.of((r, layout if layout is None else self), self._recordings)
 
     def at(self, w: Array) -> Point:
         """The :class:`Point` at ``w``, a vector."""
@@ -179,6 +175,14 @@ class ResidualProblem:
         return told(self._guarded)
 
     # -- details ------------------------------------------------------------------------------------
+
+    def _recordings(self) -> dict[str, Guarded]:
+        watch = Watch(self.r)
+        return {
+            "Jacobian": Guarded(lambda w, r: self._all_rows(Point(self, w, {"residual": r})), watch),
+            "product with the Jacobian": Guarded(lambda w, v: self._pushed(Point(self, w), v), watch),
+            "product with its transpose": Guarded(lambda w, u: self._pullback(Point(self, w))(u), watch),
+        }
 
     def _all_rows(self, point: Point) -> Array:
         rows = self._by_rows(point)
