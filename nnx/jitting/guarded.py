@@ -67,13 +67,19 @@ class Watch:
                 self._reason = effect(found)
             except RecordingError as error:
                 self._reason = str(error)
+            except Exception as error:  # an object that does not like to be looked at
+                self._reason = f"it cannot be looked at: {type(error).__name__}: {error}"
             if not self._reason and sum(x.nbytes for x in found.arrays) > MOST:
                 self._reason = f"it reads arrays of more than {MOST} bytes, too many to be compared"
         return self._reason
 
     def changed(self) -> bool:
         """Whether what the functions read is not what it was: from then on they are called as they are."""
-        if self._surroundings is not None and (path := self._surroundings.changed()) is not None:
+        try:
+            path = None if self._surroundings is None else self._surroundings.changed()
+        except Exception as error:
+            path = f"{type(error).__name__}: {error}"
+        if path is not None:
             self._reason = f"what it reads changes: {path}"
         for reference, copy in self._more:
             x = reference()

@@ -16,6 +16,8 @@ from operator import eq, is_
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from nnx.autodiff.array import Traced
+from nnx.autodiff.batching.array import Batched
 from nnx.errors import RecordingError
 from nnx.jitting.functions import is_ufunc
 from nnx.jitting.recorded import Recorded
@@ -106,6 +108,8 @@ class Surroundings:
         self._seen[id(x)] = x
         if isinstance(x, Recorded):
             raise RecordingError(f"The function under nnx.jit reads {path}, {KEPT}")
+        if isinstance(x, Traced | Batched):
+            raise RecordingError(f"The function under nnx.jit reads {path}, an array of a transform's.")
         if isinstance(x, FunctionType):
             self._function(path, x)
         elif isinstance(x, MethodType):

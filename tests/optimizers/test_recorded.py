@@ -192,6 +192,28 @@ def appends():
     return f, lambda: log
 
 
+@case(False, "transform")
+def keeps_its_argument():
+    log = []
+
+    def f(b):
+        log.append(b)
+        return decay(b)
+
+    return f, lambda: len(log)
+
+
+@case(False, "cannot be looked at")
+def an_object_that_cannot_be_looked_at():
+    class Shy:
+        @property
+        def dtype(self):
+            raise RuntimeError("not now")
+
+    shy = Shy()
+    return (lambda b: decay(b) * (1.0 if shy else 2.0),)
+
+
 @case(False, "dict")
 def counts_in_a_dict():
     log = {"n": 0}
