@@ -48,7 +48,7 @@ SECTIONS = {
     "speed": Plan("Speed beside PyTorch", 1.5, 120.0),
     "syncs": Plan("Waits for the device", 0.5),
     "jit": Plan("Recorded programs", 0.5),
-    "kernels": Plan("Kernels compiled", 0.5),
+    "kernels": Plan("Kernels compiled", 0.5, None),
     "formulas": Plan("Functions and derivatives", 1.0),
     "suite": Plan("Test suite", 2.0, None),
 }

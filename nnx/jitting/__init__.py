@@ -23,28 +23,31 @@ What a recording cannot see is an error, or makes a new one (``surroundings``): 
 
 from nnx import autodiff  # noqa: F401 (whole rooms first)
 from nnx.jitting.adapter import recorded_over
-from nnx.jitting.guarded import Guarded, Kept, Watch, told
+from nnx.jitting.guarded import Guarded, Kept, Watch, summary
+from nnx.jitting.halves import Halved
 from nnx.jitting.passes import shortened
 from nnx.jitting.program import Program
 from nnx.jitting.recorder import Clock, Recorder, recording
 from nnx.jitting.replay import compiled
-from nnx.jitting.replayed import Halved, Replayed, need_few_constants
+from nnx.jitting.replayed import BEFORE, Plan, Replayed, told
 from nnx.jitting.transform import jit
 
 __all__ = [
+    "BEFORE",
     "Clock",
     "Guarded",
     "Halved",
     "Kept",
+    "Plan",
     "Program",
     "Recorder",
     "Replayed",
     "Watch",
     "compiled",
     "jit",
-    "need_few_constants",
     "recorded_over",
     "recording",
     "shortened",
+    "summary",
     "told",
 ]

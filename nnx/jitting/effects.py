@@ -52,8 +52,8 @@ _BUILTINS = frozenset(
 _PURE_MODULES = ("math", "cmath", "_operator", "operator", "itertools", "_functools", "functools")
 #: modules whose names may be read
 _KNOWN_MODULES = frozenset(
-    "numpy numpy.linalg numpy.fft math cmath operator itertools functools nnx nnx.autodiff nnx.activations "
-    "nnx.losses nnx.backend scipy scipy.special scipy.constants".split()
+    "builtins _operator _functools numpy numpy.linalg numpy.fft math cmath operator itertools functools nnx "
+    "nnx.autodiff nnx.activations nnx.losses nnx.backend scipy scipy.special scipy.constants".split()
 )
 #: and the parts of nnx whose functions do so
 _PURE_PARTS = ("nnx.autodiff.", "nnx.activations.", "nnx.losses.", "nnx.optimizers.functions.")

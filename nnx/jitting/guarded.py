@@ -69,7 +69,7 @@ class Watch:
                 self._reason = str(error)
             except Exception as error:  # an object that does not like to be looked at
                 self._reason = f"it cannot be looked at: {type(error).__name__}: {error}"
-            if not self._reason and sum(x.nbytes for x in found.arrays) > MOST:
+            if not self._reason and sum(x.nbytes for x in found.arrays()) > MOST:
                 self._reason = f"it reads arrays of more than {MOST} bytes, too many to be compared"
         return self._reason
 
@@ -91,7 +91,7 @@ class Watch:
     def locked(self) -> Iterator[None]:
         """A time in which nobody writes into the arrays that the functions read."""
         with ExitStack() as stack:
-            for x in () if self._surroundings is None else self._surroundings.arrays:
+            for x in () if self._surroundings is None else self._surroundings.arrays():
                 if (release := adapter_of(x).lock(x)) is not None:
                     stack.callback(release)
             yield
@@ -243,8 +243,6 @@ class Guarded:
         adapter = adapter_of(*args)
         with Recorder(recorded_over(adapter), longest=LONGEST) as recorder, recorder.adapter.serving():
             answer = self._compute(*[recorder.wrapped(a) for a in args])
-        if recorder.asked:
-            raise RecordingError(recorder.asked)
         program = recorder.program(len(args), [recorder.term(answer)])
         self._watch.add(recorder)
         short = shortened(program, recorder.fixed, adapter, warns=True)
@@ -273,7 +271,7 @@ def _bits(answer: Any, args: Sequence[Any]) -> list[Any]:
     return [(a.dtype, a.shape, a.tobytes()) if hasattr(a, "tobytes") else a for a in leaves]
 
 
-def told(functions: Mapping[str, Guarded]) -> str:
+def summary(functions: Mapping[str, Guarded]) -> str:
     """What is recorded of functions with these names, in words, and why something is not."""
     found = [f"{name}: recorded" for name, f in functions.items() if f.program is not None]
     found += [f"{name}: computed as it is, since {f.reason}" for name, f in functions.items() if f.reason]

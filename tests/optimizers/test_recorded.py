@@ -335,7 +335,7 @@ def counts_by_an_operator_of_its_own():
     return (lambda b: decay(b) * log[0]), lambda: log.n
 
 
-@case(False, "property")
+@case(False, "attribute n")
 def counts_in_a_property():
     class Model:
         n = 0

@@ -11,7 +11,7 @@ from typing import Any
 from nnx.autodiff import Traced, flatten, grad, jvp, value_and_grad, zeros_absorb
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.errors import DerivativeError, DtypeError, OptionError, ShapeError
-from nnx.jitting import Guarded, Kept, Watch, told
+from nnx.jitting import Guarded, Kept, Watch, summary
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.functions.differences import Differences, cannot_be_traced, rounding
 from nnx.optimizers.functions.mending import mended
@@ -190,7 +190,7 @@ class FunctionProblem:
     @property
     def recorded(self) -> str:
         """What is recorded, in words, and why something is not."""
-        return told(self._guarded)
+        return summary(self._guarded)
 
     # -- details --------------------------------------------------------------------------------------
 

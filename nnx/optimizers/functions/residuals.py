@@ -13,7 +13,7 @@ from nnx.autodiff.recording import jacobian_by_rows
 from nnx.autodiff.tree import aligned
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.errors import DataError, DtypeError, RecordingError, ShapeError
-from nnx.jitting import Guarded, Kept, Watch, recording, told
+from nnx.jitting import Guarded, Kept, Watch, recording, summary
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.functions.contradiction import contradicted
 from nnx.optimizers.functions.differences import Differences, cannot_be_traced, rounding
@@ -172,7 +172,7 @@ class ResidualProblem:
     @property
     def recorded(self) -> str:
         """What is recorded, in words, and why something is not."""
-        return told(self._guarded)
+        return summary(self._guarded)
 
     # -- details ------------------------------------------------------------------------------------
 
