@@ -1,11 +1,13 @@
 """Programs on a million numbers, entry by entry: NumPy as it is, ``nnx.jit``, and JAX' ``jit``.
 
-Values and gradients by all entries, in float64. Call by call NumPy writes every result to memory; joined
-calls go through the caches block by block. A number is the median of several calls in milliseconds.
+Values, gradients by all entries, the mean of the values, and this with its gradient, in float64. Call by call
+NumPy writes every result to memory; joined calls go through the caches block by block, or are one loop. A
+number is the median of several calls in milliseconds, after calls of three seconds.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from typing import Any
 import _turns
 import numpy as np
 
-N, CALLS = 1_000_000, 9
+N, CALLS, WARMUP = 1_000_000, 15, 3.0
 RANDOM = np.random.default_rng(0)
 
 
@@ -42,50 +44,79 @@ def saturation(np: Any, x: Any) -> Any:
 PROGRAMS = {f.__name__: f for f in (rational, option, mixture, saturation)}
 
 
-def numpy_calls(f: Callable[..., Any], slope: bool, x: np.ndarray) -> Callable[[], Any]:
+def value(np: Any, f: Callable[..., Any], transforms: Any) -> Callable[[Any], Any]:
+    return lambda x: f(np, x)
+
+
+def gradient(np: Any, f: Callable[..., Any], transforms: Any) -> Callable[[Any], Any]:
+    return transforms.grad(lambda x: np.sum(f(np, x)))
+
+
+def mean(np: Any, f: Callable[..., Any], transforms: Any) -> Callable[[Any], Any]:
+    return lambda x: np.mean(f(np, x))
+
+
+def mean_and_gradient(np: Any, f: Callable[..., Any], transforms: Any) -> Callable[[Any], Any]:
+    return transforms.value_and_grad(lambda x: np.mean(f(np, x)))
+
+
+ASKED = {"": value, ", gradient": gradient, ", mean": mean, ", mean and gradient": mean_and_gradient}
+
+
+def numpy_calls(f: Callable[..., Any], asked: Callable[..., Any], x: np.ndarray) -> Callable[[], Any]:
     import nnx
 
-    gradient = nnx.grad(lambda x: np.sum(f(np, x)))
-    return (lambda: gradient(x)) if slope else lambda: f(np, x)
-
-
-def nnx_jit(f: Callable[..., Any], slope: bool, x: np.ndarray) -> Callable[[], Any]:
-    import nnx
-
-    made = nnx.jit(nnx.grad(lambda x: np.sum(f(np, x))) if slope else lambda x: f(np, x))
+    made = asked(np, f, nnx)
     return lambda: made(x)
 
 
-def jax_jit(f: Callable[..., Any], slope: bool, x: np.ndarray) -> Callable[[], Any]:
+def nnx_jit(f: Callable[..., Any], asked: Callable[..., Any], x: np.ndarray) -> Callable[[], Any]:
+    import nnx
+
+    made = nnx.jit(asked(np, f, nnx))
+    return lambda: made(x)
+
+
+def jax_jit(f: Callable[..., Any], asked: Callable[..., Any], x: np.ndarray) -> Callable[[], Any]:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    jnp = jax.numpy
-    made = jax.jit(jax.grad(lambda x: jnp.sum(f(jnp, x))) if slope else lambda x: f(jnp, x))
-    moved = jnp.asarray(x)
-    return lambda: made(moved).block_until_ready()
+    made, moved = jax.jit(asked(jax.numpy, f, jax)), jax.numpy.asarray(x)
+    return lambda: jax.block_until_ready(made(moved))
 
 
-TOOLS = {"NumPy, nnx.grad": numpy_calls, "nnx.jit": nnx_jit, "JAX jit": jax_jit}
+#: name → how a program is called, and whether Numba is left out
+TOOLS = {
+    "NumPy, nnx.grad": (numpy_calls, True),
+    "nnx.jit": (nnx_jit, True),
+    "nnx.jit with Numba": (nnx_jit, False),
+    "JAX jit": (jax_jit, True),
+}
 
 
-def run(tool: Callable[..., Callable[[], Any]]) -> dict[str, float]:
-    """Milliseconds by program, of the value and of the gradient."""
+def run(tool: Callable[..., Callable[[], Any]], without_numba: bool) -> dict[str, float]:
+    """Milliseconds by program and by what is asked of it."""
+    if without_numba:
+        os.environ["NNX_NUMBA"] = "0"
     found = {}
     for name, f in PROGRAMS.items():
-        for slope in (False, True):
-            step = tool(f, slope, RANDOM.uniform(0.5, 3.0, N))
+        for words, asked in ASKED.items():
+            step = tool(f, asked, RANDOM.uniform(0.5, 3.0, N))
+            step()
+            end = time.perf_counter() + WARMUP  # chains are compiled after they have run for a while
+            while time.perf_counter() < end:
+                step()
             times = []
-            for _ in range(CALLS + 2):
+            for _ in range(CALLS):
                 start = time.perf_counter()
                 step()
                 times.append(time.perf_counter() - start)
-            found[f"{name}, gradient" if slope else name] = 1e3 * statistics.median(times[2:])
+            found[name + words] = 1e3 * statistics.median(times)
     return found
 
 
 def main() -> None:
-    contenders = {name: partial(run, tool) for name, tool in TOOLS.items()}
+    contenders = {name: partial(run, *tool) for name, tool in TOOLS.items()}
     turns, missing = _turns.in_turns(__file__, contenders, __doc__ or "", turns=3)
     times = {
         name: {p: statistics.median(t[p] for t in results) for p in results[0]}

@@ -7,14 +7,14 @@ from typing import Any
 
 from nnx.activations.base import AXIS, need_axis, registry
 from nnx.autodiff import fused
-from nnx.backend import device_of, namespace
+from nnx.backend import device_of, namespace, summed
 
 Array = Any
 
 
 def _softmax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: int = -1) -> tuple[Array]:
     gy = g * y
-    return (gy - y * xp.sum(gy, axis=axis, keepdims=True),)
+    return (gy - y * xp.summed(gy, axis, True),)
 
 
 @registry.register(
@@ -41,11 +41,11 @@ def softmax(x: Array, *, axis: int = -1) -> Array:
     need_axis("Inputs of softmax", x, axis)
     xp = namespace(x)
     e = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
-    return e / xp.sum(e, axis=axis, keepdims=True)
+    return e / summed(e, axis, True)
 
 
 def _log_softmax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: int = -1) -> tuple[Array]:
-    return (g - xp.exp(y) * xp.sum(g, axis=axis, keepdims=True),)
+    return (g - xp.exp(y) * xp.summed(g, axis, True),)
 
 
 @registry.register(
@@ -71,7 +71,7 @@ def log_softmax(x: Array, *, axis: int = -1) -> Array:
     need_axis("Inputs of log_softmax", x, axis)
     xp = namespace(x)
     u = x - xp.max(x, axis=axis, keepdims=True)
-    return u - xp.log(xp.sum(xp.exp(u), axis=axis, keepdims=True))
+    return u - xp.log(summed(xp.exp(u), axis, True))
 
 
 def _sparsemax_back(xp: Any, g: Array, needs: Any, y: Array, x: Array, axis: int = -1) -> tuple[Array]:

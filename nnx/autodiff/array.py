@@ -168,6 +168,10 @@ class Traced(Operators):
     # -- NumPy's own protocols (NEP 13, NEP 18): plain NumPy code is differentiable ------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if len(inputs) == 1 and not kwargs and method == "__call__":  # the commonest, in short
+            call = self.space.numpy_calls.get(ufunc)
+            if call is not None:
+                return call(self)
         return self.space.numpy_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:

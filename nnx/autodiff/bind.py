@@ -12,7 +12,8 @@ from nnx.autodiff.families import Rule
 from nnx.autodiff.trace import CONSTANT, Parts, lifted
 from nnx.errors import DerivativeError
 
-_FIRST = (0,)
+_FIRST, _SECOND, _BOTH = (0,), (1,), (0, 1)
+_NONE = object()  #: no argument there
 _SCALARS = (float, complex, int)
 
 
@@ -21,50 +22,103 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
 
     Array arguments are positional. ``space`` None means: that of the traced argument.
     """
+    if space is None or rule.several:
+        return update_wrapper(_bound(rule, function, space), function)
+    return update_wrapper(_quick(rule, function, space), function)
+
+
+def _quick(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
+    """:func:`_bound` with a short way for one argument or two of the same trace, as most operations have."""
+    whole, kinds, name = _bound(rule, function, space), space.kinds, rule.name
+
+    def call(x: Any = _NONE, y: Any = _NONE, /, *more: Any, **kwargs: Any) -> Any:
+        if y is _NONE:
+            if type(x) is not Traced:
+                return function(**kwargs) if x is _NONE else whole(x, **kwargs)
+            if x.link is not None:
+                x.link.refresh(x)
+            value = x.value
+            if type(value) in kinds:
+                answer = function(value, **kwargs) if kwargs else function(value)
+                if type(answer) not in kinds:
+                    answer = _own_kind(name, answer, space)
+                return x.tracer.record(rule, answer, _FIRST, (x.mark,), [value], kwargs, space, False)
+            if type(value) is Traced and type(answer := call(value, **kwargs)) is Traced:
+                return x.tracer.record(rule, answer, _FIRST, (x.mark,), [value], kwargs, answer.space, True)
+            return whole(x, **kwargs)
+        if more or kwargs:
+            return whole(x, y, *more, **kwargs)
+        argnums: tuple[int, ...] = _SECOND
+        marks: tuple[Any, ...]
+        a, b = x, y
+        if type(x) is Traced:
+            if x.link is not None:
+                x.link.refresh(x)
+            trace, marks, a, argnums = x.tracer, (x.mark,), x.value, _FIRST
+        if type(y) is Traced:
+            if y.link is not None:
+                y.link.refresh(y)
+            b = y.value
+            if argnums is _SECOND:
+                trace, marks = y.tracer, (y.mark,)
+            elif y.tracer is trace:
+                marks, argnums = (x.mark, y.mark), _BOTH
+            else:
+                return whole(x, y)
+        elif argnums is _SECOND:
+            return whole(x, y)
+        kind, other = type(a), type(b)
+        if kind is Traced or other is Traced:
+            if type(answer := call(a, b)) is Traced:
+                return trace.record(rule, answer, argnums, marks, [a, b], kwargs, answer.space, True)
+            return whole(x, y)
+        if kind is Batched or other is Batched:
+            return whole(x, y)
+        answer = function(a, b)
+        if type(answer) not in kinds:
+            answer = _own_kind(name, answer, space)
+        return trace.record(rule, answer, argnums, marks, [a, b], kwargs, space, False)
+
+    return call
+
+
+def _bound(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., Any]:
     several = rule.several
 
     def call(*args: Any, **kwargs: Any) -> Any:
         trace: Any = None
         constant, mixed, deeper, batched = None, False, False, False
         argnums: Sequence[int]
-        if len(args) == 1 and type(x := args[0]) is Traced:  # as in the loop, for the commonest case
-            if x.link is not None:
-                x.link.refresh(x)
-            trace, own, value = x.tracer, space or x.space, x.value
-            argnums, marks, values = _FIRST, [x.mark], [value]
-            kind = type(value)
-            deeper, batched = kind is Traced, kind is Batched
-        else:
-            argnums, marks, values = [], [], []
-            for i, a in enumerate(args):
+        argnums, marks, values = [], [], []
+        for i, a in enumerate(args):
+            kind = type(a)
+            if kind is Traced:
+                if a.link is not None:
+                    a.link.refresh(a)
+                if (tracer := a.tracer) is not trace:
+                    if tracer is CONSTANT:  # a plain array, unless all of them are constants
+                        constant = a
+                        values.append(a.value)
+                        batched = batched or type(a.value) is Batched
+                        continue
+                    mixed = mixed or trace is not None
+                    trace, own = tracer, space or a.space
+                argnums.append(i)
+                marks.append(a.mark)
+                a = a.value
                 kind = type(a)
-                if kind is Traced:
-                    if a.link is not None:
-                        a.link.refresh(a)
-                    if (tracer := a.tracer) is not trace:
-                        if tracer is CONSTANT:  # a plain array, unless all of them are constants
-                            constant = a
-                            values.append(a.value)
-                            batched = batched or type(a.value) is Batched
-                            continue
-                        mixed = mixed or trace is not None
-                        trace, own = tracer, space or a.space
-                    argnums.append(i)
-                    marks.append(a.mark)
-                    a = a.value
-                    kind = type(a)
-                    deeper = deeper or kind is Traced
-                if kind is Batched:
-                    batched = True
-                values.append(a)
-            if batched and (top := _innermost(values)).trace.level > _level(args):
-                return _above(top, rule, function, args, kwargs)
-            if trace is None:
-                if constant is None:
-                    return function(*args, **kwargs)
-                trace, own = CONSTANT, space or constant.space
-            elif mixed:
-                trace, own, argnums, marks, values, deeper = _highest(args, space)
+                deeper = deeper or kind is Traced
+            if kind is Batched:
+                batched = True
+            values.append(a)
+        if batched and (top := _innermost(values)).trace.level > _level(args):
+            return _above(top, rule, function, args, kwargs)
+        if trace is None:
+            if constant is None:
+                return function(*args, **kwargs)
+            trace, own = CONSTANT, space or constant.space
+        elif mixed:
+            trace, own, argnums, marks, values, deeper = _highest(args, space)
         if deeper:
             answer = call(*values, **kwargs)
             own = answer.space if type(answer) is Traced else _space(answer) or own
@@ -73,16 +127,12 @@ def bind(rule: Any, function: Callable[..., Any], space: Any) -> Callable[..., A
             answer, own = top.adapter.bound(rule, function)(*values, **kwargs), top.space
         else:
             answer = function(*values, **kwargs)
-        if (kind := type(answer)) not in own.kinds:
-            if kind is not Traced:
-                answer = _own_kind(rule.name, answer, own)
-            elif not deeper:
-                raise uses_its_closure(rule.name)
-        if several:
-            return _results(rule, trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper))
-        return trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper)
+        if (kind := type(answer)) not in own.kinds and not (deeper and kind is Traced):
+            answer = _own_kind(rule.name, answer, own)
+        made = trace.record(rule, answer, argnums, marks, values, kwargs, own, deeper)
+        return _results(rule, made) if several else made
 
-    return update_wrapper(call, function)
+    return call
 
 
 def _innermost(values: Sequence[Any]) -> Batched:
@@ -115,6 +165,8 @@ def _own_kind(name: str, answer: Any, space: Any) -> Any:
     # 1j * np.float64(2.0) is a Python number, for NumPy's float64 is a Python float
     if type(answer) in _SCALARS:
         return space.base.asarray(answer)
+    if type(answer) is Traced:
+        raise uses_its_closure(name)
     if problem := space.adapter.own_kind(answer):
         raise DerivativeError(f"{name} of an array that is being differentiated met {problem}.")
     return answer

@@ -42,6 +42,16 @@ def unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return g if dtype is None or g.dtype == dtype else cast(xp, g, dtype)
 
 
+def unchanged(xp: Any, g: Any) -> Sequence[Any]:
+    """The pullback of an operation of one argument, x + 1 say, that has the cotangent of its result."""
+    return (g,)
+
+
+def keeps_form(answer: Any, x: Any) -> bool:
+    """Whether ``answer`` has the shape and data type of its argument ``x``: nothing was broadcast."""
+    return answer.dtype is x.dtype and answer.shape == x.shape
+
+
 def is_complex(xp: Any, x: Any) -> bool:
     """Whether ``x`` is a complex number or array."""
     return type(x) is complex or (hasattr(x, "dtype") and xp.isdtype(x.dtype, "complex floating"))
@@ -147,7 +157,10 @@ class ElementwisePair(Rule):
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         x1, x2 = values
         d = self.d
-
+        if len(argnums) == 1 and type(values[1 - argnums[0]]) in (float, int):
+            slope = d[argnums[0]]
+            if keeps_form(answer, values[argnums[0]]):
+                return lambda xp, g: (g * slope(xp, answer, x1, x2),)
         return lambda xp, g: [
             unbroadcast(xp, g * d[i](xp, answer, x1, x2), values[i].shape, values[i].dtype) for i in argnums
         ]

@@ -53,6 +53,7 @@ class RawNamespace(Namespace):
         self.device_of, self.element_count = device_of, math.prod
         self.shares_memory, self.laid_out = adapter.shares_memory, adapter.laid_out
         self.broadcast_copy, self.restored = adapter.broadcast_copy, adapter.restored
+        self.summed = adapter.summed
         for name, function in adapter.own.items():
             setattr(self, name, function)
 

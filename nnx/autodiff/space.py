@@ -69,8 +69,15 @@ def space_of(x: Any) -> Any:
     >>> xp.sin(np.asarray([0.0]))
     array([0.])
     """
-    space = x.space if type(x) is Traced else space_over(adapter_of(x))
+    space = _spaces.get(type(x))
+    if space is None:
+        space = x.space if type(x) is Traced else space_over(adapter_of(x))
+        if type(x) in space.kinds and not hasattr(x, "adapter"):  # which would be its own, not its class's
+            _spaces[type(x)] = space
     return current(space) if running else space
+
+
+_spaces: dict[type, Any] = {}  #: by the classes of plain arrays that were met
 
 
 class DifferentiableNamespace(Namespace):
@@ -96,6 +103,7 @@ def space_over(adapter: Adapter) -> Any:
     """The differentiable namespace over one library, made once; its functions on first use."""
     space: Any = DifferentiableNamespace(f"nnx.autodiff.over_{adapter.name}", adapter)
     base = space.base = raw_namespace(adapter)
+    space.kinds = adapter.kinds
     for name in _BOUND:
         setattr(space, name, bind(RULES[name], getattr(base, name), space))
     for name in _CONSTANT:
@@ -112,9 +120,9 @@ def space_over(adapter: Adapter) -> Any:
     # ones with a warning only.)
     space.constant = (lambda y: lifted(y, space)) if adapter.takes_index_by_protocol else (lambda y: y)
     space.differentiated = frozenset((*RULES, *COMPOSITIONS))
-    space.kinds = adapter.kinds
     space.newaxis = None
     space.matmul_into = lambda a, b, place: a @ b
+    space.summed = lambda x, axis=None, keepdims=False: space.sum(x, axis=axis, keepdims=keepdims)
     space.broadcast_copy = lambda x, shape: space.broadcast_to(x, shape)
     space.hand_out = views.hand_out
     space.assign = aliasing.assign

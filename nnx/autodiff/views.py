@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from nnx.autodiff.array import Traced, plain, raw
+from nnx.autodiff.array import Traced, plain
 from nnx.autodiff.batching.array import Batched
 from nnx.autodiff.places import Place, Reshaped
 from nnx.autodiff.raw import has_array
@@ -59,7 +59,8 @@ class View:
             x.link = Root()
         elif type(x.link) is View:
             self.root, self.read_only = x.link.root, read_only or x.link.read_only
-        self.before, self.call, self.shapes = x.link, (function, name, args, options), (x.shape, y.shape)
+        self.before, self.call = x.link, (function, name, args, options)
+        self.shapes = x.value.shape, y.value.shape
         self.version = self.root.link.version
         self._steps: tuple[Any, ...] | None = None
 
@@ -184,10 +185,12 @@ def reading(choose: Callable[..., Any], library: Callable[..., Any]) -> Callable
     """``x[key]`` by ``choose``, which records what the ``library`` does: a view where that is one."""
 
     def getitem(x: Any, key: Any) -> Any:
-        key = plain(key)
+        basic = type(key) is int or type(key) is slice
+        if not basic:
+            key = plain(key)
         if not _owns(x):
             y = choose(x, key)
-            return y if has_array(key) else _linked(y, x, choose, "getitem", (key,), {}, False)
+            return y if not basic and has_array(key) else _linked(y, x, choose, "getitem", (key,), {}, False)
         if not has_array(key) and x.space.shares_memory(part := library(below(x), key), below(x)):
             return _unread(part, x, choose, "getitem", (key,), {}, False)
         place = x.link.through(key)  # a copy: it leaves x to its handle
@@ -201,7 +204,7 @@ def reading(choose: Callable[..., Any], library: Callable[..., Any]) -> Callable
 
 def _linked(y: Any, x: Any, *call: Any) -> Any:
     """The result ``y`` of the ``call`` with ``x``, known as a view of it if their memory says so."""
-    if type(y) is Traced and type(x) is Traced and y is not x and x.space.shares_memory(raw(y), raw(x)):
+    if type(y) is Traced and type(x) is Traced and y is not x and x.space.shares_memory(below(y), below(x)):
         y.link = View(y, x, *call)
     return y
 

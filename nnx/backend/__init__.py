@@ -9,6 +9,7 @@ from nnx.backend.arrays import (
     need_real,
     register_carrier,
     register_traced,
+    summed,
     to_numpy,
 )
 from nnx.backend.philox import Stream
@@ -48,6 +49,7 @@ __all__ = [
     "set_backend",
     "set_seed",
     "show_versions",
+    "summed",
     "synchronize",
     "to_numpy",
     "use_backend",

@@ -123,6 +123,19 @@ def namespace(*arrays: Any) -> Any:
     return adapter_of(*arrays).xp
 
 
+def summed(x: Array, axis: int | None = None, keepdims: bool = False) -> Array:
+    """The sum of all numbers, or along ``axis``, by the quickest way; a reduction may differ in the last bit.
+
+    Source: the array API standard, ``sum``.
+
+    >>> nnx.backend.summed(np.ones((2, 3)), axis=-1, keepdims=True)
+    array([[3.],
+           [3.]])
+    """
+    own = x.space if type(x) in _TRACED else adapter_of(x)
+    return own.summed(x, axis, keepdims)
+
+
 def asarray(x: Any, dtype: Any = None) -> Array:
     """``x`` as an array: an array stays in its library, anything else goes to the current backend.
 

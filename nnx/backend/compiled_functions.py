@@ -86,6 +86,20 @@ def sigmoid_of(x: Any) -> Any:
     return (1.0 if x > 0.0 else t) / (1.0 + t)
 
 
+@numba.njit(fastmath={"contract"}, inline="always")
+def sech_squared_of(x: Any) -> Any:
+    """1/cosh²x = 4t/(1 + t)², t = e^(−2·abs(x))."""
+    t = exp_of(-2.0 * abs(x))
+    return 4.0 * t / ((1.0 + t) * (1.0 + t))
+
+
+@numba.njit(fastmath={"contract"}, inline="always")
+def logistic_slope_of(x: Any) -> Any:
+    """σ(x)·σ(−x) = t/(1 + t)², t = e^(−abs(x))."""
+    t = exp_of(-abs(x))
+    return t / ((1.0 + t) * (1.0 + t))
+
+
 @numba.njit(fastmath={"contract"}, error_model="numpy", nogil=True, cache=True)
 def _tanh(x: Any, out: Any) -> None:
     for i in range(x.shape[0]):
@@ -113,8 +127,7 @@ def _sech_squared(d: Any, x: Any, least: float) -> None:
     places, some = np.empty(d.shape[0], np.int64), np.empty(d.shape[0])
     count = _small(d, x, least, places, some)
     for j in range(count):  # one after the other in memory: several at a time
-        t = exp_of(-2.0 * abs(some[j]))
-        some[j] = 4.0 * t / ((1.0 + t) * (1.0 + t))
+        some[j] = sech_squared_of(some[j])
     for j in range(count):
         d[places[j]] = some[j]
 
@@ -124,12 +137,13 @@ def _logistic_slope(d: Any, x: Any, least: float) -> None:
     places, some = np.empty(d.shape[0], np.int64), np.empty(d.shape[0])
     count = _small(d, x, least, places, some)
     for j in range(count):
-        t = exp_of(-abs(some[j]))
-        some[j] = t / ((1.0 + t) * (1.0 + t))
+        some[j] = logistic_slope_of(some[j])
     for j in range(count):
         d[places[j]] = some[j]
 
 
+#: below this a slope that was found from the function's value has lost digits (float64)
+FEW_DIGITS = 1e-4
 #: the slopes of :mod:`nnx.autodiff.rules.saturation`, put in the place of entries of d below ``least``
 RESTORES = {"sech_squared": _sech_squared, "logistic_slope": _logistic_slope}
 
@@ -145,4 +159,24 @@ def _of_arrays(loop: Any) -> Any:
     return call
 
 
+def _into(loop: Any) -> Any:
+    """``loop`` as a function of contiguous arrays that takes a place for its result."""
+
+    def call(x: np.ndarray, out: np.ndarray) -> None:
+        loop(x.reshape(-1), out.reshape(-1))
+
+    return call
+
+
+def _restored_into(loop: Any) -> Any:
+    def call(d: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+        np.copyto(out, d)
+        loop(out.reshape(-1), x.reshape(-1), FEW_DIGITS)
+
+    return call
+
+
 tanh, sigmoid = _of_arrays(_tanh), _of_arrays(_sigmoid)
+#: the same into a given place, by the names that recordings have for them
+INTO = {"own_tanh": _into(_tanh), "own_sigmoid": _into(_sigmoid)}
+INTO |= {f"restored_{name}": _restored_into(loop) for name, loop in RESTORES.items()}

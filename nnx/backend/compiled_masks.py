@@ -55,11 +55,12 @@ def _words(counter: Any, key: Any, out: Any) -> None:
 def _select(bits: Any, threshold: Any, scale: Any, z: Any, out: Any) -> None:
     zero = scale - scale
     for i in range(out.shape[0]):
-        out[i] = scale if (bits[i] >= threshold) & (z[i] > zero) else zero
+        kept = scale if (bits[i] >= threshold) & (z[i] > zero) else zero
+        out[i] = kept if z[i] == z[i] else z[i]
 
 
 def positive_keep_mask(stream: Stream, rate: float, z: np.ndarray) -> np.ndarray:
-    """What :func:`nnx.backend.philox.keep_mask` gives with ``among=z > 0``."""
+    """What :func:`nnx.backend.philox.keep_mask` gives with ``among=z > 0``, and NaN where z is NaN."""
     counter, key = counter_and_key(stream)
     words = np.empty(((z.size + 15) // 16, 4), dtype=np.uint64)
     out = np.empty(z.shape, dtype=z.dtype)

@@ -13,7 +13,8 @@ import numpy as np
 from nnx.backend import cupy_kernels, philox
 from nnx.backend.cupy_graphs import capture
 from nnx.backend.cupy_namespace import namespace
-from nnx.backend.recording import Recording, record
+from nnx.backend.numpy_programs import UFUNCS, entrywise_call
+from nnx.backend.recording import LOGICAL, Recording, record
 from nnx.backend.reference import Adapter, Array
 from nnx.errors import IncompleteLibraries, NoUsableDevice, OptionError
 
@@ -147,6 +148,33 @@ class CupyAdapter(Adapter):
         # as Python's numbers, which take the type of the vectors: NumPy's have one of their own
         return lambda given: kernel(*read, *map(float, given), *write)
 
+    #: a joined kernel is a launch less for each call, but has to be compiled
+    worth_joining = 1 << 16
+
+    def entrywise(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[str, list[Any]] | None:
+        numpys = getattr(np, _names().get(function, ""), None) if callable(function) else None
+        if numpys is np.where:
+            return ("where", list(args)) if len(args) == 3 and not kwargs else None
+        return entrywise_call(function, args, kwargs, numpys or UFUNCS.get(function))
+
+    def joined(
+        self, recording: Any, given: Any, shape: tuple[int, ...], dtype: Any, asked: Any, exact: bool
+    ) -> Any:
+        text = cupy_kernels.update(recording, [b for _, b in given], keep_bools=True)
+        if text is None or np.dtype(dtype).char not in "fd":
+            return None
+        # products and sums are rounded one by one, as in the calls
+        kernel = cupy.ElementwiseKernel(**text._asdict(), options=("--fmad=false",))
+        logical = [recording.steps[i - recording.inputs][0] in LOGICAL for i in recording.outputs]
+        types = [cupy.bool_ if b else dtype for b in logical]
+
+        def call(*arrays: Array) -> Any:
+            results = [cupy.empty(shape, t) for t in types]
+            kernel(*arrays, *results)
+            return results[0] if len(results) == 1 else tuple(results)
+
+        return call
+
     def captured(
         self, function: Callable[..., Sequence[Any]], arrays: Sequence[Array]
     ) -> Callable[..., Sequence[Any]]:
@@ -154,6 +182,12 @@ class CupyAdapter(Adapter):
             return capture(function, arrays)
         except (RuntimeError, NotImplementedError):  # CUDA's own errors are the former
             return function
+
+
+@cache
+def _names() -> dict[Any, str]:
+    """CuPy's entry-by-entry functions, and the names that NumPy has for them."""
+    return {getattr(cupy, name): name for name in cupy_kernels.CALLS if hasattr(cupy, name)}
 
 
 def _bools(read: Sequence[Array], write: Sequence[Array]) -> tuple[bool, ...] | None:

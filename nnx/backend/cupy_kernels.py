@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
-from nnx.backend.recording import FORMS, LOGICAL, Recording
+from nnx.backend.recording import FORMS, Recording
 
 
 class Kernel(NamedTuple):
@@ -66,54 +67,52 @@ _EXPRESSIONS = FORMS | {
     "sign": "{0} > (T)0 ? (T)1 : {0} < (T)0 ? (T)-1 : {0} == (T)0 ? (T)0 : {0}",
     "maximum": "{0} > {1} || {0} != {0} ? {0} : {1}", "minimum": "{0} < {1} || {0} != {0} ? {0} : {1}",
     "logical_and": "{0} && {1}", "logical_or": "{0} || {1}", "logical_not": "!{0}",
-    "where": "{0} ? {1} : {2}",
+    "where": "{0} ? {1} : {2}", "absolute": "fabs({0})", "positive": "{0}", "square": "{0} * {0}",
+    "reciprocal": "(T)1 / {0}", "log": "log({0})", "log1p": "log1p({0})", "expm1": "expm1({0})",
+    "tanh": "tanh({0})", "sin": "sin({0})", "cos": "cos({0})", "power": "pow({0}, {1})",
+    "isnan": "isnan({0})", "isinf": "isinf({0})", "isfinite": "isfinite({0})",
 }  # fmt: skip
 
+#: functions of CuPy's that have one
+CALLS = sorted(set(_EXPRESSIONS) - {"abs", "pow"})
 
-def update(r: Recording, bools: Sequence[bool]) -> Kernel | None:
+
+def update(r: Recording, bools: Sequence[bool], keep_bools: bool = False) -> Kernel | None:
     """The kernel of a recorded function: vectors ``r0, ...``, numbers ``s0, ...``, results ``w0, ...``.
 
     ``bools`` says which of the vectors are of bools; all others, the numbers and the results have one type T,
     and so has each value in between: nothing is computed in a wider type, and half precision is rounded after
     every operation, as by CuPy's own functions. Results are stored at the end, because they may overwrite
     what is read. None where bools alone are computed with as if they were numbers: libraries do not agree
-    on that.
+    on that. Results that are bools have arrays of bools where ``keep_bools``.
     """
     given = [("bool" if b else "T", f"r{k}") for k, b in enumerate(bools)]
     given += [("T", f"s{k}") for k in range(r.inputs - r.vectors)]
-    logical = [kind == "bool" for kind, _ in given]
+    made = _squares(r).expressions(_EXPRESSIONS, [kind == "bool" for kind, _ in given], _literal)
+    if made is None:
+        return None
     lines = [f"{kind} v{k} = {name};" for k, (kind, name) in enumerate(given)]
-    for k, (name, operands) in enumerate(r.steps, r.inputs):
-        parts = operands[1:] if name == "where" else operands
-        of_bools = all(isinstance(x, int) and logical[x] for x in parts)
-        if of_bools and name not in LOGICAL | {"where"}:
-            return None
-        logical.append(of_bools or name in LOGICAL)
-        kind = "bool" if logical[k] else "T"
-        lines.append(f"{kind} v{k} = ({kind})({_expression(name, operands, logical)});")
-    lines += [f"w{k} = (T)v{value};" for k, value in enumerate(r.outputs)]
-    made = ", ".join(f"T w{k}" for k in range(len(r.outputs)))
-    return Kernel(", ".join(map(" ".join, given)), made, "\n".join(lines), "nnx_update")
+    for k, (logical, expression) in enumerate(made, r.inputs):
+        kind = "bool" if logical else "T"
+        lines.append(f"{kind} v{k} = ({kind})({expression});")
+    kinds = ["bool" if keep_bools and made[v - r.inputs][0] else "T" for v in r.outputs]
+    lines += [f"w{k} = ({kind})v{v};" for k, (kind, v) in enumerate(zip(kinds, r.outputs, strict=True))]
+    out = ", ".join(f"{kind} w{k}" for k, kind in enumerate(kinds))
+    return Kernel(", ".join(map(" ".join, given)), out, "\n".join(lines), "nnx_update")
 
 
-def _expression(name: str, operands: Sequence[Any], logical: Sequence[bool]) -> str:
-    """One operation; ``logical`` says which values are bools, that of the result at the end."""
-    if name == "pow" and isinstance(operands[1], float) and operands[1] == 2.0:
-        name, operands = "multiply", (operands[0], operands[0])  # rounded once, and much quicker
+def _squares(r: Recording) -> Recording:
+    """The recording with products in the place of squares: rounded once, and much quicker."""
 
-    def term(x: Any, number: bool) -> str:
-        if isinstance(x, int):
-            return f"(T)v{x}" if number and logical[x] else f"v{x}"
-        return f"(T){_literal(x)}"
+    def is_square(name: str, xs: Sequence[object]) -> bool:
+        return name == "pow" and isinstance(xs[1], float) and xs[1] == 2.0
 
-    numbers = [not name.startswith("logical")] * len(operands)
-    if name == "where":
-        numbers = [False, not logical[-1], not logical[-1]]
-    return _EXPRESSIONS[name].format(*map(term, operands, numbers))
+    steps = [("multiply", (xs[0], xs[0])) if is_square(name, xs) else (name, xs) for name, xs in r.steps]
+    return replace(r, steps=tuple(steps))
 
 
 def _literal(x: float) -> str:
     """A constant in C++, to the last bit."""
     if math.isfinite(x):
-        return repr(x)
-    return ("-" if x < 0.0 else "") + f"__int_as_float({0x7F800000 if x == x else 0x7FC00000:#x})"
+        return f"(T){x!r}"
+    return "(T)" + ("-" if x < 0.0 else "") + f"__int_as_float({0x7F800000 if x == x else 0x7FC00000:#x})"

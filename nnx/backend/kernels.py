@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nnx.backend import loops
-from nnx.backend.recording import FORMS, LOGICAL, Recording
+from nnx.backend.recording import LOGICAL, Recording
 
 Array = Any
 #: Entries in one block: the buffers then stay in the second-level cache.
@@ -84,11 +84,19 @@ def made(recording: Recording, lines: Sequence[str]) -> Any:
     heads = [f"v{recording.vectors + k} = scalars[{k}]" for k in range(recording.inputs - recording.vectors)]
     source = "def kernel(read, write, scalars, buffers):\n"
     source += "".join(f"    {line}\n" for line in (*heads, *lines))
-    scope: Any = {name: getattr(np, name, None) for name, _ in recording.steps} | {"copyto": np.copyto}
+    names = {name for name, _ in recording.steps}
+    scope: Any = {name: getattr(np, name, None) for name in names} | {"copyto": np.copyto}
+    scope |= {name: own_functions()[name] for name in names if name.startswith(("own_", "restored_"))}
     # constants are written as Python prints them
     scope |= {"as_bool": _as_bool, "inf": np.inf, "nan": np.nan}
     exec(source, scope)  # the text above, made of the rule's own operations
     return scope["kernel"]
+
+
+def own_functions() -> Mapping[str, Any]:
+    """Functions of nnx's own that are compiled loops, by the names that they have in recordings."""
+    module = loops.compiled("functions")
+    return module.INTO if module else {}
 
 
 def _as_bool(x: Array) -> Array:
@@ -147,50 +155,12 @@ def _buffers(
 
 
 @cache
-def compiled(recording: Recording, targets: tuple[int | None, ...]) -> Callable[..., None] | None:
+def compiled(
+    recording: Recording, targets: tuple[int | None, ...], bools: tuple[bool, ...]
+) -> Callable[..., None] | None:
     """One compiled loop over ``(read, write, scalars)``; None where Numba cannot be used.
 
-    ``targets`` says which of the read vectors each result overwrites. Such a vector is passed once, so that
-    the compiler sees that no two arguments overlap and can use vector instructions.
+    ``targets`` says which of the read vectors each result overwrites, ``bools`` which hold bools.
     """
-    if loops.left_out():
-        return None
-    try:
-        import numba
-    except ImportError:  # not installed, or (which Numba reports so too) not for this version of NumPy
-        return None
-
-    lines, constants = [], []
-
-    def term(v: Any) -> str:
-        if isinstance(v, int):
-            return f"v{v}"
-        constants.append(v)
-        return f"c[{len(constants) - 1}]"
-
-    for i, (name, operands) in enumerate(recording.steps):
-        lines.append(f"v{recording.inputs + i} = " + FORMS[name].format(*(term(v) for v in operands)))
-    places = [f"w{k}" if j is None else f"r{j}" for k, j in enumerate(targets)]
-    lines += [f"{place}[i] = v{value}" for place, value in zip(places, recording.outputs, strict=True)]
-    reads = [f"r{k}" for k in range(recording.vectors)]
-    writes = [place for place in places if place.startswith("w")]
-    head = [f"v{recording.vectors + k} = s[{k}]" for k in range(recording.inputs - recording.vectors)]
-    source = f"def kernel({', '.join([*reads, *writes, 's', 'c'])}):\n"
-    source += "".join(f"    {line}\n" for line in head)
-    source += f"    for i in range({reads[0]}.shape[0]):\n"
-    source += "".join(f"        v{k} = r{k}[i]\n" for k in range(recording.vectors))
-    source += "".join(f"        {line}\n" for line in lines)
-    # maximum and minimum propagate NaN, as NumPy's do
-    scope: dict[str, Any] = {
-        "np": np,
-        "max_": numba.njit(lambda a, b: a if a > b or a != a else b),
-        "min_": numba.njit(lambda a, b: a if a < b or a != a else b),
-    }
-    exec(source, scope)  # the text above, made of the rule's own operations
-    kernel = numba.njit(error_model="numpy", nogil=True)(scope["kernel"])
-
-    def call(read: Sequence[Array], write: Sequence[Array], scalars: Sequence[float]) -> None:
-        dtype, others = write[0].dtype, [x for x, j in zip(write, targets, strict=True) if j is None]
-        kernel(*read, *others, np.asarray(scalars, dtype=dtype), np.asarray(constants, dtype=dtype))
-
-    return call
+    module = loops.compiled("entries")
+    return module.update(recording, targets, bools) if module else None

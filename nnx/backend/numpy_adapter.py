@@ -19,6 +19,7 @@ from nnx.backend.numpy_pooling import NumpyPooling
 from nnx.backend.numpy_programs import FEW, NumpyPrograms, zero
 from nnx.backend.recurrent import Past
 from nnx.backend.reference import Adapter, Array
+from nnx.backend.sums import NumpySums
 from nnx.backend.team import TEAM
 from nnx.errors import DataError, OptionError
 
@@ -40,7 +41,9 @@ _FEW_DIGITS = {8: 1e-4, 4: 0.025, 2: 0.1}
 _NOTHING_TO_RESTORE = (TypeError, ValueError, KeyError)
 
 
-class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizing, NumpyPrograms, Adapter):
+class NumpyAdapter(
+    NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizing, NumpyPrograms, NumpySums, Adapter
+):
     """NumPy arrays in host memory."""
 
     name = "numpy"
@@ -88,7 +91,11 @@ class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizin
         return TEAM.each(function, blocks)
 
     def shares_memory(self, y: Array, x: Array) -> bool:
-        return isinstance(y, np.ndarray) and (y is x or y.base is not None) and np.may_share_memory(y, x)
+        if not isinstance(y, np.ndarray):
+            return False
+        if y is x or (y.base is x and y.size):  # the commonest, in short
+            return True
+        return y.base is not None and np.may_share_memory(y, x)
 
     def laid_out(self, x: Array, like: Array) -> Array:
         if x.ndim == 0:
@@ -100,7 +107,7 @@ class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizin
         return out
 
     def copied_if_small(self, x: Array) -> Array:
-        return x.copy() if type(x) is np.ndarray and x.nbytes <= _SMALL and x.flags.writeable else x
+        return x.copy() if type(x) is np.ndarray and x.nbytes <= _SMALL else x
 
     def lock(self, x: Any) -> Callable[[], Any] | None:
         if type(x) is not np.ndarray or not x.flags.writeable:
@@ -155,7 +162,7 @@ class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizin
     def restored(self, d: Array, x: Array, exact: Callable[..., Array]) -> Array:
         quick = d.size >= _WORTH_COMPILING_FUNCTIONS and _compiled_functions(d)  # no call for small arrays
         if quick and exact.__name__ in quick.RESTORES and x.flags.c_contiguous:
-            quick.RESTORES[exact.__name__](d.reshape(-1), x.reshape(-1), _FEW_DIGITS[8])
+            quick.RESTORES[exact.__name__](d.reshape(-1), x.reshape(-1), quick.FEW_DIGITS)
             return d
         try:
             if d.item(d.argmin()) >= _FEW_DIGITS[d.itemsize]:  # as saturates: a call less in every slope
@@ -238,7 +245,7 @@ class NumpyAdapter(NumpyConvolution, NumpyEndings, NumpyPooling, NumpyNormalizin
             masks = loops.compiled("masks")
             if masks is not None:
                 return masks.positive_keep_mask(stream, rate, z)
-        return philox.keep_mask(stream, rate, z.shape, z.dtype.type, among=z > 0)
+        return self.unless_nan(z, philox.keep_mask(stream, rate, z.shape, z.dtype.type, among=z > 0))
 
     def recurrence(
         self,

@@ -19,27 +19,47 @@ Array = Any
 
 
 def _sums(ufunc: np.ufunc, name: str) -> Callable[..., Array]:
-    reduce, general = ufunc.reduce, getattr(compat, name)
+    reduce: Any = ufunc.reduce
+    general = getattr(compat, name)
 
     def total(
         x: Array, /, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, **others: Any
     ) -> Array:
         if type(x) is np.ndarray and not others:  # a subclass (masked arrays) has its own sum
-            return reduce(x, axis, dtype=dtype, keepdims=keepdims)
+            return reduce(x, axis, dtype, None, keepdims)  # by place: quicker than by name
         return general(x, axis=axis, dtype=dtype, keepdims=keepdims, **others)
 
     return update_wrapper(total, general)
 
 
 def _extrema(ufunc: np.ufunc, name: str) -> Callable[..., Array]:
-    reduce, general = ufunc.reduce, getattr(compat, name)
+    reduce: Any = ufunc.reduce
+    general = getattr(compat, name)
 
     def extreme(x: Array, /, axis: Any = None, *, keepdims: bool = False, **others: Any) -> Array:
         if type(x) is np.ndarray and not others:
-            return reduce(x, axis, keepdims=keepdims)
+            return reduce(x, axis, None, None, keepdims)
         return general(x, axis=axis, keepdims=keepdims, **others)
 
     return update_wrapper(extreme, general)
+
+
+_sum: Any = np.add.reduce
+
+
+def _mean(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
+    n = 0
+    if type(x) is np.ndarray and x.dtype.char in "fd":
+        n = x.size if axis is None else x.shape[axis] if type(axis) is int and x.ndim else 0
+    if not n:  # NumPy warns of an empty one, and adds up short types in longer ones
+        return compat.mean(x, axis=axis, keepdims=keepdims)
+    total = _sum(x, axis, None, None, keepdims)
+    total /= n  # in place, as NumPy does; of a number it makes another
+    return total
+
+
+def _matrix_transpose(x: Array, /) -> Array:
+    return x.mT if type(x) is np.ndarray and x.ndim > 1 else compat.matrix_transpose(x)
 
 
 def _argmax(x: Array, /, axis: int | None = None, *, keepdims: bool = False) -> Array:
@@ -110,6 +130,8 @@ namespace.__dict__.update(
     prod=_sums(np.multiply, "prod"),
     max=_extrema(np.maximum, "max"),
     min=_extrema(np.minimum, "min"),
+    mean=update_wrapper(_mean, compat.mean),
+    matrix_transpose=update_wrapper(_matrix_transpose, compat.matrix_transpose),
     argmax=_argmax,
     argsort=update_wrapper(_argsort, compat.argsort),
     reshape=_reshape,

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from nnx.backend import kernels
-from nnx.backend.joined import WORTH_BLOCKS, joined
+from nnx.backend.joined import WORTH_BLOCKS, Reduction, joined
 from nnx.backend.numpy_namespace import namespace
 from nnx.backend.programs import Programs
 from nnx.backend.recording import record
+from nnx.backend.sums import ones_for
 
 Array = Any
 Call = tuple[Any, Any, Any]
@@ -63,7 +64,8 @@ class NumpyPrograms(Programs):
         targets = tuple([places.get(id(out)) for out in write])
         if n <= kernels.BLOCK:
             return partial(kernels.at_once(recording, targets, write[0].dtype), read, write)
-        kernel = kernels.compiled(recording, targets) if n >= _WORTH_COMPILING else None
+        bools = tuple([x.dtype == bool for x in read])
+        kernel = kernels.compiled(recording, targets, bools) if n >= _WORTH_COMPILING else None
         return partial(kernel or kernels.blockwise(recording, targets, write[0].dtype), read, write)
 
     def direct(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[Any, Any, Any] | None:
@@ -76,11 +78,17 @@ class NumpyPrograms(Programs):
 
     worth_joining = WORTH_BLOCKS
 
-    def entrywise(self, function: Any, args: Any, kwargs: Any) -> tuple[str, list[Any]] | None:
-        return entrywise_call(function, args, kwargs, self.into(function))
+    def entrywise(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[str, list[Any]] | None:
+        own = own_call(function, args, kwargs, kinds, self)
+        return own or entrywise_call(function, args, kwargs, self.into(function))
 
-    def joined(self, recording: Any, shapes: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        return joined(recording, shapes, shape, dtype)
+    def reduction(self, function: Any, args: Any, kwargs: Any, kind: Any) -> Any:
+        return reduction_call(function, args, kwargs, kind)
+
+    def joined(
+        self, recording: Any, given: Any, shape: tuple[int, ...], dtype: Any, asked: Any, exact: bool
+    ) -> Any:
+        return joined(recording, given, shape, dtype, asked, exact)
 
     def ready(self, x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         return np.array(np.broadcast_to(np.asarray(x, dtype), shape))
@@ -105,6 +113,8 @@ def direct_call(function: Any, args: Any, kwargs: Any, kinds: Sequence[Any], own
         return np.maximum, (args[0], zero(x.dtype)), {}
     if function == own.unit_step and x.size <= FEW:
         return np.heaviside, (args[0], zero(x.dtype)), {}
+    if function == own.summed and (factor := ones_for(x, *args[1:], **kwargs)) is not None:
+        return np.ndarray.dot, (args[0], factor), {}
     return _of_namespace(function, x, args, kwargs)
 
 
@@ -145,3 +155,44 @@ def entrywise_call(function: Any, args: Any, kwargs: Any, ufunc: Any) -> tuple[s
     if found is None or kwargs or len(args) != found.nin or found is not getattr(np, found.__name__, None):
         return None
     return str(found.__name__), list(args)
+
+
+def own_call(
+    function: Any, args: Any, kwargs: Any, kinds: Sequence[Any], own: Any
+) -> tuple[str, list[Any]] | None:
+    """The same of a call of the adapter's that is a compiled loop on arrays of these kinds."""
+    x = kinds[0] if kinds else None
+    if x is None or x.shape is None or kwargs or not x.in_order or not own.compiles(x):
+        return None
+    if function in (own.tanh, own.sigmoid):
+        return f"own_{function.__name__}", list(args)
+    if function == own.restored and kinds[1] is not None and kinds[1]._replace(owner=x.owner) == x:
+        name = f"restored_{args[2].__name__}"
+        return (name, list(args[:2])) if name in kernels.own_functions() else None
+    return None
+
+
+def reduction_call(function: Any, args: Any, kwargs: Any, kind: Any) -> Reduction | None:
+    """A sum or mean of all entries, or a sum, mean or extremum of each row; ``kind`` is that of the array.
+
+    Only those of which NumPy's order of adding is known, and kept when blocks are summed one by one.
+    """
+    if len(args) > 1 or not kwargs.keys() <= {"axis", "keepdims"} or kind.dtype.char not in "fd":
+        return None
+    axis = args[0] if args else kwargs.get("axis")
+    n, name, owner = len(kind.shape), getattr(function, "__name__", ""), getattr(function, "__self__", None)
+    if function is namespace.mean and kind.size > 1 << 24:
+        return None  # float32 has not all numbers of entries by which nnx's own divides; NumPy's is exact
+    ufunc: Any
+    if function in (np.mean, namespace.mean, "mean"):
+        ufunc, name = np.add, "mean"
+    elif type(function) is str and function in _REDUCES:
+        ufunc = _REDUCES[function]
+    elif name == "reduce" and owner in _REDUCES.values():
+        ufunc, axis = owner, axis if args or "axis" in kwargs else 0
+    else:
+        return None
+    last = type(axis) is int and axis in (-1, n - 1)
+    if not (last or axis is None) or (ufunc is not np.add and (not last or n == 1)):
+        return None
+    return Reduction(ufunc, last and n > 1, bool(kwargs.get("keepdims")), name == "mean")

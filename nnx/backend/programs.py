@@ -7,6 +7,7 @@ kernels of functions of entries, and knows which of its calls are the quickest.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -69,14 +70,29 @@ class Programs:
     #: bytes of a result from which on chains of entry-by-entry calls are joined; 0 where they are not
     worth_joining = 0
 
-    def entrywise(self, function: Any, args: Any, kwargs: Any) -> tuple[str, list[Any]] | None:
-        """Name (of :mod:`nnx.backend.recording`) and operands of an entry-by-entry call; None for others."""
+    def entrywise(self, function: Any, args: Any, kwargs: Any, kinds: Any) -> tuple[str, list[Any]] | None:
+        """Name (of :mod:`nnx.backend.recording`) and operands of an entry-by-entry call; None for others.
+
+        ``kinds`` says of each argument what array it is (None where it is none).
+        """
         return None
 
-    def joined(self, recording: Any, shapes: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        """One function for recorded calls on arrays of these shapes; None where that does not pay.
+    def reduction(self, function: Any, args: Any, kwargs: Any, kind: Any) -> Any:
+        """What :meth:`joined` computes in the place of this call on a result of a chain; None for others.
 
-        ``shape`` is that of all results, whole numbers ≥ 0, and ``dtype`` that of those that are not bools.
+        ``args`` are those after the array, of which ``kind`` tells.
+        """
+        return None
+
+    def joined(
+        self, recording: Any, given: Any, shape: tuple[int, ...], dtype: Any, asked: Any, exact: bool
+    ) -> Any:
+        """One function for recorded calls; None where that does not pay.
+
+        ``given`` says of each argument its shape and whether it holds bools; ``shape`` is that of all
+        results, and ``dtype`` that of those that are not bools. ``asked`` are the numbers of the outputs that
+        are returned, and pairs of a number and what :meth:`reduction` said. Where ``exact`` the bits are
+        those of the calls.
         """
         return None
 
@@ -119,3 +135,11 @@ class Under:
 def error_settings() -> Any:
     """What NumPy does about divisions by zero and the like, at the moment: arguments of ``np.errstate``."""
     return np.geterr()
+
+
+def raising(settings: Any) -> AbstractContextManager[Any]:
+    """A time in which what would warn under these settings of ``np.errstate`` is an error."""
+    if all(what == "ignore" for what in settings.values()):
+        return nullcontext()
+    strict: Any = {kind: "ignore" if what == "ignore" else "raise" for kind, what in settings.items()}
+    return np.errstate(**strict)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 _UNARY = {
     "negative": "-{0}", "sqrt": "np.sqrt({0})", "abs": "abs({0})",
@@ -77,6 +77,43 @@ class Recording:
     def last_use(self) -> dict[int, int]:
         """For each value, the last step that reads it."""
         return {v: i for i, (_, operands) in enumerate(self.steps) for v in operands if isinstance(v, int)}
+
+    def expressions(
+        self, forms: Mapping[str, str], bools: Sequence[bool], literal: Callable[[float], str]
+    ) -> list[tuple[bool, str]] | None:
+        """Of each step whether its result is a bool, and its expression in the values ``v0, v1, ...``.
+
+        ``bools`` says which arguments are bools; numbers have one type T, and so has each value in between:
+        nothing is computed in a wider type. None where there is no form, or where bools alone are computed
+        with as if they were numbers: libraries do not agree on that.
+        """
+        logical, found = list(bools), []
+        for name, operands in self.steps:
+            parts = operands[1:] if name == "where" else operands
+            of_bools = all(isinstance(x, int) and logical[x] for x in parts)
+            if name not in forms or (of_bools and name not in LOGICAL | {"where"}):
+                return None
+            numbers = [not name.startswith("logical")] * len(operands)
+            if name == "where":
+                numbers = [False, not of_bools, not of_bools]
+            terms = [
+                (f"T(v{x})" if number and logical[x] else f"v{x}") if isinstance(x, int) else literal(x)
+                for x, number in zip(operands, numbers, strict=True)
+            ]
+            logical.append(of_bools or name in LOGICAL)
+            found.append((logical[-1], forms[name].format(*terms)))
+        return found
+
+
+class Asked(NamedTuple):
+    """What is asked of recorded calls on large arrays: outputs as they are, and then reductions of outputs.
+
+    ``entries`` are numbers of outputs; with each number in ``reductions`` stands what the library's adapter
+    knows of the reduction (:meth:`nnx.backend.programs.Programs.reduction`).
+    """
+
+    entries: tuple[int, ...]
+    reductions: tuple[tuple[int, Any], ...] = ()
 
 
 class Recorder:

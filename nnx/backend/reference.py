@@ -20,11 +20,12 @@ from nnx.backend.ending import Endings
 from nnx.backend.pooling import Pooling
 from nnx.backend.programs import Programs
 from nnx.backend.recurrent import Recurrence
+from nnx.backend.sums import Sums
 
 Array = Any
 
 
-class Adapter(Endings, Pooling, Recurrence, Programs):
+class Adapter(Endings, Pooling, Recurrence, Programs, Sums):
     """One array library: its namespace and the few functions that the standard lacks.
 
     Arrays may have any shape where a method says nothing else, and results have the shape of the argument.
@@ -286,12 +287,12 @@ class Adapter(Endings, Pooling, Recurrence, Programs):
         return self.asarray(philox.keep_mask(stream, rate, tuple(shape), kind), dtype=dtype, device=device)
 
     def positive_keep_mask(self, stream: philox.Stream, rate: float, z: Array) -> Array:
-        """The mask of :meth:`keep_mask` for ``z``, and 0 where z ≤ 0: relu and dropout in one.
+        """The mask of :meth:`keep_mask` for ``z``, 0 where z ≤ 0 and NaN where z is: relu and dropout in one.
 
         ``rate`` in [0, 1), kept to 2⁻¹⁶.
         """
         mask = self.keep_mask(stream, rate, z.shape, z.dtype, getattr(z, "device", None))
-        return mask * self.xp.astype(z > 0, z.dtype)
+        return self.unless_nan(z, mask * self.xp.astype(z > 0, z.dtype))
 
     # -- the training loop's kernels --------------------------------------------------------------
 

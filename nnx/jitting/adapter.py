@@ -175,6 +175,7 @@ for _name in (
     "unit_step",
     "scatter_add",
     "take_rows",
+    "summed",
 ):
     _kernel(Adapter, _name)
 

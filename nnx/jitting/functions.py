@@ -9,18 +9,24 @@ from nnx.jitting.program import Attribute, Method, Slot, places
 
 #: functions of shapes and types alone: their results are the same in every run of a program
 _DESCRIBE = frozenset(
-    "shape ndim size result_type can_cast isdtype finfo iinfo broadcast_shapes may_share_memory "
-    "shares_memory iscomplexobj isrealobj issubdtype common_type min_scalar_type isfortran isscalar "
+    "shape ndim size result_type can_cast isdtype finfo iinfo broadcast_shapes "
+    "iscomplexobj isrealobj issubdtype common_type isfortran isscalar "
     "__array_namespace_info__".split()
 )
 #: attributes that say how an array lies in memory, and of what it is
-DESCRIBING = frozenset("shape ndim size dtype strides itemsize nbytes flags device".split())
+DESCRIBING = frozenset("shape ndim size dtype strides itemsize nbytes device".split())
+#: those of ``x.flags`` that follow from shape and strides
+FLAGS = frozenset("c_contiguous f_contiguous contiguous fortran forc fnc".split())
 #: methods of NumPy's arrays that write into them
 IN_PLACE_METHODS = frozenset("sort fill put partition".split())
 #: methods that hand the numbers to Python, or change the array as a whole
 ESCAPES = frozenset(
-    "item tolist tobytes tofile dump dumps data ctypes setflags resize byteswap setfield "
+    "item tolist tobytes tofile dump dumps data ctypes base setflags resize byteswap setfield "
     "get cpu numpy detach".split()
+)
+#: functions that do so, or tell how arrays lie in memory
+ESCAPING = frozenset(
+    "shares_memory may_share_memory min_scalar_type array2string array_repr array_str".split()
 )
 
 OPERATORS = (
@@ -29,7 +35,7 @@ OPERATORS = (
 )  # fmt: skip
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 UNARY = ("neg", "pos", "invert", "abs")
-_PURE = {getattr(operator, name) for name in (*OPERATORS, *COMPARISONS, *UNARY)}
+_PURE = {divmod, *(getattr(operator, name) for name in (*OPERATORS, *COMPARISONS, *UNARY))}
 _REDUCING = frozenset("sum prod max min mean std var any all argmax argmin cumsum cumprod dot".split())
 _MOVING = frozenset(
     "reshape transpose swapaxes ravel flatten squeeze astype copy conj conjugate round clip".split()
@@ -40,9 +46,44 @@ def describes(function: Any, answer: Any) -> bool:
     """Whether a result tells of shapes and types only: then it is no value of a program."""
     if getattr(function, "__name__", "") in _DESCRIBE:
         return True
-    if isinstance(answer, str | type) or callable(answer):
-        return True
     return type(answer).__name__ == "dtype" or (hasattr(answer, "kind") and not hasattr(answer, "shape"))
+
+
+def tells(answer: Any) -> bool:
+    """Whether a result is a text, a class or a function: no value of a program, maybe another next time."""
+    return (isinstance(answer, str | type) and not hasattr(answer, "dtype")) or callable(answer)
+
+
+#: functions of NumPy's that write into their first argument, with its name
+_WRITING = {
+    "copyto": "dst", "put": "a", "place": "arr", "putmask": "a", "fill_diagonal": "a",
+    "put_along_axis": "arr",
+}  # fmt: skip
+#: functions of NumPy's that may give back an argument, and never write into it
+_HARMLESS = frozenset("atleast_1d atleast_2d atleast_3d astype real imag real_if_close".split())
+
+
+def targets(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """The arrays into which a function of NumPy's surely writes, as far as its name and arguments tell."""
+    name = getattr(function, "__name__", "")
+    if name in _WRITING:
+        return args[:1] or (kwargs[_WRITING[name]],)
+    if kwargs.get("overwrite_input"):
+        return args[:1] or (kwargs["a"],)
+    out = kwargs.get("out")
+    return tuple(x for x in (out if type(out) is tuple else (out,)) if x is not None)
+
+
+def may_have_written(function: Any, args: Any, k: int) -> bool:
+    """Whether a function that gave back its k-th argument, k ≥ 0, may have written into it.
+
+    So does ``x.sum(0, None, y)``, and ``np.nan_to_num(x, copy=False)``.
+    """
+    if type(function) is Method:
+        return k > 0
+    home = str(getattr(function, "__module__", "")).partition(".")[0]
+    name = getattr(function, "__name__", "")
+    return home in ("numpy", "cupy", "array_api_compat") and name not in _HARMLESS | _GIVE_BACK
 
 
 #: functions whose result depends on the shape and the type of their first argument alone
@@ -94,14 +135,19 @@ def pure(function: Any) -> bool:
     """Whether the same arguments surely give the same result, and nothing else happens."""
     if is_ufunc(function) or function in _PURE or function is operator.getitem:
         return True
-    return type(function) is Attribute or (type(function) is Method and function.name in _REDUCING | _MOVING)
+    if type(function) is Attribute or _name(function) == "reshape":
+        return True
+    return type(function) is Method and function.name in _REDUCING | _MOVING
 
 
 #: functions of arrays whose results have shapes that depend on the numbers
 _OWN_SHAPE = frozenset(
     "nonzero flatnonzero argwhere where unique unique_all unique_counts unique_inverse unique_values extract "
-    "compress trim_zeros union1d intersect1d setdiff1d setxor1d bincount repeat delete insert".split()
+    "compress trim_zeros union1d intersect1d setdiff1d setxor1d bincount repeat delete insert histogram "
+    "histogram_bin_edges histogramdd histogram2d roots poly polymul polydiv lstsq".split()
 )
+#: functions of NumPy's whose results are complex as the numbers are
+_OWN_TYPE = frozenset("eig eigvals roots poly polymul polydiv real_if_close".split())
 #: libraries of which all functions but these make shapes from shapes
 _LIBRARIES = frozenset("numpy scipy array_api_compat cupy nnx".split())
 
@@ -112,11 +158,25 @@ def keeps_shape(function: Any, args: Any) -> bool:
         return not _has_array(args[1])
     if pure(function):
         return True
-    name = function.name if type(function) is Method else getattr(function, "__name__", "")
     if type(function) is Method:
-        return name not in _OWN_SHAPE
+        return function.name not in _OWN_SHAPE
+    name = _name(function)
+    return bool(name) and (name not in _OWN_SHAPE or (name == "where" and len(args) == 3))
+
+
+def _name(function: Any) -> str:
+    """The name of a known library's function; empty for others."""
     library = str(getattr(function, "__module__", "")).partition(".")[0]
-    return library in _LIBRARIES and (name not in _OWN_SHAPE or (name == "where" and len(args) == 3))
+    return str(getattr(function, "__name__", "")) if library in _LIBRARIES else ""
+
+
+def keeps_type(function: Any) -> bool:
+    """Whether the data type of the result surely follows from those of the arguments."""
+    if is_ufunc(function):
+        return True
+    if str(getattr(function, "__module__", "")).rpartition(".")[2] in ("scimath", "emath", "_scimath_impl"):
+        return False
+    return getattr(function, "__name__", "") not in _OWN_TYPE
 
 
 def _has_array(key: Any) -> bool:

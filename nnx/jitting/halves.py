@@ -2,13 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from nnx.errors import RecordingError
 from nnx.jitting.program import Program, Slot, slots, substituted
 from nnx.jitting.recorder import Recorder
+from nnx.jitting.replayed import Plan, Replay, Replayed, need_same_bits, wrapped
+
+Array = Any
+
+
+class Halved(Replayed):
+    """A function that returns ``(answer, rest)``: ``rest(*more)``, a pure function, is called later, if ever.
+
+    What it needs of the way to the answer is kept. ``more(*args)`` are arguments of ``rest`` for the
+    recording, which may write into them.
+    """
+
+    def __init__(
+        self, compute: Callable[..., Any], more: Callable[..., Sequence[Array]], *options: Any, **named: Any
+    ) -> None:
+        super().__init__(compute, *options, **named)
+        self._more = more
+
+    def __call__(self, *args: Any) -> Any:
+        plan = self.known(args)
+        found = None if plan is None else plan.replayed(args)
+        if plan is None or found is None:
+            return self._as_it_is(args, plan)
+        return found[0], partial(self._rest, plan, args, found[1])
+
+    def _rest(self, plan: Plan, args: Sequence[Any], kept: Sequence[Any], *more: Any) -> Any:
+        try:
+            return plan.made[1].call(*kept, *more)[0]
+        except RecordingError as error:
+            plan.refuse(error)
+        return self._compute(*self._held, *args)[1](*more)
+
+    def _recorded(self, args: Sequence[Any]) -> tuple[Replay, ...]:
+        given, added = (*self._held, *args), self._more(*self._held, *args)
+        with self._recorder(given) as recorder, recorder.adapter.serving():
+            answer, rest = self._compute(*wrapped(recorder, given))
+            cut = len(recorder.steps), len(recorder.kinds)
+            found = rest(*wrapped(recorder, added))
+        terms = recorder.term(answer), recorder.term(found)
+        first, second = halves(recorder, len(given), cut, len(added), *terms)
+        return self._made(recorder, *first, self._held), self._made(recorder, *second)
+
+    def _compared(self, plan: Plan, args: Sequence[Any]) -> Any:
+        given = (*self._held, *args)
+        answer, rest = self._compute(*given)
+        first, second = plan.made
+        need_same_bits(answer, given, first, args)
+        kept = first.call(*args)[1]
+
+        def both(*more: Any) -> Any:
+            found = rest(*more)
+            try:
+                need_same_bits(found, (*kept, *more), second, (*kept, *more))
+            except Exception as error:
+                plan.refuse(error)
+                return rest(*more)
+            plan.agreed()
+            return found
+
+        return answer, both
 
 
 class Half(NamedTuple):

@@ -7,24 +7,14 @@ The calls of a chain have results of one shape; the library's adapter makes one 
 from __future__ import annotations
 
 import operator
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Any
 
-from nnx.backend.recording import LOGICAL, Recording
-from nnx.jitting.program import (
-    Constant,
-    Kind,
-    Program,
-    Slot,
-    Step,
-    kind_of,
-    slots,
-    substituted,
-    with_terms,
-)
+from nnx.backend.recording import LOGICAL, Asked, Recording
+from nnx.jitting.program import Constant, Method, Program, Slot, Step, slots
+from nnx.jitting.unwritten import without_writes
+from nnx.jitting.values import Kind, kind_of
 
 Term = Any
 
@@ -32,8 +22,8 @@ Term = Any
 class Joined:
     """One function in the place of several: what it computes, and the function itself."""
 
-    def __init__(self, recording: Recording, function: Callable[..., Any]) -> None:
-        self.recording, self._function = recording, function
+    def __init__(self, recording: Recording, asked: Asked, function: Callable[..., Any]) -> None:
+        self.recording, self.asked, self._function = recording, asked, function
         self.__name__ = "joined"
 
     def __call__(self, *arrays: Any) -> Any:
@@ -46,7 +36,8 @@ class Joined:
         def term(x: Any) -> str:
             return repr(x) if isinstance(x, float) else f"a{x}" if x < r.inputs else f"t{x - r.inputs}"
 
-        return [f"t{i} = {name}({', '.join(map(term, xs))})" for i, (name, xs) in enumerate(r.steps)]
+        lines = [f"t{i} = {name}({', '.join(map(term, xs))})" for i, (name, xs) in enumerate(r.steps)]
+        return lines + [f"{of.name} of {term(r.outputs[k])}" for k, of in self.asked.reductions]
 
 
 @dataclass
@@ -57,13 +48,19 @@ class _Chain:
     steps: list[tuple[Step, str, list[Term]]] = field(default_factory=list)
     reads: set[int] = field(default_factory=set)
     results: set[int] = field(default_factory=set)
+    #: sums of results, and the like: the step, the slot of what is summed, what the adapter says of it
+    reductions: list[tuple[Step, int, Any]] = field(default_factory=list)
+
+    def calls(self) -> list[Step]:
+        """What becomes one step."""
+        return [step for step, *_ in (*self.steps, *self.reductions)]
 
 
 class Joining:
     """The pass over one program."""
 
-    def __init__(self, program: Program, below: Any) -> None:
-        self._program, self._below = program, below
+    def __init__(self, program: Program, below: Any, exact: bool) -> None:
+        self._program, self._below, self._exact = program, below, exact
         self._kinds, self._memory = dict(program.kinds), dict(program.memory)
         self._steps: list[Step] = []
         self._chain: _Chain | None = None
@@ -78,10 +75,10 @@ class Joining:
         for k, step in enumerate(self._program.steps):
             self._at = k
             call = self._call(step)
-            if call is None:
-                self._pass(step)
-            else:
+            if call is not None:
                 self._add(step, *call)
+            elif not self._reduced(step):
+                self._pass(step)
         self._at = len(self._program.steps)
         self._flush()
         return replace(self._program, steps=tuple(self._steps), kinds=self._kinds, memory=self._memory)
@@ -97,7 +94,8 @@ class Joining:
         if not kind.owner or not kind.in_order or not kind.shape or kind.nbytes < self._below.worth_joining:
             return None
         args = [self._number(term) for term in step.args]
-        call = self._below.entrywise(step.function, args, dict(step.kwargs))
+        kinds = [self._kind(term) for term in args]
+        call = self._below.entrywise(step.function, args, dict(step.kwargs), kinds)
         if call is None or (call[0] in LOGICAL) != (kind.dtype.kind == "b"):
             return None
         return call if all(self._fits(term, kind) for term in call[1]) else None
@@ -134,12 +132,39 @@ class Joining:
             self._flush()
         self._steps.append(step)
 
+    def _reduced(self, step: Step) -> bool:
+        """Whether the step is a sum of a result of the chain, or the like, and has become a part of it."""
+        chain, x = self._chain, step.args[0] if step.args else None
+        if (
+            chain is None
+            or step.result is None
+            or step.writes
+            or step.shape is not None
+            or type(x) is not Slot
+        ):
+            return False
+        if step.reads != {x.number} or x.number not in {old.result for old, _, _ in chain.steps}:
+            return False
+        function: Any = step.function
+        function = function.name if type(function) is Method else function
+        kind = self._kinds[x.number]
+        found = self._below.reduction(function, step.args[1:], dict(step.kwargs), kind)
+        if found is None or kind.dtype != chain.kind.dtype:
+            return False
+        chain.reductions.append((step, x.number, found))
+        chain.results.add(step.result)
+        return True
+
     def _add(self, step: Step, name: str, operands: list[Term]) -> None:
         kind = self._kinds[step.result]  # type: ignore[index]
         floats = {k.dtype for k in map(self._kind, operands) if k is not None and k.dtype.kind == "f"}
         floats |= {kind.dtype} if kind.dtype.kind == "f" else set()
         chain = self._chain
-        if chain is not None and (chain.kind.shape != kind.shape or not floats <= {chain.kind.dtype}):
+        if chain is not None and (
+            chain.kind.shape != kind.shape
+            or not floats <= {chain.kind.dtype}
+            or any(old.result in step.reads for old, _, _ in chain.reductions)
+        ):
             self._flush()
             chain = None
         if chain is None:
@@ -158,19 +183,23 @@ class Joining:
         chain, self._chain = self._chain, None
         if chain is None:
             return
-        olds = [step for step, _, _ in chain.steps]
-        function = recording = None
-        if len(olds) > 1:
-            inputs, recording, outputs = self._recorded(chain)
-            shapes = [self._kind(term).shape for term in inputs]  # type: ignore[union-attr]
-            function = self._below.joined(recording, shapes, chain.kind.shape, chain.kind.dtype)
-        if function is None or recording is None:
-            self._steps.extend(olds)
-            return
-        call: Any = Joined(recording, function)
+        if len(chain.calls()) == 1 or not self._join(chain):
+            self._steps.extend(chain.calls())
+
+    def _join(self, chain: _Chain) -> bool:
+        """Whether the chain has become one step."""
+        inputs, recording, asked, outputs = self._recorded(chain)
+        kinds: list[Any] = [self._kind(term) for term in inputs]
+        given = [(kind.shape, kind.dtype.kind == "b") for kind in kinds]
+        function = self._below.joined(
+            recording, given, chain.kind.shape, chain.kind.dtype, asked, self._exact
+        )
+        if function is None:
+            return False
+        call: Any = Joined(recording, asked, function)
         if len(outputs) == 1:
             self._steps.append(Step(call, tuple(inputs), {}, outputs[0]))
-            return
+            return True
         whole = len(self._kinds)
         while whole in self._kinds:
             whole += 1
@@ -178,78 +207,37 @@ class Joining:
         self._steps.append(Step(call, tuple(inputs), {}, whole))
         for k, i in enumerate(outputs):
             self._steps.append(Step(operator.getitem, (Slot(whole), k), {}, i, pure=True))
+        return True
 
-    def _recorded(self, chain: _Chain) -> tuple[list[Term], Recording, list[int]]:
-        """The arguments of the chain, its calls, and the slots of the results that others need."""
+    def _recorded(self, chain: _Chain) -> tuple[list[Term], Recording, Asked, list[int]]:
+        """The arguments of the chain, its calls, what is asked of them, and the slots of what is returned."""
         inputs: dict[Term, int] = {}
         for _, _, operands in chain.steps:
             for term in operands:
                 if type(term) is Constant or (type(term) is Slot and term.number not in chain.results):
                     inputs.setdefault(term, len(inputs))
         values: dict[Term, int] = dict(inputs)
-        steps, outputs = [], []
+        steps = []
+        outputs: list[Any] = []
         for k, (step, name, operands) in enumerate(chain.steps):
             steps.append((name, tuple(values[t] if t in values else float(t) for t in operands)))
             values[Slot(step.result)] = len(inputs) + k  # type: ignore[arg-type]
             if self._later.get(step.result, -1) >= self._at:  # type: ignore[arg-type]
                 outputs.append(step.result)
-        inside = {step.result for step, _, _ in chain.steps}
-        own = {i: k for k, i in enumerate(step.result for step, _, _ in chain.steps)}
-        found = tuple(len(inputs) + own[i] for i in outputs if i in inside)
-        return list(inputs), Recording(len(inputs), len(inputs), tuple(steps), found), outputs  # type: ignore[return-value]
+        made = list(dict.fromkeys([*outputs, *(i for _, i, _ in chain.reductions)]))
+        found = tuple(values[Slot(i)] for i in made)
+        asked = Asked(
+            tuple(range(len(outputs))), tuple((made.index(i), what) for _, i, what in chain.reductions)
+        )
+        outputs += [step.result for step, _, _ in chain.reductions]
+        return list(inputs), Recording(len(inputs), len(inputs), tuple(steps), found), asked, outputs
 
 
-def with_joined_steps(program: Program, below: Any) -> Program:
-    """The program with chains of entry-by-entry calls on large arrays joined; ``below`` is the adapter."""
+def with_joined_steps(program: Program, below: Any, exact: bool) -> Program:
+    """The program with chains of entry-by-entry calls on large arrays joined; ``below`` is the adapter.
+
+    Where ``exact`` the bits are those of the calls in any case.
+    """
     if not below.worth_joining:
         return program
-    return Joining(without_writes(program, below.worth_joining), below).program()
-
-
-#: what writes its result into its first argument, and what makes a new array of it
-_WRITES: dict[Any, Any] = {
-    operator.iadd: operator.add,
-    operator.isub: operator.sub,
-    operator.imul: operator.mul,
-    operator.itruediv: operator.truediv,
-}
-
-
-def without_writes(program: Program, least: int) -> Program:
-    """The program with new arrays for sums and the like that go into an array of ``least`` bytes or more.
-
-    Only into one that the program has made, of which there is no view: nobody else sees what was there.
-    """
-    kinds, memory = dict(program.kinds), dict(program.memory)
-    sharing = Counter(memory.values())
-    made = {step.result for step in program.steps}
-    numbers = count(max(kinds, default=-1) + 1)
-    now: dict[Any, Any] = {}
-    steps = []
-    for old in program.steps:
-        step, call = with_terms(old, now), _WRITES.get(old.function)
-        j = old.args[0].number if call is not None and type(old.args[0]) is Slot else -1
-        alone = j in made and sharing[memory[j]] == 1 and kinds[j].owner and kinds[j].nbytes >= least
-        if call and alone and not old.kwargs and _keeps_kind(program, kinds[j], old.args[1]):
-            i = next(numbers)
-            kinds[i], memory[i] = kinds[j], i
-            step = Step(call, step.args, {}, i, pure=True)
-            now[Slot(j)] = Slot(i)
-        elif step.writes:
-            step = step.but(writes=frozenset(now.get(Slot(k), Slot(k)).number for k in step.writes))
-        steps.append(step)
-    outputs = substituted(program.outputs, now)
-    return replace(program, steps=tuple(steps), outputs=outputs, kinds=kinds, memory=memory)
-
-
-def _keeps_kind(program: Program, kind: Kind, term: Term) -> bool:
-    """Whether the sum of an array of that kind and the term has that kind as well."""
-    if type(term) in (int, float):
-        return bool(kind.dtype.kind == "f")
-    if type(term) is Slot:
-        other = program.kinds[term.number]
-    elif type(term) is Constant:
-        other = kind_of(program.constants[term.number])
-    else:
-        return False
-    return bool(other.dtype == kind.dtype and other.shape == kind.shape and other.in_order and kind.in_order)
+    return Joining(without_writes(program, below), below, exact).program()

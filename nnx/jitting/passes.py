@@ -12,34 +12,37 @@ from nnx.jitting.functions import COPIES, fills
 from nnx.jitting.joining import with_joined_steps
 from nnx.jitting.program import (
     Constant,
-    Kind,
     Method,
     Program,
     Slot,
     Step,
-    kind_of,
     places,
     slots,
     substituted,
     with_terms,
 )
 from nnx.jitting.reusing import with_places_used_again
+from nnx.jitting.values import Kind, copied, kind_of
 
 #: up to so many bytes an array is copied sooner than filled
 FEW_BYTES = 1 << 12
 
 
-def shortened(program: Program, fixed: Mapping[int, Any], below: Any) -> Program:
+def shortened(
+    program: Program, fixed: Mapping[int, Any], below: Any, exact: bool = True, warns: bool = False
+) -> Program:
     """The program after all passes.
 
     ``fixed`` are the values that do not depend on the arguments' numbers, by slot; ``below`` is the adapter
-    of the library.
+    of the library. Where ``exact`` the bits are those of the calls even where compiled loops have others.
+    If it ``warns``, calls that may warn are made although nobody needs their results, and in the thread that
+    runs the program.
     """
     program = with_constants(without_copies(program), fixed)
     program = with_copies_of_what_is_known(program)
-    for make in (without_factors_one, with_common_steps_once, without_dead_steps):
-        program = make(program)
-    program = with_joined_steps(with_direct_calls(program, below.direct), below)
+    program = with_common_steps_once(without_factors_one(program))
+    program = with_direct_calls(without_dead_steps(program, warns), below.direct)
+    program = program if warns else with_joined_steps(program, below, exact)
     return _renumbered(with_places_used_again(program, below.into))
 
 
@@ -134,8 +137,8 @@ def with_copies_of_what_is_known(program: Program) -> Program:
     for step in program.steps:
         known = getattr(step.function, "__name__", "").lstrip("_") in ("full", "ones") and not step.reads
         if known and step.result is not None and program.kinds[step.result].nbytes <= FEW_BYTES:
-            constants.append(step.function(*step.args, **step.kwargs))
-            copy: Any = Method("copy")
+            constants.append(known := step.function(*step.args, **step.kwargs))
+            copy: Any = Method("copy") if hasattr(known, "copy") else copied
             step = step.but(function=copy, args=(Constant(len(constants) - 1),), kwargs={})
         steps.append(step)
     return replace(program, steps=tuple(steps), constants=tuple(constants))
@@ -215,10 +218,11 @@ def with_direct_calls(program: Program, direct: Callable[..., Any]) -> Program:
     return replace(program, steps=steps, constants=tuple(constants))
 
 
-def without_dead_steps(program: Program) -> Program:
+def without_dead_steps(program: Program, warns: bool = False) -> Program:
     """The program without steps whose results nobody needs.
 
-    A step that writes is needed where somebody reads that memory, or has it: an argument's, an output's.
+    A step that writes is needed where somebody reads that memory, or has it: an argument's, an output's. If
+    the program ``warns``, one that makes numbers of its own is, too.
     """
     memory = program.memory
     read = set(slots(program.outputs))
@@ -226,7 +230,9 @@ def without_dead_steps(program: Program) -> Program:
     kept: list[Step] = []
     for step in reversed(program.steps):
         # a shape that depends on the numbers may have made other numbers: it is asked for again
-        if step.result in read or step.shape is not None or any(memory[i] in needed for i in step.writes):
+        asked = step.shape is not None or step.dtype is not None
+        asked = asked or (warns and step.result is not None and memory[step.result] == step.result)
+        if step.result in read or asked or any(memory[i] in needed for i in step.writes):
             read |= step.reads
             needed |= {memory[i] for i in step.reads}
             kept.append(step)

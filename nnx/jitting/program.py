@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, ClassVar, NamedTuple
 
+from nnx.jitting.values import Kind, kind_of
+
 Array = Any
+#: the type of an argument that nobody reads
+_NOTHING = type(None)
 
 
 class _Place:
@@ -76,8 +79,9 @@ class Step:
     kwargs: Mapping[str, Any]
     #: where the result is put; None where there is none, as of x[key] = y
     result: int | None
-    #: the result's shape, where calls of this function promise no shape, to be compared
+    #: the result's shape and data type, where calls of this function promise no such, to be compared
     shape: tuple[int, ...] | None = None
+    dtype: Any = None
     #: the slots into whose memory it may write
     writes: frozenset[int] = frozenset()
     #: whether two such calls with the same arguments may be made one
@@ -187,7 +191,7 @@ class Program:
         return frozenset(self.memory[i] for step in self.steps for i in step.writes)
 
     def __str__(self) -> str:
-        names = [f"v{i}: {self.kinds[i]}" for i in range(self.inputs)]
+        names = [f"v{i}: {self.kinds[i]}" for i in range(self.inputs) if self.kinds[i].type is not _NOTHING]
         names += [f"c{k}: {kind_of(c)}" for k, c in enumerate(self.constants)]
         lines = [f"program({', '.join(names)}):"]
         for step in self.steps:
@@ -282,47 +286,3 @@ def _part(key: Any, term: Callable[[Any], str]) -> str:
         return term(key)
     start, stop, step = ("" if part is None else term(part) for part in (key.start, key.stop, key.step))
     return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
-
-
-class Kind(NamedTuple):
-    """What a value is, without its numbers; in text, such as ``float64[3, 4]``."""
-
-    type: type
-    dtype: Any = None
-    shape: tuple[int, ...] | None = None
-    strides: tuple[int, ...] | None = None
-    nbytes: int = 0
-    #: whether nothing else has this memory, and it may be written into
-    owner: bool = False
-
-    def __str__(self) -> str:
-        if self.shape is None:
-            return self.type.__name__
-        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return math.prod(self.shape or ())
-
-    @property
-    def in_order(self) -> bool:
-        """Whether the entries lie one after the other, the last axis the quickest."""
-        step, steps = getattr(self.dtype, "itemsize", 0), self.strides
-        if steps is None or self.shape is None:
-            return False
-        for n, stride in zip(self.shape[::-1], steps[::-1], strict=True):
-            if n != 1 and stride != step:
-                return False
-            step *= n
-        return True
-
-
-def kind_of(value: Any) -> Kind:
-    """The kind of a value."""
-    if not (hasattr(value, "dtype") and hasattr(value, "shape")):
-        return Kind(type(value))
-    flags = getattr(value, "flags", None)
-    owner = bool(getattr(flags, "owndata", False) and getattr(flags, "writeable", False))
-    strides = getattr(value, "strides", None)
-    return Kind(type(value), value.dtype, tuple(value.shape), strides, getattr(value, "nbytes", 0), owner)

@@ -9,10 +9,20 @@ from typing import Any, NoReturn
 from nnx.autodiff.array import Traced
 from nnx.autodiff.batching.array import Batched
 from nnx.backend import register_carrier
-from nnx.errors import RecordingError
-from nnx.jitting.functions import COMPARISONS, DESCRIBING, ESCAPES, IN_PLACE_METHODS, OPERATORS, UNARY
-from nnx.jitting.program import Attribute, Method, kind_of
+from nnx.jitting.functions import (
+    COMPARISONS,
+    DESCRIBING,
+    ESCAPES,
+    ESCAPING,
+    FLAGS,
+    IN_PLACE_METHODS,
+    OPERATORS,
+    UNARY,
+    targets,
+)
+from nnx.jitting.program import Attribute, Method
 from nnx.jitting.recorder import Recorder, active
+from nnx.jitting.values import kind_of
 
 
 class Recorded:
@@ -33,6 +43,11 @@ class Recorded:
         """The library of recorded arrays."""
         return self.recorder.adapter
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """That of the value, for ``isinstance(x, np.ndarray)``."""
+        return type(self.value)
+
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
         return self.adapter.xp
 
@@ -44,11 +59,13 @@ class Recorded:
             self.asks(f"x.{name}")
         if name in DESCRIBING:
             return found
+        if name == "flags":
+            return _Flags(self)
         if not callable(found):
             return active().call(Attribute(name), (self,))
 
         def method(*args: Any, **kwargs: Any) -> Any:
-            into = (self,) if name in IN_PLACE_METHODS else _targets(kwargs)
+            into = (self,) if name in IN_PLACE_METHODS else targets(None, args, kwargs)
             return active().call(Method(name), (self, *args), kwargs, into)
 
         return method
@@ -57,7 +74,7 @@ class Recorded:
         if name in Recorded.__slots__:
             object.__setattr__(self, name, value)
         elif name in ("shape", "dtype", "strides"):
-            raise RecordingError(
+            self.recorder.refuse(
                 f"x.{name} = ... of an array under nnx.jit: take x.reshape or x.view instead."
             )
         else:
@@ -86,7 +103,7 @@ class Recorded:
 
     def asks(self, what: str) -> NoReturn:
         """Raises the error for who asks for numbers."""
-        raise RecordingError(
+        self.recorder.refuse(
             f"{what} of an array under nnx.jit asks for its numbers, which are others whenever the program "
             "runs. Choose with np.where, keep to array functions, leave this part out of the function under "
             "jit, or make the argument static (static_argnums)."
@@ -136,7 +153,7 @@ class Recorded:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if any(type(x) in _HIGHER for x in inputs):
             return NotImplemented
-        into = _targets(kwargs)
+        into = targets(None, inputs, kwargs)
         if method == "at":
             into = inputs[:1]
         function = ufunc if method == "__call__" else getattr(ufunc, method)
@@ -145,21 +162,26 @@ class Recorded:
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(kind in _HIGHER for kind in types):
             return NotImplemented
-        if func.__name__ in _WRITING:
-            return active().call(func, args, kwargs, args[:1])
-        return active().call(func, args, kwargs, _targets(kwargs))
+        if func.__name__ in ESCAPING:
+            self.asks(f"np.{func.__name__}")
+        return active().call(func, args, kwargs, targets(func, args, kwargs))
+
+
+class _Flags:
+    """``x.flags`` of a recorded array, as far as it follows from shape and strides."""
+
+    def __init__(self, x: Recorded) -> None:
+        self._x = x
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._x.value.flags, name) if name in FLAGS else self._x.asks(f"x.flags.{name}")
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name.lower())
 
 
 #: arrays that compute with recorded ones, and not the other way round
 _HIGHER = (Traced, Batched)
-#: NumPy's functions that write into their first argument
-_WRITING = frozenset("copyto put place putmask fill_diagonal put_along_axis".split())
-
-
-def _targets(kwargs: Any) -> tuple[Any, ...]:
-    """The arrays in ``out=``."""
-    out = kwargs.get("out")
-    return tuple(x for x in (out if type(out) is tuple else (out,)) if x is not None)
 
 
 def _plain(key: Any) -> Any:
@@ -196,6 +218,8 @@ for _op in OPERATORS:
     _operator(f"__{_short}__", getattr(operator, _op))
     _operator(f"__r{_short}__", getattr(operator, _op), swap=True)
     _in_place(f"__i{_short}__", getattr(operator, f"i{_short}"))
+_operator("__divmod__", divmod)
+_operator("__rdivmod__", divmod, swap=True)
 for _op in (*COMPARISONS, *UNARY):
     _operator(f"__{_op}__", getattr(operator, _op))
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnx.errors import RecordingError
-from nnx.jitting.program import Constant, Kind, Program, Slot, Step, expression, mapped, slots, written
+from nnx.jitting.program import Constant, Program, Slot, Step, expression, mapped, slots, written
+from nnx.jitting.values import Kind, copied
 
 Array = Any
 #: the memory of results from this size on is given back after their last use
@@ -49,6 +50,10 @@ def compiled(
         steps = [_with_ready_operands(program, step, ready) for step in steps]
     body = _lines(program, steps, name)
     outputs = ", ".join(_output(term, name) for term in program.outputs)
+    copies = {term.number for term in program.outputs if type(term) is Constant}
+    body += [
+        f"r{k} = {name(copied)}(c{k})" for k in sorted(copies)
+    ]  # the caller may write into what is handed out
     arguments = ", ".join(f"v{i}" for i in range(program.inputs) if i not in fixed)
     source = f"def replay({arguments}):\n" + "".join(f"    {line}\n" for line in body)
     exec(
@@ -71,8 +76,10 @@ def _lines(program: Program, steps: list[Step], name: Callable[[Any], str]) -> l
     for k, step in enumerate(steps):
         call = written(step, name)
         body.append(call if step.result is None else f"v{step.result} = {call}")
-        if step.shape is not None:
-            body.append(f"if v{step.result}.shape != {step.shape!r}: changed({call!r}, v{step.result}.shape)")
+        for part, known in (("shape", step.shape), ("dtype", step.dtype)):
+            if known is not None:
+                found, same = f"v{step.result}.{part}", repr(known) if part == "shape" else name(known)
+                body.append(f"if {found} != {same}: changed({call!r}, {part!r}, {found})")
         if k in dead:
             body.append("del " + ", ".join(dead[k]))
     return body
@@ -84,6 +91,8 @@ def _is_done(program: Program, step: Step, fixed: dict[int, Array]) -> bool:
     if i is None or not step.pure or not reads or not reads <= fixed.keys():
         return False
     if any(type(place) is Constant for place in step.places):
+        return False
+    if program.kinds[i].strides is None:  # of a library that does not tell views from numbers of their own
         return False
     if all(program.memory[i] != program.memory[j] for j in reads):  # numbers of its own, which change
         return False
@@ -122,9 +131,8 @@ def _ready(program: Program, one: Any, kind: Kind, ready: Callable[..., Any]) ->
 
 
 def _output(term: Any, name: Callable[[Any], str]) -> str:
-    """An output; an array from outside as a copy, for the caller may write into it."""
-    copies = type(term) is Constant
-    return f"{expression(term, name)}.copy()" if copies else expression(term, name)
+    """An output; of an array from outside its copy."""
+    return f"r{term.number}" if type(term) is Constant else expression(term, name)
 
 
 def _locked(constant: Any) -> Any:
@@ -133,9 +141,9 @@ def _locked(constant: Any) -> Any:
     return constant
 
 
-def _changed(call: str, shape: Any) -> None:
+def _changed(call: str, part: str, found: Any) -> None:
     raise RecordingError(
-        f"The shape of a result under nnx.jit depends on the numbers: {call} has the shape {shape} now, and "
-        "had another when the function was recorded. Keep shapes fixed, for example by np.where instead of "
-        "x[mask], or leave that part out of the function under jit."
+        f"The {part} of a result under nnx.jit depends on the numbers: {call} has the {part} {found} now, "
+        "and had another when the function was recorded. Keep shapes fixed, for example by np.where instead "
+        "of x[mask], and types, as by complex arguments; or leave that part out of the function under jit."
     )

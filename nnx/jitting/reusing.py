@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from nnx.jitting.functions import gives_back_by_numbers, makes_new
-from nnx.jitting.program import Kind, Program, Slot, Step, slots, substituted, with_terms
+from nnx.jitting.program import Program, Slot, Step, slots, substituted, with_terms
+from nnx.jitting.values import Kind
 
 #: bytes from which on it pays to use an array's place again
 _WORTH_A_PLACE = 1 << 12

@@ -7,15 +7,24 @@ same items of lists and dictionaries, the same bits of arrays.
 
 from __future__ import annotations
 
+import builtins
 import random
 import sys
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Collection, Mapping
+from contextvars import ContextVar
 from functools import partial
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from operator import is_
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
+from nnx.autodiff.array import Traced
+from nnx.autodiff.batching.array import Batched
+from nnx.backend.programs import error_settings
 from nnx.errors import RecordingError
+from nnx.jitting.code_names import CodeNames, code_names
 from nnx.jitting.functions import is_ufunc
+from nnx.jitting.readers import Reads, imported, need_comparable, need_no_readers
 from nnx.jitting.recorded import Recorded
 from nnx.jitting.recorder import KEPT
 
@@ -24,13 +33,18 @@ _TRUSTED = frozenset(sys.stdlib_module_names) | {
     "nnx", "numpy", "scipy", "cupy", "torch", "array_api_compat", "array_api_strict", "numba", "sklearn",
     "pytest", "_pytest", "pluggy", "IPython", "matplotlib",
 }  # fmt: skip
-_FIXED = (bool, int, float, complex, str, bytes, type(None), type(...), range, BuiltinFunctionType)
-#: modules whose answers are others whenever they are asked
-_CLOCKS = frozenset("time datetime secrets uuid".split())
+_FIXED = frozenset((bool, int, float, complex, str, bytes, type(None), type(...), range))
+_BOUND = (BuiltinFunctionType, MethodWrapperType)
 #: so many objects are looked at: more are no surroundings, but a program's data
 _MOST = 10_000
-#: functions of Python that read what is outside of it
-_READERS = frozenset("open input".split())
+#: raised where something is not there any more
+_GONE = (AttributeError, KeyError, ValueError, NameError, RuntimeError)
+
+
+class Wrapper:
+    """An object that reads nothing beside what the function ``__wrapped__`` reads."""
+
+    __wrapped__: Callable[..., Any]
 
 
 class Surroundings:
@@ -38,19 +52,52 @@ class Surroundings:
 
     def __init__(self, *roots: Any) -> None:
         self._checks: list[tuple[str, Callable[[], Any], Callable[[Any], bool]]] = []
+        #: names and attributes: where they stand, how they are read, what is read
+        self._paths: list[str] = []
+        self._reads: list[Callable[[], Any]] = []
+        self._values: list[Any] = []
         self._seen: dict[int, Any] = {}
+        #: the names of those things that were seen as attributes of classes only, by id
+        self.members: dict[int, str] = {}
+        #: the attributes that functions ask for; modules; methods that read what cannot be compared
+        self._named: set[str] = set()
+        #: whether a function asks which object something is
+        self.compares = False
+        self._modules: dict[str, ModuleType] = {}
+        self._readers: list[tuple[str, Reads]] = []
         for root in roots:
             self._look("", root)
+        self._look_at_modules()
+        for name, error in self._readers:
+            if name in self._named:
+                raise error
         self._random = _states(self._seen.values())
 
     def changed(self) -> str | None:
         """What is another thing now than it was, in words; None if all is the same."""
-        for path, read, same in self._checks:
+        try:  # the commonest case, in few steps of Python
+            same = all(map(is_, [read() for read in self._reads], self._values))
+            if not same and (path := self._moved()) is not None:
+                return path
+        except _GONE:
+            return self._moved()
+        for path, read, is_same in self._checks:
             try:
-                if not same(read()):
+                if not is_same(read()):
                     return path
-            except (AttributeError, KeyError, ValueError, NameError, RuntimeError):
-                return path  # it is not there any more
+            except _GONE:
+                return path
+        return None
+
+    def _moved(self) -> str | None:
+        """The first name or attribute that stands for another thing now."""
+        for path, read, value in zip(self._paths, self._reads, self._values, strict=True):
+            try:
+                now = read()
+            except _GONE:
+                return path
+            if now is not value and not _equal(now, value):
+                return path
         return None
 
     def drew(self) -> str | None:
@@ -58,10 +105,21 @@ class Surroundings:
         now = _states(self._seen.values())
         return next((name for name in now if now[name] != self._random.get(name)), None)
 
+    def arrays(self) -> list[Any]:
+        """The arrays that are read."""
+        return [x for x in self._seen.values() if not isinstance(x, ModuleType) and _is_array(x)]
+
+    @property
+    def things(self) -> list[Any]:
+        """What was found, but for numbers and text."""
+        return list(self._seen.values())
+
     # -- looking through -----------------------------------------------------------------------------
 
     def _look(self, path: str, x: Any) -> None:
-        if isinstance(x, _FIXED) or id(x) in self._seen or is_ufunc(x):
+        kind = type(x)
+        if kind in _FIXED or id(x) in self._seen or is_ufunc(x):
+            self.members.pop(id(x), None)
             return
         if len(self._seen) >= _MOST:
             raise RecordingError(
@@ -69,80 +127,103 @@ class Surroundings:
                 "among them: too many to be compared before each run. Make what it needs arguments."
             )
         self._seen[id(x)] = x
-        if isinstance(x, Recorded):
+        if kind is Recorded:
             raise RecordingError(f"The function under nnx.jit reads {path}, {KEPT}")
+        if kind in (Traced, Batched):
+            raise RecordingError(f"The function under nnx.jit reads {path}, an array of a transform's.")
+        if isinstance(x, FunctionType | BuiltinFunctionType):
+            need_comparable(path, "", x, None)
         if isinstance(x, FunctionType):
             self._function(path, x)
         elif isinstance(x, MethodType):
             self._look(path, x.__func__)
             self._look(path, x.__self__)
-        elif isinstance(x, ModuleType | CodeType):
+        elif isinstance(x, _BOUND):
+            self._look(path, x.__self__)
+        elif isinstance(x, Wrapper):
+            self._look(path, x.__wrapped__)
+        elif isinstance(x, CodeType):
             return
-        elif not isinstance(x, type) and hasattr(x, "dtype") and hasattr(x, "tobytes"):
-            state = _bits(x)
-            self._checks.append((path, lambda: x, lambda x: _bits(x) == state))
-        elif hasattr(type(x), "__next__"):
+        elif isinstance(x, ModuleType):
+            self._modules[path] = x
+        elif isinstance(x, type):
+            self._class(path, x)
+        elif hasattr(kind, "__next__"):
             raise RecordingError(
                 f"The function under nnx.jit reads from an iterator ({path}), which the program would not. "
                 "Take from it outside, and give what it yields as an argument."
             )
-        elif isinstance(x, dict):
-            self._items(path, lambda: list(x.items()))
-        elif isinstance(x, tuple):
-            for k, part in enumerate(x):
-                self._look(f"{path}[{k}]", part)
-        elif isinstance(x, list | set | frozenset):
-            self._items(path, lambda: list(enumerate(x)))
-        elif isinstance(x, type):
-            if not _trusted(x.__module__):
-                for base in x.__mro__:
-                    if not _trusted(base.__module__):
-                        self._items(path, partial(_plain_items, base), ".")
         else:
+            if (read := _bits_of(x)) is not None:
+                self._same(path, read)
+            elif (items := _items_of(x)) is not None:
+                self._items(path, items)
             self._object(path, x)
+
+    def _class(self, path: str, x: type) -> None:
+        for base in x.__mro__:
+            if not trusted(base.__module__):
+                new = {id(v): k for k, v in vars(base).items() if id(v) not in self._seen}
+                self._items(path, partial(_plain_items, base), ".", methods=True)
+                self.members |= new
 
     def _function(self, path: str, f: FunctionType) -> None:
         where = f"{path} in " if path else ""
-        trusted = _trusted(f.__module__)
+        of_library, names = trusted(f.__module__), code_names(f.__code__)
         for cell, name in zip(f.__closure__ or (), f.__code__.co_freevars, strict=True):
-            self._name(f"{where}{name}", partial(getattr, cell, "cell_contents"), f, not trusted)
+            self._name(where, name, partial(getattr, cell, "cell_contents"), names, not of_library)
         if hasattr(f, "__wrapped__"):
             self._look(path, f.__wrapped__)
-        if trusted:
+        if of_library:
             return
         for part in ("__code__", "__defaults__", "__kwdefaults__"):
             self._place(f"{where}{part} of {f.__name__}", partial(getattr, f, part))
-        names = f.__globals__
-        for name in _names(f.__code__):
-            if name in _READERS and name not in names and _loads(f.__code__, name):
-                raise RecordingError(
-                    f"The function under nnx.jit uses {name}, and what that reads is not compared. Read it "
-                    "outside, and give it as an argument."
-                )
-            if name in names:
-                self._name(f"{where}{name}", partial(names.__getitem__, name), f)
+        if vars(f):
+            self._items(f"{where}{f.__name__}", lambda: list(vars(f).items()), ".")
+        self._named |= names.attributes
+        self.compares |= names.compares
+        need_no_readers(where, names, f.__globals__)
+        if {"errstate", "seterr"} & (names.attributes | names.loaded):
+            self._same("np.errstate", error_settings)  # the function may set what is set already
+        for one in names.imported:
+            for module in imported(one, f.__globals__):
+                need_comparable(f"{where}{module.__name__}", module.__name__, module, names)
+                self._look(f"{where}{module.__name__}", module)
+        for name in names.loaded:
+            self._global(where, name, names, f.__globals__)
 
-    def _name(self, path: str, read: Callable[[], Any], f: FunctionType, varies: bool = True) -> None:
-        """A name of a function's code; of a module only those attributes that the code names."""
-        self._place(path, read, varies)
+    def _global(self, where: str, name: str, names: CodeNames, there: dict[str, Any]) -> None:
+        if name in there:
+            self._name(where, name, partial(there.__getitem__, name), names)
+        elif not hasattr(builtins, name):  # it is not there yet
+            self._same(f"{where}{name}", partial(there.__contains__, name))
+
+    def _name(
+        self, where: str, name: str, read: Callable[[], Any], names: CodeNames, varies: bool = True
+    ) -> None:
+        """A name of a function's code."""
+        self._place(f"{where}{name}", read, varies)
         try:
             x = read()
         except ValueError:  # an empty cell
             return
-        if varies and getattr(x, "__name__" if isinstance(x, ModuleType) else "__module__", "") in _CLOCKS:
-            raise RecordingError(
-                f"The function under nnx.jit uses {path}, which gives another answer whenever it is asked. "
-                "Ask outside, and give the answer as an argument."
-            )
-        if isinstance(x, ModuleType) and x.__name__ == "os" and {"environ", "getenv"} & {*_names(f.__code__)}:
-            raise RecordingError(
-                f"The function under nnx.jit reads the environment ({path}), which is not compared. Read it "
-                "outside, and give it as an argument."
-            )
-        if isinstance(x, ModuleType) and not _trusted(x.__name__):
-            for attribute in _names(f.__code__):
-                if hasattr(x, attribute):
-                    self._place(f"{path}.{attribute}", partial(getattr, x, attribute))
+        if varies and isinstance(x, type | ModuleType):
+            need_comparable(f"{where}{name}", name, x, names)
+
+    def _look_at_modules(self) -> None:
+        """Of modules those attributes that a function names, of whatever it may ask for them."""
+        done = set[tuple[str, str]]()
+        while todo := {(path, name) for path in self._modules for name in self._named} - done:
+            done |= todo
+            for path, name in sorted(todo):
+                module = self._modules[path]
+                if not trusted(module.__name__) and hasattr(module, name):
+                    self._place(f"{path}.{name}", partial(getattr, module, name))
+
+    def _same(self, path: str, read: Callable[[], Any]) -> None:
+        """What must give an equal answer again."""
+        before = read()
+        self._checks.append((path, read, lambda now: now == before))
 
     def _place(self, path: str, read: Callable[[], Any], varies: bool = True) -> None:
         """A name, which may come to stand for another object (if it ``varies``)."""
@@ -151,11 +232,16 @@ class Surroundings:
         except (ValueError, AttributeError):  # an empty cell
             return
         if varies:
-            self._checks.append((path, read, lambda now: now is x or _equal(now, x)))
+            self._paths.append(path)
+            self._reads.append(read)
+            self._values.append(x)
         self._look(path, x)
 
-    def _items(self, path: str, items: Callable[[], list[tuple[Any, Any]]], dot: str = "") -> None:
-        """A container's keys and values (or an object's attributes, with a ``dot``)."""
+    def _items(self, path: str, items: Callable[[], Any], dot: str = "", methods: bool = False) -> None:
+        """A container's keys and values (or an object's attributes, with a ``dot``; those of a class).
+
+        They are pairs, in a list.
+        """
         before = items()
 
         def same(now: list[tuple[Any, Any]]) -> bool:
@@ -167,63 +253,73 @@ class Surroundings:
 
         self._checks.append((f"an attribute of {path}" if dot else path, items, same))
         for key, value in before:
-            self._look(f"{path}.{key}" if dot else f"{path}[{key!r}]", value)
+            try:
+                self._look(f"{path}.{key}" if dot else f"{path}[{key!r}]", value)
+            except Reads as error:
+                if not methods:
+                    raise
+                self._readers.append((key, error))  # does anybody call it?
 
     def _object(self, path: str, x: Any) -> None:
+        """What an object holds beside the items of a container: attributes, its class, what it refers to."""
         kind = type(x)
-        if hasattr(x, "func") and hasattr(x, "keywords"):  # functools.partial
-            for part in (x.func, x.args, x.keywords):
-                self._look(path, part)
+        for part in ("func", "args", "keywords") if hasattr(x, "keywords") else ("fget", "__func__"):
+            if hasattr(x, part):  # functools.partial; properties, static methods, methods of classes
+                self._look(path, getattr(x, part))
+        if isinstance(x, weakref.ref):
+            self._place(path, x)
+        elif isinstance(x, ContextVar):
+            self._place(path, partial(x.get, None))
         if isinstance(getattr(x, "__dict__", None), dict):
-            self._items(path, lambda: list(vars(x).items()), ".")
+            self._items(path, lambda: [("__class__", type(x)), *vars(x).items()], ".")
         for name in (n for base in kind.__mro__ for n in _slots(base)):
             if hasattr(x, name):
                 self._place(f"{path}.{name}", partial(getattr, x, name))
         self._look(path, kind)
 
 
-def _trusted(module: Any) -> bool:
+def trusted(module: Any) -> bool:
+    """Whether the module of this name is one whose functions are taken to read nothing that changes."""
     return str(module).partition(".")[0] in _TRUSTED
 
 
 def _slots(kind: type) -> tuple[str, ...]:
     own = kind.__dict__.get("__slots__", ())
-    return () if _trusted(kind.__module__) else (own,) if isinstance(own, str) else tuple(own)
+    return () if trusted(kind.__module__) else (own,) if isinstance(own, str) else tuple(own)
 
 
 def _plain_items(kind: type) -> list[tuple[str, Any]]:
     """The attributes of a class, without what Python itself keeps there."""
-    return [(k, v) for k, v in vars(kind).items() if not k.startswith("__") or k == "__call__"]
+    return [(k, v) for k, v in vars(kind).items() if not k.startswith("__") or isinstance(v, FunctionType)]
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    """The names that a function may read as global ones or attributes, also in functions inside of it."""
-    yield from code.co_names
-    for part in code.co_consts:
-        if isinstance(part, CodeType):
-            yield from _names(part)
+def _bits_of(x: Any) -> Callable[[], Any] | None:
+    """A function that gives the bits of an array or of bytes that can be written into; None for others."""
+    if _is_array(x):
+        return None if getattr(x.dtype, "hasobject", False) else lambda: (x.shape, x.dtype, x.tobytes())
+    return partial(bytes, x) if isinstance(x, memoryview | bytearray) else None
 
 
-def _loads(code: CodeType, name: str) -> bool:
-    """Whether the code, or that of a function inside of it, reads the global ``name``: no attribute of it."""
-    import dis  # hardly ever needed
+def _items_of(x: Any) -> Callable[[], list[tuple[Any, Any]]] | None:
+    """A function that gives keys and items of a container of Python's or of an array of objects; or None."""
+    if isinstance(x, dict):
+        return lambda: list(x.items())
+    if isinstance(x, tuple | list | set | frozenset):
+        return lambda: list(enumerate(x))
+    if _is_array(x):
+        return lambda: list(enumerate(x.ravel().tolist()))
+    if not trusted(type(x).__module__) or hasattr(x, "__dict__") or not isinstance(x, Collection):
+        return None
+    return (lambda: list(x.items())) if isinstance(x, Mapping) else (lambda: list(enumerate(x)))
 
-    own = any(i.argval == name and i.opname.startswith("LOAD_GLOBAL") for i in dis.get_instructions(code))
-    return own or any(_loads(part, name) for part in code.co_consts if isinstance(part, CodeType))
+
+def _is_array(x: Any) -> bool:
+    return not isinstance(x, type) and hasattr(x, "dtype") and hasattr(x, "tobytes")
 
 
 def _equal(x: Any, y: Any) -> bool:
     """Whether two objects that Python makes anew are the same number or text."""
-    return (
-        type(x) is type(y)
-        and isinstance(x, _FIXED)
-        and (x == y or (x != x and y != y))
-        and repr(x) == repr(y)
-    )
-
-
-def _bits(x: Any) -> Any:
-    return x.shape, str(x.dtype), x.tobytes()
+    return type(x) is type(y) and type(x) in _FIXED and (x == y or (x != x and y != y)) and repr(x) == repr(y)
 
 
 def _states(things: Any) -> dict[str, Any]:
@@ -234,7 +330,9 @@ def _states(things: Any) -> dict[str, Any]:
         kind, key, *rest = numpy.random.get_state()
         found["np.random"] = kind, key.tobytes(), *rest
     for x in things:
-        bits = getattr(x, "bit_generator", None)
+        bits = getattr(x, "bit_generator", None) or getattr(x, "_bit_generator", None)
         if bits is not None and hasattr(bits, "state"):
             found[f"a {type(x).__name__} of NumPy's"] = repr(bits.state)
+        elif isinstance(x, random.Random):
+            found[f"a {type(x).__name__} of Python's"] = x.getstate()
     return found

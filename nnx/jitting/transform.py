@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
@@ -14,18 +16,21 @@ from nnx.autodiff.tree import flatten
 from nnx.backend import adapter_of
 from nnx.errors import RecordingError
 from nnx.jitting.adapter import recorded_over
+from nnx.jitting.arguments import Static, by_value, holds, is_array, overlap, structure
 from nnx.jitting.passes import shortened
 from nnx.jitting.program import Program
 from nnx.jitting.recorded import Recorded
 from nnx.jitting.recorder import Recorder, recording
 from nnx.jitting.replay import compiled
-from nnx.jitting.surroundings import Surroundings
+from nnx.jitting.surroundings import Surroundings, Wrapper
+from nnx.jitting.values import bits
 
 Array = Any
 #: so often may the surroundings change, or numbers among the arguments be others, until it is no use
 _MOST = 64
 _CARRIERS = frozenset((Traced, Batched, Recorded))
-_CONTAINERS = _CARRIERS | {tuple, list, dict}
+#: what is no array, though some of it has strides
+_NO_ARRAYS = _CARRIERS | {tuple, list, dict, type, memoryview}
 
 
 class _Plan(NamedTuple):
@@ -37,19 +42,19 @@ class _Plan(NamedTuple):
     surroundings: Surroundings
     #: arrays from outside that live on, with the copies that the program uses
     outside: Sequence[tuple[Any, Any]]
-    #: whether it writes into its arguments
-    writes: bool
+    #: whether it writes into its arguments, or asks which is which
+    needs_apart: bool
 
     def changed(self) -> str | None:
         """What outside of the function is not what it was."""
         for reference, copy in self.outside:
             x = reference()
-            if x is not None and (x.shape != copy.shape or x.tobytes() != copy.tobytes()):
+            if x is not None and bits(x) != bits(copy):
                 return f"an array of shape {copy.shape} from outside"
         return self.surroundings.changed()
 
 
-class Jitted:
+class Jitted(Wrapper):
     """A function under :func:`jit`."""
 
     def __init__(self, f: Callable[..., Any], argnums: Sequence[int], names: Sequence[str]) -> None:
@@ -65,17 +70,28 @@ class Jitted:
         key, arrays, spread = found
         plan, why = self._plans.get(key), None
         if plan is not None and (why := plan.changed()) is None:
-            if plan.writes and _overlap(arrays):  # where one is written into, another changes
+            if plan.needs_apart and overlap(arrays, plan.surroundings.arrays()):
                 return self._f(*args, **kwargs)
             return plan.build(list(plan.replay(*arrays)))
         if self._recordings >= _MOST:
             return self._give_up(why or "a shape or a number among the arguments", args, kwargs)
         plan, answer = self._record(arrays, spread)
-        self._plans[key] = plan
+        if plan is not None:
+            self._plans[key] = plan
         return answer
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> Any:
+        """A copy, also one that is pickled, has no recordings: its function may read other objects."""
+        name = getattr(self, "__qualname__", "")
+        try:
+            if operator.attrgetter(name)(sys.modules[self.__module__]) is self:
+                return name  # a function of a module, under its name there
+        except (AttributeError, KeyError):
+            pass
+        return Jitted, (self._f, tuple(self._static), tuple(self._names))
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """The program for these arguments; print it. The function runs for it if it has to be recorded."""
@@ -83,9 +99,13 @@ class Jitted:
         if found is None:
             raise RecordingError("A program is made for plain arrays, not for arrays of another transform.")
         key, arrays, spread = found
-        if key not in self._plans or self._plans[key].changed() is not None:
-            self._plans[key] = self._record(arrays, spread)[0]
-        return self._plans[key].program
+        plan = self._plans.get(key)
+        if plan is None or plan.changed() is not None:
+            plan = self._record(arrays, spread)[0]
+        if plan is None:
+            raise RecordingError("An array is given twice to a function that asks which of them is which.")
+        self._plans[key] = plan
+        return plan.program
 
     # -- arguments -------------------------------------------------------------------------------------
 
@@ -99,7 +119,7 @@ class Jitted:
         if kwargs or self._static:
             args, kwargs = self._wrapped_statics(args, kwargs)
         for leaf in args:
-            if type(leaf) in _CONTAINERS or not hasattr(leaf, "strides"):
+            if type(leaf) in _NO_ARRAYS or not hasattr(leaf, "strides"):
                 break
             arrays.append(leaf)
             key.append((type(leaf), leaf.shape, leaf.dtype, leaf.strides))
@@ -111,34 +131,43 @@ class Jitted:
         for leaf in leaves:
             if type(leaf) in _CARRIERS:
                 return None
-            if _is_array(leaf):
+            if is_array(leaf):
                 key.append((type(leaf), leaf.shape, leaf.dtype, getattr(leaf, "strides", None)))
                 arrays.append(leaf)
             else:
-                key.append(_by_value(leaf))
+                key.append(by_value(leaf))
 
         def spread(new: Sequence[Any]) -> Any:
             rest = iter(new)
-            args, kwargs = build([next(rest) if _is_array(leaf) else leaf for leaf in leaves])
-            args = [a.value if type(a) is _Static else a for a in args]
-            return args, {name: a.value if type(a) is _Static else a for name, a in kwargs.items()}
+            args, kwargs = build([next(rest) if is_array(leaf) else leaf for leaf in leaves])
+            args = [a.value if type(a) is Static else a for a in args]
+            return args, {name: a.value if type(a) is Static else a for name, a in kwargs.items()}
 
-        return (tuple(key), _structure((args, kwargs))), arrays, spread
+        return (tuple(key), structure((args, kwargs))), arrays, spread
 
     def _wrapped_statics(self, args: Any, kwargs: Any) -> Any:
-        args = tuple(_Static(a) if i in self._static else a for i, a in enumerate(args))
-        return args, {k: _Static(a) if k in self._names else a for k, a in kwargs.items()}
+        args = tuple(Static(a) if i in self._static else a for i, a in enumerate(args))
+        return args, {k: Static(a) if k in self._names else a for k, a in kwargs.items()}
 
     # -- recording -------------------------------------------------------------------------------------
 
-    def _record(self, arrays: Sequence[Array], spread: Callable[[Sequence[Any]], Any]) -> tuple[_Plan, Any]:
+    def _record(self, arrays: Sequence[Array], spread: Callable[..., Any]) -> tuple[_Plan | None, Any]:
+        """A plan and the answer; no plan where the function asks whether two arrays are one, and they are."""
         self._recordings += 1
         statics = () if spread is _as_they_are else spread([None] * len(arrays))
         before = Surroundings(self._f, *statics)
+        if before.compares and len({*map(id, arrays)}) < len(arrays):
+            args, kwargs = spread(arrays)
+            return None, self._f(*args, **kwargs)
         with Recorder(recorded_over(adapter_of(*arrays))) as recorder, recorder.adapter.serving():
-            given = [recorder.wrapped(x) for x in arrays]
-            args, kwargs = spread(given)
+            args, kwargs = spread([recorder.wrapped(x) for x in arrays])
+            held = flatten((args, kwargs))[0], structure((args, kwargs))
             answer = self._f(*args, **kwargs)
+        if not holds((args, kwargs), *held):
+            raise RecordingError(
+                "The function under nnx.jit changes a container among its arguments: another array, or "
+                "another number of them, is in it. The program would not do so. Return the new value instead."
+            )
         if (name := before.drew()) is not None:
             raise RecordingError(
                 f"The function under nnx.jit draws random numbers from {name}: the program would always have "
@@ -151,12 +180,15 @@ class Jitted:
             )
         leaves, build = flatten(answer)
         leaves = [_settled(leaf) for leaf in leaves]
+        if any(isinstance(leaf, str) and "Recorded(v" in leaf for leaf in leaves):
+            raise RecordingError("The function under nnx.jit returns a text with numbers of its arguments.")
         program = recorder.program(len(arrays), [recorder.term(leaf) for leaf in leaves])
-        program = shortened(program, recorder.fixed, recorder.adapter.below)
+        program = shortened(program, recorder.fixed, recorder.adapter.below, exact=False)
         outside = [(reference, recorder.constants[k]) for reference, k in recorder.outside]
-        writes = not program.written().isdisjoint(program.memory[i] for i in range(len(arrays)))
+        written = program.written()
+        apart = before.compares or any(program.memory[i] in written for i in range(len(arrays)))
         replay = compiled(program, ready=recorder.adapter.below.ready)
-        plan = _Plan(program, replay, build, before, outside, writes)
+        plan = _Plan(program, replay, build, before, outside, apart)
         return plan, build([leaf.value if type(leaf) is Recorded else leaf for leaf in leaves])
 
     def _give_up(self, why: str, args: Any, kwargs: Any) -> Any:
@@ -171,57 +203,9 @@ class Jitted:
         return self._f(*args, **kwargs)
 
 
-class _Static:
-    """A leaf: an argument that is told from others by ``==``, whatever it is."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is _Static and _by_value(self.value) == _by_value(other.value)
-
-    def __hash__(self) -> int:
-        return hash(_by_value(self.value))
-
-
-def _overlap(arrays: Sequence[Array]) -> bool:
-    """Whether some of the arrays may share their memory."""
-    share = adapter_of(*arrays).shares_memory
-    return any(
-        x is y or (x.ndim and y.ndim and (share(x, y) or share(y, x)))
-        for k, x in enumerate(arrays)
-        for y in arrays[:k]
-    )
-
-
 def _as_they_are(new: Sequence[Any]) -> Any:
     """Arguments that are arrays and nothing else."""
     return new, {}
-
-
-def _is_array(x: Any) -> bool:
-    return hasattr(x, "dtype") and hasattr(x, "shape")
-
-
-def _by_value(leaf: Any) -> Any:
-    try:
-        hash(leaf)
-    except TypeError:
-        raise RecordingError(
-            f"An argument of a function under nnx.jit is a {type(leaf).__name__}: not an array, and not "
-            "hashable. Name it in static_argnums only if it has a hash; else make it part of a closure."
-        ) from None
-    return type(leaf), repr(leaf) if isinstance(leaf, float | complex) else leaf
-
-
-def _structure(tree: Any) -> Any:
-    """The containers of the arguments, hashable."""
-    kind = type(tree)
-    if kind in (tuple, list) or hasattr(tree, "_fields"):
-        return kind, tuple(map(_structure, tree))
-    if isinstance(tree, dict):
-        return kind, tuple((k, _structure(v)) for k, v in tree.items())
-    return kind if tree is None or hasattr(kind, "__dataclass_fields__") else None
 
 
 def _settled(leaf: Any) -> Any:

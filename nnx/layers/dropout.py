@@ -105,8 +105,7 @@ class ReluDropout(Layer):
         if not context.training:
             return activations.relu(x)
         stream = context.stream(DROPOUT, self.dropout.seed)
-        adapter, plain = adapter_of(x), raw(x)
-        return x * adapter.unless_nan(plain, adapter.positive_keep_mask(stream, rate, plain))
+        return x * adapter_of(x).positive_keep_mask(stream, rate, raw(x))
 
 
 @fusion

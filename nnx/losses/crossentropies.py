@@ -6,7 +6,7 @@ from typing import Any
 
 from nnx.activations import log_softmax, sigmoid
 from nnx.autodiff import fused
-from nnx.backend import device_of, namespace
+from nnx.backend import device_of, namespace, summed
 from nnx.losses.base import EPSILON, registry
 from nnx.losses.reduction import mean
 from nnx.losses.shapes import AXIS, class_numbers, matched, need_axis
@@ -52,7 +52,7 @@ def _expected_back(
 @fused(reverse=_expected_back, samples=True)
 def _minus_expected(t: Array, values: Array, *, axis: int = -1) -> Array:
     """−Σ t·values along ``axis``."""
-    return -namespace(t, values).sum(t * values, axis=axis)
+    return -summed(t * values, axis)
 
 
 def _is_chosen(xp: Any, labels: Array, values: Array, axis: int) -> Array:

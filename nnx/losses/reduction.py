@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any
 
 from nnx.autodiff import fused
-from nnx.backend import device_of, namespace, to_numpy
+from nnx.backend import device_of, namespace, summed, to_numpy
 from nnx.errors import DataError, OptionError, ShapeError
 from nnx.options import OneOf
 
@@ -27,7 +27,7 @@ def _mean_back(
 @fused(reverse=_mean_back, samples=True)
 def mean(values: Array, *, axis: int | None = None) -> Array:
     """The mean of all entries, or along one axis; 0 where there are none. One step on the tape."""
-    return namespace(values).sum(values, axis=axis) / _count(values, axis)
+    return summed(values, axis) / _count(values, axis)
 
 
 def _count(values: Array, axis: int | None) -> int:
@@ -68,7 +68,7 @@ def reduce(
         return mean(values)
     if reduction in ("none", None) or values.ndim == 0:
         return values
-    total = namespace(values).sum(values)
+    total = summed(values)
     return total if reduction == "sum" else total / divisor(tuple(values.shape), sample_weight, reduction)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
-from nnx.backend import adapter_of, asarray, device_of, namespace
+from nnx.backend import adapter_of, asarray, device_of, namespace, summed
 from nnx.errors import DtypeError, OptionError
 from nnx.losses.reduction import weights_like
 from nnx.losses.shapes import array_like
@@ -106,10 +106,10 @@ def sums(xp: Any, values: Array, sample_weight: Array | None, samples: int) -> A
         values = xp.broadcast_to(values, (samples,))
     if sample_weight is None:
         both = xp.full((2,), float(math.prod(values.shape)), dtype=values.dtype, device=device_of(values))
-        both[0] = xp.sum(values)
+        both[0] = summed(values)
         return both
     weight = xp.broadcast_to(weights_like(xp, sample_weight, values), values.shape)
-    return xp.concat([xp.sum(values * weight)[None], xp.sum(weight)[None]])
+    return xp.concat([summed(values * weight)[None], summed(weight)[None]])
 
 
 def _class_of(entry: Entry[MetricTraits]) -> type:

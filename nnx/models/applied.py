@@ -68,7 +68,7 @@ class Applied(Kept):
         {'loss': 1.0}
         """
         self._must_be_compiled()
-        level, weights = verbosity(verbose), self._settled()
+        level, _ = verbosity(verbose), self._settled()
         as_dict = truth("evaluate", "return_dict", return_dict)
         stream = stream_of("evaluate", x, y=y, batch_size=batch_size, sample_weight=sample_weight)
         if stream is not None:
@@ -78,7 +78,7 @@ class Applied(Kept):
         batches = self._source(stream, data, size, network, steps=("evaluate", "steps", steps))
         told = CallbackList(callbacks, False, level > 0, self, epochs=1, steps=batches.steps, verbose=level)
         with closing(told):
-            result = evaluate(self._objective, weights, batches, self._totals(), told)
+            result = evaluate(self._evaluation, batches, self._totals(), told)
         return self._answer(result, as_dict)
 
     @explained
@@ -158,7 +158,7 @@ class Applied(Kept):
             # Its own place in the stream: no step of training has it, and no other call.
             self._calls += 1
             context = Context(True, self.seed, -self._calls)
-        return weights.network.answer(weights.program.run(weights.own_params(), xs, context).outputs)
+        return weights.network.answer(weights.program.run(weights.own_params, xs, context).outputs)
 
     def _called_on(self, x: Any) -> tuple[Any, ...]:
         """The arrays or symbols of a call, one for each input; the model is built for them if it is not."""

@@ -10,6 +10,7 @@ from nnx.errors import NotBuilt, OptionError
 from nnx.models.arguments import explained
 from nnx.models.drawing import Drawn
 from nnx.models.epochs import Epochs
+from nnx.models.evaluation import Evaluation
 from nnx.models.goals import Goal, Wishes, reports_of, wishes
 from nnx.models.live_optimizer import LiveOptimizer
 from nnx.models.network import Network
@@ -83,7 +84,8 @@ class Compiled(Drawn):
         self._forget_training()
 
     def _forget_training(self) -> None:
-        vars(self).pop("_objective", None)
+        for made in ("_objective", "_evaluation"):
+            vars(self).pop(made, None)
         if self._trainer is not None:
             self._trainer.retired = (
                 f"Model '{self.name}' was compiled, or its layers were changed, while it was trained (by a "
@@ -163,6 +165,10 @@ class Compiled(Drawn):
     def _objective(self) -> Objective:
         weights = self._settled()
         return Objective(recomputed(weights.program, self._recompute), self._goals_for(weights.network))
+
+    @cached_property
+    def _evaluation(self) -> Evaluation:
+        return Evaluation(self._objective, self._settled())
 
     @property
     def trainer(self) -> Trainer:

@@ -10,9 +10,13 @@ from typing import Any
 from nnx.backend import Backend, adapter_of, device_of, to_numpy
 from nnx.callbacks import CallbackList
 from nnx.errors import DataError
-from nnx.models.objective import Objective
+from nnx.jitting import Replayed
+from nnx.layers import Context
+from nnx.models.objective import Batch, Objective
 from nnx.models.sources import Source, counted, warn_if_spent
 from nnx.models.weights import Weights
+
+Array = Any
 
 
 class Totals(Mapping[str, float]):
@@ -68,19 +72,40 @@ def _number(x: Any) -> Any:
     return float(x) if getattr(x, "shape", ()) == () else x
 
 
+class Evaluation:
+    """Loss and metrics of one batch after the other, without training."""
+
+    def __init__(self, objective: Objective, weights: Weights) -> None:
+        self.weights = weights
+
+        def evaluated(trained: Array, state: Array, *arrays: Array) -> tuple[Array, list[Array], Any]:
+            params, batch = weights.params_of(trained, state), objective.batch_of(arrays)
+            ran = objective.predicting.run(params, batch.xs, Context())
+            return objective.total(ran, batch, params), objective.statistics(ran, batch), ran.changes
+
+        held = weights.trained, weights.state
+        #: the same, of the arrays of a batch
+        self.function = Replayed(evaluated, held=held, reason=objective.users_own)
+
+    def __call__(self, batch: Batch) -> tuple[Array, list[Array]]:
+        """``(cost, statistics)`` of a batch; what layers change in prediction too is kept."""
+        with self.weights.computing():
+            cost, statistics, changes = self.function(*batch.arrays)
+            self.weights.keep(changes)
+        return cost, statistics
+
+
 def evaluate(
-    objective: Objective, weights: Weights, batches: Source, totals: Totals, callbacks: CallbackList
+    evaluation: Evaluation, batches: Source, totals: Totals, callbacks: CallbackList
 ) -> dict[str, float]:
     """The loss and the metrics over all batches."""
-    params = weights.own_params()
     n = 0
     callbacks.on_test_begin()
     try:
         with closing(batches.epoch()) as found:
             while (batch := next(found, None)) is not None:
                 callbacks.on_test_batch_begin(n)
-                with weights.computing():
-                    cost, statistics = objective.evaluate(params, batch, weights.keep)
+                cost, statistics = evaluation(batch)
                 totals.add(cost, batch.size, statistics)
                 callbacks.on_test_batch_end(n, totals)
                 n += 1

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from nnx.autodiff import grad, jvp, vjp
 from nnx.backend import device_of, namespace
 from nnx.errors import OptionError
+from nnx.jitting import Replayed
 from nnx.losses import registry as losses
 from nnx.models.batch_problem import BatchProblem
 from nnx.models.full_plans import FullPlans
@@ -58,8 +59,8 @@ class FullBatchProblem(BatchProblem):
         self.dtype = self._owned.dtype
         self.rows = SampleRows(self)
         #: what is recorded of it beside steps of cost and gradient
-        self.full_plans = FullPlans(self, weights, self._state)
-        self._recorded = not self.plans.reason
+        self.full_plans = FullPlans(self, weights)
+        self._recorded = not self.reason
         #: a batch, and whether residuals and rows of it are recorded
         self._whole: tuple[Batch | None, bool] = None, False
         layers = self.objective.network.layers
@@ -110,11 +111,8 @@ class FullBatchProblem(BatchProblem):
                 mask[self.layout.slices[i]] = 1.0
         return masks
 
-    @property
-    def plan_text(self) -> str:
-        steps, others = self.plans.text(), self.full_plans.text()
-        known = self.plans.reason or "program(" in steps  # a method may take no steps of cost and gradient
-        return "\n".join(filter(None, [steps if known or not others else "", others]))
+    def functions(self) -> list[Replayed]:
+        return [*super().functions(), *self.full_plans.functions()]
 
     # -- what a point asks for --------------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 """What methods ask of a network on all samples, recorded: costs, residuals, rows, products with the Hessian.
 
-These are called with the same shapes over and over, as training steps are (:mod:`nnx.models.step_plan`), and
-the same holds of them: only what nnx itself computes is recorded, and bits are compared before it is used.
+These are called with the same shapes over and over, as training steps are.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from typing import Any
 
 from nnx.autodiff import grad, jvp, vjp
 from nnx.backend import namespace
-from nnx.jitting import Clock, Halved, Replayed
-from nnx.models.objective import Batch
-from nnx.models.program import Ran
+from nnx.jitting import Halved, Replayed
+from nnx.models.program import Params, Ran
 from nnx.models.weights import Weights
 
 Array = Any
@@ -23,131 +21,111 @@ Array = Any
 class FullPlans:
     """The recorded functions of a :class:`nnx.models.full_batch.FullBatchProblem`.
 
-    Each takes the weights as one vector and what the batch has, and gives what it has the recording of.
+    Each takes the weights as one vector, and is about the batch that the problem shows.
     """
 
-    def __init__(self, problem: Any, weights: Weights, state: Sequence[Array]) -> None:
-        self.problem, self.weights, self.state = problem, weights, state
-        self._clock = Clock()
-        network = problem.objective.network
-        self._counts = len(network.inputs), len(network.outputs)
+    def __init__(self, problem: Any, weights: Weights) -> None:
+        self.problem, self.weights = problem, weights
 
     # -- what a problem asks for ------------------------------------------------------------------------
 
     def value(self, w: Array) -> tuple[Array, Ran, list[Array]]:
         """The cost at ``w``, what the network gave, and the metrics' sums."""
-        value, ran, statistics = self._value(w, *self._given())
+        value, ran, statistics = self._value(w, *self.problem.batch.arrays)
         return value, Ran(*ran), statistics
 
     def value_of(self, w: Array, ran: Ran) -> tuple[Array, list[Array]]:
         """The cost at ``w`` and the metrics' sums, of what the network gave there."""
         value, statistics = self._value_of(
-            w, *ran.outputs, *(ran.masks or [None] * self._counts[1]), *self._given()
+            w, *ran.outputs, *(ran.masks or [None] * len(ran.outputs)), *self.problem.batch.arrays
         )
         return value, statistics
 
     def hvp(self, w: Array, v: Array) -> Array:
         """The product of the Hessian at ``w`` with ``v``."""
-        return self._hvp(w, v, *self._given())
+        return self._hvp(w, v, *self.problem.batch.arrays)
 
     def jvp(self, w: Array, v: Array) -> Array:
         """The product of the Jacobian at ``w`` with ``v``."""
-        return self._jvp(w, v, *self._given())
+        return self._jvp(w, v, *self.problem.batch.arrays)
 
     def residual(self, w: Array) -> tuple[Array, Ran, Callable[[Array], None]]:
         """The residuals at ``w``, what the network gave, and a function that fills an array with rows of J.
 
         That is all of them: of shape (entries of a sample's residuals, samples, weights).
         """
-        (residual, ran), rows = self._residual(w, *self._given())
+        (residual, ran), rows = self._residual(w, *self.problem.batch.arrays)
         return residual, Ran(*ran), rows
-
-    def text(self) -> str:
-        """What is recorded, in words, or why something is not."""
-        made = [found for found in vars(self).values() if isinstance(found, Replayed)]
-        found = [str(program) for plan in made for program in plan.programs]
-        found += [f"{p.name} is computed as it is: {p.reason}" for p in made if p.reason]
-        return "\n".join(found)
 
     # -- the functions ----------------------------------------------------------------------------------
 
-    def _given(self) -> list[Any]:
-        """The arrays of the batch and the state, flat."""
-        problem = self.problem
-        self._clock.step = problem.context.step
-        batch = problem.batch
-        return [*batch.xs, *batch.ys, *batch.weights, *self.state]
+    def functions(self) -> list[Replayed]:
+        """Those that were asked for."""
+        return [made for made in vars(self).values() if isinstance(made, Replayed)]
 
-    def _spread(self, given: Sequence[Any]) -> tuple[Batch, Sequence[Array]]:
-        """Batch and state, of :meth:`_given`."""
-        inputs, outputs = self._counts
-        ends = inputs, inputs + outputs, inputs + 2 * outputs
-        xs, ys, weights = given[: ends[0]], given[ends[0] : ends[1]], given[ends[1] : ends[2]]
-        return Batch(tuple(xs), tuple(ys), tuple(weights)), given[ends[2] :]
+    def _at(self, state: Array, pieces: Sequence[Array]) -> Params:
+        """For each layer its weights by name, of the state vector and of pieces for the trained ones."""
+        return self.weights.params(pieces, self.problem.objective.network.state_layout.views(state))
 
     @cached_property
     def _value(self) -> Replayed:
         problem = self.problem
 
-        def value(w: Array, *given: Any) -> tuple[Array, tuple[Any, ...], list[Array]]:
-            batch, state = self._spread(given)
-            params = self.weights.params(problem.layout.views(w), state)
+        def value(state: Array, w: Array, *arrays: Any) -> tuple[Array, tuple[Any, ...], list[Array]]:
+            batch, params = problem.objective.batch_of(arrays), self._at(state, problem.layout.views(w))
             ran = problem.checked(problem.run(params, batch))
             statistics = problem.objective.statistics(ran, batch)
             return problem.objective.total(ran, batch, params), tuple(ran), statistics
 
-        return Replayed(value, self._clock)
+        return problem.recorded(value)
 
     @cached_property
     def _value_of(self) -> Replayed:
-        problem, count = self.problem, self._counts[1]
+        problem, count = self.problem, len(self.problem.objective.network.outputs)
 
-        def value_of(w: Array, *args: Any) -> tuple[Array, list[Array]]:
-            outputs, masks, given = args[:count], args[count : 2 * count], args[2 * count :]
-            batch, state = self._spread(given)
-            ran = Ran(list(outputs), {}, [], masks)
+        def value_of(state: Array, w: Array, *args: Any) -> tuple[Array, list[Array]]:
+            outputs, masks, arrays = args[:count], args[count : 2 * count], args[2 * count :]
+            ran, batch = Ran(list(outputs), {}, [], masks), problem.objective.batch_of(arrays)
             statistics = problem.objective.statistics(ran, batch)
-            params = self.weights.params(problem.layout.views(w), state)
-            return problem.objective.total(ran, batch, params), statistics
+            return problem.objective.total(ran, batch, self._at(state, problem.layout.views(w))), statistics
 
-        return Replayed(value_of, self._clock)
+        return problem.recorded(value_of)
 
     @cached_property
     def _hvp(self) -> Replayed:
         problem, layout = self.problem, self.problem.layout
 
-        def hvp(w: Array, v: Array, *given: Any) -> Array:
-            batch, state = self._spread(given)
+        def hvp(state: Array, w: Array, v: Array, *arrays: Any) -> Array:
+            batch = problem.objective.batch_of(arrays)
 
             def cost(pieces: Sequence[Array]) -> Array:
-                params = self.weights.params(pieces, state)
+                params = self._at(state, pieces)
                 return problem.objective.total(problem.run(params, batch), batch, params)
 
             return layout.pack(jvp(grad(cost), (layout.views(w),), (layout.views(v),))[1])
 
-        return Replayed(hvp, self._clock)
+        return problem.recorded(hvp)
 
     @cached_property
     def _jvp(self) -> Replayed:
-        problem = self.problem
+        problem, layout = self.problem, self.problem.layout
 
-        def jacobian_product(w: Array, v: Array, *given: Any) -> Array:
-            batch, state = self._spread(given)
+        def jacobian_product(state: Array, w: Array, v: Array, *arrays: Any) -> Array:
+            batch = problem.objective.batch_of(arrays)
 
             def residuals(pieces: Sequence[Array]) -> Array:
-                return problem.residuals(problem.run(self.weights.params(pieces, state), batch), batch)
+                return problem.residuals(problem.run(self._at(state, pieces), batch), batch)
 
-            return jvp(residuals, (problem.layout.views(w),), (problem.layout.views(v),))[1]
+            return jvp(residuals, (layout.views(w),), (layout.views(v),))[1]
 
-        return Replayed(jacobian_product, self._clock)
+        return problem.recorded(jacobian_product)
 
     @cached_property
     def _residual(self) -> Halved:
         problem = self.problem
 
-        def residual(w: Array, *given: Any) -> Any:
-            batch, state = self._spread(given)
-            params = self.weights.params(problem.layout.views(w), state)
+        def residual(state: Array, w: Array, *arrays: Any) -> Any:
+            batch, params = problem.objective.batch_of(arrays), self._at(state, problem.layout.views(w))
             ran, back = problem.objective.program.per_sample(params, batch.xs, problem.context)
             ran = problem.checked(ran)
             found, by_outputs = vjp(
@@ -163,4 +141,7 @@ class FullPlans:
 
             return (found, tuple(ran)), rows
 
-        return Halved(residual, lambda *_: [problem.rows.room(problem.entries)], clock=self._clock)
+        def room(*args: Any) -> list[Array]:
+            return [problem.rows.room(problem.entries)]
+
+        return problem.recorded(residual, more=room)

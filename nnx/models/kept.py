@@ -146,7 +146,7 @@ class Kept(Compiled):
             on_host = {name: to_numpy(vector) for name, vector in trainer.state.vectors().items()}
             memory = on_host, trainer.state.numbers()
         copies = {id(layer): layer.duplicate() for layer in self.layers}
-        left_out = ("_weights", "_residents", "_trainer", "_objective", "_names", "_symbols")
+        left_out = ("_weights", "_residents", "_trainer", "_objective", "_evaluation", "_names", "_symbols")
         state = {name: _copied(value, copies) for name, value in vars(self).items() if name not in left_out}
         return state | {"_epochs": copy.copy(self._epochs), "_built": self.built, "_memory": memory}
 

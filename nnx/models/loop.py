@@ -14,7 +14,7 @@ from nnx.callbacks import CallbackList, TerminateOnNaN
 from nnx.callbacks.backup import Place
 from nnx.errors import NonFiniteError
 from nnx.models.epochs import Epochs
-from nnx.models.evaluation import Totals, evaluate
+from nnx.models.evaluation import Evaluation, Totals, evaluate
 from nnx.models.guard import Guard
 from nnx.models.objective import Batch
 from nnx.models.sources import Source, counted, warn_if_spent
@@ -26,6 +26,7 @@ class Run:
     """One call of ``fit``: what is trained, on what, for how long, and who is told."""
 
     trainer: Trainer
+    evaluation: Evaluation
     batches: Source
     callbacks: CallbackList
     epochs: Epochs
@@ -123,8 +124,7 @@ class Run:
 
     def evaluate(self, batches: Source) -> dict[str, float]:
         """The loss and the metrics over all batches, without training."""
-        trainer = self.trainer
-        return evaluate(trainer.objective, trainer.weights, batches, self.totals(), self.callbacks)
+        return evaluate(self.evaluation, batches, self.totals(), self.callbacks)
 
 
 @contextmanager

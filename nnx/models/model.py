@@ -87,8 +87,8 @@ class Model(Applied):
         >>> model = nnx.Sequential([nnx.layers.Dense(1, input_shape=(2,))], backend="numpy")
         >>> model.compile("sgd", "mse")
         >>> _ = model.fit(np.ones((64, 2)), np.ones((64, 1)), batch_size=32, epochs=15, verbose=0)
-        >>> print(model.step_plan.splitlines()[1])
-            v7: float32[32, 1] = v5.dot(v0)
+        >>> print(model.step_plan.splitlines()[9])
+            v14: float32[32, 1] = v3.dot(v7)
         """
         return self.trainer.problem.plan_text
 
@@ -204,7 +204,7 @@ class Model(Applied):
         average: bool = True,
     ) -> Run:
         trainer, epochs = self.trainer, self._epochs
-        return Run(trainer, batches, callbacks, epochs, shuffle, validation, when, average)
+        return Run(trainer, self._evaluation, batches, callbacks, epochs, shuffle, validation, when, average)
 
     @explained
     def partial_fit(self, x: Any, y: Any, sample_weight: Any = None, batch_size: int | None = None) -> Self:

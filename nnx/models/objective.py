@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from nnx.errors import ShapeError
-from nnx.layers import Context
 from nnx.models.goals import Goal, OwnLoss, Report, reports_of
 from nnx.models.heads import heads_of, without_heads
 from nnx.models.masks import masked
 from nnx.models.network import Network
 from nnx.models.predicting import predicting
-from nnx.models.program import Keep, Params, Program, Ran
+from nnx.models.program import Params, Program, Ran
+from nnx.models.users_own import users_own
 
 Array = Any
 
@@ -30,6 +31,11 @@ class Batch:
     @property
     def size(self) -> int:
         return int(self.xs[0].shape[0])
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """All of them, one after the other."""
+        return *self.xs, *self.ys, *self.weights
 
 
 class Penalty(NamedTuple):
@@ -71,9 +77,15 @@ class Objective:
         return without_heads(self.whole, self.linear)
 
     @cached_property
-    def _predicting(self) -> Program:
+    def predicting(self) -> Program:
         """The same for prediction alone."""
         return predicting(self.program)
+
+    @cached_property
+    def users_own(self) -> str:
+        """What of layers, losses, metrics and penalties is a user's own, in words; empty where nothing is."""
+        penalties = [penalty.regularizer for penalty in self.penalties]
+        return users_own((self.network.layers, self.goals, self.program.steps, penalties))
 
     @cached_property
     def _heads(self) -> tuple[Any, ...]:
@@ -125,6 +137,11 @@ class Objective:
             for slot in row
             if slot.trained and slot.weight.regularizer is not None
         )
+
+    def batch_of(self, arrays: Sequence[Array]) -> Batch:
+        """The batch with these :attr:`Batch.arrays`."""
+        first, end = len(self.network.inputs), len(self.network.inputs) + len(self.network.outputs)
+        return Batch(tuple(arrays[:first]), tuple(arrays[first:end]), tuple(arrays[end:]))
 
     def _cost(self, k: int, ran: Ran, batch: Batch) -> Array:
         """The loss of output k, the weighted mean of the samples', from what the program gave."""
@@ -180,10 +197,3 @@ class Objective:
                 weight = masked(ran.masks[k], weight, outputs[k])
             found.append(measure.statistics(batch.ys[k], outputs[k], weight))
         return found
-
-    def evaluate(self, params: Params, batch: Batch, keep: Keep | None = None) -> tuple[Array, list[Array]]:
-        """``(cost, statistics)`` of a batch without training; ``keep`` as of :meth:`Program.predict`."""
-        ran = self._predicting.run(params, batch.xs, Context())
-        if keep is not None:
-            keep(ran.changes)
-        return self.total(ran, batch, params), self.statistics(ran, batch)

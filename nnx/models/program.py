@@ -14,7 +14,6 @@ from nnx.models.network import Network
 Array = Any
 #: for each layer of the network its weights by name
 Params = Sequence[Mapping[str, Array]]
-Keep = Callable[[Mapping[int, Mapping[str, Array]]], None]
 _PLAIN, _WITH_CONTEXT, _STATEFUL = range(3)
 
 
@@ -114,14 +113,9 @@ class Program:
         changes[owner] = {**changes.get(owner, {}), **new}
         return y
 
-    def predict(self, params: Params, inputs: Sequence[Array], keep: Keep | None = None) -> list[Array]:
-        """The outputs for a batch, of the shapes that the layers' specs promise, or ShapeError.
-
-        ``keep`` is given what layers change in prediction too: a state that goes on from batch to batch.
-        """
+    def predict(self, params: Params, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs for a batch, of the shapes that the layers' specs promise, or ShapeError."""
         ran = self.run(params, inputs, Context())
-        if keep is not None:
-            keep(ran.changes)
         self.check_outputs(ran.outputs, inputs[0].shape[0])
         return ran.outputs
 

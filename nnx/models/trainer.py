@@ -94,7 +94,7 @@ class Trainer:
     def activation_norms(self) -> dict[str, float]:
         """For each layer the norm of what it gives for a sample of the last step's batch."""
         batch = self.problem.batch
-        return {} if batch is None else activation_norms(self._watched, self.weights.own_params(), batch.xs)
+        return {} if batch is None else activation_norms(self._watched, self.weights.own_params, batch.xs)
 
     @cached_property
     def _watched(self) -> Program:

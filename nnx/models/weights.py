@@ -9,13 +9,14 @@ from typing import Any
 
 from nnx.backend import Backend, adapter_of, make_backend, to_numpy
 from nnx.errors import DataError, OptionError, ShapeError
-from nnx.layers import Layer
+from nnx.jitting import Replayed
+from nnx.layers import Context, Layer
 from nnx.models.compiling import compiled
 from nnx.models.entrance import as_array
 from nnx.models.network import Network, Slot
 from nnx.models.predicting import predicting
-from nnx.models.predictions import Predictions
-from nnx.models.program import Program
+from nnx.models.program import Params, Program
+from nnx.models.users_own import users_own
 
 Array = Any
 
@@ -55,16 +56,22 @@ class Weights:
         return predicting(self.program)
 
     @cached_property
-    def _predictions(self) -> Predictions:
-        layout, state_layout = self.network.layout, self.network.state_layout
-        return Predictions(
-            self.predicting,
-            lambda trained, state: self.params(layout.views(trained), state_layout.views(state)),
-        )
+    def _predicted(self) -> Replayed:
+        program = self.predicting
+
+        def predicted(trained: Array, state: Array, *xs: Array) -> tuple[list[Array], Mapping[int, Any]]:
+            ran = program.run(self.params_of(trained, state), xs, Context())
+            return ran.outputs, ran.changes
+
+        own = users_own((program.network.layers, program.steps))
+        return Replayed(predicted, held=(self.trained, self.state), reason=own)
 
     def predict(self, xs: Sequence[Array]) -> list[Array]:
         """The outputs for a batch; what layers change in prediction too is kept."""
-        return self._predictions(self.trained, self.state, xs, self.keep)
+        outputs, changes = self._predicted(*xs)
+        self.keep(changes)
+        self.predicting.check_outputs(outputs, xs[0].shape[0])
+        return list(outputs)
 
     def computing(self) -> AbstractContextManager[Any]:
         """What to compute a batch in: whose threads take the cores is settled once for all of its layers.
@@ -90,13 +97,21 @@ class Weights:
 
     # -- pieces -----------------------------------------------------------------------------------
 
-    def params(self, trained: Sequence[Array], state: Sequence[Array]) -> tuple[Mapping[str, Array], ...]:
+    def params(self, trained: Sequence[Array], state: Sequence[Array]) -> Params:
         """For each layer its weights by name, out of the pieces of the two vectors."""
         both = state, trained
         return tuple({name: both[kind][number] for name, kind, number in row} for row in self._reach)
 
-    def own_params(self) -> tuple[Mapping[str, Array], ...]:
-        """For each layer its weights by name, as views of the vectors."""
+    def params_of(self, trained: Array, state: Array) -> Params:
+        """For each layer its weights by name, as views of two vectors."""
+        if trained is self.trained and state is self.state:
+            return self.own_params
+        network = self.network
+        return self.params(network.layout.views(trained), network.state_layout.views(state))
+
+    @cached_property
+    def own_params(self) -> Params:
+        """The weights of each layer by name, as views of the own vectors: made once, for these stay."""
         network = self.network
         return self.params(network.layout.views(self.trained), network.state_layout.views(self.state))
 

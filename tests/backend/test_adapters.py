@@ -295,11 +295,14 @@ class TestMatmulInto:
 
 class TestPositiveKeepMask:
     def test_is_the_mask_where_the_numbers_are_positive(self, adapter, backend):
-        z = backend.asarray(np.linspace(-1.0, 1.0, 600).reshape(20, 30), dtype="float32")
+        numbers = np.linspace(-1.0, 1.0, 600).reshape(20, 30)
+        numbers[3, 4] = np.nan
+        z = backend.asarray(numbers, dtype="float32")
         device = device_of(z)
         plain = to_numpy(adapter.keep_mask(Stream(3), 0.3, z.shape, z.dtype, device))
         got = to_numpy(adapter.positive_keep_mask(Stream(3), 0.3, z))
-        np.testing.assert_array_equal(got, plain * (to_numpy(z) > 0), strict=True)
+        expected = np.where(np.isnan(numbers), np.float32(np.nan), plain * (to_numpy(z) > 0))
+        np.testing.assert_array_equal(got, expected, strict=True)
 
 
 class TestTakeRows:

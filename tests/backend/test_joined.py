@@ -35,7 +35,9 @@ def one_after_the_other(recording: Recording, arrays):
 
 def compared(recording: Recording, arrays, shape, dtype):
     with np.errstate(all="ignore"):
-        function = joined.joined(recording, [x.shape for x in arrays], shape, np.dtype(dtype))
+        function = joined.joined(
+            recording, [(x.shape, x.dtype == bool) for x in arrays], shape, np.dtype(dtype)
+        )
         found = function(*arrays)
         found = found if isinstance(found, tuple) else (found,)
         for a, b in zip(found, one_after_the_other(recording, arrays), strict=True):
@@ -85,12 +87,14 @@ def test_rows_columns_and_numbers_are_spread(shape, dtype):
 
 def test_rows_longer_than_a_block_are_left_alone():
     recording = Recording(2, 2, (("add", (0, 1)), ("tanh", (2,))), (3,))
-    assert joined.joined(recording, [(4, 100), (100,)], (4, 100), np.dtype("float64")) is None
+    assert (
+        joined.joined(recording, [((4, 100), False), ((100,), False)], (4, 100), np.dtype("float64")) is None
+    )
 
 
 def test_warnings_and_errors_are_those_of_numpy():
     recording = Recording(1, 1, (("negative", (0,)), ("sqrt", (1,))), (2,))
-    function = joined.joined(recording, [(50,)], (50,), np.dtype("float64"))
+    function = joined.joined(recording, [((50,), False)], (50,), np.dtype("float64"))
     with pytest.warns(RuntimeWarning, match="sqrt"):
         function(np.ones(50))
     with np.errstate(invalid="raise"), pytest.raises(FloatingPointError, match="sqrt"):
@@ -99,7 +103,7 @@ def test_warnings_and_errors_are_those_of_numpy():
 
 def test_the_places_of_results_are_not_shared_by_calls():
     recording = Recording(1, 1, (("negative", (0,)), ("square", (1,))), (1, 2))
-    function = joined.joined(recording, [(1 << 16,)], (1 << 16,), np.dtype("float64"))
+    function = joined.joined(recording, [((1 << 16,), False)], (1 << 16,), np.dtype("float64"))
     first = function(np.ones(1 << 16))
     second = function(np.full(1 << 16, 2.0))
     assert first[0][0] == -1.0 and second[0][0] == -2.0

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from nnx.backend import kernels
+from nnx.backend import kernels, loops
 from nnx.backend.recording import record
 from nnx.optimizers import FirstOrder, PerArray, registry
 
@@ -35,15 +35,22 @@ def run(make, n, dtype):
     extra = np.empty_like(w)
     recording = record(chosen, 3, 1)
     targets = (0, 2, None)
-    kernel = make(recording, targets, w.dtype)
+    kernel = make(recording, targets, (w, g, s))
     kernel((w, g, s), (w, s, extra), (0.1,))
     return w, s, extra
 
 
+def needed(name):
+    if name == "compiled" and loops.compiled("entries") is None:
+        pytest.skip("Numba is not there, or left out")
+
+
 MAKERS = {
-    "blockwise": kernels.blockwise,
-    "at once": kernels.at_once,
-    "compiled": lambda recording, targets, dtype: kernels.compiled(recording, targets),
+    "blockwise": lambda recording, targets, read: kernels.blockwise(recording, targets, read[0].dtype),
+    "at once": lambda recording, targets, read: kernels.at_once(recording, targets, read[0].dtype),
+    "compiled": lambda recording, targets, read: kernels.compiled(
+        recording, targets, tuple(x.dtype == bool for x in read)
+    ),
 }
 
 
@@ -51,8 +58,7 @@ MAKERS = {
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n", [1, kernels.BLOCK, 2 * kernels.BLOCK + 7])
 def test_a_kernel_is_the_function(name, dtype, n):
-    if name == "compiled":
-        pytest.importorskip("numba")
+    needed(name)
     expected = chosen(np, *arrays(n, dtype), 0.1)
     for got, want in zip(run(MAKERS[name], n, dtype), expected, strict=True):
         assert got.dtype == want.dtype
@@ -62,8 +68,7 @@ def test_a_kernel_is_the_function(name, dtype, n):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_nan_and_infinity_pass_through(name):
-    if name == "compiled":
-        pytest.importorskip("numba")
+    needed(name)
 
     def clipped(xp, w):
         return (xp.maximum(xp.minimum(w, 1.0), -1.0) / xp.abs(w),)
@@ -71,7 +76,7 @@ def test_nan_and_infinity_pass_through(name):
     w = np.asarray([np.nan, np.inf, -np.inf, 0.0, 3.0])
     with np.errstate(all="ignore"):
         expected = clipped(np, w)[0]
-        MAKERS[name](record(clipped, 1, 0), (0,), w.dtype)((w,), (w,), ())
+        MAKERS[name](record(clipped, 1, 0), (0,), (w,))((w,), (w,), ())
     np.testing.assert_allclose(w, expected, rtol=1e-15)
 
 
@@ -79,8 +84,10 @@ def test_without_numba_there_are_blocks(monkeypatch):
     def move(xp, w, g):
         return (w - 0.5 * g,)
 
-    monkeypatch.setitem(sys.modules, "numba", None)
-    assert kernels.compiled(record(move, 2, 0), (0,)) is None
+    monkeypatch.setitem(sys.modules, "nnx.backend.compiled_entries", None)
+    loops.compiled.cache_clear()
+    assert kernels.compiled(record(move, 2, 0), (0,), (False, False)) is None
+    loops.compiled.cache_clear()
 
 
 def test_what_cannot_be_recorded_is_left_alone():
@@ -109,12 +116,11 @@ def masked(xp, w, g, mask, power):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_vectors_of_bools_and_powers(name):
-    if name == "compiled":
-        pytest.importorskip("numba")
+    needed(name)
     w, g, s = arrays(kernels.BLOCK + 5, "float64")
     mask, out = s > 0.5, np.empty_like(w)
     expected = masked(np, w, g, mask, 0.3)
-    MAKERS[name](record(masked, 3, 1), (None, 0), w.dtype)((w, g, mask), (out, w), (0.3,))
+    MAKERS[name](record(masked, 3, 1), (None, 0), (w, g, mask))((w, g, mask), (out, w), (0.3,))
     np.testing.assert_allclose(out, expected[0], rtol=4e-16)  # two powers may differ in the last bit
     np.testing.assert_array_equal(w, expected[1])
 
@@ -125,7 +131,7 @@ def test_threads_have_buffers_of_their_own():
 
     def work(k):
         for _ in range(5):
-            results[k] = run(kernels.blockwise, n, "float64")[0]
+            results[k] = run(MAKERS["blockwise"], n, "float64")[0]
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(3)]
     for t in threads:
@@ -139,8 +145,7 @@ def test_threads_have_buffers_of_their_own():
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("n", [5, 2 * kernels.BLOCK + 5])
 def test_conditions_may_be_any_values_and_constants_infinite(name, n):
-    if name == "compiled":
-        pytest.importorskip("numba")
+    needed(name)
     if name == "at once":
         n = min(n, kernels.BLOCK)
 
@@ -152,6 +157,6 @@ def test_conditions_may_be_any_values_and_constants_infinite(name, n):
     w, g, s = arrays(n, "float64")
     w[::3] = 0.0
     mask, out = s > 0.5, tuple(np.empty_like(w) for _ in range(4))
-    MAKERS[name](record(chosen_twice, 3, 0), (None,) * 4, w.dtype)((w, g, mask), out, ())
+    MAKERS[name](record(chosen_twice, 3, 0), (None,) * 4, (w, g, mask))((w, g, mask), out, ())
     for got, want in zip(out, chosen_twice(np, w, g, mask), strict=True):
         np.testing.assert_array_equal(got, want)

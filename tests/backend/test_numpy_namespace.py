@@ -17,6 +17,8 @@ ARRAYS = {
     "every other": np.arange(24).reshape(4, 6)[:, ::2],
     "int8": np.arange(100, 124, dtype=np.int8).reshape(2, 3, 4),
     "bool": np.asarray([[True, False], [True, True]]),
+    "float16": np.full((3, 2000), 9.0, dtype=np.float16),
+    "empty": np.ones((0, 3)),
     "0-d": np.asarray(3.0),
     "number": np.float32(2.0),
     "nan": np.asarray([[1.0, np.nan], [0.0, 2.0]]),
@@ -25,7 +27,8 @@ ARRAYS = {
 OF_AN_ARRAY = [
     ("sum", {}), ("sum", {"axis": 0}), ("sum", {"dtype": np.float64}), ("prod", {}),
     ("sum", {"axis": -1, "keepdims": True}), ("prod", {"axis": 0}), ("sum", {"axis": 0, "initial": 5}),
-    ("min", {"axis": -1}),
+    ("min", {"axis": -1}), ("mean", {}), ("mean", {"axis": 0}), ("mean", {"axis": -1, "keepdims": True}),
+    ("mean", {"axis": (0, 1)}), ("mean", {"keepdims": True}), ("matrix_transpose", {}),
     ("max", {}), ("max", {"axis": 0, "keepdims": True}), ("max", {"initial": 7, "where": True}),
     ("argmax", {}), ("argmax", {"axis": 0}), ("argmax", {"axis": -1, "keepdims": True}),
     ("zeros_like", {}), ("zeros_like", {"dtype": np.int64}), ("zeros_like", {"device": "cpu"}),

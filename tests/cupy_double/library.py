@@ -134,11 +134,18 @@ class ElementwiseKernel:
     def __init__(
         self, in_params: str, out_params: str, operation: str, name: str = "kernel", reduce_dims: bool = True,
         preamble: str = "", no_return: bool = False, return_tuple: bool = False,
+        options: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         self._text = Kernel(in_params, out_params, operation, name, preamble)
 
     def __call__(self, *args: Any) -> Any:
-        on_the_cpu.run(self._text, *map(operand, args))
+        shape = args[-1].shape  # to which arrays of other shapes are spread, as by CuPy
+
+        def spread(a: Any) -> Any:
+            other = isinstance(a, np.ndarray) and a.shape != shape
+            return np.ascontiguousarray(np.broadcast_to(a, shape)) if other else a
+
+        on_the_cpu.run(self._text, *(spread(operand(a)) for a in args))
         return args[-1]
 
 

@@ -56,7 +56,7 @@ def exports(module: ModuleType) -> list[str]:
     """The names in ``__all__``; without one, what the module itself defines under a public name."""
     own = [
         name
-        for name, thing in vars(module).items()
+        for name, thing in [*vars(module).items()]  # a name may be imported when it is looked at
         if not name.startswith("_") and getattr(thing, "__module__", None) == module.__name__
     ]
     return list(getattr(module, "__all__", own))

@@ -465,7 +465,8 @@ def lru():
 REFUSED = """
 numpy_random generator python_random counter attribute_counter global_counter write_outside
 write_outside_recorded iadd_outside out_outside kept_and_used branch to_float to_item to_list math_sin
-data_dependent shape_used while_loop formatted np_array_of scipy_foreign iterator_outside clock is_none_cache
+data_dependent nonzero shape_used while_loop formatted np_array_of scipy_foreign iterator_outside clock
+is_none_cache
 """.split()
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import cupy_double
 import numpy as np
 import pytest
+from on_the_cpu import need_compiler
 
 import nnx
+from nnx.autodiff.tree import flatten
 from nnx.backend import namespace
 from nnx.jitting.replay import compiled
 
@@ -72,6 +74,38 @@ def test_what_is_read_from_outside_is_compared(cupys):
     assert jitted(x).tolist() == [3.0, 8.0]
     factor[1] = 10.0
     assert jitted(x).tolist() == [3.0, 40.0]
+
+
+def spread(x, a):
+    z = np.where(x > 0.0, np.maximum(a, x) / (1.0 + np.abs(a)), a * a)
+    return z * z - 0.3, z > 0.5, x + 1.0
+
+
+CHAINS = {
+    "rows and bools": spread,
+    "functions": lambda x, a: np.sqrt(np.exp(-a * a) + np.log1p(np.abs(x))) * np.tanh(a) - np.cos(x) / 3.0,
+    "gradient": nnx.value_and_grad(lambda x, a: np.mean((np.tanh(a * x) - 0.5) ** 2)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_chains_are_one_kernel(cupys, dtype, monkeypatch):
+    import cupy
+
+    need_compiler()
+    monkeypatch.setattr(type(cupys.adapter), "worth_joining", 1)
+    x = cupys.asarray(np.asarray([1.0, -2.0, 3.0]), dtype=dtype)
+    a = cupys.asarray(np.linspace(-1.0, 1.0, 12).reshape(4, 3), dtype=dtype)
+    for name, f in CHAINS.items():
+        jitted = nnx.jit(f)
+        jitted(x, a)
+        assert "joined(" in str(jitted.program(x, a)), name
+        found, wanted = (flatten(g(x, a))[0] for g in (jitted, f))
+        for got, want in zip(found, wanted, strict=True):
+            assert type(got) is type(want) is cupy.ndarray
+            # functions of C's library, which the double compiles against, and NumPy's: a few units
+            eps = 8 * np.finfo(dtype).eps if got.dtype != bool else 0.0
+            np.testing.assert_allclose(got.get(), want.get(), rtol=eps, atol=eps, strict=True)
 
 
 class TestCaptured:

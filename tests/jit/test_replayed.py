@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnx import grad
-from nnx.backend import namespace
+from nnx.backend import make_backend, namespace
 from nnx.jitting import Halved, Recorder, Replayed, recorded_over, replayed
 from nnx.jitting.halves import halves
 
@@ -139,11 +139,36 @@ def test_arrays_of_transforms_and_of_recordings_see_the_function():
         np.testing.assert_array_equal(grad(g)(X), 2.0 * X)
 
 
-def test_arrays_of_other_libraries_are_not_recorded():
-    strict = pytest.importorskip("array_api_strict")
-    g, x = Replayed(lambda x: x + x), strict.asarray([1.0, 2.0])
-    often(g, x)
-    assert not g.programs and "array_api_strict" in g.reason
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_arrays_of_other_libraries(library):
+    """Constants, copies of them, and held arrays of libraries that do not say what shares memory."""
+    xp = make_backend(library).xp
+    held = xp.asarray([1.0, 2.0])
+
+    def f(h, x):
+        ones = namespace(x).ones_like(x)
+        return h[:1] + x, x @ h, ones, ones + x
+
+    g = Replayed(f, held=(held,))
+    for k in range(8):
+        held[0] = float(k)
+        total, product, ones, more = g(xp.asarray([1.0, 3.0 + k]))
+        assert (float(total[1]), float(product)) == (3.0 + 2 * k, 6.0 + 3 * k)
+        assert ones.tolist() == [1.0, 1.0] if library == "torch" else bool(xp.all(ones == 1.0))
+        assert float(more[1]) == 4.0 + k
+        ones[0] = 7.0  # the caller's: not that of later calls
+    assert len(g.programs) == 1 and not g.reason
+
+
+def test_rare_kinds_make_room_for_frequent_ones(monkeypatch):
+    monkeypatch.setattr(replayed, "KINDS", 3)
+    g = Replayed(np.sum)
+    for n in range(1, 40):
+        assert g(np.ones(n)) == n and g(np.ones(100)) == 100
+    often(g, np.ones(100), times=4)
+    assert len(g._plans) <= 3 and not g.reason and len(g.programs) <= 1
+    often(g, np.ones(100))
+    assert len(g.programs) == 1
 
 
 def test_kinds_do_not_pile_up(monkeypatch):
@@ -223,9 +248,9 @@ def test_a_second_half_of_other_bits_is_refused(monkeypatch):
     true = replayed.compiled
     made = []
 
-    def wrong(program):
+    def wrong(program, *others):
         made.append(program)
-        replay = true(program)
+        replay = true(program, *others)
         return (lambda *a: (replay(*a)[0] + 1e-9,)) if len(made) == 2 else replay
 
     monkeypatch.setattr(replayed, "compiled", wrong)

@@ -80,7 +80,7 @@ def test_rows_of_the_jacobian_go_through_several_outputs_and_masks():
         params = weights.params(weights.network.layout.views(w), [])
         return weights.program.run(params, [X], Context()).outputs[0]
 
-    ran, back = weights.program.per_sample(weights.own_params(), [X], Context())
+    ran, back = weights.program.per_sample(weights.own_params, [X], Context())
     ones = [np.ones_like(y) for y in ran.outputs]
     rows = np.concatenate([g.reshape(2, -1) for g in back(ones)(slice(0, 2))], axis=1)
     np.testing.assert_allclose(rows, nnx.jacobian(output)(w)[:, 0, :], rtol=1e-12)
@@ -105,7 +105,7 @@ def test_the_masks_of_outputs_are_told():
     y = nnx.layers.Dense(4, "relu")(Marked()(x))
     model = nnx.Model(x, y, dtype="float64")
     weights = model.own_weights()
-    ran = weights.program.run(weights.own_params(), [X], Context())
+    ran = weights.program.run(weights.own_params, [X], Context())
     np.testing.assert_array_equal(ran.masks[0], X.any(axis=-1))
 
 
@@ -121,7 +121,7 @@ def test_layers_that_join_inputs_join_their_masks(layer, expected):
     x = nnx.Input((3, 2))
     both = layer(Marked()(x), Marked()(nnx.layers.Rescaling(1.0, -1.0)(x)))
     weights = nnx.Model(x, nnx.layers.Activation("linear")(both), dtype="float64").own_weights()
-    ran = weights.program.run(weights.own_params(), [X], Context())
+    ran = weights.program.run(weights.own_params, [X], Context())
     np.testing.assert_array_equal(ran.masks[0], expected)
 
 

@@ -90,7 +90,7 @@ def kinds(model):
 def one_by_one(model, x):
     """What the layers give one after the other: the program that is differentiated."""
     weights = model._weights
-    return to_numpy(weights.program.predict(weights.own_params(), [x])[0])
+    return to_numpy(weights.program.predict(weights.own_params, [x])[0])
 
 
 def assert_near(mine, wanted, dtype):
@@ -149,7 +149,7 @@ def test_the_formula_of_a_dense_layer_that_is_normalized():
 @pytest.mark.parametrize("product", ["dense", "conv2d", "depthwise", "conv2d of winograd", "transposed"])
 def test_nan_stays_and_infinities_are_cut_off(product, numba):
     weights = network(product, "plain", "cut off", dtype="float64")._settled()
-    params, x = weights.own_params(), RNG.normal(size=(2, *PRODUCTS[product][1]))
+    params, x = weights.own_params, RNG.normal(size=(2, *PRODUCTS[product][1]))
     for number in (np.nan, np.inf):
         x[0, ..., 0] = number
         with np.errstate(invalid="ignore"):
@@ -208,7 +208,7 @@ def test_sums_that_stretch_an_array_or_have_three_terms(backend):
         model = shaken(nnx.Model([x, row, scalar], ReLU()(y), dtype="float64", backend=backend))
         given = [backend.asarray(RNG.normal(size=(2, *s.shape)), dtype="float64") for s in (x, row, scalar)]
         found, weights = to_numpy(model.predict(given)), model._weights
-        wanted = to_numpy(weights.program.predict(weights.own_params(), given)[0])
+        wanted = to_numpy(weights.program.predict(weights.own_params, given)[0])
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-13)
         assert len(kinds(model)) == (1 if len(others) == 1 else 3)
 
@@ -281,7 +281,7 @@ def test_pairs_that_are_more_than_a_pair_stay_two(make, together):
     given[0, 1] = 0.0
     found = model.predict(given)
     assert kinds(model).count("Ended") == together
-    wanted = model._weights.program.predict(model._weights.own_params(), [given])
+    wanted = model._weights.program.predict(model._weights.own_params, [given])
     for mine, other in zip(found if isinstance(found, list) else [found], wanted, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-13, atol=1e-14)
 
@@ -341,7 +341,7 @@ def test_evaluation_is_that_of_the_outputs():
     loss, accuracy = model.evaluate(X, CLASSES, verbose=0, batch_size=16)
     assert loss == pytest.approx(-np.mean(np.log(p[np.arange(40), CLASSES])), rel=1e-12)
     assert accuracy == np.mean(p.argmax(axis=1) == CLASSES)
-    steps = model._objective._predicting.steps
+    steps = model._objective.predicting.steps
     assert [type(step.part).__name__ for step in steps[:1]] == ["Ended"]
 
 
@@ -366,7 +366,7 @@ def test_arrays_of_a_transform_have_the_derivatives_of_the_layers(backend):
     model = network("conv2d", "plain", "cut off", dtype="float64", backend=backend)
     weights = model._settled()
     x = backend.asarray(RNG.normal(size=(2, 6, 7, 4)), dtype="float64")
-    params = weights.own_params()
+    params = weights.own_params
 
     def cost(program):
         def f(x, kernel, gamma):
@@ -401,7 +401,7 @@ def test_predictions_are_replayed_with_the_same_bits(layers, shape, monkeypatch)
     x = np.random.default_rng(0).normal(size=(44, *shape))
     x[::3, 1] = 0.0
     replays = model.predict(x, batch_size=4, verbose=0)
-    recorded = model._weights._predictions._outputs
+    recorded = model._weights._predicted
     assert recorded.programs and not recorded.reason
     model.set_weights([0.5 * w for w in model.get_weights()])  # programs read the weights as they are
     monkeypatch.setattr(replayed, "BEFORE", 10**9)

@@ -36,7 +36,6 @@ from nnx.layers import (
     SpatialDropout2D,
     TimeDistributed,
 )
-from nnx.models import step_plan
 
 #: name → layers and the shape of a sample
 NETWORKS = {
@@ -111,7 +110,7 @@ LOSSES = [
 
 def trained(monkeypatch, before, layers, shape, *, loss="mse", optimizer="adam", metrics=(), epochs=5, n=40):
     """History, weights and model of a training with steps of two shapes, recorded after ``before`` steps."""
-    monkeypatch.setattr(step_plan, "_BEFORE", before)
+    monkeypatch.setattr(replayed, "BEFORE", before)
     random = np.random.default_rng(0)
     model = nnx.Sequential([nnx.Input(shape), *layers()], seed=3)
     x = random.normal(size=(n, *shape)).astype(np.float32)
@@ -127,8 +126,9 @@ def same(monkeypatch, layers, shape, shapes=2, **options):
     history, others, model = trained(monkeypatch, 2, layers, shape, **options)
     np.testing.assert_equal(history, plain)
     assert weights == others
-    assert model.trainer.problem.plans.reason == ""
-    assert len(model.trainer.problem.plans._plans) == shapes
+    functions = model.trainer.problem.functions()
+    assert not any(function.reason for function in functions)
+    assert sum(len(function.programs) for function in functions) == shapes
     return model
 
 
@@ -175,7 +175,7 @@ def test_every_optimizer_of_first_order(name, options, monkeypatch):
 def test_settled_steps_go_the_short_way(optimizer, monkeypatch):
     _, _, model = trained(monkeypatch, 1, *NETWORKS["dense"], optimizer=optimizer)
     assert model.trainer._quick() is not None
-    assert model.trainer.problem.plans._last[0] is not None  # the last batch was replayed
+    assert model.trainer._quick()._last[2].replay is not None  # the last batch was replayed
 
 
 def test_a_long_step_goes_the_long_way(monkeypatch):
@@ -243,7 +243,7 @@ def test_losses_and_metrics_of_a_user_are_called_in_every_step(monkeypatch):
 
 
 def test_other_bits_are_refused(monkeypatch):
-    true = step_plan.compiled
+    true = replayed.compiled
 
     def wrong(program, *others):
         replay = true(program, *others)
@@ -255,7 +255,7 @@ def test_other_bits_are_refused(monkeypatch):
         return other
 
     plain = trained(monkeypatch, 10**9, *NETWORKS["dense"])
-    monkeypatch.setattr(step_plan, "compiled", wrong)
+    monkeypatch.setattr(replayed, "compiled", wrong)
     found = trained(monkeypatch, 1, *NETWORKS["dense"])
     assert "same bits" in found[2].step_plan
     assert found[0] == plain[0] and found[1] == plain[1]
@@ -266,7 +266,7 @@ def test_no_failure_of_a_recording_reaches_the_user(monkeypatch):
         raise KeyError("something that nobody thought of")
 
     plain = trained(monkeypatch, 10**9, *NETWORKS["dense"])
-    monkeypatch.setattr(step_plan, "compiled", broken)
+    monkeypatch.setattr(replayed, "compiled", broken)
     found = trained(monkeypatch, 1, *NETWORKS["dense"])
     assert "KeyError" in found[2].step_plan
     assert found[0] == plain[0] and found[1] == plain[1]
@@ -279,17 +279,18 @@ def test_large_constants_are_not_kept(monkeypatch):
 
 
 def test_many_shapes_do_not_pile_up(monkeypatch):
-    monkeypatch.setattr(step_plan, "_BEFORE", 1)
+    monkeypatch.setattr(replayed, "BEFORE", 1)
+    monkeypatch.setattr(replayed, "KINDS", 8)
     model = nnx.Sequential([Dense(3, "tanh", input_shape=(2,)), Dense(1)])
     model.compile("sgd", "mse")
-    for _ in range(4):
-        for n in range(1, 14):
+    for n in range(1, 14):
+        for _ in range(4):
             model.train_on_batch(np.ones((n, 2)), np.ones((n, 1)))
-    assert len(model.trainer.problem.plans._plans) == step_plan._SHAPES
+    assert model.step_plan.count("program(") == 8
 
 
 def test_an_error_of_a_step_is_its_own(monkeypatch):
-    monkeypatch.setattr(step_plan, "_BEFORE", 1)
+    monkeypatch.setattr(replayed, "BEFORE", 1)
     model = nnx.Sequential([Dense(3, "tanh", input_shape=(2,)), Dense(1)])
     model.compile(nnx.optimizers.SGD(1e30), "mse")
     with pytest.raises(nnx.errors.NonFiniteError):

@@ -124,7 +124,7 @@ def test_kernels_change_nothing(entry, options, compiles, monkeypatch):
     if compiles:
         pytest.importorskip("numba")
     else:
-        monkeypatch.setattr(kernels, "compiled", lambda recording, targets: None)
+        monkeypatch.setattr(kernels, "compiled", lambda recording, targets, bools: None)
     n = 4 * kernels.BLOCK + 40  # with a short last block
     rng = np.random.default_rng(1)
     a, start = rng.uniform(0.5, 3.0, n), rng.standard_normal(n)

@@ -66,7 +66,7 @@ def attach(space: Any) -> None:
         return lambda x, *args, **kwargs: getattr(plain(x), name)(*plain(args), **plain(kwargs))
 
     space.speaks_numpy = hasattr(space.base.empty((0,)), "__array_function__")
-    space.numpy_ufunc, space.numpy_function = ufunc, function
+    space.numpy_calls, space.numpy_ufunc, space.numpy_function = calls, ufunc, function
     space.numpy_method = partial(methods.method, space)
     space.numpy_set = partial(methods.set_attribute, space)
     space.numpy_named = named
@@ -78,7 +78,8 @@ def resolve(space: Any, func: Any) -> Callable[..., Any]:
     if name in CONSTANTS:
         return constant(space, name, func)
     if name in FUNCTIONS:
-        return composed(space, name, func)
+        call = composed(space, name, func)
+        return _straight(getattr(space, name.removeprefix("a")), call) if name in _STRAIGHT else call
     if name in UFUNCS and hasattr(func, "nin"):
         call = getattr(space, UFUNCS[name])
         return call if space.speaks_numpy else _with_python_numbers(call)
@@ -149,6 +150,26 @@ def composed(space: Any, name: str, func: Any) -> Callable[..., Any]:
             raise
 
     return call
+
+
+_STRAIGHT = frozenset(("sum", "prod", "mean", "max", "amax", "min", "amin"))
+_AXES, _AXIS = frozenset(("axis", "keepdims")), (int, tuple, type(None))
+
+
+def _straight(standard: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
+    """``call``, a reduction, that of the ``standard`` where its arguments are those that both have."""
+
+    def straight(*args: Any, **kwargs: Any) -> Any:
+        if len(args) != 1 or type(args[0]) is not Traced:
+            return call(*args, **kwargs)
+        if kwargs and not (kwargs.keys() <= _AXES and type(kwargs.get("axis")) in _AXIS):
+            return call(*args, **kwargs)
+        try:
+            return standard(*args, **kwargs)
+        except Exception:
+            return call(*args, **kwargs)  # as this says it, in NumPy's words
+
+    return straight
 
 
 def _check_axis(space: Any, name: str, composition: Any, args: Any, kwargs: Any) -> None:

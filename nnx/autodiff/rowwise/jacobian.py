@@ -63,9 +63,10 @@ class RowTape(Tape):
         nested: bool,
     ) -> Traced:
         made = super().record(rule, answer, argnums, marks, values, kwargs, space, nested)
-        self.operations[made.mark.order] = Operation(
-            rule, answer, argnums, values, kwargs, marks, space, nested
-        )
+        if made.mark is not marks[0]:  # else it has the cotangents of its argument
+            self.operations[made.mark.order] = Operation(
+                rule, answer, argnums, values, kwargs, marks, space, nested
+            )
         return made
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import cmath
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 from nnx.autodiff.array import Traced, raw
@@ -27,7 +28,9 @@ from nnx.autodiff.families import (
     broadcast_like,
     cast,
     is_complex,
+    keeps_form,
     unbroadcast,
+    unchanged,
 )
 from nnx.autodiff.rules.distances import direction, ratio
 from nnx.autodiff.rules.saturation import Saturating, ended, exponential_left, sech_squared
@@ -152,8 +155,54 @@ def _minus_back(xp: Any, g: Any, i: int, shapes: Any, fixed: Any) -> Any:
     return -unbroadcast(xp, g, shapes[i], None) if i else g  # sums first: fewer entries change their sign
 
 
+class _Sum(JointlyLinear):
+    """y = a ± b."""
+
+    def __init__(self, name: str, apply: Callable[..., Any], back: Callable[..., Any], *plain: Pull) -> None:
+        super().__init__(name, apply, back)
+        self.plain = plain  #: of a, of b, of both where nothing is broadcast: these keep nothing
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        if len(argnums) == 1:
+            i = argnums[0]
+            if type(values[1 - i]) is float or keeps_form(answer, values[i]):
+                return self.plain[i]
+        elif keeps_form(answer, values[0]) and keeps_form(answer, values[1]):
+            return self.plain[2]
+        return super().pull(argnums, answer, values, kwargs)
+
+
 def _times(xp: Any, g: Any, other: Any, shape: Any) -> Any:
     return g * other
+
+
+class _Product(Bilinear):
+    """y = a·b. Where nothing is broadcast, the pullback need not look at shapes."""
+
+    def __init__(self) -> None:
+        super().__init__("multiply", lambda xp, a, b: a * b, _times, _times, entrywise=True)
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        a, b = values
+        if len(argnums) == 1:
+            x, other = (b, a) if argnums[0] else (a, b)
+            if type(other) is float or keeps_form(answer, x):
+                return _by(other)
+        elif a is not b and keeps_form(answer, a) and keeps_form(answer, b):
+            return _by_both(a, b)
+        return super().pull(argnums, answer, values, kwargs)
+
+
+def _by(other: Any) -> Pull:
+    return lambda xp, g: (g * other,)
+
+
+def _by_both(a: Any, b: Any) -> Pull:
+    return lambda xp, g: (g * b, g * a)
+
+
+def _over(other: Any) -> Pull:
+    return lambda xp, g: (g / other,)
 
 
 class _Quotient(Rule):
@@ -166,6 +215,8 @@ class _Quotient(Rule):
 
     def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
         b, y = values[1], answer if 1 in argnums else None
+        if y is None and (type(b) is float or keeps_form(answer, values[0])):
+            return _over(b)
         sizes = [(i, values[i].shape, values[i].dtype) for i in argnums]
 
         def pull(xp: Any, g: Any) -> list[Any]:
@@ -210,9 +261,15 @@ ELEMENTWISE = (
     Linear("real", lambda xp, x: xp.real(x), lambda xp, g, shape: g),
     Linear("imag", lambda xp, x: xp.imag(x), lambda xp, g, shape: g * -1j),  # −1j * float64: a Python number
     Linear("conj", lambda xp, x: xp.conj(x), lambda xp, g, shape: xp.conj(g)),
-    JointlyLinear("add", lambda xp, a, b: a + b, lambda xp, g, i, shapes, fixed: g),
-    JointlyLinear("subtract", lambda xp, a, b: a - b, _minus_back),
-    Bilinear("multiply", lambda xp, a, b: a * b, _times, _times, entrywise=True),
+    _Sum(
+        "add", lambda xp, a, b: a + b, lambda xp, g, i, shapes, fixed: g,
+        unchanged, unchanged, lambda xp, g: (g, g),
+    ),
+    _Sum(
+        "subtract", lambda xp, a, b: a - b, _minus_back,
+        unchanged, lambda xp, g: (-g,), lambda xp, g: (g, -g),
+    ),
+    _Product(),
     _Quotient("divide"),
     ElementwisePair("pow", pow_base, pow_exponent),
     ElementwisePair("atan2", _over_square(1), _over_square(0)),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from nnx.autodiff.families import Bilinear, Linear
+from nnx.autodiff.array import Traced
+from nnx.autodiff.batching.array import Batched
+from nnx.autodiff.families import Bilinear, Linear, Pull
+from nnx.autodiff.sums import VectorPull, as_outer
 
 
 def _matmul_first(xp: Any, g: Any, other: Any, shape: Any) -> Any:
@@ -76,8 +80,30 @@ def _matrix_transpose(xp: Any, x: Any, *_: Any) -> Any:
     return xp.matrix_transpose(x)
 
 
+class _Matmul(Bilinear):
+    """Of the products of one matrix with many vectors, the cotangents of the matrix are added together."""
+
+    passes = staticmethod(as_outer)
+
+    def pull(self, argnums: Any, answer: Any, values: Any, kwargs: Any) -> Pull:
+        pull, (a, b) = super().pull(argnums, answer, values, kwargs), values
+        if a.ndim == b.ndim or a.ndim + b.ndim != 3:
+            return pull
+        i, matrix, vector = (0, a, b) if a.ndim == 2 else (1, b, a)
+        if i not in argnums or math.prod(matrix.shape) < _LARGE or type(vector) in (Traced, Batched):
+            return pull
+        if not matrix.dtype == vector.dtype == answer.dtype:
+            return pull
+        rest = super().pull((1 - i,), answer, values, kwargs) if len(argnums) == 2 else None
+        return VectorPull(pull, i, vector, rest)
+
+
+#: entries of a matrix from which on it pays
+_LARGE = 1 << 11
+
+
 PRODUCTS = (
-    Bilinear("matmul", lambda xp, a, b: xp.matmul(a, b), _matmul_first, _matmul_second),
+    _Matmul("matmul", lambda xp, a, b: xp.matmul(a, b), _matmul_first, _matmul_second),
     Bilinear(
         "tensordot", lambda xp, a, b, **kw: xp.tensordot(a, b, **kw), _tensordot_first, _tensordot_second
     ),
