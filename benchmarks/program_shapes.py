@@ -6,9 +6,9 @@ takes up to twice the time once more); memory is the peak of the gradient beyond
 ``tracemalloc`` sees it. Two gates: a gradient takes at most ten times the time of the program, and its memory
 and its time for one n grow by at most half between n and 8 n.
 
-Some miss the first gate: ``recurrent_network``, where a step's product of a vector with a matrix takes 4 µs,
-and its gradient adds up products as large as the matrix; ``diffusion`` and ``transposing_sweeps``, whose
-sweeps of 20 µs are seven operations and four views each.
+Some miss the first gate: ``transposing_sweeps``, whose sweeps of 20 µs are seven operations and four views
+each; ``recurrent_network``, where a step's product of a vector with a matrix takes 4 µs, and
+``added_reshaped`` by a little (on a busy machine 13 to 15, 10 to 14 and 8 to 12).
 
 The programs in ``SINGLE`` compute with one number in each operation. There Python's floats, which need 50 ns,
 stand beside recorded operations of 5 to 10 µs: no ratio of ten can be had, and the gate is the growth alone.
