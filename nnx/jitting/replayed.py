@@ -35,7 +35,7 @@ COMPARED = 2
 KINDS = 32
 #: bytes that the constants of a program may have: they are kept as long as the function is
 MOST = 1 << 24
-_CARRIERS = (Traced, Batched, Recorded)
+_CARRIERS = frozenset((Traced, Batched, Recorded))
 
 
 class Replay(NamedTuple):
@@ -101,6 +101,8 @@ class Replayed:
         update_wrapper(self, compute)
 
     def __call__(self, *args: Any) -> Any:
+        if self._refused:
+            return self._compute(*self._held, *args)
         plan = self._plans.get(kinds(args))
         found = None if plan is None else plan.replayed(args)
         return self._as_it_is(args, plan) if found is None else found[0]
@@ -122,11 +124,12 @@ class Replayed:
     # -- calls that are not replayed --------------------------------------------------------------------
 
     def _as_it_is(self, args: Sequence[Any], plan: Plan | None) -> Any:
-        if self._refused or recording() or any(type(a) in _CARRIERS for a in args):
-            return self._compute(*self._held, *args)
-        plan = plan or self._new(args)
+        if plan is None:
+            if self._refused or recording() or not _CARRIERS.isdisjoint(map(type, args)):
+                return self._compute(*self._held, *args)
+            plan = self._new(args)
         plan.calls += 1
-        if plan.reason or plan.calls <= BEFORE:
+        if plan.reason or plan.calls <= BEFORE or recording():
             return self._compute(*self._held, *args)
         try:
             if not plan.made:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -138,10 +137,16 @@ class Objective:
             if slot.trained and slot.weight.regularizer is not None
         )
 
-    def batch_of(self, arrays: Sequence[Array]) -> Batch:
+    def batch_of(self, arrays: tuple[Array, ...]) -> Batch:
         """The batch with these :attr:`Batch.arrays`."""
-        first, end = len(self.network.inputs), len(self.network.inputs) + len(self.network.outputs)
-        return Batch(tuple(arrays[:first]), tuple(arrays[first:end]), tuple(arrays[end:]))
+        first, end = self._ends
+        return Batch(arrays[:first], arrays[first:end], arrays[end:])
+
+    @cached_property
+    def _ends(self) -> tuple[int, int]:
+        """Where the targets begin among a batch's arrays, and where they end."""
+        first = len(self.network.inputs)
+        return first, first + len(self.network.outputs)
 
     def _cost(self, k: int, ran: Ran, batch: Batch) -> Array:
         """The loss of output k, the weighted mean of the samples', from what the program gave."""
