@@ -7,6 +7,7 @@ kernels of functions of entries, and knows which of its calls are the quickest.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -134,3 +135,11 @@ class Under:
 def error_settings() -> Any:
     """What NumPy does about divisions by zero and the like, at the moment: arguments of ``np.errstate``."""
     return np.geterr()
+
+
+def raising(settings: Any) -> AbstractContextManager[Any]:
+    """A time in which what would warn under these settings of ``np.errstate`` is an error."""
+    if all(what == "ignore" for what in settings.values()):
+        return nullcontext()
+    strict: Any = {kind: "ignore" if what == "ignore" else "raise" for kind, what in settings.items()}
+    return np.errstate(**strict)

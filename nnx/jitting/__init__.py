@@ -15,17 +15,19 @@ all of that has the same outcome each time. It is found out once:
 4. **Replay** (``replay``). The list becomes the text of a Python function, one line for each call.
 
 nnx's own functions are recorded where they are called over and over (``replayed``); one whose second part may
-be asked for later is cut in two (``halves``).
+be asked for later is cut in two (``halves``). Derivatives of users' functions are, where a look at their code
+(``effects``) finds nothing against it (``guarded``).
 
 What a recording cannot see is an error, or makes a new one (``surroundings``): never a number of yesterday.
 """
 
 from nnx import autodiff  # noqa: F401 (whole rooms first)
 from nnx.jitting.adapter import recorded_over
+from nnx.jitting.guarded import Guarded, Kept, Watch, summary
 from nnx.jitting.halves import Halved
 from nnx.jitting.passes import shortened
 from nnx.jitting.program import Program
-from nnx.jitting.recorder import Clock, Recorder
+from nnx.jitting.recorder import Clock, Recorder, recording
 from nnx.jitting.replay import compiled
 from nnx.jitting.replayed import BEFORE, Plan, Replayed, told
 from nnx.jitting.transform import jit
@@ -33,14 +35,19 @@ from nnx.jitting.transform import jit
 __all__ = [
     "BEFORE",
     "Clock",
+    "Guarded",
     "Halved",
+    "Kept",
     "Plan",
     "Program",
     "Recorder",
     "Replayed",
+    "Watch",
     "compiled",
     "jit",
     "recorded_over",
+    "recording",
     "shortened",
+    "summary",
     "told",
 ]

@@ -28,17 +28,21 @@ from nnx.jitting.values import Kind, copied, kind_of
 FEW_BYTES = 1 << 12
 
 
-def shortened(program: Program, fixed: Mapping[int, Any], below: Any, exact: bool = True) -> Program:
+def shortened(
+    program: Program, fixed: Mapping[int, Any], below: Any, exact: bool = True, warns: bool = False
+) -> Program:
     """The program after all passes.
 
     ``fixed`` are the values that do not depend on the arguments' numbers, by slot; ``below`` is the adapter
     of the library. Where ``exact`` the bits are those of the calls even where compiled loops have others.
+    If it ``warns``, calls that may warn are made although nobody needs their results, and in the thread that
+    runs the program.
     """
     program = with_constants(without_copies(program), fixed)
     program = with_copies_of_what_is_known(program)
-    for make in (without_factors_one, with_common_steps_once, without_dead_steps):
-        program = make(program)
-    program = with_joined_steps(with_direct_calls(program, below.direct), below, exact)
+    program = with_common_steps_once(without_factors_one(program))
+    program = with_direct_calls(without_dead_steps(program, warns), below.direct)
+    program = program if warns else with_joined_steps(program, below, exact)
     return _renumbered(with_places_used_again(program, below.into))
 
 
@@ -214,10 +218,11 @@ def with_direct_calls(program: Program, direct: Callable[..., Any]) -> Program:
     return replace(program, steps=steps, constants=tuple(constants))
 
 
-def without_dead_steps(program: Program) -> Program:
+def without_dead_steps(program: Program, warns: bool = False) -> Program:
     """The program without steps whose results nobody needs.
 
-    A step that writes is needed where somebody reads that memory, or has it: an argument's, an output's.
+    A step that writes is needed where somebody reads that memory, or has it: an argument's, an output's. If
+    the program ``warns``, one that makes numbers of its own is, too.
     """
     memory = program.memory
     read = set(slots(program.outputs))
@@ -226,6 +231,7 @@ def without_dead_steps(program: Program) -> Program:
     for step in reversed(program.steps):
         # a shape that depends on the numbers may have made other numbers: it is asked for again
         asked = step.shape is not None or step.dtype is not None
+        asked = asked or (warns and step.result is not None and memory[step.result] == step.result)
         if step.result in read or asked or any(memory[i] in needed for i in step.writes):
             read |= step.reads
             needed |= {memory[i] for i in step.reads}

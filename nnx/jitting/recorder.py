@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import threading
 import weakref
@@ -75,9 +76,11 @@ class Recorder:
     """Calls functions on raw arrays and writes every call down, for one run of a function.
 
     With a ``clock`` random numbers are drawn anew in every run of the program, else they are constants.
+    After ``longest`` steps there is an error.
     """
 
-    def __init__(self, adapter: Any, clock: Clock | None = None) -> None:
+    def __init__(self, adapter: Any, clock: Clock | None = None, longest: float = math.inf) -> None:
+        self.longest = longest
         self.adapter, self.array, self.clock = adapter, adapter.array, clock
         self.steps: list[Step] = []
         self.kinds: list[Kind] = []
@@ -169,6 +172,8 @@ class Recorder:
 
     def result(self, step: Step, answer: Any, args: Sequence[Any]) -> Any:
         """The recorded ``answer`` of a step."""
+        if len(self.steps) >= self.longest:
+            self.refuse(f"The function makes more than {self.longest} calls of array functions.")
         promised = keeps_shape(step.function, args), keeps_type(step.function)
         self.steps.append(_with_expected(step.but(pure=pure(step.function)), answer, promised))
         fixed = step.reads <= self.fixed.keys() or fills(step.function, step.args, step.kwargs)

@@ -14,9 +14,12 @@ import weakref
 from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 from functools import partial
+from operator import is_
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
+from nnx.autodiff.array import Traced
+from nnx.autodiff.batching.array import Batched
 from nnx.backend.programs import error_settings
 from nnx.errors import RecordingError
 from nnx.jitting.code_names import CodeNames, code_names
@@ -34,6 +37,8 @@ _FIXED = frozenset((bool, int, float, complex, str, bytes, type(None), type(...)
 _BOUND = (BuiltinFunctionType, MethodWrapperType)
 #: so many objects are looked at: more are no surroundings, but a program's data
 _MOST = 10_000
+#: raised where something is not there any more
+_GONE = (AttributeError, KeyError, ValueError, NameError, RuntimeError)
 
 
 class Wrapper:
@@ -47,7 +52,13 @@ class Surroundings:
 
     def __init__(self, *roots: Any) -> None:
         self._checks: list[tuple[str, Callable[[], Any], Callable[[Any], bool]]] = []
+        #: names and attributes: where they stand, how they are read, what is read
+        self._paths: list[str] = []
+        self._reads: list[Callable[[], Any]] = []
+        self._values: list[Any] = []
         self._seen: dict[int, Any] = {}
+        #: the names of those things that were seen as attributes of classes only, by id
+        self.members: dict[int, str] = {}
         #: the attributes that functions ask for; modules; methods that read what cannot be compared
         self._named: set[str] = set()
         #: whether a function asks which object something is
@@ -64,12 +75,29 @@ class Surroundings:
 
     def changed(self) -> str | None:
         """What is another thing now than it was, in words; None if all is the same."""
-        for path, read, same in self._checks:
+        try:  # the commonest case, in few steps of Python
+            same = all(map(is_, [read() for read in self._reads], self._values))
+            if not same and (path := self._moved()) is not None:
+                return path
+        except _GONE:
+            return self._moved()
+        for path, read, is_same in self._checks:
             try:
-                if not same(read()):
+                if not is_same(read()):
                     return path
-            except (AttributeError, KeyError, ValueError, NameError, RuntimeError):
-                return path  # it is not there any more
+            except _GONE:
+                return path
+        return None
+
+    def _moved(self) -> str | None:
+        """The first name or attribute that stands for another thing now."""
+        for path, read, value in zip(self._paths, self._reads, self._values, strict=True):
+            try:
+                now = read()
+            except _GONE:
+                return path
+            if now is not value and not _equal(now, value):
+                return path
         return None
 
     def drew(self) -> str | None:
@@ -79,13 +107,19 @@ class Surroundings:
 
     def arrays(self) -> list[Any]:
         """The arrays that are read."""
-        return [x for x in self._seen.values() if _is_array(x)]
+        return [x for x in self._seen.values() if not isinstance(x, ModuleType) and _is_array(x)]
+
+    @property
+    def things(self) -> list[Any]:
+        """What was found, but for numbers and text."""
+        return list(self._seen.values())
 
     # -- looking through -----------------------------------------------------------------------------
 
     def _look(self, path: str, x: Any) -> None:
         kind = type(x)
         if kind in _FIXED or id(x) in self._seen or is_ufunc(x):
+            self.members.pop(id(x), None)
             return
         if len(self._seen) >= _MOST:
             raise RecordingError(
@@ -95,6 +129,8 @@ class Surroundings:
         self._seen[id(x)] = x
         if kind is Recorded:
             raise RecordingError(f"The function under nnx.jit reads {path}, {KEPT}")
+        if kind in (Traced, Batched):
+            raise RecordingError(f"The function under nnx.jit reads {path}, an array of a transform's.")
         if isinstance(x, FunctionType | BuiltinFunctionType):
             need_comparable(path, "", x, None)
         if isinstance(x, FunctionType):
@@ -126,17 +162,19 @@ class Surroundings:
 
     def _class(self, path: str, x: type) -> None:
         for base in x.__mro__:
-            if not _trusted(base.__module__):
+            if not trusted(base.__module__):
+                new = {id(v): k for k, v in vars(base).items() if id(v) not in self._seen}
                 self._items(path, partial(_plain_items, base), ".", methods=True)
+                self.members |= new
 
     def _function(self, path: str, f: FunctionType) -> None:
         where = f"{path} in " if path else ""
-        trusted, names = _trusted(f.__module__), code_names(f.__code__)
+        of_library, names = trusted(f.__module__), code_names(f.__code__)
         for cell, name in zip(f.__closure__ or (), f.__code__.co_freevars, strict=True):
-            self._name(where, name, partial(getattr, cell, "cell_contents"), names, not trusted)
+            self._name(where, name, partial(getattr, cell, "cell_contents"), names, not of_library)
         if hasattr(f, "__wrapped__"):
             self._look(path, f.__wrapped__)
-        if trusted:
+        if of_library:
             return
         for part in ("__code__", "__defaults__", "__kwdefaults__"):
             self._place(f"{where}{part} of {f.__name__}", partial(getattr, f, part))
@@ -179,7 +217,7 @@ class Surroundings:
             done |= todo
             for path, name in sorted(todo):
                 module = self._modules[path]
-                if not _trusted(module.__name__) and hasattr(module, name):
+                if not trusted(module.__name__) and hasattr(module, name):
                     self._place(f"{path}.{name}", partial(getattr, module, name))
 
     def _same(self, path: str, read: Callable[[], Any]) -> None:
@@ -194,7 +232,9 @@ class Surroundings:
         except (ValueError, AttributeError):  # an empty cell
             return
         if varies:
-            self._checks.append((path, read, lambda now: now is x or _equal(now, x)))
+            self._paths.append(path)
+            self._reads.append(read)
+            self._values.append(x)
         self._look(path, x)
 
     def _items(self, path: str, items: Callable[[], Any], dot: str = "", methods: bool = False) -> None:
@@ -238,13 +278,14 @@ class Surroundings:
         self._look(path, kind)
 
 
-def _trusted(module: Any) -> bool:
+def trusted(module: Any) -> bool:
+    """Whether the module of this name is one whose functions are taken to read nothing that changes."""
     return str(module).partition(".")[0] in _TRUSTED
 
 
 def _slots(kind: type) -> tuple[str, ...]:
     own = kind.__dict__.get("__slots__", ())
-    return () if _trusted(kind.__module__) else (own,) if isinstance(own, str) else tuple(own)
+    return () if trusted(kind.__module__) else (own,) if isinstance(own, str) else tuple(own)
 
 
 def _plain_items(kind: type) -> list[tuple[str, Any]]:
@@ -255,7 +296,7 @@ def _plain_items(kind: type) -> list[tuple[str, Any]]:
 def _bits_of(x: Any) -> Callable[[], Any] | None:
     """A function that gives the bits of an array or of bytes that can be written into; None for others."""
     if _is_array(x):
-        return None if getattr(x.dtype, "hasobject", False) else lambda: (x.shape, str(x.dtype), x.tobytes())
+        return None if getattr(x.dtype, "hasobject", False) else lambda: (x.shape, x.dtype, x.tobytes())
     return partial(bytes, x) if isinstance(x, memoryview | bytearray) else None
 
 
@@ -267,7 +308,7 @@ def _items_of(x: Any) -> Callable[[], list[tuple[Any, Any]]] | None:
         return lambda: list(enumerate(x))
     if _is_array(x):
         return lambda: list(enumerate(x.ravel().tolist()))
-    if not _trusted(type(x).__module__) or hasattr(x, "__dict__") or not isinstance(x, Collection):
+    if not trusted(type(x).__module__) or hasattr(x, "__dict__") or not isinstance(x, Collection):
         return None
     return (lambda: list(x.items())) if isinstance(x, Mapping) else (lambda: list(enumerate(x)))
 

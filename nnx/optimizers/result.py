@@ -27,6 +27,8 @@ class OptimizeResult(dict[str, Any]):
     ``nit``          iterations; one that a limit cuts short does not count
     ``nfev``         calls of the function; in ``least_squares`` without those for its Jacobian, as in SciPy
     ``njev``         gradients (or Jacobians); ``nhev`` Hessians and products with them
+    ``recorded``     which derivatives were recorded and replayed (docs/recorded_programs.md), and why others
+                     were not, in words; empty where the run was too short
     ===============  ===============================================================================
 
     Where ``minimize`` differentiates the function, a gradient takes one call of it, which counts in ``nfev``

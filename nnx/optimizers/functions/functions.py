@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
 from nnx.autodiff import Traced, flatten, grad, jvp, value_and_grad, zeros_absorb
 from nnx.backend import adapter_of, device_of, namespace
 from nnx.errors import DerivativeError, DtypeError, OptionError, ShapeError
+from nnx.jitting import Guarded, Kept, Watch, summary
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.functions.differences import Differences, cannot_be_traced, rounding
 from nnx.optimizers.functions.mending import mended
@@ -19,6 +19,7 @@ from nnx.optimizers.problem import Point, before_a_call
 from nnx.parameters import Layout
 
 Array = Any
+_KEPT = Kept()
 
 
 class Packed:
@@ -100,6 +101,9 @@ class FunctionProblem:
             self._slope = gradient
         else:
             self._slope = grad(lambda x: _one_number(f(x)[0] if gradient is True else f(x)))
+        # the gradient's kind is a part of what is the same, a layout never is
+        known = (f, gradient if callable(gradient) else type(gradient), layout if layout is None else self)
+        self._guarded = _KEPT.of(known, self._recordings)
 
     def at(self, w: Array) -> Point:
         """The :class:`Point` at ``w``, a vector."""
@@ -133,10 +137,9 @@ class FunctionProblem:
         w = point.w
         if self._gradient is True:
             value, g = self.f(self.packed.copied(w))
-        else:
-            value, g = self._traced(lambda: self._both(point.x), w)
-            point.aux["returned"] = value
-        return self._cost(value, w), self._as_gradient(g, w)
+            return self._cost(value, w), self._as_gradient(g, w)
+        value, g, point.aux["returned"] = self._guarded["value and gradient"](w)
+        return value, g
 
     def hvp(self, point: Point, v: Array) -> Array:
         """The product H·v, a vector: automatic, as given, or a difference of the given gradient."""
@@ -184,7 +187,28 @@ class FunctionProblem:
         point.aux["absorbs"] = found is not None
         return None if found is None else {"gradient": found}
 
+    @property
+    def recorded(self) -> str:
+        """What is recorded, in words, and why something is not."""
+        return summary(self._guarded)
+
     # -- details --------------------------------------------------------------------------------------
+
+    def _recordings(self) -> dict[str, Guarded]:
+        watch = Watch(self.f, self._gradient) if callable(self._gradient) else Watch(self.f)
+        return {
+            "value and gradient": Guarded(self._value_and_gradient, watch),
+            "product with the Hessian": Guarded(self._slope_derivative, watch),
+        }
+
+    def _value_and_gradient(self, w: Array) -> tuple[Array, Array, Any]:
+        """The cost and its gradient at ``w``, and what the function returned."""
+        value, g = self._traced(lambda: self._both(self.packed.split(w)), w)
+        return self._cost(value, w), self._as_gradient(g, w), value
+
+    def _slope_derivative(self, w: Array, v: Array) -> Any:
+        """The derivative of the automatic gradient at ``w`` along ``v``."""
+        return jvp(self._slope, (self.packed.split(w),), (self.packed.split(v),))[1]
 
     def _traced(self, call: Callable[[], Any], w: Array) -> Any:
         try:
@@ -199,8 +223,10 @@ class FunctionProblem:
         if self._differences is None:
             self._count_slope()
             try:
-                with zeros_absorb() if point.aux.get("absorbs") else nullcontext():
-                    return jvp(self._slope, (point.x,), (self.packed.split(v),))[1]
+                if not point.aux.get("absorbs"):
+                    return self._guarded["product with the Hessian"](point.w, v)
+                with zeros_absorb():
+                    return self._slope_derivative(point.w, v)
             except Exception:
                 if self._gradient is None:
                     raise

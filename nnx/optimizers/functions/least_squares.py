@@ -117,7 +117,7 @@ def least_squares(
         need_inside(box, start.w, "least_squares: x0")
         optimizer, start = bounded(optimizer, box, start)
     problem = ResidualProblem(
-        lambda x: fun(x, *args, **kwargs),
+        (lambda x: fun(x, *args, **kwargs)) if kwargs else (lambda x: fun(x, *args)),
         start.layout,
         start.build,
         jacobian=_derivative(jac, step, box, args, kwargs),

@@ -12,7 +12,8 @@ from nnx.autodiff import flatten, jvp, vjp, zeros_absorb
 from nnx.autodiff.recording import jacobian_by_rows
 from nnx.autodiff.tree import aligned
 from nnx.backend import adapter_of, device_of, namespace
-from nnx.errors import DataError, DtypeError, ShapeError
+from nnx.errors import DataError, DtypeError, RecordingError, ShapeError
+from nnx.jitting import Guarded, Kept, Watch, recording, summary
 from nnx.optimizers.descent.box import Box
 from nnx.optimizers.functions.contradiction import contradicted
 from nnx.optimizers.functions.differences import Differences, cannot_be_traced, rounding
@@ -22,6 +23,7 @@ from nnx.optimizers.problem import Point, before_a_call
 from nnx.parameters import Layout
 
 Array = Any
+_KEPT = Kept()
 
 
 #: a run that may make fewer calls than this spends none on a check of the user's Jacobian
@@ -65,6 +67,7 @@ class ResidualProblem:
         self.counts: Counter[str] = Counter()
         self._jacobian, self._box = jacobian, box
         self._mixed = False  #: whether the function was found to mix its samples
+        self._guarded = _KEPT.of((r, layout if layout is None else self), self._recordings)
 
     def at(self, w: Array) -> Point:
         """The :class:`Point` at ``w``, a vector."""
@@ -91,8 +94,9 @@ class ResidualProblem:
             return given.columns(self._called(point), w, point.residual, self._rounding(point))
         if given is not None:
             return _matrix(given(self.packed.copied(w)), point, (point.residual.shape[0], w.shape[0]))
-        rows = self._by_rows(point)
-        return self._row_by_row(point) if rows is None else rows(0, point.residual.shape[0])
+        if point.aux.get("absorbs"):
+            return self._all_rows(point)
+        return self._guarded["Jacobian"](w, point.residual)
 
     def blocks(self, point: Point, memory_limit: float) -> Iterator[tuple[Array, Array]] | None:
         """None where the limit holds all rows, or where they are given; else some at a time.
@@ -109,15 +113,21 @@ class ResidualProblem:
     def jvp(self, point: Point, v: Array) -> Array:
         """The product J·v, a vector (m,)."""
         given = self._jacobian
-        if given is None:
+        if given is None and point.aux.get("absorbs"):
             return self._pushed(point, v)
+        if given is None:
+            return self._guarded["product with the Jacobian"](point.w, v)
         if isinstance(given, Differences) and given.box is None and not point.knows("jacobian"):
             return given.along(self._called(point), point.w, v, point.residual, self._rounding(point))
         return point.jacobian @ v
 
     def vjp(self, point: Point, u: Array) -> Array:
         """The product Jᵀ·u, a vector (n,)."""
-        return u @ point.jacobian if self._jacobian is not None else self._pullback(point)(u)
+        if self._jacobian is not None:
+            return u @ point.jacobian
+        if point.aux.get("absorbs"):
+            return self._pullback(point)(u)
+        return self._guarded["product with its transpose"](point.w, u)
 
     def mend(self, point: Point) -> dict[str, Array] | None:
         """Finite derivatives where the automatic ones are not: see :func:`mended`."""
@@ -159,7 +169,24 @@ class ResidualProblem:
             counted, point.w, point.residual, point.jacobian, self._rounding(point), self._box
         )
 
+    @property
+    def recorded(self) -> str:
+        """What is recorded, in words, and why something is not."""
+        return summary(self._guarded)
+
     # -- details ------------------------------------------------------------------------------------
+
+    def _recordings(self) -> dict[str, Guarded]:
+        watch = Watch(self.r)
+        return {
+            "Jacobian": Guarded(lambda w, r: self._all_rows(Point(self, w, {"residual": r})), watch),
+            "product with the Jacobian": Guarded(lambda w, v: self._pushed(Point(self, w), v), watch),
+            "product with its transpose": Guarded(lambda w, u: self._pullback(Point(self, w))(u), watch),
+        }
+
+    def _all_rows(self, point: Point) -> Array:
+        rows = self._by_rows(point)
+        return self._row_by_row(point) if rows is None else rows(0, point.residual.shape[0])
 
     def _called(self, point: Point) -> Callable[[Array], Array]:
         """The residuals at a vector that they may write into, which may be complex ("cs")."""
@@ -211,6 +238,8 @@ class ResidualProblem:
         if point.aux.get("absorbs"):
             return None
         found = None if self._mixed else jacobian_by_rows(self.r, point.x)
+        if found is None and recording() and not self._mixed:
+            raise RecordingError("The rows of the Jacobian come in another way when they are recorded.")
         self._mixed = found is None
         if found is None:
             return None

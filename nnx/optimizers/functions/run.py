@@ -289,6 +289,7 @@ class Run:
             "nfev": counts["value"],
             "njev": counts["gradient"] + counts["jacobian"],
             "nhev": counts["hvp"] + counts["hessian"],
+            "recorded": getattr(self.problem, "recorded", ""),
         }
         if isinstance(self.method, Deterministic):
             fields = self.method.extras(self.state) | fields
