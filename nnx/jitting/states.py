@@ -13,6 +13,7 @@ FIXED = frozenset((bool, int, float, complex, str, bytes, type(None), type(...),
 
 
 def is_array(x: Any) -> bool:
+    """Whether it is an array of any library."""
     return not isinstance(x, type) and hasattr(x, "dtype") and hasattr(x, "tobytes")
 
 
