@@ -12,6 +12,10 @@ import pytest
 
 # A user's own choice of backend must not decide what is tested.
 os.environ.pop("NNX_BACKEND", None)
+# Bytecode is kept: many tests start nnx in processes of their own, which would compile its 440 files each
+# time, as each process of the tests would compile the tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Pictures are drawn without a window.
 os.environ.setdefault("MPLBACKEND", "Agg")
 

@@ -23,8 +23,6 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))  
 # One test process for each core does better than many threads in each.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 NO_WINDOW = {"MPLBACKEND": "Agg"}
-# Many tests start nnx in processes of their own, which would compile its 440 files each time.
-KEEP_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 # The official test suite of the array API standard, which no package index has.
 ARRAY_API_TESTS = "https://github.com/data-apis/array-api-tests"
 ARRAY_API_TESTS_TAG = "2026.02.26"
@@ -53,11 +51,11 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def parity(session: nox.Session) -> None:
-    """The comparisons with JAX, which is too large for `tests`."""
+    """The comparisons with JAX (marked `parity`), which is too large for `tests`."""
     session.install("-e", ".[test]", "jax>=0.8")
     files = ("test_complex", "test_linalg", "test_special", "test_vmap_jax")
     paths = [*(f"tests/autodiff/{name}.py" for name in files), "tests/programs"]
-    _pytest(session, "--numprocesses=auto", "--maxprocesses=4", "-k", "jax", *paths)
+    _pytest(session, "--numprocesses=auto", "--maxprocesses=4", "-m", "parity", *paths)
 
 
 @nox.session
@@ -150,9 +148,7 @@ def array_api_tests(session: nox.Session) -> None:
 
 
 def _pytest(session: nox.Session, *options: str) -> None:
-    session.run(
-        "python", "-m", "pytest", *options, *session.posargs, env=ONE_THREAD | NO_WINDOW | KEEP_BYTECODE
-    )
+    session.run("python", "-m", "pytest", *options, *session.posargs, env=ONE_THREAD | NO_WINDOW)
 
 
 def _install_with_cupy(session: nox.Session) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,7 @@ def checks(machine: Machine) -> Iterator[Check]:
     yield against_numpy("least_squares", least_squares, 1e-6, 1e-6)
     yield against_numpy("curve_fit", curve_fit, 1e-6, 1e-6)
     yield Check("evaluate and predict, in the kind of array that was given", kinds)
+    yield Check("steps and evaluations are recorded: bits and times", recorded, twice=False)
     yield Check("save, load, and train on bit for bit", saved, twice=False)
     yield Check("a training that diverges ends with finite weights", diverging)
     yield against_numpy("class numbers, weights of samples and classes", sparse, 2e-3, 2e-3)
@@ -162,6 +164,35 @@ def kinds(machine: Machine) -> str:
     np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
     np.testing.assert_allclose(found[2], found[1], rtol=1e-10)
     return f"loss {found[0][0]:.6f} from both kinds of array"
+
+
+def recorded(machine: Machine) -> str:
+    """Trainings with recorded steps and without: the same bits; the time of their last epoch."""
+    import nnx
+    from nnx.jitting import replayed
+
+    x, labels = spiral()
+    x, y, before, found = x[:288], np.eye(3)[labels[:288]], replayed.BEFORE, []
+    for calls in (10**9, before):
+        replayed.BEFORE = calls
+        try:
+            model = classifier(machine.backend, "float32", "adam")
+            model.fit(
+                x, y, batch_size=32, epochs=6, validation_data=(x, y), validation_batch_size=32, verbose=0
+            )
+            start = time.perf_counter()
+            loss = model.fit(x, y, batch_size=32, epochs=4, verbose=0).history["loss"][-1]
+            seconds = time.perf_counter() - start
+        finally:
+            replayed.BEFORE = before
+        found.append((loss, [nnx.to_numpy(w) for w in model.get_weights()], seconds))
+    assert model.step_plan.startswith("program(") and "computed as" not in model.step_plan, model.step_plan
+    assert not model._evaluation.function.reason, model._evaluation.function.reason
+    assert found[0][0] == found[1][0], f"losses {found[0][0]} and, recorded, {found[1][0]}"
+    for a, b in zip(found[0][1], found[1][1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    plain, quick = (seconds / 36 * 1e6 for *_, seconds in found)
+    return f"{plain:.0f} µs a step as it is, {quick:.0f} µs recorded"
 
 
 def saved(machine: Machine) -> str:

@@ -48,7 +48,9 @@ def _quick(rule: Any, function: Callable[..., Any], space: Any) -> Callable[...,
             return whole(x, **kwargs)
         if more or kwargs:
             return whole(x, y, *more, **kwargs)
-        a, b, argnums = x, y, _SECOND
+        argnums: tuple[int, ...] = _SECOND
+        marks: tuple[Any, ...]
+        a, b = x, y
         if type(x) is Traced:
             if x.link is not None:
                 x.link.refresh(x)

@@ -70,7 +70,7 @@ class Outer:
     def __init__(self, xp: Any, u: Any, v: Any) -> None:
         self.xp, self.us, self.vs, self.found = xp, [u], [v], None
 
-    def __iadd__(self, other: Outer) -> Outer:
+    def __iadd__(self, other: Outer) -> Outer:  # type: ignore[misc]  # of our own kind it stays one
         self.us += other.us
         self.vs += other.vs
         if len(self.us) >= _AT_ONCE:

@@ -72,7 +72,7 @@ class Tape:
         answer: Any,
         argnums: Sequence[int],
         marks: Sequence[Node],
-        values: Sequence[Any],
+        values: Any,
         kwargs: Any,
         space: Any,
         nested: bool,

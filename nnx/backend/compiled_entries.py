@@ -1,8 +1,8 @@
 """Recorded functions of entries as one loop: rules of optimizers, chains of recorded programs.
 
-What stands in the loop computes the numbers that NumPy's calls give, bit for bit, but for the functions of
-:data:`INEXACT`, whose last place may differ: no product is fused with a sum, none is left out where NaN or ∞
-may come in, and everything has one type.
+What stands in the loop computes the numbers that NumPy's calls give, bit for bit, but for exp and the like,
+whose last places may differ: no product is fused with a sum, none is left out where NaN or ∞ may come in, and
+everything has one type.
 
 Imported only where Numba is installed.
 """
@@ -20,22 +20,10 @@ from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
 from nnx.backend import compiled_functions, compiled_logarithms
-from nnx.backend.recording import FORMS, LOGICAL, Recording
+from nnx.backend.entry_loops import EXPRESSIONS
+from nnx.backend.recording import LOGICAL, Recording
 
 Array = Any
-#: Operation → its expression in the loop; T is the type of all numbers.
-_EXPRESSIONS = FORMS | {
-    "absolute": "abs({0})", "positive": "{0}", "square": "{0} * {0}", "reciprocal": "T(1) / {0}",
-    "logical_not": "{0} == 0", "logical_and": "({0} != 0) & ({1} != 0)", "isnan": "{0} != {0}",
-    "logical_or": "({0} != 0) | ({1} != 0)", "isfinite": "{0} - {0} == 0",
-    "power": "{0} ** {1}",
-    "sign": "chosen({0} != {0}, {0}, T({0} > 0) - T({0} < 0))", "where": "chosen({0} != 0, {1}, {2})",
-    "isinf": "abs({0}) == np.inf", "exp": "T(exp_of(D({0})))", "log": "T(log_of(D({0})))",
-    "log1p": "T(log1p_of(D({0})))", "expm1": "T(expm1_of(D({0})))", "tanh": "T(tanh_of(D({0})))",
-    "own_tanh": "tanh_of({0})", "own_sigmoid": "sigmoid_of({0})",  # of float64 only
-    "restored_sech_squared": "chosen({0} < few, sech_squared_of({1}), {0})",
-    "restored_logistic_slope": "chosen({0} < few, logistic_slope_of({1}), {0})",
-}  # fmt: skip
 
 
 @intrinsic
@@ -104,7 +92,7 @@ def text(
         constants.append(x)
         return f"n{scalars + len(constants) - 1}"
 
-    made = r.expressions(_EXPRESSIONS, [*bools, *[False] * scalars], number)
+    made = r.expressions(EXPRESSIONS, [*bools, *[False] * scalars], number)
     if made is None:
         return None
     each = axes or [(0,)] * r.vectors

@@ -15,13 +15,27 @@ from typing import Any
 import numpy as np
 
 from nnx.backend import loops
-from nnx.backend.recording import Recording
+from nnx.backend.recording import FORMS, Recording
 
 Array = Any
+#: Operation → its expression in the loop; T is the type of all numbers.
+EXPRESSIONS = FORMS | {
+    "absolute": "abs({0})", "positive": "{0}", "square": "{0} * {0}", "reciprocal": "T(1) / {0}",
+    "logical_not": "{0} == 0", "logical_and": "({0} != 0) & ({1} != 0)", "isnan": "{0} != {0}",
+    "logical_or": "({0} != 0) | ({1} != 0)", "isfinite": "{0} - {0} == 0",
+    "power": "{0} ** {1}",
+    "sign": "chosen({0} != {0}, {0}, T({0} > 0) - T({0} < 0))", "where": "chosen({0} != 0, {1}, {2})",
+    "isinf": "abs({0}) == np.inf", "exp": "T(exp_of(D({0})))", "log": "T(log_of(D({0})))",
+    "log1p": "T(log1p_of(D({0})))", "expm1": "T(expm1_of(D({0})))", "tanh": "T(tanh_of(D({0})))",
+    "own_tanh": "tanh_of({0})", "own_sigmoid": "sigmoid_of({0})",  # of float64 only
+    "restored_sech_squared": "chosen({0} < few, sech_squared_of({1}), {0})",
+    "restored_logistic_slope": "chosen({0} < few, logistic_slope_of({1}), {0})",
+}  # fmt: skip
 #: nanoseconds of NumPy's on one core that repay a loop: Numba is loaded (0.5 s), and compiles (0.2 to 1 s)
 WORTH_COMPILING = 1.5e9
-#: operations → nanoseconds that NumPy takes for an entry, and whether the loop may differ in the last place
+#: operations → nanoseconds that NumPy takes for an entry, where it is not half of one
 _SLOW = {"exp": 5.0, "log": 5.0, "log1p": 10.0, "expm1": 10.0, "tanh": 15.0, "divide": 1.0, "sqrt": 1.5}
+#: operations whose last places may differ in a loop
 _INEXACT = frozenset(("exp", "log", "log1p", "expm1", "tanh", "pow", "power"))
 #: settings of ``np.errstate`` for which a loop will do
 _SILENT = frozenset(("ignore", "warn"))
@@ -67,8 +81,9 @@ class Growing:
 
 
 def _pays(recording: Recording, exact: bool) -> bool:
+    names = {name for name, _ in recording.steps}
     pairs = len(recording.outputs) * (2 * recording.inputs + len(recording.outputs) - 1) // 2
-    return pairs <= _MOST_PAIRS and not (exact and any(name in _INEXACT for name, _ in recording.steps))
+    return pairs <= _MOST_PAIRS and names <= EXPRESSIONS.keys() and not (exact and names & _INEXACT)
 
 
 def merged(

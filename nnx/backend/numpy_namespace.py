@@ -19,7 +19,8 @@ Array = Any
 
 
 def _sums(ufunc: np.ufunc, name: str) -> Callable[..., Array]:
-    reduce, general = ufunc.reduce, getattr(compat, name)
+    reduce: Any = ufunc.reduce
+    general = getattr(compat, name)
 
     def total(
         x: Array, /, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, **others: Any
@@ -32,7 +33,8 @@ def _sums(ufunc: np.ufunc, name: str) -> Callable[..., Array]:
 
 
 def _extrema(ufunc: np.ufunc, name: str) -> Callable[..., Array]:
-    reduce, general = ufunc.reduce, getattr(compat, name)
+    reduce: Any = ufunc.reduce
+    general = getattr(compat, name)
 
     def extreme(x: Array, /, axis: Any = None, *, keepdims: bool = False, **others: Any) -> Array:
         if type(x) is np.ndarray and not others:
@@ -42,13 +44,18 @@ def _extrema(ufunc: np.ufunc, name: str) -> Callable[..., Array]:
     return update_wrapper(extreme, general)
 
 
+_sum: Any = np.add.reduce
+
+
 def _mean(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
     n = 0
     if type(x) is np.ndarray and x.dtype.char in "fd":
         n = x.size if axis is None else x.shape[axis] if type(axis) is int and x.ndim else 0
     if not n:  # NumPy warns of an empty one, and adds up short types in longer ones
         return compat.mean(x, axis=axis, keepdims=keepdims)
-    return np.add.reduce(x, axis, None, None, keepdims) / n
+    total = _sum(x, axis, None, None, keepdims)
+    total /= n  # in place, as NumPy does; of a number it makes another
+    return total
 
 
 def _matrix_transpose(x: Array, /) -> Array:

@@ -40,7 +40,6 @@ class BatchProblem:
         self._owned = owned = weights.trained
         self._views = self.layout.views(owned)
         self._gradient = self.adapter.xp.zeros_like(owned)
-        self._space = space_of(owned)
         self._places = self.layout.views(self._gradient)
         self._tape = Tape()
         # The leaves for the model's own vector are made once: its views show the new weights after each step.

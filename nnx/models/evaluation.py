@@ -84,12 +84,13 @@ class Evaluation:
             return objective.total(ran, batch, params), objective.statistics(ran, batch), ran.changes
 
         held = weights.trained, weights.state
-        self._evaluated = Replayed(evaluated, held=held, reason=objective.users_own)
+        #: the same, of the arrays of a batch
+        self.function = Replayed(evaluated, held=held, reason=objective.users_own)
 
     def __call__(self, batch: Batch) -> tuple[Array, list[Array]]:
         """``(cost, statistics)`` of a batch; what layers change in prediction too is kept."""
         with self.weights.computing():
-            cost, statistics, changes = self._evaluated(*batch.arrays)
+            cost, statistics, changes = self.function(*batch.arrays)
             self.weights.keep(changes)
         return cost, statistics
 

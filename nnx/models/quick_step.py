@@ -29,7 +29,8 @@ class QuickStep:
     ) -> None:
         self._problem, self._weights, self._optimizer = problem, weights, optimizer
         self._state, self._move = state, move
-        #: the last batch, its arrays, and what is known of steps with such
+        #: the last batch, its arrays, and what is known of steps with such: mostly a batch is the one before
+        #: with other numbers, and finding that out again is 2 % of a small step
         self._last: tuple[Any, Sequence[Any], Plan | None] = None, (), None
 
     @classmethod

@@ -252,6 +252,7 @@ AGAINST_JAX = {
 }
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize("label", AGAINST_JAX)
 def test_gradients_are_those_of_jax(label):
     jax = pytest.importorskip("jax")

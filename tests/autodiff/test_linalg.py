@@ -22,6 +22,7 @@ def _one_number(case, xp, arrays):
     return sum(xp.sum(xp.sin(y * y)) for y in results)
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize("case", FOR_JAX, ids=str)
 def test_gradient_is_that_of_jax(case):
     jax = pytest.importorskip("jax")

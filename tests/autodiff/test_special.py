@@ -177,6 +177,7 @@ IN_JAX = set(
 )
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e.name in IN_JAX], ids=str)
 def test_first_and_second_derivatives_are_those_of_jax(example):
     jax = pytest.importorskip("jax")

@@ -7,9 +7,16 @@ import pytest
 
 import nnx
 
-jax = pytest.importorskip("jax", reason="JAX, which vmap is compared with, is not installed")
-jax.config.update("jax_enable_x64", True)
-jnp = jax.numpy
+pytestmark = pytest.mark.parity
+
+
+@pytest.fixture
+def jax():
+    """JAX in double precision; imported only where it is compared with."""
+    jax = pytest.importorskip("jax", reason="JAX, which vmap is compared with, is not installed")
+    jax.config.update("jax_enable_x64", True)
+    return jax
+
 
 RANDOM = np.random.default_rng(7)
 X = RANDOM.uniform(0.2, 1.5, size=(4, 3))
@@ -83,25 +90,25 @@ CASES = [
 CLOSE = {"rtol": 1e-9, "atol": 1e-11}
 
 
-def both(f, args, in_axes=0, out_axes=0):
+def both(jax, f, args, in_axes=0, out_axes=0):
     """What nnx and JAX give for ``f(xp, ...)``."""
     ours = nnx.vmap(lambda *a: f(np, *a), in_axes, out_axes)(*args)
-    theirs = jax.vmap(lambda *a: f(jnp, *a), in_axes, out_axes)(*args)
+    theirs = jax.vmap(lambda *a: f(jax.numpy, *a), in_axes, out_axes)(*args)
     return ours, theirs
 
 
 @pytest.mark.filterwarnings("error::nnx.errors.LoopWarning")
 @pytest.mark.parametrize("name, f, args", CASES, ids=[name for name, _, _ in CASES])
-def test_functions_and_axes_as_in_jax(name, f, args):
+def test_functions_and_axes_as_in_jax(name, f, args, jax):
     moved = tuple(np.moveaxis(a, 0, -1) for a in args)
-    np.testing.assert_allclose(*both(f, moved, -1, -1), **CLOSE)
+    np.testing.assert_allclose(*both(jax, f, moved, -1, -1), **CLOSE)
     if len(args) == 2:
-        np.testing.assert_allclose(*both(f, (moved[0], args[1][0]), (-1, None), 0), **CLOSE)
+        np.testing.assert_allclose(*both(jax, f, (moved[0], args[1][0]), (-1, None), 0), **CLOSE)
 
 
 @pytest.mark.parametrize("name", ["norm", "softmax", "median", "where", "fft", "einsum"])
-def test_nested_with_derivatives_as_in_jax(name):
-    f = ONE[name]
+def test_nested_with_derivatives_as_in_jax(name, jax):
+    f, jnp = ONE[name], jax.numpy
     ours = nnx.vmap(nnx.hessian(lambda x: np.sum(f(np, x) ** 2)))(X)
     theirs = jax.vmap(jax.hessian(lambda x: jnp.sum(f(jnp, x) ** 2)))(X)
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
@@ -114,13 +121,13 @@ def test_nested_with_derivatives_as_in_jax(name):
     np.testing.assert_allclose(ours, theirs, **CLOSE)
 
 
-def test_containers_of_axes_as_in_jax():
+def test_containers_of_axes_as_in_jax(jax):
     tree = {"a": X, "b": (Y.T, 2.0)}
     in_axes, out_axes = ({"a": 0, "b": (-1, None)},), {"c": 1, "d": None}
 
     def f(xp, t):
         return {"c": t["a"] * t["b"][0] + t["b"][1], "d": t["b"][1]}
 
-    ours, theirs = both(f, (tree,), in_axes, out_axes)
+    ours, theirs = both(jax, f, (tree,), in_axes, out_axes)
     np.testing.assert_allclose(ours["c"], theirs["c"], **CLOSE)
     assert ours["d"] == theirs["d"]

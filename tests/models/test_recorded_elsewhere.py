@@ -54,7 +54,7 @@ def trained(library, layers, shape, *, loss="mse", optimizer="sgd", metrics=(), 
 def recorded(model):
     """Those functions of the model that are recorded, with no reason against it."""
     functions = model.trainer.problem.functions()
-    functions += [model._evaluation._evaluated, model._weights._predicted]
+    functions += [model._evaluation.function, model._weights._predicted]
     assert not any(f.reason for f in functions), [f.reason for f in functions if f.reason]
     return [f.name for f in functions if f.programs]
 

@@ -85,7 +85,7 @@ def test_the_derivatives_are_those_of_finite_differences(name: str) -> None:
     nnx.check_derivatives(lambda *x: function(*x, *data), *where)
 
 
-@pytest.mark.parametrize("library", ["autograd", "jax"])
+@pytest.mark.parametrize("library", ["autograd", pytest.param("jax", marks=pytest.mark.parity)])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_gradient_is_that_of(library: str, name: str) -> None:
     if library in getattr(load(name), "CANNOT", ()):
