@@ -8,7 +8,6 @@ same items of lists and dictionaries, the same bits of arrays.
 from __future__ import annotations
 
 import builtins
-import random
 import sys
 import weakref
 from collections.abc import Callable, Collection, Mapping
@@ -27,13 +26,13 @@ from nnx.jitting.functions import is_ufunc
 from nnx.jitting.readers import Reads, imported, need_comparable, need_no_readers
 from nnx.jitting.recorded import Recorded
 from nnx.jitting.recorder import KEPT
+from nnx.jitting.states import FIXED, bits_of, equal, is_array, states
 
 #: modules whose functions read nothing that changes: their global names are not looked through
 _TRUSTED = frozenset(sys.stdlib_module_names) | {
     "nnx", "numpy", "scipy", "cupy", "torch", "array_api_compat", "array_api_strict", "numba", "sklearn",
     "pytest", "_pytest", "pluggy", "IPython", "matplotlib",
 }  # fmt: skip
-_FIXED = frozenset((bool, int, float, complex, str, bytes, type(None), type(...), range))
 _BOUND = (BuiltinFunctionType, MethodWrapperType)
 #: so many objects are looked at: more are no surroundings, but a program's data
 _MOST = 10_000
@@ -71,7 +70,7 @@ class Surroundings:
         for name, error in self._readers:
             if name in self._named:
                 raise error
-        self._random = _states(self._seen.values())
+        self._random = states(self._seen.values())
 
     def changed(self) -> str | None:
         """What is another thing now than it was, in words; None if all is the same."""
@@ -96,18 +95,18 @@ class Surroundings:
                 now = read()
             except _GONE:
                 return path
-            if now is not value and not _equal(now, value):
+            if now is not value and not equal(now, value):
                 return path
         return None
 
     def drew(self) -> str | None:
         """Which generator of random numbers was used meanwhile; None if none was."""
-        now = _states(self._seen.values())
+        now = states(self._seen.values())
         return next((name for name in now if now[name] != self._random.get(name)), None)
 
     def arrays(self) -> list[Any]:
         """The arrays that are read."""
-        return [x for x in self._seen.values() if not isinstance(x, ModuleType) and _is_array(x)]
+        return [x for x in self._seen.values() if not isinstance(x, ModuleType) and is_array(x)]
 
     @property
     def things(self) -> list[Any]:
@@ -118,7 +117,7 @@ class Surroundings:
 
     def _look(self, path: str, x: Any) -> None:
         kind = type(x)
-        if kind in _FIXED or id(x) in self._seen or is_ufunc(x):
+        if kind in FIXED or id(x) in self._seen or is_ufunc(x):
             self.members.pop(id(x), None)
             return
         if len(self._seen) >= _MOST:
@@ -154,7 +153,7 @@ class Surroundings:
                 "Take from it outside, and give what it yields as an argument."
             )
         else:
-            if (read := _bits_of(x)) is not None:
+            if (read := bits_of(x)) is not None:
                 self._same(path, read)
             elif (items := _items_of(x)) is not None:
                 self._items(path, items)
@@ -164,7 +163,9 @@ class Surroundings:
         for base in x.__mro__:
             if not trusted(base.__module__):
                 new = {id(v): k for k, v in vars(base).items() if id(v) not in self._seen}
+                number = len(self._checks)
                 self._items(path, partial(_plain_items, base), ".", methods=True)
+                self._hasten(number, partial(_all_of, base))
                 self.members |= new
 
     def _function(self, path: str, f: FunctionType) -> None:
@@ -243,12 +244,15 @@ class Surroundings:
         They are pairs, in a list.
         """
         before = items()
+        values = [value for _, value in before]
 
         def same(now: list[tuple[Any, Any]]) -> bool:
+            if len(now) == len(values) and all(map(is_, [v for _, v in now], values)):
+                return [k for k, _ in now] == [k for k, _ in before]
             return (
                 len(now) == len(before)
                 and all(k is m or k == m for (k, _), (m, _) in zip(now, before, strict=True))
-                and all(v is w or _equal(v, w) for (_, v), (_, w) in zip(now, before, strict=True))
+                and all(v is w or equal(v, w) for (_, v), (_, w) in zip(now, before, strict=True))
             )
 
         self._checks.append((f"an attribute of {path}" if dot else path, items, same))
@@ -259,6 +263,15 @@ class Surroundings:
                 if not methods:
                     raise
                 self._readers.append((key, error))  # does anybody call it?
+
+    def _hasten(self, number: int, read: Callable[[], Any]) -> None:
+        """A check is made only where what is read quickly is not all the same as now."""
+        before, (path, slowly, same) = read(), self._checks[number]
+
+        def still(now: list[Any]) -> bool:
+            return (len(now) == len(before) and all(map(is_, now, before))) or same(slowly())
+
+        self._checks[number] = path, read, still
 
     def _object(self, path: str, x: Any) -> None:
         """What an object holds beside the items of a container: attributes, its class, what it refers to."""
@@ -288,16 +301,13 @@ def _slots(kind: type) -> tuple[str, ...]:
     return () if trusted(kind.__module__) else (own,) if isinstance(own, str) else tuple(own)
 
 
+def _all_of(kind: type) -> list[Any]:
+    return [*vars(kind), *vars(kind).values()]
+
+
 def _plain_items(kind: type) -> list[tuple[str, Any]]:
     """The attributes of a class, without what Python itself keeps there."""
     return [(k, v) for k, v in vars(kind).items() if not k.startswith("__") or isinstance(v, FunctionType)]
-
-
-def _bits_of(x: Any) -> Callable[[], Any] | None:
-    """A function that gives the bits of an array or of bytes that can be written into; None for others."""
-    if _is_array(x):
-        return None if getattr(x.dtype, "hasobject", False) else lambda: (x.shape, x.dtype, x.tobytes())
-    return partial(bytes, x) if isinstance(x, memoryview | bytearray) else None
 
 
 def _items_of(x: Any) -> Callable[[], list[tuple[Any, Any]]] | None:
@@ -306,33 +316,8 @@ def _items_of(x: Any) -> Callable[[], list[tuple[Any, Any]]] | None:
         return lambda: list(x.items())
     if isinstance(x, tuple | list | set | frozenset):
         return lambda: list(enumerate(x))
-    if _is_array(x):
+    if is_array(x):
         return lambda: list(enumerate(x.ravel().tolist()))
     if not trusted(type(x).__module__) or hasattr(x, "__dict__") or not isinstance(x, Collection):
         return None
     return (lambda: list(x.items())) if isinstance(x, Mapping) else (lambda: list(enumerate(x)))
-
-
-def _is_array(x: Any) -> bool:
-    return not isinstance(x, type) and hasattr(x, "dtype") and hasattr(x, "tobytes")
-
-
-def _equal(x: Any, y: Any) -> bool:
-    """Whether two objects that Python makes anew are the same number or text."""
-    return type(x) is type(y) and type(x) in _FIXED and (x == y or (x != x and y != y)) and repr(x) == repr(y)
-
-
-def _states(things: Any) -> dict[str, Any]:
-    """The states of the generators of random numbers that are known."""
-    found: dict[str, Any] = {"Python's random": random.getstate()}
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        kind, key, *rest = numpy.random.get_state()
-        found["np.random"] = kind, key.tobytes(), *rest
-    for x in things:
-        bits = getattr(x, "bit_generator", None) or getattr(x, "_bit_generator", None)
-        if bits is not None and hasattr(bits, "state"):
-            found[f"a {type(x).__name__} of NumPy's"] = repr(bits.state)
-        elif isinstance(x, random.Random):
-            found[f"a {type(x).__name__} of Python's"] = x.getstate()
-    return found
