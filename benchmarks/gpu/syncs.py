@@ -156,7 +156,8 @@ def reads(machine: Machine, optimizer: str) -> Found:
     model, x, y = trained(machine, optimizer)
     found = []
     began = time.perf_counter()
-    model.fit(x[: 4 * BATCH, ...], y[: 4 * BATCH, ...], batch_size=BATCH, epochs=1, verbose=0)
+    some = 32 * BATCH  # until steps are recorded: while they are compared with the eager ones they are read
+    model.fit(x[:some, ...], y[:some, ...], batch_size=BATCH, epochs=1, verbose=0)
     warmup = time.perf_counter() - began
     for steps in (128, 256):
         with counted(machine) as places:

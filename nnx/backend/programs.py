@@ -89,10 +89,10 @@ class Programs:
     ) -> Any:
         """One function for recorded calls; None where that does not pay.
 
-        ``given`` says of each argument its shape and whether it holds bools; ``shape`` is that of all
-        results, and ``dtype`` that of those that are not bools. ``asked`` are the numbers of the outputs that
-        are returned, and pairs of a number and what :meth:`reduction` said. Where ``exact`` the bits are
-        those of the calls.
+        ``given`` says of each argument its shape and whether it holds bools; ``shape``, the number of entries
+        along each axis, is that of all results, and ``dtype`` that of those that are not bools. ``asked`` are
+        the numbers of the outputs that are returned, and pairs of a number and what :meth:`reduction` said.
+        Where ``exact`` the bits are those of the calls.
         """
         return None
 

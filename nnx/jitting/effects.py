@@ -134,15 +134,7 @@ def look(code: CodeType) -> Look:
 
 
 def effect(surroundings: Surroundings) -> str:
-    """What a function and what it reaches do beside computing, in words; empty where nothing is seen.
-
-    >>> from nnx.jitting.effects import effect
-    >>> from nnx.jitting.surroundings import Surroundings
-    >>> effect(Surroundings(lambda x: np.sum(x * x)))
-    ''
-    >>> effect(Surroundings(lambda x: print(x)))
-    'it uses print'
-    """
+    """What a function and what it reaches do beside computing, in words ("it uses print"), or ""."""
     things = surroundings.things
     try:
         looks = list(_looks(surroundings))
