@@ -21,8 +21,8 @@ from nnx.backend.team import TEAM
 from nnx.backend.windows import Shape, Windows
 
 Array = Any
-#: bytes of a block's outputs: where NumPy passes over them again and again, and in loops that pass once
-CACHED, ONCE = 1 << 19, 1 << 21
+#: bytes of a block's outputs: where NumPy passes over them again and again, once, and in compiled loops
+CACHED, ONCE, LOOPS = 1 << 19, 1 << 21, 1 << 22
 #: entries of one inner loop: enough to hide its start, and few enough that all taps' stay in the first cache
 WIDE = 512
 #: channels from which on the gradient by the kernel is quicker by ``einsum`` than tap by tap
@@ -55,7 +55,7 @@ def forward(x: Array, kernel: Array, ending: Ending, w: Windows) -> Array:
         if ending.most is not None:
             cut_off(target, ending.most)
 
-    TEAM.run(do, _blocks(x, out.shape, ONCE))
+    TEAM.run(do, _blocks(x, out.shape, ONCE if fast is None else LOOPS))
     return out
 
 
@@ -85,7 +85,7 @@ def input_gradient(g: Array, kernel: Array, w: Windows) -> Array:
         out[block.images] = whole[(slice(None), *w.inside)]
 
     image = math.prod(w.padded) * channels * g.itemsize
-    TEAM.run(do, cut(g.shape[0], 1, image, CACHED if fast is None else ONCE))
+    TEAM.run(do, cut(g.shape[0], 1, image, CACHED if fast is None else LOOPS))
     return out
 
 
